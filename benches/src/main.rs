@@ -1,0 +1,3 @@
+//! Throughput beside nftables and bare XDP.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! cordon, the command line.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Validated policy to table image.

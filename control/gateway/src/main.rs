@@ -1,0 +1,3 @@
+//! cordond, the daemon on the appliance.
+
+fn main() {}

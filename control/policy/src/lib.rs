@@ -1,0 +1,1 @@
+//! A policy directory, read and validated whole.

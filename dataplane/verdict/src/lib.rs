@@ -1,0 +1,1 @@
+//! The one decision: frames in, verdict out.

@@ -1,0 +1,3 @@
+//! What a person would otherwise type twice.
+
+fn main() {}

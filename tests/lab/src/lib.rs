@@ -1,0 +1,1 @@
+//! Network namespaces that make a hospital.

@@ -1,0 +1,1 @@
+//! The XDP program on a stock kernel in QEMU.
