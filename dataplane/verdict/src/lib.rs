@@ -1,1 +1,29 @@
-//! The one decision: frames in, verdict out.
+//! The one decision: a frame and the tables in, a verdict out.
+//!
+//! The same source is compiled for the kernel (the XDP program) and for user space (explain, replay,
+//! tests). It neither allocates nor panics, and every way to fail is a drop with a named [`Reason`].
+//!
+//! Start reading at [`path::judge`]: the packet path, in order, on one screen.
+#![no_std]
+
+pub mod abi;
+mod account;
+mod address;
+mod admit;
+mod authorise;
+mod forward;
+mod frame;
+mod identify;
+mod neighbour;
+mod parse;
+mod path;
+mod reason;
+mod tables;
+mod track;
+
+pub use address::{Ip, Mac};
+pub use forward::flood_copy;
+pub use frame::Frame;
+pub use path::{Egress, Outcome, judge};
+pub use reason::Reason;
+pub use tables::{Full, Tables};

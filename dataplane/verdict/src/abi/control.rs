@@ -1,0 +1,41 @@
+//! The one word that says which policy and which posture are in force.
+
+/// Number of postures: `normal watch contain isolate lockdown sever`, in this order.
+pub const POSTURES: usize = 6;
+
+/// The number of the last posture, at which nothing passes.
+pub const SEVER: u8 = 5;
+
+/// The control word, read once per packet: a change is one 64-bit store.
+///
+/// From the top: 32 bits epoch, 16 bits unused, 8 bits posture, 8 bits slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// Grows by one with every change of policy or posture. A flow judged under another epoch is judged
+    /// again. 0: no policy yet.
+    pub epoch: u32,
+    /// The posture in force, 0 (normal) to 5 (sever).
+    pub posture: u8,
+    /// Which of the two generations of the policy tables is in force: 0 or 1.
+    pub slot: u8,
+}
+
+impl Control {
+    /// As one word.
+    #[inline(always)]
+    pub const fn pack(self) -> u64 {
+        (self.epoch as u64) << 32 | (self.posture as u64) << 8 | self.slot as u64
+    }
+
+    /// From one word. A posture or slot out of range is read as the strictest there is, so that a
+    /// damaged word closes rather than opens.
+    #[inline(always)]
+    pub const fn unpack(word: u64) -> Control {
+        let posture = (word >> 8) as u8;
+        Control {
+            epoch: (word >> 32) as u32,
+            posture: if posture > SEVER { SEVER } else { posture },
+            slot: word as u8 & 1,
+        }
+    }
+}

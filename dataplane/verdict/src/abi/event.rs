@@ -1,0 +1,52 @@
+//! What the gateway tells as it happens.
+
+use crate::address::{Ip, Mac};
+
+/// [`Event::kind`]: a frame was dropped.
+pub const EVENT_DROP: u8 = 1;
+/// [`Event::kind`]: a flow was opened, or judged again.
+pub const EVENT_FLOW: u8 = 2;
+
+/// A sampled event. 88 bytes. Fields that a frame did not get far enough to have are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Event {
+    /// Nanoseconds of the monotonic clock.
+    pub at: u64,
+    /// Source MAC address.
+    pub source_mac: Mac,
+    /// Destination MAC address.
+    pub destination_mac: Mac,
+    /// Source address.
+    pub source: Ip,
+    /// Destination address.
+    pub destination: Ip,
+    /// Epoch it was judged under.
+    pub epoch: u32,
+    /// The rule that decided, or that would have but for the posture; 0 for none.
+    pub rule: u32,
+    /// Length of the frame in bytes.
+    pub length: u32,
+    /// Source port, or ICMP identifier.
+    pub source_port: u16,
+    /// Destination port.
+    pub destination_port: u16,
+    /// Ingress attachment.
+    pub ingress: u16,
+    /// Segment; meaningful unless the reason is an earlier stage's.
+    pub segment: u16,
+    /// IP protocol, 0 if not known.
+    pub protocol: u8,
+    /// [`EVENT_DROP`] or [`EVENT_FLOW`].
+    pub kind: u8,
+    /// The number of the [`crate::Reason`], 0 for a flow.
+    pub reason: u8,
+    /// The posture it was judged under.
+    pub posture: u8,
+    /// The slot whose rules [`Event::rule`] counts in.
+    pub slot: u8,
+    /// Zero.
+    pub pad: [u8; 7],
+}
+
+const _: () = assert!(size_of::<Event>() == 88);

@@ -1,0 +1,143 @@
+//! Flows: what an established packet costs one look-up of.
+
+use crate::address::{Ip, Mac};
+
+/// What was decided: the top bit says allow, the rest is the number of the rule, 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Ruling(pub u32);
+
+impl Ruling {
+    /// Nothing decided, so nothing allowed.
+    pub const NONE: Ruling = Ruling(0);
+    const ALLOW: u32 = 1 << 31;
+
+    /// Rule `rule` allows.
+    #[inline(always)]
+    pub const fn allow(rule: u32) -> Ruling {
+        Ruling(rule | Ruling::ALLOW)
+    }
+
+    /// Rule `rule` denies.
+    #[inline(always)]
+    pub const fn deny(rule: u32) -> Ruling {
+        Ruling(rule & !Ruling::ALLOW)
+    }
+
+    /// Whether it allows.
+    #[inline(always)]
+    pub const fn allows(self) -> bool {
+        self.0 & Ruling::ALLOW != 0
+    }
+
+    /// The number of the rule, 0 for none.
+    #[inline(always)]
+    pub const fn rule(self) -> u32 {
+        self.0 & !Ruling::ALLOW
+    }
+}
+
+/// A flow's key for IPv4, the same in both directions: the end with the smaller (address, port) is first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct FlowKey4 {
+    /// Addresses of the two ends.
+    pub address: [u32; 2],
+    /// Ports of the two ends; for ICMP echo, the identifier twice.
+    pub port: [u16; 2],
+    /// The segment the flow was seen in.
+    pub segment: u16,
+    /// IP protocol.
+    pub protocol: u8,
+    /// For ICMP echo, 1 if the second end asks; else 0.
+    pub asker: u8,
+}
+
+/// A flow's key for IPv6; as [`FlowKey4`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct FlowKey6 {
+    /// Addresses of the two ends.
+    pub address: [Ip; 2],
+    /// Ports of the two ends.
+    pub port: [u16; 2],
+    /// The segment the flow was seen in.
+    pub segment: u16,
+    /// IP protocol.
+    pub protocol: u8,
+    /// As in [`FlowKey4`].
+    pub asker: u8,
+}
+
+/// How one direction of a flow crosses the gateway: two words of MAC address and attachment, each
+/// written and compared as a whole, so that no mixture of two states is ever acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Way {
+    /// Source MAC address and ingress attachment. 0: this direction has not been seen yet.
+    pub from: u64,
+    /// Destination MAC address and egress attachment.
+    pub to: u64,
+}
+
+/// A MAC address and an attachment in one word.
+#[inline(always)]
+pub const fn way_word(mac: Mac, attachment: u16) -> u64 {
+    mac << 16 | attachment as u64
+}
+
+/// The MAC address of a word of a [`Way`].
+#[inline(always)]
+pub const fn way_mac(word: u64) -> Mac {
+    word >> 16
+}
+
+/// The attachment of a word of a [`Way`].
+#[inline(always)]
+pub const fn way_attachment(word: u64) -> u16 {
+    word as u16
+}
+
+/// A flow. 64 bytes: one cache line of its own behind a line of hash node and key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Flow {
+    /// Epoch in the upper, [`Ruling`] in the lower half: one store, so that no packet ever sees a
+    /// ruling with another's epoch. Always an allow: what is denied is not remembered.
+    pub judged: u64,
+    /// The two directions: 0 from the first end of the key to the second.
+    pub way: [Way; 2],
+    /// Bytes seen in each direction; approximate where two processors see the same direction.
+    pub bytes: [u64; 2],
+    /// When the last packet was seen, in ticks (see `Tables::now`).
+    pub seen: u32,
+    /// Which direction the initiator speaks in, 0 or 1.
+    pub initiator: u8,
+    /// [`Flow::FIN`] per direction, [`Flow::RST`].
+    pub state: u8,
+    /// Zero.
+    pub pad: u16,
+}
+
+impl Flow {
+    /// A FIN was seen in direction 0; shifted left by one, in direction 1.
+    pub const FIN: u8 = 1;
+    /// A RST was seen.
+    pub const RST: u8 = 4;
+
+    /// The two halves of [`Flow::judged`] as one word.
+    #[inline(always)]
+    pub const fn judged(epoch: u32, ruling: Ruling) -> u64 {
+        (epoch as u64) << 32 | ruling.0 as u64
+    }
+
+    /// The ruling.
+    #[inline(always)]
+    pub const fn ruling(&self) -> Ruling {
+        Ruling(self.judged as u32)
+    }
+}
+
+const _: () = assert!(size_of::<FlowKey4>() == 16);
+const _: () = assert!(size_of::<FlowKey6>() == 40);
+const _: () = assert!(size_of::<Flow>() == 64);

@@ -1,0 +1,17 @@
+//! The records of every table: what the kernel and user space agree on, byte for byte.
+//!
+//! Every record is `repr(C)`, has its padding written out, contains no `bool` and no `Option`, and has
+//! its size asserted. Any change here changes [`VERSION`].
+
+mod control;
+mod event;
+mod flow;
+mod records;
+
+pub use control::{Control, POSTURES, SEVER};
+pub use event::{EVENT_DROP, EVENT_FLOW, Event};
+pub use flow::{Flow, FlowKey4, FlowKey6, Ruling, Way, way_attachment, way_mac, way_word};
+pub use records::*;
+
+/// The version of this ABI. A program and a loader of different versions refuse each other.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,254 @@
+//! The policy tables' and counters' records.
+
+use super::control::POSTURES;
+use super::flow::Ruling;
+use crate::address::Mac;
+
+/// Ports a gateway can have; an attachment has four bits for the port.
+pub const PORTS: usize = 16;
+/// Segments a gateway can have.
+pub const SEGMENTS: usize = 4096;
+/// Rules a generation can have, built-in ones included. Rule counters hold two generations.
+pub const RULES: usize = 65536;
+/// The number of the built-in rule that lets ARP pass.
+pub const RULE_ARP: u32 = 1;
+/// The number of the built-in rule that lets IPv6 neighbour and router discovery pass.
+pub const RULE_ND: u32 = 2;
+/// The number of the first rule that is not built in.
+pub const RULE_FIRST: u32 = 3;
+
+/// An attachment's number: port in the upper 4 bits, VLAN in the lower 12, 0 for untagged.
+#[inline(always)]
+pub const fn attachment(port: u16, vlan: u16) -> u16 {
+    port << 12 | vlan & 0xfff
+}
+
+/// The port of an attachment.
+#[inline(always)]
+pub const fn attachment_port(attachment: u16) -> u16 {
+    attachment >> 12
+}
+
+/// The VLAN of an attachment, 0 for untagged.
+#[inline(always)]
+pub const fn attachment_vlan(attachment: u16) -> u16 {
+    attachment & 0xfff
+}
+
+/// What an attachment belongs to. All zeroes: to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Admission {
+    /// The segment.
+    pub segment: u16,
+    /// [`Admission::IN_USE`] and its neighbours.
+    pub flags: u16,
+    /// The class of members of the segment that are no listed device.
+    pub anonymous: u16,
+    /// Zero.
+    pub pad: u16,
+}
+
+impl Admission {
+    /// The attachment exists.
+    pub const IN_USE: u16 = 1;
+    /// Its port is an uplink.
+    pub const UPLINK: u16 = 2;
+    /// Unknown devices of the segment are admitted.
+    pub const ADMIT_UNKNOWN: u16 = 4;
+
+    /// Whether a flag is set.
+    #[inline(always)]
+    pub const fn is(self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// The key of devices and stations: segment in the upper 16, MAC address in the lower 48 bits.
+#[inline(always)]
+pub const fn member(segment: u16, mac: Mac) -> u64 {
+    (segment as u64) << 48 | mac
+}
+
+/// A device, by [`member`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Device {
+    /// Its number in this generation.
+    pub id: u32,
+    /// Its class.
+    pub class: u16,
+    /// [`Device::ANY_ADDRESS`].
+    pub flags: u16,
+}
+
+impl Device {
+    /// No address is bound to it: it may use any of its segment's that is nobody else's.
+    pub const ANY_ADDRESS: u16 = 1;
+}
+
+/// Whose an address is, by [`Ip`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Address {
+    /// The device's number.
+    pub device: u32,
+    /// The device's segment.
+    pub segment: u16,
+    /// The device's class.
+    pub class: u16,
+}
+
+/// What a network's addresses are, where they are no device's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Network {
+    /// Their class.
+    pub class: u16,
+    /// The segment whose subnets they are in; [`Network::NO_SEGMENT`] for none.
+    pub segment: u16,
+    /// [`Network::BROADCAST`].
+    pub flags: u16,
+    /// Zero.
+    pub pad: u16,
+}
+
+impl Network {
+    /// In no segment's subnets.
+    pub const NO_SEGMENT: u16 = u16::MAX;
+    /// A subnet's directed broadcast address.
+    pub const BROADCAST: u16 = 1;
+}
+
+/// What no rule can name: addresses outside every network.
+pub const CLASS_STRANGER: u16 = 0;
+
+/// Entries of the service table: TCP ports, UDP ports, then ICMP echo.
+pub const SERVICES: usize = 2 * 65536 + 1;
+
+/// The service table's index of a protocol and destination port. Protocols other than TCP, UDP and
+/// ICMP echo do not come this far.
+#[inline(always)]
+pub const fn service_index(protocol: u8, port: u16) -> u32 {
+    match protocol {
+        6 => port as u32,
+        17 => 65536 + port as u32,
+        _ => 2 * 65536,
+    }
+}
+
+/// The service class of what no rule names: its row holds what rules with `service: any` say.
+pub const SERVICE_OTHER: u16 = 0;
+
+/// The key of the policy table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct PolicyKey {
+    /// Class of the initiator.
+    pub from: u16,
+    /// Class of the other end.
+    pub to: u16,
+    /// Service class.
+    pub service: u16,
+    /// Zero.
+    pub pad: u16,
+}
+
+/// The ruling at each posture: the first rule that applies there, worked out by the compiler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct PolicyRow {
+    /// By posture, normal to sever.
+    pub rulings: [Ruling; POSTURES],
+}
+
+/// Where a MAC address was last seen, by [`member`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Station {
+    /// The attachment.
+    pub attachment: u16,
+    /// [`Station::UPLINK`].
+    pub flags: u16,
+    /// When it was learned or moved, in ticks (see `Tables::now`).
+    pub since: u32,
+}
+
+impl Station {
+    /// Behind an uplink.
+    pub const UPLINK: u16 = 1;
+}
+
+/// Packets and bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Counter {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, from the destination MAC address on, without the frame check sequence.
+    pub bytes: u64,
+}
+
+/// The flood table's index: which VLAN a segment has at a port.
+#[inline(always)]
+pub const fn flood_index(slot: u8, segment: u16, port: u16) -> u32 {
+    (slot as u32) << 16 | (segment as u32 & 0xfff) << 4 | (port as u32 & 0xf)
+}
+
+/// The admission table's index.
+#[inline(always)]
+pub const fn admission_index(slot: u8, attachment: u16) -> u32 {
+    (slot as u32) << 16 | attachment as u32
+}
+
+/// The rule counters' index.
+#[inline(always)]
+pub const fn rule_index(slot: u8, rule: u32) -> u32 {
+    (slot as u32) << 16 | rule & 0xffff
+}
+
+/// A flood table entry: not attached there.
+pub const FLOOD_NONE: u32 = 0;
+/// A flood table entry: attached, with the VLAN in the lower 12 bits, 0 for untagged.
+pub const FLOOD_MEMBER: u32 = 1 << 31;
+
+/// How many events a processor told of in a tick of the clock, and how many it did not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Sampling {
+    /// The tick that [`Sampling::told`] counts in.
+    pub tick: u32,
+    /// Events told of in this tick.
+    pub told: u32,
+    /// Events not told of, ever: over the limit, or the ring was full.
+    pub lost: u64,
+}
+
+/// Events a processor tells of in one tick of the clock.
+pub const EVENTS_PER_TICK: u32 = 1000;
+
+/// What became of the last frame on a processor, for tests: written only by a program loaded to trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Trace {
+    /// The [`crate::Reason`]'s number; 0 if the frame passed.
+    pub reason: u8,
+    /// 1 if it was flooded.
+    pub flood: u8,
+    /// The egress attachment, or the segment it was flooded to.
+    pub egress: u16,
+    /// The rule; 0 for none.
+    pub rule: u32,
+}
+
+const _: () = assert!(size_of::<Admission>() == 8);
+const _: () = assert!(size_of::<Sampling>() == 16);
+const _: () = assert!(size_of::<Trace>() == 8);
+const _: () = assert!(size_of::<Device>() == 8);
+const _: () = assert!(size_of::<Address>() == 8);
+const _: () = assert!(size_of::<Network>() == 8);
+const _: () = assert!(size_of::<PolicyKey>() == 8);
+const _: () = assert!(size_of::<PolicyRow>() == 24);
+const _: () = assert!(size_of::<Station>() == 8);
+const _: () = assert!(size_of::<Counter>() == 16);
+const _: () = assert!(RULES == 1 << 16 && SEGMENTS == 1 << 12 && PORTS == 1 << 4);

@@ -1,0 +1,84 @@
+//! Addresses as numbers, the same in frames, keys and records.
+
+/// A MAC address: the lower 48 bits, in the order it is written.
+pub type Mac = u64;
+
+/// The group bit of a MAC address (IEEE 802.3 §3.2.3): set for multicast and broadcast.
+pub const MAC_GROUP: Mac = 1 << 40;
+
+/// An IP address as two halves in host order; IPv4 as `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2).
+///
+/// 16 bytes; a key in several tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(C)]
+pub struct Ip {
+    /// The upper 64 bits.
+    pub hi: u64,
+    /// The lower 64 bits.
+    pub lo: u64,
+}
+
+const V4_MAPPED: u64 = 0xffff_0000_0000;
+
+impl Ip {
+    /// The IPv4 address with this value.
+    #[inline(always)]
+    pub const fn v4(address: u32) -> Ip {
+        Ip {
+            hi: 0,
+            lo: V4_MAPPED | address as u64,
+        }
+    }
+
+    /// Whether this is an IPv4 address.
+    #[inline(always)]
+    pub const fn is_v4(self) -> bool {
+        self.hi == 0 && self.lo >> 32 == 0xffff
+    }
+
+    /// The lower 32 bits: an IPv4 address's value.
+    #[inline(always)]
+    pub const fn low32(self) -> u32 {
+        self.lo as u32
+    }
+
+    /// `0.0.0.0` or `::`.
+    #[inline(always)]
+    pub const fn is_unspecified(self) -> bool {
+        self.hi == 0 && (self.lo == 0 || self.lo == V4_MAPPED)
+    }
+
+    /// `fe80::/10` (RFC 4291 §2.5.6).
+    #[inline(always)]
+    pub const fn is_v6_link_local(self) -> bool {
+        self.hi >> 54 == 0xfe80 >> 6
+    }
+
+    /// IPv4 multicast (RFC 5771), limited broadcast (RFC 919) or IPv6 multicast (RFC 4291 §2.7).
+    /// A subnet's directed broadcast is known to the tables only.
+    #[inline(always)]
+    pub const fn is_group(self) -> bool {
+        if self.is_v4() {
+            let address = self.low32();
+            address >> 28 == 0xe || address == u32::MAX
+        } else {
+            self.hi >> 56 == 0xff
+        }
+    }
+
+    /// `127.0.0.0/8` or `::1`.
+    #[inline(always)]
+    pub const fn is_loopback(self) -> bool {
+        if self.is_v4() {
+            self.low32() >> 24 == 127
+        } else {
+            self.hi == 0 && self.lo == 1
+        }
+    }
+
+    /// The 16 bytes in network order, as longest-prefix tables want them.
+    #[inline(always)]
+    pub const fn octets(self) -> [u64; 2] {
+        [self.hi.to_be(), self.lo.to_be()]
+    }
+}

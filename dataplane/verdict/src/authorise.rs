@@ -1,0 +1,176 @@
+//! Stage 5, authorise: posture, then policy by (class, class, service).
+
+use crate::abi::{PolicyKey, PolicyRow, Ruling, SERVICE_OTHER, service_index};
+use crate::admit::Ingress;
+use crate::parse::{Kind, Packet};
+use crate::reason::Reason;
+use crate::tables::Tables;
+use crate::track::Known;
+
+/// Why not, and by which rule (0 for none).
+#[derive(Clone, Copy)]
+pub struct Denied {
+    pub reason: Reason,
+    pub rule: u32,
+}
+
+impl From<Reason> for Denied {
+    #[inline(always)]
+    fn from(reason: Reason) -> Denied {
+        Denied { reason, rule: 0 }
+    }
+}
+
+/// The classes of a packet's two ends.
+#[derive(Clone, Copy)]
+pub struct Classes {
+    pub source: u16,
+    pub destination: u16,
+}
+
+/// A ruling, and whether it is the sender or the receiver of the packet who initiates.
+pub struct Authorised {
+    pub ruling: Ruling,
+    pub by_sender: bool,
+}
+
+/// Judges a packet that the flow table did not settle: in its own right, or as an answer.
+///
+/// As an answer it may pass if the other end opened the flow, or if it is TCP in mid-stream: then
+/// nothing says who opened it, and either is enough (a segment that opens a connection is never an
+/// answer).
+#[inline(always)]
+pub fn authorise<T: Tables>(
+    tables: &T,
+    ingress: &Ingress,
+    packet: &Packet,
+    classes: Classes,
+    known: Known,
+) -> Result<Authorised, Denied> {
+    let answers = matches!(known, Known::Flow { by_sender: false });
+    if packet.kind == Kind::EchoReply {
+        if !answers {
+            return Err(Reason::Unsolicited.into());
+        }
+        return as_answer(tables, ingress, packet, classes);
+    }
+    let denied = match in_its_own_right(tables, ingress, packet, classes) {
+        Ok(ruling) => {
+            return Ok(Authorised {
+                ruling,
+                by_sender: true,
+            });
+        }
+        Err(denied) => denied,
+    };
+    let mid_stream = matches!(packet.kind, Kind::Tcp { .. });
+    if packet.kind.opens() || !(answers || mid_stream) {
+        return Err(denied);
+    }
+    match as_answer(tables, ingress, packet, classes) {
+        // Of two refusals, the one of the flow it belongs to tells more.
+        Err(_) if !answers => Err(denied),
+        other => other,
+    }
+}
+
+#[inline(always)]
+fn in_its_own_right<T: Tables>(
+    tables: &T,
+    ingress: &Ingress,
+    packet: &Packet,
+    classes: Classes,
+) -> Result<Ruling, Denied> {
+    let service = service_index(packet.protocol, packet.destination_port);
+    policy(
+        tables,
+        ingress,
+        classes.source,
+        classes.destination,
+        service,
+    )
+}
+
+#[inline(always)]
+fn as_answer<T: Tables>(
+    tables: &T,
+    ingress: &Ingress,
+    packet: &Packet,
+    classes: Classes,
+) -> Result<Authorised, Denied> {
+    let service = service_index(packet.protocol, packet.source_port);
+    let ruling = policy(
+        tables,
+        ingress,
+        classes.destination,
+        classes.source,
+        service,
+    )?;
+    Ok(Authorised {
+        ruling,
+        by_sender: false,
+    })
+}
+
+/// What the policy says at the posture in force. Two look-ups at most, whatever its size.
+#[inline(always)]
+fn policy<T: Tables>(
+    tables: &T,
+    ingress: &Ingress,
+    from: u16,
+    to: u16,
+    service: u32,
+) -> Result<Ruling, Denied> {
+    let slot = ingress.control.slot;
+    let service = tables.service(slot, service);
+    let row = tables.policy(
+        slot,
+        &PolicyKey {
+            from,
+            to,
+            service,
+            pad: 0,
+        },
+    );
+    let row = match row {
+        None if service != SERVICE_OTHER => tables.policy(
+            slot,
+            &PolicyKey {
+                from,
+                to,
+                service: SERVICE_OTHER,
+                pad: 0,
+            },
+        ),
+        row => row,
+    };
+    match row {
+        Some(row) => at_posture(&row, ingress.control.posture),
+        None => Err(Reason::NoRule.into()),
+    }
+}
+
+#[inline(always)]
+fn at_posture(row: &PolicyRow, posture: u8) -> Result<Ruling, Denied> {
+    let ruling = row
+        .rulings
+        .get(posture as usize)
+        .copied()
+        .unwrap_or(Ruling::NONE);
+    let [normal, ..] = row.rulings;
+    if ruling.allows() {
+        Ok(ruling)
+    } else if normal.allows() {
+        Err(Denied {
+            reason: Reason::Posture,
+            rule: normal.rule(),
+        })
+    } else if ruling.rule() != 0 {
+        Err(Denied {
+            reason: Reason::Rule,
+            rule: ruling.rule(),
+        })
+    } else {
+        Err(Reason::NoRule.into())
+    }
+}

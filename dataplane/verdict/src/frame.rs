@@ -1,0 +1,37 @@
+//! What the decision may do with a frame.
+
+/// A frame, from its destination MAC address on, without the frame check sequence.
+///
+/// Offsets and lengths are in bytes. Loads are in network order and bounds-checked: `None` means that the
+/// frame ends before the last byte asked for.
+pub trait Frame {
+    /// Length of the frame.
+    fn len(&self) -> usize;
+
+    /// Whether there is nothing in it.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One byte.
+    fn u8(&self, at: usize) -> Option<u8>;
+
+    /// Two bytes.
+    fn u16(&self, at: usize) -> Option<u16>;
+
+    /// Four bytes.
+    fn u32(&self, at: usize) -> Option<u32>;
+
+    /// Eight bytes.
+    fn u64(&self, at: usize) -> Option<u64>;
+
+    /// Overwrites two bytes.
+    fn set_u16(&mut self, at: usize, value: u16) -> Option<()>;
+
+    /// Moves the two MAC addresses four bytes to the front, leaving room for a VLAN tag between them
+    /// and the EtherType. The room's content is not defined.
+    fn open_tag(&mut self) -> Option<()>;
+
+    /// Moves the two MAC addresses four bytes to the back, over the VLAN tag.
+    fn close_tag(&mut self) -> Option<()>;
+}

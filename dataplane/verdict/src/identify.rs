@@ -1,0 +1,181 @@
+//! Stage 3, identify: who is speaking and to whom, as classes.
+//!
+//! A device is its MAC address in its segment, held to the IP addresses bound to it. What is behind an
+//! uplink, and what no device is listed for, is known by its network.
+
+use crate::abi::{Admission, CLASS_STRANGER, Device, Network, Station, member};
+use crate::address::{Ip, MAC_GROUP};
+use crate::admit::Ingress;
+use crate::parse::{Kind, Link, Packet, UDP};
+use crate::reason::Reason;
+use crate::tables::Tables;
+
+/// The class of the source of a packet.
+#[inline(always)]
+pub fn source<T: Tables>(
+    tables: &T,
+    ingress: &Ingress,
+    link: &Link,
+    packet: &Packet,
+) -> Result<u16, Reason> {
+    if packet.source.is_unspecified() && !may_be_unspecified(packet) {
+        return Err(Reason::AddressBinding);
+    }
+    speaker(tables, ingress, link, packet.source)
+}
+
+/// Only a client that has no address yet may do without one: DHCP (RFC 2131 §4.1) and duplicate address
+/// detection (RFC 4862 §5.4).
+#[inline(always)]
+fn may_be_unspecified(packet: &Packet) -> bool {
+    match packet.protocol {
+        UDP => {
+            packet.source_port == 68
+                && packet.destination_port == 67
+                && packet.destination == Ip::v4(u32::MAX)
+        }
+        _ => matches!(packet.kind, Kind::Discovery(_)),
+    }
+}
+
+/// The class of whoever sent this frame and claims to be `ip`: the check that packets, ARP and
+/// neighbour discovery share.
+#[inline(always)]
+pub fn speaker<T: Tables>(
+    tables: &T,
+    ingress: &Ingress,
+    link: &Link,
+    ip: Ip,
+) -> Result<u16, Reason> {
+    let slot = ingress.control.slot;
+    let segment = ingress.admission.segment;
+    let device = tables.device(slot, member(segment, link.source));
+    let owner = tables.address(slot, ip);
+
+    if ingress.admission.is(Admission::UPLINK) {
+        let ours = matches!(owner, Some(owner) if owner.segment == segment);
+        if device.is_some() || ours {
+            return Err(Reason::DeviceOnUplink);
+        }
+        return Ok(match owner {
+            Some(owner) => owner.class,
+            None => network_class(tables.network(slot, ip)),
+        });
+    }
+
+    match device {
+        Some(device) => {
+            let own = owner.map(|owner| owner.device);
+            if owns(tables, ingress, device, ip, own) || ip.is_unspecified() {
+                Ok(device.class)
+            } else {
+                Err(Reason::AddressBinding)
+            }
+        }
+        None if !ingress.admission.is(Admission::ADMIT_UNKNOWN) => Err(Reason::UnknownDevice),
+        None if owner.is_some() => Err(Reason::AddressBinding),
+        None if ip.is_unspecified() || ip.is_v6_link_local() => Ok(ingress.admission.anonymous),
+        None => match tables.network(slot, ip) {
+            Some(network) if network.segment == segment => Ok(network.class),
+            _ => Err(Reason::AddressBinding),
+        },
+    }
+}
+
+/// Whether a device may use an address; `owner` is the number of the device the address is bound to.
+#[inline(always)]
+fn owns<T: Tables>(
+    tables: &T,
+    ingress: &Ingress,
+    device: Device,
+    ip: Ip,
+    owner: Option<u32>,
+) -> bool {
+    match owner {
+        Some(owner) => owner == device.id,
+        None if ip.is_v6_link_local() => true,
+        None if device.flags & Device::ANY_ADDRESS == 0 => false,
+        None => {
+            matches!(
+                tables.network(ingress.control.slot, ip),
+                Some(network) if network.segment == ingress.admission.segment
+            )
+        }
+    }
+}
+
+/// The class of the destination of a packet.
+#[inline(always)]
+pub fn destination<T: Tables>(
+    tables: &T,
+    ingress: &Ingress,
+    link: &Link,
+    packet: &Packet,
+) -> Result<u16, Reason> {
+    let slot = ingress.control.slot;
+    let segment = ingress.admission.segment;
+    let ip = packet.destination;
+    let owner = tables.address(slot, ip);
+    let network = match owner {
+        Some(_) => None,
+        None => tables.network(slot, ip),
+    };
+    let broadcast = matches!(network, Some(network) if network.flags & Network::BROADCAST != 0);
+    let group = ip.is_group() || broadcast;
+    if group != (link.destination & MAC_GROUP != 0) {
+        return Err(Reason::GroupMismatch);
+    }
+    if group {
+        return Ok(network_class(network));
+    }
+    if let Some(device) = tables.device(slot, member(segment, link.destination)) {
+        let own = owner.map(|owner| owner.device);
+        return match owns(tables, ingress, device, ip, own) {
+            true => Ok(device.class),
+            false => Err(Reason::AddressBinding),
+        };
+    }
+    Ok(match owner {
+        Some(owner) => owner.class,
+        None => network_class(network),
+    })
+}
+
+#[inline(always)]
+fn network_class(network: Option<Network>) -> u16 {
+    match network {
+        Some(network) => network.class,
+        None => CLASS_STRANGER,
+    }
+}
+
+/// Remembers behind which attachment the source of an identified frame is.
+#[inline(always)]
+pub fn learn<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Result<(), Reason> {
+    let member = member(ingress.admission.segment, link.source);
+    let uplink = ingress.admission.is(Admission::UPLINK);
+    let known = tables.station(member);
+    if let Some(known) = known {
+        if known.attachment == ingress.attachment {
+            return Ok(());
+        }
+        // A host that is no listed device must not pull the router's frames to itself.
+        if known.flags & Station::UPLINK != 0
+            && !uplink
+            && tables.device(ingress.control.slot, member).is_none()
+        {
+            return Err(Reason::StationMove);
+        }
+    }
+    let flags = if uplink { Station::UPLINK } else { 0 };
+    let since = tables.now();
+    tables.learn(
+        member,
+        Station {
+            attachment: ingress.attachment,
+            flags,
+            since,
+        },
+    );
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! ARP (RFC 826) and IPv6 neighbour discovery (RFC 4861): nobody speaks for another's address.
+
+use crate::abi::{Admission, Control, RULE_ARP, RULE_ND, Ruling, SEVER};
+use crate::address::{Ip, MAC_GROUP};
+use crate::admit::Ingress;
+use crate::frame::Frame;
+use crate::identify;
+use crate::parse::{Link, Message, Packet};
+use crate::reason::Reason;
+use crate::tables::Tables;
+
+/// The sender's IP address of an Ethernet/IPv4 ARP request or reply whose sender is the frame's source.
+#[inline(always)]
+pub fn arp_sender<F: Frame>(frame: &F, link: &Link) -> Result<Ip, Reason> {
+    let at = link.network;
+    let types = frame.u64(at).ok_or(Reason::Truncated)?;
+    let sender_mac_hi = frame.u16(at + 8).ok_or(Reason::Truncated)?;
+    let sender_mac_lo = frame.u32(at + 10).ok_or(Reason::Truncated)?;
+    let sender = frame.u32(at + 14).ok_or(Reason::Truncated)?;
+    // The rest, so that what is cut short is not passed on.
+    frame.u32(at + 24).ok_or(Reason::Truncated)?;
+    let operation = types as u16;
+    let well_formed = types >> 16 == 0x0001_0800_0604 && (operation == 1 || operation == 2);
+    let sender_mac = (sender_mac_hi as u64) << 32 | sender_mac_lo as u64;
+    let sender_ip = Ip::v4(sender);
+    if !well_formed
+        || sender_mac != link.source
+        || sender_ip.is_group()
+        || sender_ip.is_loopback()
+        || (operation == 2 && sender == 0)
+    {
+        return Err(Reason::Arp);
+    }
+    Ok(sender_ip)
+}
+
+/// Judges an ARP packet: the sender is held to its binding; the rest is open at every posture but sever.
+#[inline(always)]
+pub fn arp<T: Tables>(
+    tables: &T,
+    ingress: &Ingress,
+    link: &Link,
+    sender: Ip,
+) -> Result<Ruling, Reason> {
+    identify::speaker(tables, ingress, link, sender)?;
+    open_unless_severed(ingress.control, RULE_ARP)
+}
+
+/// Judges neighbour and router discovery, its source already identified.
+#[inline(always)]
+pub fn discovery<F: Frame, T: Tables>(
+    frame: &F,
+    tables: &T,
+    ingress: &Ingress,
+    link: &Link,
+    packet: &Packet,
+    message: Message,
+) -> Result<Ruling, Reason> {
+    const ROUTER_SOLICITATION: u8 = 133;
+    const ROUTER_ADVERTISEMENT: u8 = 134;
+    const NEIGHBOUR_SOLICITATION: u8 = 135;
+    const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
+
+    let Message { at, length } = message;
+    if packet.destination.is_group() != (link.destination & MAC_GROUP != 0) {
+        return Err(Reason::GroupMismatch);
+    }
+    // A hop limit of 255 proves that it was not routed here (RFC 4861 §7.1).
+    let hops = frame.u8(link.network + 7).ok_or(Reason::Truncated)?;
+    if hops != 255 {
+        return Err(Reason::NeighbourDiscovery);
+    }
+    let uplink = ingress.admission.is(Admission::UPLINK);
+    match frame.u8(at).ok_or(Reason::Truncated)? {
+        ROUTER_SOLICITATION if length == 8 || length == 16 => {
+            if length == 16 {
+                own_link_address(frame, link, at + 8, 1)?;
+            }
+        }
+        ROUTER_ADVERTISEMENT if !uplink => return Err(Reason::RaGuard),
+        ROUTER_ADVERTISEMENT => {}
+        NEIGHBOUR_SOLICITATION if length == 24 => {}
+        // With the nonce of RFC 7527 instead of an address, while the sender has none yet.
+        NEIGHBOUR_SOLICITATION if length == 32 && packet.source.is_unspecified() => {
+            if frame.u16(at + 24).ok_or(Reason::Truncated)? != 0x0e01 {
+                return Err(Reason::NeighbourDiscovery);
+            }
+        }
+        NEIGHBOUR_SOLICITATION if length == 32 => own_link_address(frame, link, at + 24, 1)?,
+        NEIGHBOUR_ADVERTISEMENT if length == 24 || length == 32 => {
+            let target = Ip {
+                hi: frame.u64(at + 8).ok_or(Reason::Truncated)?,
+                lo: frame.u64(at + 16).ok_or(Reason::Truncated)?,
+            };
+            if target.is_group() || target.is_v4() || target.is_unspecified() {
+                return Err(Reason::NeighbourDiscovery);
+            }
+            identify::speaker(tables, ingress, link, target)?;
+            if length == 32 {
+                own_link_address(frame, link, at + 24, 2)?;
+            }
+        }
+        _ => return Err(Reason::NeighbourDiscovery),
+    }
+    open_unless_severed(ingress.control, RULE_ND)
+}
+
+/// The one option there is must be a link-layer address of this type, and the sender's own.
+#[inline(always)]
+fn own_link_address<F: Frame>(frame: &F, link: &Link, at: usize, kind: u64) -> Result<(), Reason> {
+    let option = frame.u64(at).ok_or(Reason::Truncated)?;
+    match option == kind << 56 | 1 << 48 | link.source {
+        true => Ok(()),
+        false => Err(Reason::NeighbourDiscovery),
+    }
+}
+
+#[inline(always)]
+fn open_unless_severed(control: Control, rule: u32) -> Result<Ruling, Reason> {
+    if control.posture >= SEVER {
+        Err(Reason::Posture)
+    } else {
+        Ok(Ruling::allow(rule))
+    }
+}

@@ -1,0 +1,96 @@
+//! Why a frame was dropped: one list for counters, events, API and command line.
+
+/// Declares [`Reason`] and everything that must stay in step with it.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal;)+) => {
+        /// Why a frame was dropped. Numbers are part of the ABI: never reused, never renumbered.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Reason { $($(#[doc = $doc])+ $variant = $number,)+ }
+
+        impl Reason {
+            /// Every reason, in order of number.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant,)+];
+
+            /// The name used in metrics, events, API and command line.
+            pub const fn name(self) -> &'static str {
+                match self { $(Reason::$variant => $name,)+ }
+            }
+
+            /// One sentence for a person who meets this reason for the first time.
+            pub const fn help(self) -> &'static str {
+                match self { $(Reason::$variant => concat!($($doc),+),)+ }
+            }
+
+            /// The reason with this number, if there is one.
+            pub const fn from_number(number: u8) -> Option<Reason> {
+                match number { $($number => Some(Reason::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// No policy is in force yet, so nothing is forwarded.
+    NoPolicy = 1, "no-policy";
+    /// The frame came in on an interface that is not a port of this gateway.
+    UnknownPort = 2, "unknown-port";
+    /// The frame ends before the headers it announces.
+    Truncated = 3, "truncated";
+    /// The source MAC address is a group address or all zeroes.
+    SourceMac = 4, "source-mac";
+    /// A link-control frame (STP, LACP, LLDP, EAPOL): these do not cross the gateway.
+    LinkControl = 5, "link-control";
+    /// More than one VLAN tag, or a service tag.
+    VlanStack = 6, "vlan-stack";
+    /// The port does not carry this VLAN: no segment is attached there.
+    UnknownAttachment = 7, "unknown-attachment";
+    /// An EtherType other than IPv4, IPv6 and ARP.
+    EtherType = 8, "ether-type";
+    /// The IP header contradicts itself or the frame.
+    IpHeader = 9, "ip-header";
+    /// IPv4 options.
+    IpOptions = 10, "ip-options";
+    /// An IPv4 fragment.
+    Fragment = 11, "fragment";
+    /// An IPv6 extension header.
+    Ipv6Extension = 12, "ipv6-extension";
+    /// An IP protocol other than TCP, UDP and ICMP.
+    IpProtocol = 13, "ip-protocol";
+    /// The TCP, UDP or ICMP header contradicts itself or the packet.
+    TransportHeader = 14, "transport-header";
+    /// An ICMP or ICMPv6 message other than echo and neighbour discovery.
+    IcmpType = 15, "icmp-type";
+    /// An address that cannot be a source or a destination on a wire.
+    Martian = 16, "martian";
+    /// The source MAC address is no device of this segment.
+    UnknownDevice = 17, "unknown-device";
+    /// The device does not own the IP address it uses, or is addressed by one it does not own.
+    AddressBinding = 18, "address-binding";
+    /// A device's own MAC or IP address arrived from the uplink.
+    DeviceOnUplink = 19, "device-on-uplink";
+    /// A group MAC address with a single host's IP address, or the reverse.
+    GroupMismatch = 20, "group-mismatch";
+    /// A malformed ARP packet, or one whose sender is not the frame's source.
+    Arp = 21, "arp";
+    /// A malformed neighbour discovery packet, or one that speaks for another's address.
+    NeighbourDiscovery = 22, "neighbour-discovery";
+    /// A router advertisement from a port that faces devices.
+    RaGuard = 23, "ra-guard";
+    /// A host on a device-facing port uses the MAC address of a station behind the uplink.
+    StationMove = 24, "station-move";
+    /// An echo reply that nobody asked for.
+    Unsolicited = 25, "unsolicited";
+    /// No rule allows it.
+    NoRule = 26, "no-rule";
+    /// A rule denies it.
+    Rule = 27, "rule";
+    /// A rule would allow it, but not at the posture in force.
+    Posture = 28, "posture";
+    /// The flow table is full.
+    FlowTableFull = 29, "flow-table-full";
+    /// The destination is where the frame came from.
+    SameAttachment = 30, "same-attachment";
+    /// The frame could not be given the VLAN tag of its egress.
+    Retag = 31, "retag";
+}

@@ -1,0 +1,80 @@
+//! What the decision looks up.
+
+use crate::abi::{
+    Address, Admission, Control, Device, Event, Flow, FlowKey4, FlowKey6, Network, PolicyKey,
+    PolicyRow, Station,
+};
+use crate::address::Ip;
+use crate::reason::Reason;
+
+/// A table had no room for an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// The tables, as the kernel's maps or in memory.
+///
+/// `slot` names one of the two generations of the policy tables; a packet uses the one its [`Control`]
+/// named for all of its look-ups.
+pub trait Tables {
+    /// The policy and posture in force.
+    fn control(&self) -> Control;
+
+    /// Ticks of the monotonic clock: 2^30 nanoseconds, 1.07 seconds, each.
+    fn now(&self) -> u32;
+
+    /// What an attachment belongs to.
+    fn admission(&self, slot: u8, attachment: u16) -> Admission;
+
+    /// The VLAN a segment has at a port: [`crate::abi::FLOOD_MEMBER`] with the VLAN, or
+    /// [`crate::abi::FLOOD_NONE`].
+    fn flood(&self, slot: u8, segment: u16, port: u16) -> u32;
+
+    /// The device with this [`crate::abi::member`] key.
+    fn device(&self, slot: u8, member: u64) -> Option<Device>;
+
+    /// Whose an address is.
+    fn address(&self, slot: u8, ip: Ip) -> Option<Address>;
+
+    /// The longest network prefix an address is in.
+    fn network(&self, slot: u8, ip: Ip) -> Option<Network>;
+
+    /// The service class at a [`crate::abi::service_index`].
+    fn service(&self, slot: u8, index: u32) -> u16;
+
+    /// What the policy says of two classes and a service class.
+    fn policy(&self, slot: u8, key: &PolicyKey) -> Option<PolicyRow>;
+
+    /// Where a [`crate::abi::member`] key was last seen.
+    fn station(&self, member: u64) -> Option<Station>;
+
+    /// Remembers where it was seen. A table without room forgets the longest unused.
+    fn learn(&mut self, member: u64, station: Station);
+
+    /// An IPv4 flow, in place.
+    fn flow4(&mut self, key: &FlowKey4) -> Option<&mut Flow>;
+
+    /// An IPv6 flow, in place.
+    fn flow6(&mut self, key: &FlowKey6) -> Option<&mut Flow>;
+
+    /// Adds an IPv4 flow that is not there.
+    ///
+    /// # Errors
+    /// [`Full`] if there is no room.
+    fn add_flow4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full>;
+
+    /// Adds an IPv6 flow that is not there.
+    ///
+    /// # Errors
+    /// [`Full`] if there is no room.
+    fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full>;
+
+    /// Counts a frame for a rule that decided on it.
+    fn count_rule(&mut self, slot: u8, rule: u32, bytes: usize);
+
+    /// Counts a dropped frame.
+    fn count_drop(&mut self, reason: Reason, bytes: usize);
+
+    /// Tells of something that happened. May sample; what is not told is counted as lost. The time is
+    /// filled in by the tables.
+    fn event(&mut self, event: &Event);
+}

@@ -1,0 +1,110 @@
+//! A frame as the kernel shows it: two pointers.
+
+use core::arch::asm;
+use core::mem::size_of;
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::xdp_md;
+use aya_ebpf::helpers::bpf_xdp_adjust_head;
+use aya_ebpf::programs::XdpContext;
+use cordon_verdict::Frame;
+
+pub struct XdpFrame {
+    ctx: *mut xdp_md,
+    data: usize,
+    end: usize,
+}
+
+impl XdpFrame {
+    #[inline(always)]
+    pub fn new(ctx: &XdpContext) -> XdpFrame {
+        XdpFrame { ctx: ctx.as_ptr().cast(), data: ctx.data(), end: ctx.data_end() }
+    }
+
+    /// A pointer to a `T` at an offset, if the frame goes that far.
+    #[inline(always)]
+    fn at<T>(&self, at: usize) -> Option<*mut T> {
+        let mut start = self.data + at;
+        // LLVM may otherwise check one pointer and read through another, which the verifier cannot follow
+        // where the offset varies.
+        // SAFETY: does nothing, to nothing.
+        unsafe {
+            asm!("{0} = {0}", inout(reg) start, options(nomem, nostack, preserves_flags, pure));
+        }
+        if start + size_of::<T>() > self.end { None } else { Some(start as *mut T) }
+    }
+
+    #[inline(always)]
+    fn read<T: Copy>(&self, at: usize) -> Option<T> {
+        // SAFETY: within the frame, checked; the kernel allows unaligned access to it on the architectures
+        // that this program is built for.
+        self.at(at).map(|pointer| unsafe { *pointer })
+    }
+
+    /// Moves the start of the frame by `by` bytes, and the MAC addresses with it.
+    #[inline(always)]
+    fn move_front(&mut self, by: i32) -> Option<()> {
+        let high: u64 = self.read(0)?;
+        let low: u32 = self.read(8)?;
+        // SAFETY: the context is valid; every pointer into the frame is read again below.
+        if unsafe { bpf_xdp_adjust_head(self.ctx, by) } != 0 {
+            return None;
+        }
+        let ctx = XdpContext::new(self.ctx);
+        self.data = ctx.data();
+        self.end = ctx.data_end();
+        let to_high: *mut u64 = self.at(0)?;
+        let to_low: *mut u32 = self.at(8)?;
+        // SAFETY: within the frame, checked.
+        unsafe {
+            *to_high = high;
+            *to_low = low;
+        }
+        Some(())
+    }
+}
+
+impl Frame for XdpFrame {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.end - self.data
+    }
+
+    #[inline(always)]
+    fn u8(&self, at: usize) -> Option<u8> {
+        self.read(at)
+    }
+
+    #[inline(always)]
+    fn u16(&self, at: usize) -> Option<u16> {
+        self.read(at).map(u16::from_be)
+    }
+
+    #[inline(always)]
+    fn u32(&self, at: usize) -> Option<u32> {
+        self.read(at).map(u32::from_be)
+    }
+
+    #[inline(always)]
+    fn u64(&self, at: usize) -> Option<u64> {
+        self.read(at).map(u64::from_be)
+    }
+
+    #[inline(always)]
+    fn set_u16(&mut self, at: usize, value: u16) -> Option<()> {
+        let to: *mut u16 = self.at(at)?;
+        // SAFETY: within the frame, checked.
+        unsafe { *to = value.to_be() };
+        Some(())
+    }
+
+    #[inline(always)]
+    fn open_tag(&mut self) -> Option<()> {
+        self.move_front(-4)
+    }
+
+    #[inline(always)]
+    fn close_tag(&mut self) -> Option<()> {
+        self.move_front(4)
+    }
+}

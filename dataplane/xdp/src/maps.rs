@@ -1,0 +1,112 @@
+//! The maps, and the constants that the loader sets.
+
+use aya_ebpf::btf_maps::{
+    Array, ArrayOfMaps, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf,
+};
+use aya_ebpf::macros::btf_map;
+use cordon_verdict::abi::{
+    Address, Admission, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Network, PORTS, PolicyKey,
+    PolicyRow, RULES, SEGMENTS, SERVICES, Sampling, Station, Trace,
+};
+use cordon_verdict::{Ip, Reason};
+
+/// Generations of the policy tables: the one in force and the one being built.
+const SLOTS: usize = 2;
+
+/// One word: `abi::Control`.
+#[btf_map]
+pub static CONTROL: Array<u64, 1> = Array::new();
+
+/// By interface index: the port's number plus one, 0 for none.
+#[btf_map]
+static PORTS_IN: Array<u32, 65536> = Array::new();
+
+/// By port: where to send.
+#[btf_map]
+pub static PORTS_OUT: DevMap<PORTS> = DevMap::new();
+
+/// By port: where to send copies of what is flooded, through `cordon_flood`.
+#[btf_map]
+pub static FLOOD_PORTS: DevMap<PORTS> = DevMap::new();
+
+/// By `abi::admission_index`.
+#[btf_map]
+pub static ADMISSIONS: Array<Admission, { SLOTS << 16 }> = Array::new();
+
+/// By `abi::flood_index`.
+#[btf_map]
+pub static FLOODS: Array<u32, { SLOTS * SEGMENTS * PORTS }> = Array::new();
+
+/// By slot, then by `abi::member`. The sizes of inner maps here are templates': the loader makes each as
+/// large as its generation needs.
+#[btf_map]
+pub static DEVICES: ArrayOfMaps<HashMap<u64, Device, 1>, SLOTS> = ArrayOfMaps::new();
+
+/// By slot, then by address.
+#[btf_map]
+pub static ADDRESSES: ArrayOfMaps<HashMap<Ip, Address, 1>, SLOTS> = ArrayOfMaps::new();
+
+/// By slot, then by longest prefix.
+#[btf_map]
+pub static NETWORKS: ArrayOfMaps<LpmTrie<[u64; 2], Network, 1>, SLOTS> = ArrayOfMaps::new();
+
+/// By slot, then by `abi::service_index`.
+#[btf_map]
+pub static SERVICE_CLASSES: ArrayOfMaps<Array<u16, SERVICES>, SLOTS> = ArrayOfMaps::new();
+
+/// By slot, then by classes and service.
+#[btf_map]
+pub static POLICY: ArrayOfMaps<HashMap<PolicyKey, PolicyRow, 1>, SLOTS> = ArrayOfMaps::new();
+
+/// By `abi::member`.
+#[btf_map]
+pub static STATIONS: LruHashMap<u64, Station, 262_144> = LruHashMap::new();
+
+/// IPv4 flows.
+#[btf_map]
+pub static FLOWS4: HashMap<FlowKey4, Flow, 262_144> = HashMap::new();
+
+/// IPv6 flows.
+#[btf_map]
+pub static FLOWS6: HashMap<FlowKey6, Flow, 65536> = HashMap::new();
+
+/// By `abi::rule_index`.
+#[btf_map]
+pub static RULE_COUNTERS: PerCpuArray<Counter, { SLOTS * RULES }> = PerCpuArray::new();
+
+/// By number of the reason.
+#[btf_map]
+pub static DROP_COUNTERS: PerCpuArray<Counter, 256> = PerCpuArray::new();
+
+/// Events.
+#[btf_map]
+pub static EVENTS: RingBuf<Event, { 1 << 20 }> = RingBuf::new();
+
+/// How many events were told of.
+#[btf_map]
+pub static SAMPLING: PerCpuArray<Sampling, 1> = PerCpuArray::new();
+
+/// The last outcome, where `TRACE` is set.
+#[btf_map]
+pub static TRACE_OUT: PerCpuArray<Trace, 1> = PerCpuArray::new();
+
+/// Set by the loader to have outcomes written to `TRACE_OUT`; the verifier removes the code otherwise.
+#[unsafe(no_mangle)]
+static TRACE: u8 = 0;
+
+#[inline(always)]
+pub fn tracing() -> bool {
+    // SAFETY: a valid static; volatile, because the loader changes what the compiler sees.
+    unsafe { core::ptr::read_volatile(&raw const TRACE) != 0 }
+}
+
+/// The port behind an interface; one that is out of range for one that is none.
+#[inline(always)]
+pub fn port_of(ifindex: u32) -> u16 {
+    match PORTS_IN.get(ifindex) {
+        Some(port) => port.wrapping_sub(1) as u16,
+        None => u16::MAX,
+    }
+}
+
+const _: () = assert!(Reason::ALL.len() < 256);

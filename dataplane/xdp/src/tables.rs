@@ -1,0 +1,167 @@
+//! The verdict's tables, as maps.
+
+use aya_ebpf::btf_maps::lpm_trie::Key;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
+use cordon_verdict::abi::{
+    Address, Admission, Control, Counter, Device, EVENTS_PER_TICK, Event, Flow, FlowKey4, FlowKey6,
+    Network, PolicyKey, PolicyRow, Station, admission_index, flood_index, rule_index,
+};
+use cordon_verdict::{Full, Ip, Reason, Tables};
+
+use crate::maps::{
+    ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, EVENTS, FLOODS, FLOWS4, FLOWS6, NETWORKS,
+    POLICY, RULE_COUNTERS, SAMPLING, SERVICE_CLASSES, STATIONS,
+};
+
+const NO_EXIST: u64 = 1;
+const EEXIST: i32 = -17;
+
+pub struct Maps;
+
+impl Tables for Maps {
+    #[inline(always)]
+    fn control(&self) -> Control {
+        match CONTROL.get(0) {
+            // SAFETY: valid while the program runs; volatile, because user space changes it at any time
+            // and a packet must see one value.
+            Some(word) => Control::unpack(unsafe { core::ptr::read_volatile(word) }),
+            None => Control { epoch: 0, posture: 0, slot: 0 },
+        }
+    }
+
+    #[inline(always)]
+    fn now(&self) -> u32 {
+        // SAFETY: takes no argument.
+        (unsafe { bpf_ktime_get_coarse_ns() } >> 30) as u32
+    }
+
+    #[inline(always)]
+    fn admission(&self, slot: u8, attachment: u16) -> Admission {
+        ADMISSIONS.get(admission_index(slot, attachment)).copied().unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn flood(&self, slot: u8, segment: u16, port: u16) -> u32 {
+        FLOODS.get(flood_index(slot, segment, port)).copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn device(&self, slot: u8, member: u64) -> Option<Device> {
+        // SAFETY: generations are built before and dropped after any packet can see them.
+        DEVICES.get(slot as u32).and_then(|map| unsafe { map.get(member) }).copied()
+    }
+
+    #[inline(always)]
+    fn address(&self, slot: u8, ip: Ip) -> Option<Address> {
+        // SAFETY: as for devices.
+        ADDRESSES.get(slot as u32).and_then(|map| unsafe { map.get(ip) }).copied()
+    }
+
+    #[inline(always)]
+    fn network(&self, slot: u8, ip: Ip) -> Option<Network> {
+        NETWORKS.get(slot as u32).and_then(|map| map.get(&Key::new(128, ip.octets()))).copied()
+    }
+
+    #[inline(always)]
+    fn service(&self, slot: u8, index: u32) -> u16 {
+        SERVICE_CLASSES.get(slot as u32).and_then(|map| map.get(index)).copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn policy(&self, slot: u8, key: &PolicyKey) -> Option<PolicyRow> {
+        // SAFETY: as for devices.
+        POLICY.get(slot as u32).and_then(|map| unsafe { map.get(key) }).copied()
+    }
+
+    #[inline(always)]
+    fn station(&self, member: u64) -> Option<Station> {
+        // SAFETY: eight bytes, read at once; an evicted entry read late sends one frame to where another
+        // station of the gateway is, where admission and segment are checked again.
+        unsafe { STATIONS.get(member) }.copied()
+    }
+
+    #[inline(always)]
+    fn learn(&mut self, member: u64, station: Station) {
+        // Without room the frame is flooded: nothing is lost but the short cut.
+        let _ = STATIONS.insert(member, station, 0);
+    }
+
+    #[inline(always)]
+    fn flow4(&mut self, key: &FlowKey4) -> Option<&mut Flow> {
+        // SAFETY: valid while the program runs. Other processors may write the same entry: every word of it
+        // is meaningful by itself, see `Flow`.
+        FLOWS4.get_ptr_mut(key).map(|flow| unsafe { &mut *flow })
+    }
+
+    #[inline(always)]
+    fn flow6(&mut self, key: &FlowKey6) -> Option<&mut Flow> {
+        // SAFETY: as for IPv4.
+        FLOWS6.get_ptr_mut(key).map(|flow| unsafe { &mut *flow })
+    }
+
+    #[inline(always)]
+    fn add_flow4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
+        added(FLOWS4.insert(key, flow, NO_EXIST))
+    }
+
+    #[inline(always)]
+    fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
+        added(FLOWS6.insert(key, flow, NO_EXIST))
+    }
+
+    #[inline(always)]
+    fn count_rule(&mut self, slot: u8, rule: u32, bytes: usize) {
+        count(RULE_COUNTERS.get_ptr_mut(rule_index(slot, rule)), bytes);
+    }
+
+    #[inline(always)]
+    fn count_drop(&mut self, reason: Reason, bytes: usize) {
+        count(DROP_COUNTERS.get_ptr_mut(reason as u32), bytes);
+    }
+
+    #[inline(always)]
+    fn event(&mut self, event: &Event) {
+        let Some(sampling) = SAMPLING.get_ptr_mut(0) else {
+            return;
+        };
+        let tick = self.now();
+        // SAFETY: an element of a per-processor array, valid and this processor's while the program runs.
+        let sampling = unsafe { &mut *sampling };
+        if sampling.tick != tick {
+            sampling.tick = tick;
+            sampling.told = 0;
+        }
+        if sampling.told >= EVENTS_PER_TICK {
+            sampling.lost += 1;
+            return;
+        }
+        let Some(mut entry) = EVENTS.reserve(0) else {
+            sampling.lost += 1;
+            return;
+        };
+        sampling.told += 1;
+        // SAFETY: takes no argument.
+        let at = unsafe { bpf_ktime_get_ns() };
+        entry.write(Event { at, ..*event });
+        entry.submit(0);
+    }
+}
+
+/// Another processor may have added the same flow in between: it was judged the same.
+#[inline(always)]
+fn added(result: Result<(), i32>) -> Result<(), Full> {
+    match result {
+        Ok(()) | Err(EEXIST) => Ok(()),
+        Err(_) => Err(Full),
+    }
+}
+
+#[inline(always)]
+fn count(counter: Option<*mut Counter>, bytes: usize) {
+    if let Some(counter) = counter {
+        // SAFETY: an element of a per-processor array, valid and this processor's while the program runs.
+        let counter = unsafe { &mut *counter };
+        counter.packets += 1;
+        counter.bytes += bytes as u64;
+    }
+}
