@@ -1,0 +1,68 @@
+//! A frame in memory.
+
+use cordon_verdict::Frame;
+
+/// A frame that owns its bytes.
+#[derive(Clone, Debug)]
+pub struct Bytes(Vec<u8>);
+
+impl Bytes {
+    /// A copy of a frame, from the destination MAC address on.
+    pub fn new(frame: &[u8]) -> Bytes {
+        Bytes(frame.to_vec())
+    }
+
+    /// The bytes.
+    pub fn into_vec(self) -> Vec<u8> {
+        self.0
+    }
+
+    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        self.0.get(at..)?.first_chunk().copied()
+    }
+}
+
+impl Frame for Bytes {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn u8(&self, at: usize) -> Option<u8> {
+        self.0.get(at).copied()
+    }
+
+    fn u16(&self, at: usize) -> Option<u16> {
+        self.read(at).map(u16::from_be_bytes)
+    }
+
+    fn u32(&self, at: usize) -> Option<u32> {
+        self.read(at).map(u32::from_be_bytes)
+    }
+
+    fn u64(&self, at: usize) -> Option<u64> {
+        self.read(at).map(u64::from_be_bytes)
+    }
+
+    fn set_u16(&mut self, at: usize, value: u16) -> Option<()> {
+        self.0
+            .get_mut(at..at + 2)?
+            .copy_from_slice(&value.to_be_bytes());
+        Some(())
+    }
+
+    fn open_tag(&mut self) -> Option<()> {
+        if self.0.len() < 12 {
+            return None;
+        }
+        self.0.splice(12..12, [0; 4]);
+        Some(())
+    }
+
+    fn close_tag(&mut self) -> Option<()> {
+        if self.0.len() < 16 {
+            return None;
+        }
+        self.0.drain(12..16);
+        Some(())
+    }
+}

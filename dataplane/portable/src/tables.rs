@@ -1,0 +1,152 @@
+//! The verdict's tables, in memory.
+
+use std::collections::{BTreeMap, HashMap};
+
+use cordon_verdict::abi::{
+    Address, Admission, Control, Counter, Device, Event, FLOOD_MEMBER, FLOOD_NONE, Flow, FlowKey4,
+    FlowKey6, Network, PolicyKey, PolicyRow, Station,
+};
+use cordon_verdict::{Full, Ip, Reason, Tables};
+
+use crate::generation::Generation;
+
+/// Tables in memory. Stations, flows and events are not bounded here.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// The policy and posture in force.
+    pub control: Control,
+    /// What [`Tables::now`] answers; whoever judges moves it on.
+    pub now: u32,
+    /// The two generations.
+    pub slots: [Generation; 2],
+    /// Where MAC addresses were last seen.
+    pub stations: HashMap<u64, Station>,
+    /// IPv4 flows.
+    pub flows4: HashMap<FlowKey4, Flow>,
+    /// IPv6 flows.
+    pub flows6: HashMap<FlowKey6, Flow>,
+    /// By slot and rule.
+    pub rules: HashMap<(u8, u32), Counter>,
+    /// By reason.
+    pub drops: BTreeMap<Reason, Counter>,
+    /// What was told of, the newest last.
+    pub events: Vec<Event>,
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory {
+            control: Control {
+                epoch: 0,
+                posture: 0,
+                slot: 0,
+            },
+            now: 0,
+            slots: Default::default(),
+            stations: HashMap::new(),
+            flows4: HashMap::new(),
+            flows6: HashMap::new(),
+            rules: HashMap::new(),
+            drops: BTreeMap::new(),
+            events: Vec::new(),
+        }
+    }
+}
+
+impl Memory {
+    fn slot(&self, slot: u8) -> &Generation {
+        &self.slots[usize::from(slot & 1)]
+    }
+}
+
+impl Tables for Memory {
+    fn control(&self) -> Control {
+        self.control
+    }
+
+    fn now(&self) -> u32 {
+        self.now
+    }
+
+    fn admission(&self, slot: u8, attachment: u16) -> Admission {
+        self.slot(slot)
+            .admissions
+            .get(&attachment)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn flood(&self, slot: u8, segment: u16, port: u16) -> u32 {
+        match self.slot(slot).floods.get(&(segment, port)) {
+            Some(vlan) => FLOOD_MEMBER | u32::from(*vlan),
+            None => FLOOD_NONE,
+        }
+    }
+
+    fn device(&self, slot: u8, member: u64) -> Option<Device> {
+        self.slot(slot).devices.get(&member).copied()
+    }
+
+    fn address(&self, slot: u8, ip: Ip) -> Option<Address> {
+        self.slot(slot).addresses.get(&ip).copied()
+    }
+
+    fn network(&self, slot: u8, ip: Ip) -> Option<Network> {
+        self.slot(slot).network(ip)
+    }
+
+    fn service(&self, slot: u8, index: u32) -> u16 {
+        self.slot(slot)
+            .services
+            .get(index as usize)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    fn policy(&self, slot: u8, key: &PolicyKey) -> Option<PolicyRow> {
+        self.slot(slot).policy.get(key).copied()
+    }
+
+    fn station(&self, member: u64) -> Option<Station> {
+        self.stations.get(&member).copied()
+    }
+
+    fn learn(&mut self, member: u64, station: Station) {
+        self.stations.insert(member, station);
+    }
+
+    fn flow4(&mut self, key: &FlowKey4) -> Option<&mut Flow> {
+        self.flows4.get_mut(key)
+    }
+
+    fn flow6(&mut self, key: &FlowKey6) -> Option<&mut Flow> {
+        self.flows6.get_mut(key)
+    }
+
+    fn add_flow4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
+        self.flows4.entry(*key).or_insert(*flow);
+        Ok(())
+    }
+
+    fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
+        self.flows6.entry(*key).or_insert(*flow);
+        Ok(())
+    }
+
+    fn count_rule(&mut self, slot: u8, rule: u32, bytes: usize) {
+        count(self.rules.entry((slot, rule)).or_default(), bytes);
+    }
+
+    fn count_drop(&mut self, reason: Reason, bytes: usize) {
+        count(self.drops.entry(reason).or_default(), bytes);
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.events.push(*event);
+    }
+}
+
+fn count(counter: &mut Counter, bytes: usize) {
+    counter.packets += 1;
+    counter.bytes += bytes as u64;
+}
