@@ -1,1 +1,28 @@
-//! Loads, attaches, pins and updates the XDP program.
+//! The XDP program in the kernel: loaded, attached, pinned, updated, read.
+//!
+//! [`Dataplane::open`] takes over what is pinned or starts anew; [`Dataplane::attach`] makes a network
+//! interface a port; [`Dataplane::install`] puts a policy into force, [`Dataplane::set_posture`] a posture.
+//! Both return only when no packet is judged by the old one any more.
+
+mod barrier;
+mod batch;
+mod counters;
+mod error;
+mod events;
+mod flows;
+mod install;
+mod maps;
+mod nic;
+mod ports;
+mod program;
+mod raw;
+mod run;
+
+pub use counters::{Drops, total};
+pub use error::Error;
+pub use events::Events;
+pub use flows::{FlowEntry, Idle, Swept};
+pub use install::Installed;
+pub use nic::Nic;
+pub use program::{Dataplane, Opened, Options};
+pub use run::Run;

@@ -141,8 +141,10 @@ impl Tables for Memory {
         count(self.drops.entry(reason).or_default(), bytes);
     }
 
-    fn event(&mut self, event: &Event) {
-        self.events.push(*event);
+    fn event(&mut self, fill: impl FnOnce(&mut Event)) {
+        let mut event = Event::BLANK;
+        fill(&mut event);
+        self.events.push(event);
     }
 }
 

@@ -10,7 +10,9 @@ use crate::track::Known;
 /// Why not, and by which rule (0 for none).
 #[derive(Clone, Copy)]
 pub struct Denied {
+    /// Why.
     pub reason: Reason,
+    /// By which rule.
     pub rule: u32,
 }
 
@@ -63,8 +65,8 @@ pub fn authorise<T: Tables>(
         }
         Err(denied) => denied,
     };
-    let mid_stream = matches!(packet.kind, Kind::Tcp { .. });
-    if packet.kind.opens() || !(answers || mid_stream) {
+    let mid_stream = packet.kind == Kind::Tcp;
+    if packet.opens() || !(answers || mid_stream) {
         return Err(denied);
     }
     match as_answer(tables, ingress, packet, classes) {

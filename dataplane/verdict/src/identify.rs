@@ -34,7 +34,7 @@ fn may_be_unspecified(packet: &Packet) -> bool {
                 && packet.destination_port == 67
                 && packet.destination == Ip::v4(u32::MAX)
         }
-        _ => matches!(packet.kind, Kind::Discovery(_)),
+        _ => packet.kind == Kind::Discovery,
     }
 }
 

@@ -24,6 +24,6 @@ mod track;
 pub use address::{Ip, Mac};
 pub use forward::flood_copy;
 pub use frame::Frame;
-pub use path::{Egress, Outcome, judge};
+pub use path::{Denied, Egress, Outcome, Passed, Pending, Step, decide, dropped, enter, judge};
 pub use reason::Reason;
 pub use tables::{Full, Tables};

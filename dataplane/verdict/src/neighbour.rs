@@ -5,7 +5,7 @@ use crate::address::{Ip, MAC_GROUP};
 use crate::admit::Ingress;
 use crate::frame::Frame;
 use crate::identify;
-use crate::parse::{Link, Message, Packet};
+use crate::parse::{Link, Packet};
 use crate::reason::Reason;
 use crate::tables::Tables;
 
@@ -54,14 +54,13 @@ pub fn discovery<F: Frame, T: Tables>(
     ingress: &Ingress,
     link: &Link,
     packet: &Packet,
-    message: Message,
 ) -> Result<Ruling, Reason> {
     const ROUTER_SOLICITATION: u8 = 133;
     const ROUTER_ADVERTISEMENT: u8 = 134;
     const NEIGHBOUR_SOLICITATION: u8 = 135;
     const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 
-    let Message { at, length } = message;
+    let (at, length) = (packet.message.at as usize, packet.message.length as usize);
     if packet.destination.is_group() != (link.destination & MAC_GROUP != 0) {
         return Err(Reason::GroupMismatch);
     }

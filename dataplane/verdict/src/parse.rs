@@ -29,36 +29,38 @@ pub struct Link {
     pub network: usize,
 }
 
-/// The network layer and the ports above it.
+/// The network layer and what the flow stage has to know of the transport layer. Every field is always set: what
+/// one kind of packet does not have is zero.
 #[derive(Clone, Copy)]
 pub struct Packet {
     pub source: Ip,
     pub destination: Ip,
-    pub protocol: u8,
+    /// Source port, or the identifier of an echo.
     pub source_port: u16,
+    /// Destination port, or the identifier of an echo.
     pub destination_port: u16,
+    pub protocol: u8,
     pub kind: Kind,
+    /// TCP flags (RFC 9293 §3.1).
+    pub flags: u8,
+    /// Where an ICMPv6 message starts in the frame, and its length.
+    pub message: Message,
 }
 
-/// What the flow stage has to know about the transport layer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Udp,
-    /// The flags of RFC 9293 §3.1.
-    Tcp {
-        flags: u8,
-    },
+    Tcp,
     EchoRequest,
     EchoReply,
     /// IPv6 neighbour or router discovery.
-    Discovery(Message),
+    Discovery,
 }
 
-/// Where an ICMPv6 message starts in the frame, and its length.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Message {
-    pub at: usize,
-    pub length: usize,
+    pub at: u16,
+    pub length: u16,
 }
 
 pub const TCP_FIN: u8 = 0x01;
@@ -66,11 +68,11 @@ pub const TCP_SYN: u8 = 0x02;
 pub const TCP_RST: u8 = 0x04;
 pub const TCP_ACK: u8 = 0x10;
 
-impl Kind {
-    /// A TCP segment that asks for a new connection.
+impl Packet {
+    /// Whether it is a TCP segment that asks for a new connection.
     #[inline(always)]
-    pub const fn opens(self) -> bool {
-        matches!(self, Kind::Tcp { flags } if flags & (TCP_SYN | TCP_ACK) == TCP_SYN)
+    pub const fn opens(&self) -> bool {
+        self.flags & (TCP_SYN | TCP_ACK) == TCP_SYN
     }
 }
 
@@ -217,6 +219,11 @@ fn transport<F: Frame>(
         source_port: (ports >> 16) as u16,
         destination_port: ports as u16,
         kind: Kind::Udp,
+        flags: 0,
+        message: Message {
+            at: at as u16,
+            length: length as u16,
+        },
     };
     match protocol {
         TCP => {
@@ -225,9 +232,8 @@ fn transport<F: Frame>(
             if header < 20 || header > length {
                 return Err(Reason::TransportHeader);
             }
-            packet.kind = Kind::Tcp {
-                flags: offset_flags as u8,
-            };
+            packet.kind = Kind::Tcp;
+            packet.flags = offset_flags as u8;
         }
         UDP => {
             let announced = frame.u16(at + 4).ok_or(Reason::Truncated)? as usize;
@@ -243,9 +249,7 @@ fn transport<F: Frame>(
             packet.kind = match (v4, ports >> 16) {
                 (true, 0x0800) | (false, 0x8000) => Kind::EchoRequest,
                 (true, 0x0000) | (false, 0x8100) => Kind::EchoReply,
-                (false, 0x8500..=0x88ff) if ports >> 16 & 0xff == 0 => {
-                    Kind::Discovery(Message { at, length })
-                }
+                (false, 0x8500..=0x88ff) if ports >> 16 & 0xff == 0 => Kind::Discovery,
                 _ => return Err(Reason::IcmpType),
             };
         }

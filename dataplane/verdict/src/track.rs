@@ -38,7 +38,7 @@ enum Key {
 /// The key of a packet's flow; `None` for what has no flow.
 #[inline(always)]
 pub fn key(ingress: &Ingress, link: &Link, packet: &Packet) -> Option<Track> {
-    if link.destination & MAC_GROUP != 0 || matches!(packet.kind, Kind::Discovery(_)) {
+    if link.destination & MAC_GROUP != 0 || packet.kind == Kind::Discovery {
         return None;
     }
     let segment = ingress.admission.segment;
@@ -122,7 +122,7 @@ pub fn find<T: Tables>(
     let settled = (judged >> 32) as u32 == ingress.control.epoch
         && way.from == way_word(link.source, ingress.attachment)
         && way_mac(way.to) == link.destination
-        && !packet.kind.opens();
+        && !packet.opens();
     if !settled {
         return Known::Flow {
             by_sender: flow.initiator as usize == direction,
@@ -145,11 +145,13 @@ fn note(flow: &mut Flow, packet: &Packet, direction: usize, length: usize, now: 
     if flow.seen != now {
         flow.seen = now;
     }
-    if let Kind::Tcp { flags } = packet.kind
-        && flags & (TCP_FIN | TCP_RST) != 0
-    {
-        let rst = if flags & TCP_RST != 0 { Flow::RST } else { 0 };
-        let fin = if flags & TCP_FIN != 0 {
+    if packet.flags & (TCP_FIN | TCP_RST) != 0 {
+        let rst = if packet.flags & TCP_RST != 0 {
+            Flow::RST
+        } else {
+            0
+        };
+        let fin = if packet.flags & TCP_FIN != 0 {
             Flow::FIN << direction
         } else {
             0
@@ -208,7 +210,7 @@ pub fn remember<T: Tables>(
         if let Some(this) = flow.way.get_mut(direction) {
             *this = way;
         }
-        if packet.kind.opens() {
+        if packet.opens() {
             flow.state = 0;
         }
         flow.initiator = initiator;

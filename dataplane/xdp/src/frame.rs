@@ -9,6 +9,9 @@ use aya_ebpf::helpers::bpf_xdp_adjust_head;
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::Frame;
 
+/// No header starts farther into a frame. The verifier wants to know that there is a bound.
+const FARTHEST: usize = 512;
+
 pub struct XdpFrame {
     ctx: *mut xdp_md,
     data: usize,
@@ -18,24 +21,26 @@ pub struct XdpFrame {
 impl XdpFrame {
     #[inline(always)]
     pub fn new(ctx: &XdpContext) -> XdpFrame {
-        XdpFrame { ctx: ctx.as_ptr().cast(), data: ctx.data(), end: ctx.data_end() }
+        XdpFrame {
+            ctx: ctx.as_ptr().cast(),
+            data: opaque(ctx.data()),
+            end: opaque(ctx.data_end()),
+        }
     }
 
     /// A pointer to a `T` at an offset, if the frame goes that far.
     #[inline(always)]
     fn at<T>(&self, at: usize) -> Option<*mut T> {
-        let mut start = self.data + at;
-        // LLVM may otherwise check one pointer and read through another, which the verifier cannot follow
-        // where the offset varies.
-        // SAFETY: does nothing, to nothing.
-        unsafe {
-            asm!("{0} = {0}", inout(reg) start, options(nomem, nostack, preserves_flags, pure));
+        if at > FARTHEST {
+            return None;
         }
+        let start = opaque(self.data + at);
         if start + size_of::<T>() > self.end { None } else { Some(start as *mut T) }
     }
 
+    /// Any record, as it lies there.
     #[inline(always)]
-    fn read<T: Copy>(&self, at: usize) -> Option<T> {
+    pub fn read<T: Copy>(&self, at: usize) -> Option<T> {
         // SAFETY: within the frame, checked; the kernel allows unaligned access to it on the architectures
         // that this program is built for.
         self.at(at).map(|pointer| unsafe { *pointer })
@@ -46,13 +51,15 @@ impl XdpFrame {
     fn move_front(&mut self, by: i32) -> Option<()> {
         let high: u64 = self.read(0)?;
         let low: u32 = self.read(8)?;
-        // SAFETY: the context is valid; every pointer into the frame is read again below.
-        if unsafe { bpf_xdp_adjust_head(self.ctx, by) } != 0 {
+        // SAFETY: the context is valid.
+        let failed = unsafe { bpf_xdp_adjust_head(self.ctx, by) } != 0;
+        // Whether it failed or not, the verifier takes every pointer into the frame for stale.
+        let ctx = XdpContext::new(self.ctx);
+        self.data = opaque(ctx.data());
+        self.end = opaque(ctx.data_end());
+        if failed {
             return None;
         }
-        let ctx = XdpContext::new(self.ctx);
-        self.data = ctx.data();
-        self.end = ctx.data_end();
         let to_high: *mut u64 = self.at(0)?;
         let to_low: *mut u32 = self.at(8)?;
         // SAFETY: within the frame, checked.
@@ -62,6 +69,17 @@ impl XdpFrame {
         }
         Some(())
     }
+}
+
+/// The same pointer, as far as LLVM can tell another: it may otherwise check one and read through its twin, or cut
+/// one to the 32 bits it was loaded with, and the verifier can follow neither.
+#[inline(always)]
+fn opaque(mut pointer: usize) -> usize {
+    // SAFETY: does nothing, to nothing. Not an empty string: that makes the BTF line info invalid.
+    unsafe {
+        asm!("{0} = {0}", inout(reg) pointer, options(nomem, nostack, preserves_flags, pure));
+    }
+    pointer
 }
 
 impl Frame for XdpFrame {

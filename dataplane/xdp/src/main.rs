@@ -1,7 +1,8 @@
 //! The XDP program: the verdict, bound to kernel maps.
 //!
-//! Two entry points: `cordon` judges what comes in on a port; `cordon_flood` sits in the flood device map
-//! and gives each copy of a flooded frame the tag of the port it leaves by.
+//! Three entry points: `cordon` judges what comes in on a port; `cordon_flood` sits in the flood device map
+//! and gives each copy of a flooded frame the tag of the port it leaves by; `cordon_retire` serves the sweep of
+//! the flow table.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -10,34 +11,120 @@ mod frame;
 mod maps;
 mod tables;
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
+use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use cordon_verdict::abi::{Trace, attachment_port};
-use cordon_verdict::{Egress, Outcome, flood_copy, judge};
+use cordon_verdict::abi::{RETIRE_KEY, Trace, attachment_port};
+use cordon_verdict::{Egress, Passed, Step, Tables as _, decide, dropped, enter, flood_copy};
 
 use frame::XdpFrame;
-use maps::{FLOOD_PORTS, PORTS_OUT, TRACE_OUT, port_of, tracing};
+use maps::{FLOOD_PORTS, PORTS_OUT, Scratch, TRACE_OUT, port_of, scratch, tracing};
 use tables::Maps;
 
-/// A frame came in on a port.
+/// What the pieces below answer besides an XDP action.
+const JUDGE: u32 = 0x100;
+const REFUSE: u32 = 0x101;
+
+/// A frame came in on a port. The packet path of `cordon_verdict::judge`, in pieces: an established flow is done
+/// after the first. One after the other rather than one inside the other, for the sake of the 512 bytes of stack
+/// that they share.
 #[xdp]
 pub fn cordon(ctx: XdpContext) -> u32 {
+    let mut answer = begin(ctx.ctx);
+    if answer == JUDGE {
+        answer = conclude(ctx.ctx);
+    }
+    if answer == REFUSE {
+        answer = refuse(ctx.ctx);
+    }
+    answer
+}
+
+#[inline(never)]
+fn begin(ctx: *mut xdp_md) -> u32 {
+    let ctx = XdpContext::new(ctx);
     let port = port_of(ctx.ingress_ifindex() as u32);
     let mut frame = XdpFrame::new(&ctx);
-    let outcome = judge(&mut frame, &mut Maps, port);
-    if tracing() {
-        trace(&outcome);
+    let control = Maps.control();
+    match enter(&mut frame, &mut Maps, control, port) {
+        Ok(Step::Settled(passed)) => send(passed),
+        Ok(Step::Judge(pending)) => leave(JUDGE, |scratch| {
+            scratch.pending = MaybeUninit::new(pending);
+        }),
+        Err(denied) => leave(REFUSE, |scratch| {
+            scratch.control = control;
+            scratch.port = port;
+            scratch.denied = MaybeUninit::new(denied);
+        }),
     }
-    match outcome.verdict {
-        Err(_) => XDP_DROP,
-        Ok(Egress::Attachment(attachment)) => {
-            // The low bits are what the kernel answers if the port is not there: fail closed.
-            sent(PORTS_OUT.redirect(attachment_port(attachment) as u32, XDP_DROP as u64))
+}
+
+/// Judges what `begin` left in the scratch space. A global function: the verifier looks at it once, by itself,
+/// instead of once for every way to get here.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn conclude(ctx: *mut xdp_md) -> u32 {
+    let Some(scratch) = scratch() else {
+        return XDP_ABORTED;
+    };
+    // SAFETY: `begin` wrote it, on this processor, for this frame.
+    let pending = unsafe { scratch.pending.assume_init_ref() };
+    let mut frame = XdpFrame::new(&XdpContext::new(ctx));
+    match decide(&mut frame, &mut Maps, pending) {
+        Ok(passed) => send(passed),
+        Err(denied) => {
+            scratch.control = pending.control();
+            scratch.port = pending.port();
+            scratch.denied = MaybeUninit::new(denied);
+            REFUSE
         }
-        Ok(Egress::Flood { .. }) => {
+    }
+}
+
+/// Drops a frame for the reason in the scratch space. Global as well.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn refuse(ctx: *mut xdp_md) -> u32 {
+    let Some(scratch) = scratch() else {
+        return XDP_ABORTED;
+    };
+    // SAFETY: `begin` or `conclude` wrote it, on this processor, for this frame.
+    let denied = unsafe { scratch.denied.assume_init() };
+    let frame = XdpFrame::new(&XdpContext::new(ctx));
+    dropped(&frame, &mut Maps, scratch.control, scratch.port, denied);
+    trace(Trace { reason: denied.reason as u8, rule: denied.rule, ..Trace::default() });
+    XDP_DROP
+}
+
+/// Leaves something for the next piece.
+#[inline(always)]
+fn leave(answer: u32, what: impl FnOnce(&mut Scratch)) -> u32 {
+    match scratch() {
+        Some(scratch) => {
+            what(scratch);
+            answer
+        }
+        None => XDP_ABORTED,
+    }
+}
+
+/// Hands a frame that passes to where it leaves.
+#[inline(always)]
+fn send(passed: Passed) -> u32 {
+    let rule = passed.rule;
+    match passed.egress {
+        Egress::Attachment(egress) => {
+            trace(Trace { egress, rule, ..Trace::default() });
+            // The low bits are what the kernel answers if the port is not there: fail closed.
+            sent(PORTS_OUT.redirect(attachment_port(egress) as u32, XDP_DROP as u64))
+        }
+        Egress::Flood { segment } => {
             const BROADCAST: u64 = 1 << 3;
             const EXCLUDE_INGRESS: u64 = 1 << 4;
+            trace(Trace { flood: 1, egress: segment, rule, ..Trace::default() });
             sent(FLOOD_PORTS.redirect(0, BROADCAST | EXCLUDE_INGRESS))
         }
     }
@@ -56,6 +143,27 @@ pub fn cordon_flood(ctx: XdpContext) -> u32 {
     }
 }
 
+/// Takes away the ruling of a flow, in place, so that its next packet is judged. Never attached: user space runs
+/// it with a key for a frame, because from there an element can only be replaced, and a replaced element is
+/// another flow's while a packet may still be reading it.
+#[xdp]
+pub fn cordon_retire(ctx: XdpContext) -> u32 {
+    match retire(&XdpFrame::new(&ctx)) {
+        Some(()) => XDP_PASS,
+        None => XDP_DROP,
+    }
+}
+
+#[inline(always)]
+fn retire(frame: &XdpFrame) -> Option<()> {
+    let flow = match frame.read::<u64>(0)? {
+        4 => Maps.flow4(&frame.read(RETIRE_KEY)?).map(|flow| flow.judged = 0),
+        6 => Maps.flow6(&frame.read(RETIRE_KEY)?).map(|flow| flow.judged = 0),
+        _ => None,
+    };
+    flow
+}
+
 /// What the kernel says of a redirect; never that the frame may go up the host's own stack.
 #[inline(always)]
 fn sent(redirected: Result<u32, u32>) -> u32 {
@@ -65,18 +173,16 @@ fn sent(redirected: Result<u32, u32>) -> u32 {
     }
 }
 
+/// Writes down what became of a frame, in a program loaded to trace.
 #[inline(always)]
-fn trace(outcome: &Outcome) {
-    let Some(out) = TRACE_OUT.get_ptr_mut(0) else {
+fn trace(trace: Trace) {
+    if !tracing() {
         return;
-    };
-    let (reason, flood, egress) = match outcome.verdict {
-        Err(reason) => (reason as u8, 0, 0),
-        Ok(Egress::Attachment(attachment)) => (0, 0, attachment),
-        Ok(Egress::Flood { segment }) => (0, 1, segment),
-    };
-    // SAFETY: an element of a per-processor array, valid and this processor's while the program runs.
-    unsafe { *out = Trace { reason, flood, egress, rule: outcome.rule } };
+    }
+    if let Some(out) = TRACE_OUT.get_ptr_mut(0) {
+        // SAFETY: an element of a per-processor array, valid and this processor's while the program runs.
+        unsafe { *out = trace };
+    }
 }
 
 #[cfg(not(test))]

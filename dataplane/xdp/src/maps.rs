@@ -1,17 +1,23 @@
 //! The maps, and the constants that the loader sets.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::btf_maps::{
     Array, ArrayOfMaps, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf,
 };
 use aya_ebpf::macros::btf_map;
 use cordon_verdict::abi::{
-    Address, Admission, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Network, PORTS, PolicyKey,
+    Address, Admission, Control, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Network, PORTS, PolicyKey,
     PolicyRow, RULES, SEGMENTS, SERVICES, Sampling, Station, Trace,
 };
-use cordon_verdict::{Ip, Reason};
+use cordon_verdict::{Denied, Ip, Pending, Reason};
 
 /// Generations of the policy tables: the one in force and the one being built.
 const SLOTS: usize = 2;
+
+/// For the loader: the ABI's version, then which build of the program is in force.
+#[btf_map]
+pub static META: Array<u64, 2> = Array::new();
 
 /// One word: `abi::Control`.
 #[btf_map]
@@ -89,6 +95,30 @@ pub static SAMPLING: PerCpuArray<Sampling, 1> = PerCpuArray::new();
 /// The last outcome, where `TRACE` is set.
 #[btf_map]
 pub static TRACE_OUT: PerCpuArray<Trace, 1> = PerCpuArray::new();
+
+/// What one piece of the packet path leaves to the next.
+pub struct Scratch {
+    pub control: Control,
+    pub port: u16,
+    pub pending: MaybeUninit<Pending>,
+    pub denied: MaybeUninit<Denied>,
+}
+
+/// Words, as far as BTF is concerned: it has no way to describe a Rust enum with content.
+#[btf_map]
+static SCRATCH: PerCpuArray<[u64; SCRATCH_WORDS], 1> = PerCpuArray::new();
+
+const SCRATCH_WORDS: usize = size_of::<Scratch>().div_ceil(8);
+const _: () = assert!(align_of::<Scratch>() <= 8);
+
+/// This processor's scratch space.
+#[inline(always)]
+pub fn scratch() -> Option<&'static mut Scratch> {
+    // SAFETY: an element of a per-processor array, valid while the program runs; one frame is judged at a time on a
+    // processor, and its pieces use it one after the other.
+    // It is large and aligned enough, and any content is valid: what is not plain is `MaybeUninit`.
+    SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch.cast() })
+}
 
 /// Set by the loader to have outcomes written to `TRACE_OUT`; the verifier removes the code otherwise.
 #[unsafe(no_mangle)]

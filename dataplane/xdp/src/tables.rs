@@ -120,7 +120,7 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn event(&mut self, event: &Event) {
+    fn event(&mut self, fill: impl FnOnce(&mut Event)) {
         let Some(sampling) = SAMPLING.get_ptr_mut(0) else {
             return;
         };
@@ -140,9 +140,10 @@ impl Tables for Maps {
             return;
         };
         sampling.told += 1;
+        let event = entry.write(Event::BLANK);
         // SAFETY: takes no argument.
-        let at = unsafe { bpf_ktime_get_ns() };
-        entry.write(Event { at, ..*event });
+        event.at = unsafe { bpf_ktime_get_ns() };
+        fill(event);
         entry.submit(0);
     }
 }

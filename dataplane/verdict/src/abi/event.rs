@@ -49,4 +49,28 @@ pub struct Event {
     pub pad: [u8; 7],
 }
 
+impl Event {
+    /// Nothing known.
+    pub const BLANK: Event = Event {
+        at: 0,
+        source_mac: 0,
+        destination_mac: 0,
+        source: Ip { hi: 0, lo: 0 },
+        destination: Ip { hi: 0, lo: 0 },
+        epoch: 0,
+        rule: 0,
+        length: 0,
+        source_port: 0,
+        destination_port: 0,
+        ingress: 0,
+        segment: 0,
+        protocol: 0,
+        kind: 0,
+        reason: 0,
+        posture: 0,
+        slot: 0,
+        pad: [0; 7],
+    };
+}
+
 const _: () = assert!(size_of::<Event>() == 88);

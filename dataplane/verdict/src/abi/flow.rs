@@ -138,6 +138,9 @@ impl Flow {
     }
 }
 
+/// Where the key is in the frame that asks for a flow to be retired, behind 4 or 6 in eight bytes, native order.
+pub const RETIRE_KEY: usize = 8;
+
 const _: () = assert!(size_of::<FlowKey4>() == 16);
 const _: () = assert!(size_of::<FlowKey6>() == 40);
 const _: () = assert!(size_of::<Flow>() == 64);

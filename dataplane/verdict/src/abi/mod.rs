@@ -10,7 +10,9 @@ mod records;
 
 pub use control::{Control, POSTURES, SEVER};
 pub use event::{EVENT_DROP, EVENT_FLOW, Event};
-pub use flow::{Flow, FlowKey4, FlowKey6, Ruling, Way, way_attachment, way_mac, way_word};
+pub use flow::{
+    Flow, FlowKey4, FlowKey6, RETIRE_KEY, Ruling, Way, way_attachment, way_mac, way_word,
+};
 pub use records::*;
 
 /// The version of this ABI. A program and a loader of different versions refuse each other.

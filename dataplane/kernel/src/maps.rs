@@ -1,0 +1,126 @@
+//! The maps, with their types, opened from a loaded program or from pins.
+
+use std::path::Path;
+
+use aya::maps::lpm_trie::LpmTrie;
+use aya::maps::of_maps::ArrayOfMaps;
+use aya::maps::xdp::{DevMap, XdpMapError};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use cordon_verdict::Ip;
+use cordon_verdict::abi::{
+    Address, Admission, Counter, Device, Flow, FlowKey4, FlowKey6, Network, PolicyKey, PolicyRow,
+    Sampling, Station, Trace,
+};
+
+use crate::error::Error;
+use crate::raw::Raw;
+
+/// Every map of the program, by the name it is pinned with.
+pub const NAMES: [&str; 19] = [
+    "META",
+    "CONTROL",
+    "PORTS_IN",
+    "PORTS_OUT",
+    "FLOOD_PORTS",
+    "ADMISSIONS",
+    "FLOODS",
+    "DEVICES",
+    "ADDRESSES",
+    "NETWORKS",
+    "SERVICE_CLASSES",
+    "POLICY",
+    "STATIONS",
+    "FLOWS4",
+    "FLOWS6",
+    "RULE_COUNTERS",
+    "DROP_COUNTERS",
+    "EVENTS",
+    "SAMPLING",
+];
+
+pub type DeviceMap = HashMap<MapData, u64, Raw<Device>>;
+pub type AddressMap = HashMap<MapData, Raw<Ip>, Raw<Address>>;
+pub type NetworkMap = LpmTrie<MapData, [u64; 2], Raw<Network>>;
+pub type ServiceMap = Array<MapData, u16>;
+pub type PolicyMap = HashMap<MapData, Raw<PolicyKey>, Raw<PolicyRow>>;
+
+/// The maps.
+pub struct Maps {
+    pub meta: Array<MapData, u64>,
+    pub control: Array<MapData, u64>,
+    pub ports_in: Array<MapData, u32>,
+    pub ports_out: DevMap<MapData>,
+    pub flood_ports: DevMap<MapData>,
+    pub admissions: Array<MapData, Raw<Admission>>,
+    pub floods: Array<MapData, u32>,
+    pub devices: ArrayOfMaps<MapData, DeviceMap>,
+    pub addresses: ArrayOfMaps<MapData, AddressMap>,
+    pub networks: ArrayOfMaps<MapData, NetworkMap>,
+    pub services: ArrayOfMaps<MapData, ServiceMap>,
+    pub policy: ArrayOfMaps<MapData, PolicyMap>,
+    pub stations: HashMap<MapData, u64, Raw<Station>>,
+    pub flows4: HashMap<MapData, Raw<FlowKey4>, Raw<Flow>>,
+    pub flows6: HashMap<MapData, Raw<FlowKey6>, Raw<Flow>>,
+    pub rules: PerCpuArray<MapData, Raw<Counter>>,
+    pub drops: PerCpuArray<MapData, Raw<Counter>>,
+    pub sampling: PerCpuArray<MapData, Raw<Sampling>>,
+    pub events: Option<RingBuf<MapData>>,
+}
+
+/// The map that only a program loaded to trace writes to; not pinned.
+pub type TraceMap = PerCpuArray<MapData, Raw<Trace>>;
+
+fn open(pins: &Path, name: &'static str) -> Result<Map, Error> {
+    let map = |source| Error::Map { name, source };
+    let data = MapData::from_pin(pins.join(name)).map_err(map)?;
+    Map::from_map_data(data).map_err(map)
+}
+
+fn typed<T: TryFrom<Map, Error = MapError>>(pins: &Path, name: &'static str) -> Result<T, Error> {
+    open(pins, name)?
+        .try_into()
+        .map_err(|source| Error::Map { name, source })
+}
+
+impl Maps {
+    /// Opens what is pinned in `pins`.
+    pub fn open(pins: &Path) -> Result<Maps, Error> {
+        Ok(Maps {
+            meta: typed(pins, "META")?,
+            control: typed(pins, "CONTROL")?,
+            ports_in: typed(pins, "PORTS_IN")?,
+            ports_out: typed(pins, "PORTS_OUT")?,
+            flood_ports: typed(pins, "FLOOD_PORTS")?,
+            admissions: typed(pins, "ADMISSIONS")?,
+            floods: typed(pins, "FLOODS")?,
+            devices: typed(pins, "DEVICES")?,
+            addresses: typed(pins, "ADDRESSES")?,
+            networks: typed(pins, "NETWORKS")?,
+            services: typed(pins, "SERVICE_CLASSES")?,
+            policy: typed(pins, "POLICY")?,
+            stations: typed(pins, "STATIONS")?,
+            flows4: typed(pins, "FLOWS4")?,
+            flows6: typed(pins, "FLOWS6")?,
+            rules: typed(pins, "RULE_COUNTERS")?,
+            drops: typed(pins, "DROP_COUNTERS")?,
+            sampling: typed(pins, "SAMPLING")?,
+            events: Some(typed(pins, "EVENTS")?),
+        })
+    }
+}
+
+/// Turns aya's error into one that names the map.
+pub fn of(name: &'static str) -> impl Fn(MapError) -> Error {
+    move |source| Error::Map { name, source }
+}
+
+/// As [`of`], for device maps.
+pub fn of_devices(name: &'static str) -> impl Fn(XdpMapError) -> Error {
+    move |error| match error {
+        XdpMapError::MapError(source) => Error::Map { name, source },
+        other => Error::Batch {
+            name,
+            source: std::io::Error::other(other),
+        },
+    }
+}

@@ -1,0 +1,207 @@
+//! Ports: interfaces with the program on them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aya::programs::links::{FdLink, LinkError, PinnedLink};
+use aya::programs::xdp::XdpLink;
+use aya::programs::{ProgramError, Xdp, XdpMode};
+use cordon_verdict::abi::PORTS;
+
+use crate::error::Error;
+use crate::maps::{of, of_devices};
+use crate::nic::Nic;
+use crate::program::Dataplane;
+
+impl Dataplane {
+    /// Makes an interface port number `port`, or takes it over if it is already: prepares it, and puts the
+    /// program on it in driver mode, pinned.
+    ///
+    /// # Errors
+    /// [`Error::Port`], those of [`Nic::prepare`], and [`Error::Link`] with the remedy where there is one.
+    pub fn attach(&mut self, port: u16, name: &str) -> Result<Nic, Error> {
+        if usize::from(port) >= PORTS {
+            return Err(Error::Port(port));
+        }
+        let nic = Nic::prepare(name)?;
+        self.write_port(port, &nic)?;
+        let pin = pin(&self.pins, port, nic.index);
+        for stale in pins_of(&self.pins, port)
+            .into_iter()
+            .filter(|stale| *stale != pin)
+        {
+            remove(&stale)?;
+        }
+        if !(pin.exists() && self.take_over(&pin)) {
+            self.link(&nic, &pin)?;
+        }
+        self.ports.insert(port, nic.clone());
+        Ok(nic)
+    }
+
+    /// Takes a port out of service: what arrives there is the host's own again.
+    ///
+    /// # Errors
+    /// [`Error::Pins`], [`Error::Map`].
+    pub fn detach(&mut self, port: u16) -> Result<(), Error> {
+        for pin in pins_of(&self.pins, port) {
+            remove(&pin)?;
+        }
+        if let Some(nic) = self.ports.remove(&port) {
+            self.maps
+                .ports_in
+                .set(nic.index, 0, 0)
+                .map_err(of("PORTS_IN"))?;
+        }
+        Ok(())
+    }
+
+    /// The ports in service.
+    pub fn ports(&self) -> impl Iterator<Item = (u16, &Nic)> {
+        self.ports.iter().map(|(port, nic)| (*port, nic))
+    }
+
+    fn write_port(&mut self, port: u16, nic: &Nic) -> Result<(), Error> {
+        let key = u32::from(port);
+        let fd = self.flood.fd().map_err(|source| Error::Program {
+            name: "cordon_flood",
+            source,
+        })?;
+        self.maps
+            .flood_ports
+            .set(key, nic.index, Some(fd), 0)
+            .map_err(of_devices("FLOOD_PORTS"))?;
+        self.maps
+            .ports_out
+            .set(key, nic.index, None, 0)
+            .map_err(of_devices("PORTS_OUT"))?;
+        self.maps
+            .ports_in
+            .set(nic.index, key + 1, 0)
+            .map_err(of("PORTS_IN"))
+    }
+
+    /// Whether the link pinned there is alive. It carries the right program: [`replace_programs`] saw to it.
+    fn take_over(&mut self, pin: &Path) -> bool {
+        // An interface that went away leaves a link that cannot be updated.
+        let Ok(link) = PinnedLink::from_pin(pin) else {
+            return false;
+        };
+        update(&mut self.program, link).is_ok()
+    }
+
+    fn link(&mut self, nic: &Nic, pin: &Path) -> Result<(), Error> {
+        let failed = |what, why: String| Error::Link {
+            nic: nic.name.clone(),
+            what,
+            why,
+        };
+        if pin.exists() {
+            remove(pin)?;
+        }
+        let id = self
+            .program
+            .attach_to_if_index(nic.index, XdpMode::Driver)
+            .map_err(|error| failed("attaching in driver mode", remedy(&nic.name, &error)))?;
+        let link = self
+            .program
+            .take_link(id)
+            .map_err(|error| failed("attaching", error.to_string()))?;
+        let link: FdLink = link.try_into().map_err(|_| {
+            let why = "this kernel attaches without a link, which cannot outlive the daemon; Linux 5.9 or later does";
+            failed("attaching", why.to_owned())
+        })?;
+        link.pin(pin)
+            .map_err(|error| failed("pinning", error.to_string()))?;
+        Ok(())
+    }
+}
+
+/// What an operator can do about an interface that does not take the program.
+fn remedy(nic: &str, error: &ProgramError) -> String {
+    let ProgramError::SyscallError(error) = error else {
+        return error.to_string();
+    };
+    let os = error.io_error.raw_os_error();
+    let hint = match os {
+        Some(libc::EOPNOTSUPP) => {
+            "its driver has no native XDP. Use a NIC that has: ixgbe, i40e, ice, igc, mlx5"
+        }
+        Some(libc::EBUSY | libc::EEXIST) => "another XDP program is on it",
+        Some(libc::ERANGE | libc::EINVAL) => "its MTU is too large, or it has too few queues",
+        Some(libc::EPERM) => "not permitted: CAP_NET_ADMIN and CAP_BPF are needed",
+        _ => return error.io_error.to_string(),
+    };
+    let look = match os {
+        Some(libc::EBUSY | libc::EEXIST) => format!(" (take it off: ip link set {nic} xdp off)"),
+        Some(libc::ERANGE | libc::EINVAL) => format!(" (ip -d link show {nic}; ethtool -l {nic})"),
+        _ => String::new(),
+    };
+    format!("{hint}{look}")
+}
+
+/// Puts the programs just loaded in place of those in force, on every port, without a gap.
+pub fn replace_programs(dataplane: &mut Dataplane) -> Result<(), Error> {
+    for port in 0..PORTS as u16 {
+        let key = u32::from(port);
+        if let Ok(value) = dataplane.maps.flood_ports.get(key, 0)
+            && value.if_index != 0
+        {
+            let flood = &dataplane.flood;
+            let fd = flood.fd().map_err(|source| Error::Program {
+                name: "cordon_flood",
+                source,
+            })?;
+            // An interface that has gone since is dealt with when the port is attached.
+            let _ = dataplane
+                .maps
+                .flood_ports
+                .set(key, value.if_index, Some(fd), 0);
+        }
+        for pin in pins_of(&dataplane.pins, port) {
+            let replaced = PinnedLink::from_pin(&pin)
+                .map_err(|error| error.to_string())
+                .and_then(|link| update(&mut dataplane.program, link));
+            if replaced.is_err() {
+                remove(&pin)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Has a pinned link run `program`; what went wrong otherwise.
+fn update(program: &mut Xdp, link: PinnedLink) -> Result<(), String> {
+    let link: FdLink = link.into();
+    let link: XdpLink = link
+        .try_into()
+        .map_err(|error: LinkError| error.to_string())?;
+    let id = program
+        .attach_to_link(link)
+        .map_err(|error| error.to_string())?;
+    // Forgotten here, it lives on in its pin.
+    program
+        .take_link(id)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+fn pin(pins: &Path, port: u16, index: u32) -> PathBuf {
+    pins.join(format!("link_{port}_{index}"))
+}
+
+fn pins_of(pins: &Path, port: u16) -> Vec<PathBuf> {
+    let prefix = format!("link_{port}_");
+    let entries = fs::read_dir(pins).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+fn remove(pin: &Path) -> Result<(), Error> {
+    fs::remove_file(pin).map_err(|source| Error::Pins {
+        path: pin.to_owned(),
+        source,
+    })
+}

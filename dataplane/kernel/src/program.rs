@@ -1,0 +1,252 @@
+//! The program: taken over from pins, or loaded anew.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use aya::EbpfLoader;
+use aya::programs::{ProgramError, Xdp};
+use aya_obj::programs::XdpAttachType;
+use cordon_verdict::abi::{Control, VERSION};
+
+use crate::error::Error;
+use crate::maps::{Maps, NAMES, TraceMap, of};
+use crate::nic::Nic;
+use crate::{barrier, ports};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/cordon-xdp.o"));
+
+const PROGRAM: &str = "cordon";
+const FLOOD_PROGRAM: &str = "cordon_flood";
+const PROGRAM_PIN: &str = "program";
+const FLOOD_PIN: &str = "program_flood";
+const RETIRE_PROGRAM: &str = "cordon_retire";
+const RETIRE_PIN: &str = "program_retire";
+const META_ABI: u32 = 0;
+const META_BUILD: u32 = 1;
+
+/// How to open the data plane.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A directory of its own on a bpf file system: what is pinned there outlives the process.
+    pub pins: PathBuf,
+    /// Have the program write down what became of each frame, for [`Dataplane::run`].
+    pub trace: bool,
+    /// Room for IPv4 flows.
+    pub flows4: u32,
+    /// Room for IPv6 flows.
+    pub flows6: u32,
+}
+
+impl Options {
+    /// The usual sizes, pinned in `pins`.
+    pub fn new(pins: impl Into<PathBuf>) -> Options {
+        Options {
+            pins: pins.into(),
+            trace: false,
+            flows4: 262_144,
+            flows6: 65536,
+        }
+    }
+}
+
+/// How the data plane was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// Nothing was there.
+    New,
+    /// This very program was in force, and still is.
+    TakenOver,
+    /// Another build was in force and has been replaced, on every port, between two packets.
+    Replaced,
+}
+
+/// The XDP program and its maps.
+pub struct Dataplane {
+    pub(crate) maps: Maps,
+    pub(crate) program: Xdp,
+    pub(crate) flood: Xdp,
+    pub(crate) retire: Xdp,
+    pub(crate) trace: Option<TraceMap>,
+    pub(crate) pins: PathBuf,
+    pub(crate) ports: BTreeMap<u16, Nic>,
+}
+
+impl Dataplane {
+    /// Takes over what is pinned, or loads the program anew. Nothing is forwarded before [`Dataplane::install`].
+    ///
+    /// # Errors
+    /// [`Error::Abi`] if what is pinned speaks another ABI: it stays in force. Else why it could not be loaded.
+    pub fn open(options: &Options) -> Result<(Dataplane, Opened), Error> {
+        let pins = &options.pins;
+        let at = |source| Error::Pins {
+            path: pins.clone(),
+            source,
+        };
+        fs::create_dir_all(pins).map_err(at)?;
+        let build = build_number(options.trace);
+        let pinned = pinned_build(pins)?;
+        let (opened, trace) = match pinned {
+            Some(found) if found == build && !options.trace => (Opened::TakenOver, None),
+            Some(_) => (Opened::Replaced, load(options)?),
+            None => {
+                clear(pins).map_err(at)?;
+                (Opened::New, load(options)?)
+            }
+        };
+        let mut dataplane = Dataplane {
+            maps: Maps::open(pins)?,
+            program: from_pin(pins, PROGRAM_PIN, XdpAttachType::Interface)?,
+            flood: from_pin(pins, FLOOD_PIN, XdpAttachType::DevMap)?,
+            retire: from_pin(pins, RETIRE_PIN, XdpAttachType::Interface)?,
+            trace,
+            pins: pins.clone(),
+            ports: BTreeMap::new(),
+        };
+        if opened == Opened::Replaced {
+            ports::replace_programs(&mut dataplane)?;
+        }
+        if opened != Opened::TakenOver {
+            dataplane
+                .maps
+                .meta
+                .set(META_ABI, u64::from(VERSION), 0)
+                .map_err(of("META"))?;
+            dataplane
+                .maps
+                .meta
+                .set(META_BUILD, build, 0)
+                .map_err(of("META"))?;
+        }
+        Ok((dataplane, opened))
+    }
+
+    /// The policy and posture in force.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn control(&self) -> Result<Control, Error> {
+        Ok(Control::unpack(
+            self.maps.control.get(&0, 0).map_err(of("CONTROL"))?,
+        ))
+    }
+
+    /// Puts a posture (0 normal to 5 sever) into force. On return no packet is judged by another.
+    ///
+    /// # Errors
+    /// [`Error::Map`]; [`Error::Barrier`], with the posture already in force for every new packet.
+    pub fn set_posture(&mut self, posture: u8) -> Result<Control, Error> {
+        let control = self.control()?;
+        self.set_control(Control {
+            posture,
+            epoch: next_epoch(control.epoch),
+            ..control
+        })
+    }
+
+    pub(crate) fn set_control(&mut self, control: Control) -> Result<Control, Error> {
+        self.maps
+            .control
+            .set(0, control.pack(), 0)
+            .map_err(of("CONTROL"))?;
+        barrier::wait()?;
+        Ok(control)
+    }
+}
+
+/// 0 means that there is no policy, so it is passed over.
+pub(crate) fn next_epoch(epoch: u32) -> u32 {
+    epoch.wrapping_add(1).max(1)
+}
+
+/// Tells one build of the program from another.
+fn build_number(trace: bool) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (OBJECT, trace).hash(&mut hasher);
+    hasher.finish().max(1)
+}
+
+/// The build that is pinned and complete; `None` if there is none.
+fn pinned_build(pins: &Path) -> Result<Option<u64>, Error> {
+    if !pins.join("META").exists() {
+        return Ok(None);
+    }
+    let maps = aya::maps::MapData::from_pin(pins.join("META")).map_err(of("META"))?;
+    let meta: aya::maps::Array<_, u64> = aya::maps::Map::from_map_data(maps)
+        .and_then(TryInto::try_into)
+        .map_err(of("META"))?;
+    let abi = meta.get(&META_ABI, 0).map_err(of("META"))?;
+    let build = meta.get(&META_BUILD, 0).map_err(of("META"))?;
+    if build == 0 {
+        // Whoever pinned this was stopped before the program was in force.
+        return Ok(None);
+    }
+    if abi != u64::from(VERSION) {
+        return Err(Error::Abi {
+            found: abi,
+            ours: u64::from(VERSION),
+            path: pins.to_owned(),
+        });
+    }
+    Ok(Some(build))
+}
+
+/// Removes leftovers of a start that did not finish.
+fn clear(pins: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(pins)? {
+        fs::remove_file(entry?.path())?;
+    }
+    Ok(())
+}
+
+/// Loads the programs, with pinned maps where there are some, and pins all.
+fn load(options: &Options) -> Result<Option<TraceMap>, Error> {
+    let pins = &options.pins;
+    let trace = u8::from(options.trace);
+    let mut loader = EbpfLoader::new();
+    loader.override_global("TRACE", &trace, true);
+    loader
+        .map_max_entries("FLOWS4", options.flows4)
+        .map_max_entries("FLOWS6", options.flows6);
+    for name in NAMES {
+        loader.map_pin_path(name, pins.join(name));
+    }
+    let mut ebpf = loader.load(OBJECT)?;
+    for (name, pin) in [
+        (PROGRAM, PROGRAM_PIN),
+        (FLOOD_PROGRAM, FLOOD_PIN),
+        (RETIRE_PROGRAM, RETIRE_PIN),
+    ] {
+        let wrong = |source| Error::Program { name, source };
+        let program: &mut Xdp = ebpf
+            .program_mut(name)
+            .ok_or(Error::Program {
+                name,
+                source: ProgramError::NotLoaded,
+            })?
+            .try_into()
+            .map_err(wrong)?;
+        program.load().map_err(wrong)?;
+        let pin = pins.join(pin);
+        // A program that is replaced gives its name to the new one. The links hold it until they are told.
+        let at = |source| Error::Pins {
+            path: pin.clone(),
+            source,
+        };
+        if pin.exists() {
+            fs::remove_file(&pin).map_err(at)?;
+        }
+        program
+            .pin(&pin)
+            .map_err(|error| at(io::Error::other(error)))?;
+    }
+    let Some(map) = ebpf.take_map("TRACE_OUT").filter(|_| options.trace) else {
+        return Ok(None);
+    };
+    Ok(Some(map.try_into().map_err(of("TRACE_OUT"))?))
+}
+
+fn from_pin(pins: &Path, name: &'static str, kind: XdpAttachType) -> Result<Xdp, Error> {
+    Xdp::from_pin(pins.join(name), kind).map_err(|source| Error::Program { name, source })
+}

@@ -1,0 +1,80 @@
+//! Judging one frame in the kernel without a wire: `BPF_PROG_TEST_RUN`.
+
+use aya::programs::{TestRun, TestRunOptions};
+use cordon_verdict::abi::Trace;
+
+use crate::error::Error;
+use crate::maps::of;
+use crate::program::Dataplane;
+use crate::raw::Raw;
+
+/// What became of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// What the program returned (`enum xdp_action`).
+    pub action: u32,
+    /// What it wrote down.
+    pub trace: Trace,
+    /// The frame as the program left it. Copies of a flooded frame get their tags only on the way out.
+    pub frame: Vec<u8>,
+}
+
+/// `struct xdp_md`, as far as a test run takes it.
+#[repr(C)]
+struct Context {
+    data: u32,
+    data_end: u32,
+    data_meta: u32,
+    ingress_ifindex: u32,
+    rx_queue_index: u32,
+    egress_ifindex: u32,
+}
+
+impl Dataplane {
+    /// Judges a frame as if it had come in on `port`. The data plane must have been opened to trace, and the port
+    /// attached.
+    ///
+    /// The caller stays on one processor: what the program wrote down is read there.
+    ///
+    /// # Errors
+    /// [`Error::Port`], [`Error::Program`], [`Error::Map`].
+    pub fn run(&self, port: u16, frame: &[u8]) -> Result<Run, Error> {
+        let nic = self.ports.get(&port).ok_or(Error::Port(port))?;
+        self.run_on(nic.index, frame)
+    }
+
+    /// As [`Dataplane::run`], by interface index; an interface that is no port included.
+    ///
+    /// # Errors
+    /// As [`Dataplane::run`].
+    pub fn run_on(&self, ingress_ifindex: u32, frame: &[u8]) -> Result<Run, Error> {
+        let trace = self.trace.as_ref().ok_or(Error::Untraced)?;
+        let context = [0, frame.len() as u32, 0, ingress_ifindex, 0, 0]
+            .map(u32::to_ne_bytes)
+            .concat();
+        debug_assert_eq!(context.len(), size_of::<Context>());
+        let mut out = vec![0; frame.len() + 64];
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut out),
+            ctx_in: Some(&context),
+            ..TestRunOptions::new()
+        };
+        let result = self
+            .program
+            .test_run(options)
+            .map_err(|source| Error::Program {
+                name: "cordon",
+                source,
+            })?;
+        out.truncate(result.data_size_out as usize);
+        let here = nix::sched::sched_getcpu().unwrap_or(0);
+        let values = trace.get(&0, 0).map_err(of("TRACE_OUT"))?;
+        let Raw(trace) = values.get(here).copied().unwrap_or(Raw(Trace::default()));
+        Ok(Run {
+            action: result.return_value,
+            trace,
+            frame: out,
+        })
+    }
+}

@@ -1,0 +1,371 @@
+//! The program in the kernel: loaded, attached to a real interface, judging frames.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use cordon_kernel::{Dataplane, Opened, Options};
+use cordon_portable::{Generation, Portable, Prefix};
+use cordon_verdict::abi::{
+    Address, Admission, Device, Network, PolicyKey, PolicyRow, RULE_FIRST, Ruling, attachment,
+    member, service_index,
+};
+use cordon_verdict::{Ip, Reason};
+
+const CT: u64 = 0x02_c0_00_00_00_11;
+const PACS: u64 = 0x02_c0_00_00_00_99;
+const XDP_DROP: u32 = 1;
+const XDP_REDIRECT: u32 = 4;
+
+fn ip(command: &str) {
+    let status = Command::new("ip")
+        .args(command.split(' '))
+        .status()
+        .expect("iproute2 is installed");
+    assert!(status.success(), "ip {command}");
+}
+
+/// Pins of its own, gone with the test.
+struct Pins(PathBuf);
+
+impl Pins {
+    fn new(name: &str) -> Pins {
+        let path = format!("/sys/fs/bpf/cordon-test-{}-{name}", std::process::id());
+        Pins(path.into())
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs in a network namespace of its own, with ports `eth1` and `eth2`.
+fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("the test runs as root");
+        for port in ["eth1", "eth2"] {
+            ip(&format!("link add {port} type veth peer name {port}-peer"));
+            // The kernel's own IPv6 chatter would be counted with the test's frames.
+            for end in [port, &format!("{port}-peer")] {
+                ip(&format!("link set {end} addrgenmode none"));
+            }
+            ip(&format!("link set {port}-peer up"));
+        }
+        let mut one = nix::sched::CpuSet::new();
+        one.set(0).expect("there is a first processor");
+        nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &one)
+            .expect("may be pinned to it");
+        test();
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// One device in VLAN 210 at port 0, one network behind port 1, and DICOM between them.
+fn generation() -> Generation {
+    let mut generation = Generation::default();
+    for (port, flags) in [
+        (0, Admission::IN_USE),
+        (1, Admission::IN_USE | Admission::UPLINK),
+    ] {
+        let admission = Admission {
+            segment: 7,
+            flags,
+            anonymous: 0,
+            pad: 0,
+        };
+        generation
+            .admissions
+            .insert(attachment(port, 210), admission);
+        generation.floods.insert((7, port), 210);
+    }
+    generation.devices.insert(
+        member(7, CT),
+        Device {
+            id: 1,
+            class: 1,
+            flags: 0,
+        },
+    );
+    let address = Ip::v4(0x0a15_000b);
+    generation.addresses.insert(
+        address,
+        Address {
+            device: 1,
+            segment: 7,
+            class: 1,
+        },
+    );
+    let network = Network {
+        class: 2,
+        segment: Network::NO_SEGMENT,
+        flags: 0,
+        pad: 0,
+    };
+    generation.add_network(
+        Prefix {
+            bits: 96 + 16,
+            address: Ip::v4(0x0ac8_0000),
+        },
+        network,
+    );
+    generation.services[service_index(6, 104) as usize] = 1;
+    let allow = Ruling::allow(RULE_FIRST);
+    generation.policy.insert(
+        PolicyKey {
+            from: 1,
+            to: 2,
+            service: 1,
+            pad: 0,
+        },
+        PolicyRow {
+            rulings: [
+                allow,
+                allow,
+                Ruling::NONE,
+                Ruling::NONE,
+                Ruling::NONE,
+                Ruling::NONE,
+            ],
+        },
+    );
+    generation
+}
+
+struct Tcp {
+    macs: (u64, u64),
+    addresses: (u32, u32),
+    ports: (u16, u16),
+    flags: u8,
+}
+
+/// A frame in VLAN 210 with priority 5.
+fn tcp(tcp: &Tcp) -> Vec<u8> {
+    let mut frame = Vec::new();
+    frame.extend_from_slice(&tcp.macs.1.to_be_bytes()[2..]);
+    frame.extend_from_slice(&tcp.macs.0.to_be_bytes()[2..]);
+    frame.extend_from_slice(&[0x81, 0x00, 0xa0, 0xd2, 0x08, 0x00]);
+    frame.extend_from_slice(&[0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0]);
+    frame.extend_from_slice(&tcp.addresses.0.to_be_bytes());
+    frame.extend_from_slice(&tcp.addresses.1.to_be_bytes());
+    frame.extend_from_slice(&tcp.ports.0.to_be_bytes());
+    frame.extend_from_slice(&tcp.ports.1.to_be_bytes());
+    frame.extend_from_slice(&[0; 8]);
+    frame.extend_from_slice(&[0x50, tcp.flags, 0, 0, 0, 0, 0, 0]);
+    frame.resize(64, 0);
+    frame
+}
+
+fn syn() -> Tcp {
+    Tcp {
+        macs: (CT, PACS),
+        addresses: (0x0a15_000b, 0x0ac8_040a),
+        ports: (40000, 104),
+        flags: 2,
+    }
+}
+
+fn answer() -> Tcp {
+    Tcp {
+        macs: (PACS, CT),
+        addresses: (0x0ac8_040a, 0x0a15_000b),
+        ports: (104, 40000),
+        flags: 0x12,
+    }
+}
+
+#[test]
+fn the_kernel_decides_as_user_space_does() {
+    let pins = Pins::new("agree");
+    let options = Options {
+        trace: true,
+        ..Options::new(&pins.0)
+    };
+    in_namespace(move || {
+        let (mut kernel, opened) = Dataplane::open(&options).expect("loads");
+        assert_eq!(opened, Opened::New);
+        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
+            kernel
+                .attach(port as u16, nic)
+                .expect("attaches in driver mode");
+        }
+        let mut portable = Portable::default();
+
+        let stranger = Tcp {
+            macs: (CT + 1, PACS),
+            ..syn()
+        };
+        let spoofed = Tcp {
+            addresses: (0x0a15_000c, 0x0ac8_040a),
+            ..syn()
+        };
+        let other = Tcp {
+            ports: (40000, 22),
+            ..syn()
+        };
+        let later = Tcp {
+            flags: 0x10,
+            ..syn()
+        };
+        let steps: &[(&str, u16, &Tcp, Result<(), Reason>)] = &[
+            ("opens", 0, &syn(), Ok(())),
+            ("answers", 1, &answer(), Ok(())),
+            ("goes on", 0, &later, Ok(())),
+            ("unknown device", 0, &stranger, Err(Reason::UnknownDevice)),
+            (
+                "another's address",
+                0,
+                &spoofed,
+                Err(Reason::AddressBinding),
+            ),
+            ("another service", 0, &other, Err(Reason::NoRule)),
+            (
+                "from the wrong side",
+                1,
+                &syn(),
+                Err(Reason::DeviceOnUplink),
+            ),
+        ];
+        let judge =
+            |kernel: &Dataplane, portable: &mut Portable, port: u16, what: &str, frame: &Tcp| {
+                let frame = tcp(frame);
+                let here = portable.judge(port, &frame);
+                let there = kernel.run(port, &frame).expect("runs");
+                let reason = here.outcome.verdict.err();
+                assert_eq!(
+                    there.trace.reason,
+                    reason.map_or(0, |reason| reason as u8),
+                    "{what}"
+                );
+                assert_eq!(there.trace.rule, here.outcome.rule, "{what}");
+                let action = if reason.is_some() {
+                    XDP_DROP
+                } else {
+                    XDP_REDIRECT
+                };
+                assert_eq!(there.action, action, "{what}");
+                if there.trace.flood == 0 && reason.is_none() {
+                    assert_eq!(
+                        vec![(there.trace.egress >> 12, there.frame)],
+                        here.leaving,
+                        "{what}"
+                    );
+                }
+                here.outcome.verdict
+            };
+
+        let verdict = judge(&kernel, &mut portable, 0, "before any policy", &syn());
+        assert_eq!(verdict, Err(Reason::NoPolicy));
+        kernel.install(&generation(), 10, 0).expect("installs");
+        portable.install(generation(), 0);
+        for (what, port, frame, expected) in steps {
+            let verdict = judge(&kernel, &mut portable, *port, what, frame);
+            assert_eq!(verdict.map(drop), *expected, "{what}");
+        }
+        kernel.set_posture(2).expect("contains");
+        portable.set_posture(2);
+        for (port, frame) in [(0, &later), (1, &answer())] {
+            let verdict = judge(&kernel, &mut portable, port, "contained", frame);
+            assert_eq!(verdict, Err(Reason::Posture));
+        }
+        kernel.set_posture(0).expect("releases");
+        portable.set_posture(0);
+        assert!(judge(&kernel, &mut portable, 0, "released", &later).is_ok());
+
+        let drops = kernel.drops().expect("reads");
+        for (reason, counter) in drops {
+            let here = portable
+                .memory
+                .drops
+                .get(&reason)
+                .copied()
+                .unwrap_or_default();
+            assert_eq!(counter, here, "{}", reason.name());
+        }
+        let mut events = kernel.take_events().expect("there is a ring");
+        let mut told = 0;
+        while events.next_event().is_some() {
+            told += 1;
+        }
+        assert_eq!(told, portable.memory.events.len());
+    });
+}
+
+#[test]
+fn what_is_pinned_outlives_the_process() {
+    let pins = Pins::new("outlives");
+    let options = Options::new(&pins.0);
+    in_namespace(move || {
+        {
+            let (mut first, _) = Dataplane::open(&options).expect("loads");
+            first.attach(0, "eth1").expect("attaches");
+            first.install(&generation(), 10, 0).expect("installs");
+            first.set_posture(3).expect("isolates");
+        }
+        let (mut second, opened) = Dataplane::open(&options).expect("takes over");
+        assert_eq!(opened, Opened::TakenOver);
+        assert_eq!(second.control().expect("reads").posture, 3);
+        second.attach(0, "eth1").expect("takes the port over");
+
+        // Another build of the same program, as an upgrade would bring.
+        let traced = Options {
+            trace: true,
+            ..options.clone()
+        };
+        let (mut third, opened) = Dataplane::open(&traced).expect("replaces");
+        assert_eq!(opened, Opened::Replaced);
+        assert_eq!(third.control().expect("reads").posture, 3);
+        third.attach(0, "eth1").expect("takes the port over");
+        let run = third.run(0, &tcp(&syn())).expect("runs");
+        assert_eq!(run.trace.reason, Reason::Posture as u8);
+    });
+}
+
+#[test]
+fn idle_flows_are_swept_and_others_stay() {
+    let pins = Pins::new("sweep");
+    let options = Options {
+        trace: true,
+        ..Options::new(&pins.0)
+    };
+    in_namespace(move || {
+        let (mut kernel, _) = Dataplane::open(&options).expect("loads");
+        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
+            kernel.attach(port as u16, nic).expect("attaches");
+        }
+        kernel.install(&generation(), 10, 0).expect("installs");
+        kernel.run(0, &tcp(&syn())).expect("runs");
+        let other = Tcp {
+            ports: (40001, 104),
+            ..syn()
+        };
+        kernel.run(0, &tcp(&other)).expect("runs");
+        kernel.run(1, &tcp(&answer())).expect("runs");
+        // The answer taught the gateway where the network is: the next packet settles this direction.
+        kernel
+            .run(
+                0,
+                &tcp(&Tcp {
+                    flags: 0x10,
+                    ..syn()
+                }),
+            )
+            .expect("runs");
+
+        let mut seen = 0;
+        kernel
+            .flows(|entry| seen = seen.max(entry.flow.seen))
+            .expect("reads");
+        let swept = kernel.sweep(seen + 1, &Default::default()).expect("sweeps");
+        assert_eq!((swept.open, swept.half_open, swept.forgotten), (1, 1, 0));
+        let swept = kernel
+            .sweep(seen + 100, &Default::default())
+            .expect("sweeps");
+        assert_eq!((swept.open, swept.forgotten), (1, 1));
+        let mut ports = Vec::new();
+        kernel.flows(|entry| ports.push(entry.port)).expect("reads");
+        assert_eq!(ports, [[40000, 104]]);
+    });
+}
