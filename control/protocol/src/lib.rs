@@ -1,1 +1,35 @@
-//! Types that cross a wire.
+//! Types that cross a wire: the gateway's local API, JSON over HTTP on a Unix socket.
+//!
+//! | call | request | answer |
+//! | --- | --- | --- |
+//! | `GET /v1/status` | | [`Status`] |
+//! | `GET /v1/devices` | | [`Vec<Device>`](Device) |
+//! | `GET /v1/rules` | | [`Vec<Rule>`](Rule) |
+//! | `GET /v1/flows?limit=N` | | [`Flows`] |
+//! | `GET /v1/events` | | one [`Event`] a line, until the caller hangs up |
+//! | `GET /v1/orders` | | [`Vec<Order>`](Order) |
+//! | `POST /v1/explain` | [`Question`] | [`Explanation`] |
+//! | `POST /v1/policy` | [`Apply`] | [`Applied`] |
+//! | `POST /v1/policy/confirm` | | [`Applied`] |
+//! | `POST /v1/orders` | [`NewOrder`] | [`Order`], once it is in force |
+//!
+//! What goes wrong is answered with a [`Failure`] and a status of 4xx or 5xx. Times are RFC 3339, in UTC.
+
+mod explain;
+mod failure;
+mod flow;
+mod order;
+mod policy;
+mod status;
+
+pub use explain::{AtPosture, Explanation, Question};
+pub use failure::{Failure, FailureCode, Problem};
+pub use flow::{Endpoint, Event, EventKind, Flow, Flows};
+pub use order::{NewOrder, Order, OrderKind, Scope};
+pub use policy::{Applied, Apply, Sources};
+pub use status::{
+    Device, DeviceState, DropCount, FlowCount, PolicyStatus, Port, Rule, Segment, Status,
+};
+
+/// Where the gateway listens, unless told otherwise.
+pub const SOCKET: &str = "/run/cordon/cordond.sock";

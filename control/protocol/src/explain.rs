@@ -1,0 +1,49 @@
+//! Why a packet would pass, or not.
+
+use serde::{Deserialize, Serialize};
+
+/// What would become of a packet?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// A device's name, or an IP address.
+    pub from: String,
+    /// A device's name, an IP address, or `broadcast`.
+    pub to: String,
+    /// A service's name, or `tcp/104`, `udp/53`, `icmp`.
+    pub service: String,
+}
+
+/// The answer at one posture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtPosture {
+    /// The posture.
+    pub posture: String,
+    /// Whether it passes.
+    pub allowed: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// The rule that decides, or would but for the posture.
+    pub rule: Option<String>,
+    /// Where the rule is written, as `file:line`.
+    pub place: Option<String>,
+}
+
+/// The answer, for the packet of each protocol and port that the service names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Who it is from, in words.
+    pub from: String,
+    /// Who it is to, in words.
+    pub to: String,
+    /// The packet, as `tcp/104`.
+    pub packet: String,
+    /// `within the zone`, `between zones` or `across the site boundary`.
+    pub reach: String,
+    /// Where it enters, as `port.VLAN`.
+    pub ingress: String,
+    /// The posture in force.
+    pub posture: String,
+    /// At each posture, in order.
+    pub postures: Vec<AtPosture>,
+}
