@@ -1,1 +1,228 @@
 //! A policy directory, read and validated whole.
+//!
+//! [`load`] reads `site.yaml`, `policy.yaml` and `devices.csv` from a directory; [`from_sources`] takes their text.
+//! Both answer a [`Policy`] that is consistent in itself, or [`Rejected`] with every error at its place.
+
+mod devices;
+mod fields;
+mod model;
+mod problem;
+mod rules;
+mod services;
+mod site;
+mod yaml;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use problem::Problems;
+
+pub use model::{
+    Attachment, Date, Device, Group, Invariant, Mac, Mode, Origin, Policy, Port, Posture, Reach,
+    Rule, Segment, Selector, Service, Unknown, Zone,
+};
+pub use problem::{Code, File, Place, Problem, Rejected};
+pub use services::CATALOGUE;
+
+/// The text of the files of a policy directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// `site.yaml`.
+    pub site: String,
+    /// `policy.yaml`; without it there are no rules but those of the site.
+    pub policy: Option<String>,
+    /// `devices.csv`; without it no device is known.
+    pub devices: Option<String>,
+}
+
+/// A policy, and what is worth a look in it.
+#[derive(Clone, Debug)]
+pub struct Validated {
+    /// The policy.
+    pub policy: Policy,
+    /// Nothing is refused for these.
+    pub warnings: Vec<Problem>,
+}
+
+/// Why there is no policy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// It is refused.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+}
+
+/// Reads the files of a policy directory. `site.yaml` must be there.
+///
+/// # Errors
+/// [`Error::Read`] if it is not, or a file cannot be read or is no UTF-8.
+pub fn read(directory: &Path) -> Result<Sources, Error> {
+    let file = |file: File| {
+        let path = directory.join(file.name());
+        read_text(&path).map_err(|error| Error::Read { path, error })
+    };
+    let optional = |name: File| match file(name) {
+        Ok(text) => Ok(Some(text)),
+        Err(Error::Read { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    Ok(Sources {
+        site: file(File::Site)?,
+        policy: optional(File::Policy)?,
+        devices: optional(File::Devices)?,
+    })
+}
+
+/// Stops behind the longest file that could be a policy's, should someone point at a device or a pipe.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?
+        .take(yaml::LENGTH as u64 + 1)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Reads and validates a policy directory.
+///
+/// # Errors
+/// [`Error`]: of a policy that is refused, everything that is wrong with it.
+pub fn load(directory: &Path) -> Result<Validated, Error> {
+    Ok(from_sources(&read(directory)?)?)
+}
+
+/// Validates a policy.
+///
+/// # Errors
+/// [`Rejected`] with everything that is wrong with it.
+pub fn from_sources(sources: &Sources) -> Result<Validated, Rejected> {
+    let mut problems = Problems::default();
+    let site_node = yaml::read(File::Site, &sources.site, &mut problems);
+    let policy_node = sources
+        .policy
+        .as_deref()
+        .map(|text| yaml::read(File::Policy, text, &mut problems));
+    let Some(site_node) = site_node else {
+        // Without the site every name in the other files would be unknown: say the one thing that is wrong.
+        return Err(Rejected {
+            problems: problems.into_sorted(),
+        });
+    };
+    let site = site::read(&site_node, &mut problems);
+    let devices = sources
+        .devices
+        .as_deref()
+        .map(|text| devices::read(text, &site, &mut problems))
+        .unwrap_or_default();
+    let policy_node = policy_node.flatten();
+    let written = rules::read(policy_node.as_ref(), &site, &devices, &mut problems);
+    if !problems.is_empty() {
+        return Err(Rejected {
+            problems: problems.into_sorted(),
+        });
+    }
+    let policy = Policy {
+        site: site.name,
+        ports: site.ports,
+        segments: site.segments,
+        zones: site.zones,
+        devices,
+        groups: written.groups,
+        rules: written.rules,
+        invariants: written.invariants,
+        services: written.services,
+    };
+    let warnings = warnings(&policy);
+    Ok(Validated { policy, warnings })
+}
+
+fn warnings(policy: &Policy) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    let top = Place {
+        file: File::Site,
+        line: 1,
+        column: 1,
+    };
+    if !policy.ports.iter().any(|port| port.uplink) {
+        problems
+            .add(
+                top,
+                Code::Warning,
+                "no port is an uplink: the site's boundary is nowhere",
+            )
+            .hint("write `uplink: true` at the port that faces the wider network");
+    }
+    for segment in &policy.segments {
+        if segment.attachments.len() == 1 {
+            problems
+                .add(
+                    segment.place,
+                    Code::Warning,
+                    format!(
+                        "segment `{}` is attached once: nothing can leave it",
+                        segment.name
+                    ),
+                )
+                .hint("attach it to the port of the other side too");
+        }
+        if segment.subnets.is_empty() {
+            problems
+                .add(
+                    segment.place,
+                    Code::Warning,
+                    format!(
+                        "segment `{}` has no subnets: only bound addresses can be used",
+                        segment.name
+                    ),
+                )
+                .hint("`subnets: [10.21.0.0/24]`");
+        }
+    }
+    for group in &policy.groups {
+        let nobody = |profile: &&String| {
+            !policy
+                .devices
+                .iter()
+                .any(|device| device.profile.as_ref() == Some(profile))
+        };
+        for profile in group.profiles.iter().filter(nobody) {
+            problems
+                .add(
+                    Place {
+                        file: File::Policy,
+                        ..top
+                    },
+                    Code::Warning,
+                    format!(
+                        "no device has the profile `{profile}` of group `{}`",
+                        group.name
+                    ),
+                )
+                .hint("is it written the same in devices.csv?");
+        }
+        let overlaps =
+            |subnet: &ipnet::IpNet| group.networks.iter().any(|net| net.contains(subnet));
+        for segment in policy
+            .segments
+            .iter()
+            .filter(|segment| segment.subnets.iter().any(overlaps))
+        {
+            problems
+                .add(
+                    Place { file: File::Policy, ..top },
+                    Code::Warning,
+                    format!("the networks of group `{}` hold segment `{}`, but not the devices listed in it", group.name, segment.name),
+                )
+                .hint("a listed device is matched by profile or name, wherever its address is");
+        }
+    }
+    problems.into_sorted()
+}

@@ -1,0 +1,420 @@
+//! `devices.csv`: the inventory.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use csv::{ReaderBuilder, StringRecord};
+
+use crate::fields;
+use crate::model::{Device, Mac, Segment};
+use crate::problem::{Code, File, Place, Problems};
+use crate::site::Site;
+
+/// Devices a gateway can hold.
+const DEVICES: usize = 131_072;
+const COLUMNS: [&str; 7] = [
+    "name",
+    "mac",
+    "ips",
+    "segment",
+    "profile",
+    "function",
+    "criticality",
+];
+const NEEDED: [&str; 3] = ["name", "mac", "segment"];
+
+/// Reads the inventory. Lines with an error are left out.
+pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Device> {
+    let segments = &site.segments;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .comment(Some(b'#'))
+        .from_reader(text.as_bytes());
+    let mut records = reader.records();
+    let mut table = Table {
+        segments,
+        doubtful: &site.doubtful,
+        by_name: HashMap::new(),
+        by_mac: HashMap::new(),
+        by_ip: HashMap::new(),
+        devices: Vec::new(),
+    };
+    let names: HashMap<&str, usize> = segments
+        .iter()
+        .enumerate()
+        .map(|(index, segment)| (segment.name.as_str(), index))
+        .collect();
+    let Some(columns) = records
+        .next()
+        .and_then(|header| header_of(header, problems))
+    else {
+        if text.trim().is_empty() {
+            let place = Place {
+                file: File::Devices,
+                line: 1,
+                column: 1,
+            };
+            problems
+                .add(place, Code::MissingField, "the file has no header")
+                .hint(format!("its first line is `{}`", COLUMNS.join(",")));
+        }
+        return Vec::new();
+    };
+    for record in records {
+        match record {
+            Err(error) => {
+                let line = error
+                    .position()
+                    .map_or(1, |position| position.line() as u32);
+                let place = Place {
+                    file: File::Devices,
+                    line,
+                    column: 1,
+                };
+                problems
+                    .add(place, Code::Syntax, format!("not CSV: {error}"))
+                    .hint("is a quote left open?");
+            }
+            Ok(record) => {
+                let line = record
+                    .position()
+                    .map_or(1, |position| position.line() as u32);
+                table.add(
+                    &Row {
+                        record: &record,
+                        columns: &columns,
+                        line,
+                    },
+                    &names,
+                    problems,
+                );
+                if table.devices.len() > DEVICES {
+                    let place = Place {
+                        file: File::Devices,
+                        line,
+                        column: 1,
+                    };
+                    problems.add(
+                        place,
+                        Code::Limit,
+                        format!("a gateway holds at most {DEVICES} devices"),
+                    );
+                    return table.devices;
+                }
+            }
+        }
+    }
+    table.devices
+}
+
+/// The position of each of [`COLUMNS`].
+type Columns = [Option<usize>; 7];
+
+fn header_of(header: Result<StringRecord, csv::Error>, problems: &mut Problems) -> Option<Columns> {
+    let place = |column: usize| Place {
+        file: File::Devices,
+        line: 1,
+        column: column as u32,
+    };
+    let header = match header {
+        Ok(header) => header,
+        Err(error) => {
+            problems.add(place(1), Code::Syntax, format!("not CSV: {error}"));
+            return None;
+        }
+    };
+    let mut columns = Columns::default();
+    let mut at = 1;
+    for (index, name) in header.iter().enumerate() {
+        match COLUMNS.iter().position(|known| *known == name.trim()) {
+            Some(column) if columns[column].is_none() => columns[column] = Some(index),
+            Some(_) => {
+                problems.add(
+                    place(at),
+                    Code::Duplicate,
+                    format!("column `{name}` is there twice"),
+                );
+            }
+            None => problems
+                .add(
+                    place(at),
+                    Code::UnknownField,
+                    format!("there is no column `{}`", name.escape_debug()),
+                )
+                .did_you_mean(name, COLUMNS.into_iter()),
+        }
+        at += name.chars().count() + 1;
+    }
+    let mut whole = true;
+    for needed in NEEDED {
+        let column = COLUMNS.iter().position(|name| *name == needed)?;
+        if columns[column].is_none() {
+            whole = false;
+            problems
+                .add(
+                    place(1),
+                    Code::MissingField,
+                    format!("column `{needed}` is missing"),
+                )
+                .hint(format!("the first line is `{}`", COLUMNS.join(",")));
+        }
+    }
+    whole.then_some(columns)
+}
+
+struct Row<'a> {
+    record: &'a StringRecord,
+    columns: &'a Columns,
+    line: u32,
+}
+
+impl<'a> Row<'a> {
+    fn place(&self, column: &str) -> Place {
+        let index = COLUMNS
+            .iter()
+            .position(|name| *name == column)
+            .and_then(|at| self.columns[at])
+            .unwrap_or(0);
+        let before: usize = self
+            .record
+            .iter()
+            .take(index)
+            .map(|field| field.chars().count() + 1)
+            .sum();
+        Place {
+            file: File::Devices,
+            line: self.line,
+            column: before as u32 + 1,
+        }
+    }
+
+    fn get(&self, column: &str) -> Option<&'a str> {
+        let index = COLUMNS
+            .iter()
+            .position(|name| *name == column)
+            .and_then(|at| self.columns[at])?;
+        self.record
+            .get(index)
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+    }
+
+    fn required(&self, column: &str, problems: &mut Problems) -> Option<&'a str> {
+        let found = self.get(column);
+        if found.is_none() {
+            problems.add(
+                self.place(column),
+                Code::MissingField,
+                format!("a device needs `{column}`"),
+            );
+        }
+        found
+    }
+}
+
+struct Table<'a> {
+    segments: &'a [Segment],
+    doubtful: &'a [usize],
+    by_name: HashMap<String, u32>,
+    by_mac: HashMap<(usize, Mac), u32>,
+    by_ip: HashMap<IpAddr, u32>,
+    devices: Vec<Device>,
+}
+
+impl Table<'_> {
+    fn add(&mut self, row: &Row, names: &HashMap<&str, usize>, problems: &mut Problems) {
+        if row.record.len()
+            > row
+                .columns
+                .iter()
+                .flatten()
+                .max()
+                .map_or(0, |last| last + 1)
+        {
+            problems
+                .add(
+                    row.place("name"),
+                    Code::Syntax,
+                    "the line has more fields than the header",
+                )
+                .hint("several addresses are separated by spaces: `10.21.0.11 10.21.0.12`");
+            return;
+        }
+        let name = row
+            .required("name", problems)
+            .and_then(|text| fields::name(text, row.place("name"), "a device", problems));
+        let mac = row
+            .required("mac", problems)
+            .and_then(|text| self.mac(text, row, problems));
+        let segment = row.required("segment", problems).and_then(|text| {
+            let found = names.get(text).copied();
+            if found.is_none() {
+                fields::unknown(
+                    problems,
+                    row.place("segment"),
+                    "segment",
+                    text,
+                    names.keys().copied(),
+                );
+            }
+            found
+        });
+        let ips = self.ips(row, segment, problems);
+        if let Some(name) = &name
+            && let Some(line) = self.by_name.insert(name.clone(), row.line)
+        {
+            problems
+                .add(
+                    row.place("name"),
+                    Code::Duplicate,
+                    format!("there is a device `{name}` already"),
+                )
+                .hint(format!("in line {line}"));
+            return;
+        }
+        if let (Some(segment), Some(mac)) = (segment, mac)
+            && let Some(line) = self.by_mac.insert((segment, mac), row.line)
+        {
+            problems
+                .add(
+                    row.place("mac"),
+                    Code::Duplicate,
+                    format!(
+                        "{mac} is in segment `{}` already",
+                        self.segments[segment].name
+                    ),
+                )
+                .hint(format!(
+                    "in line {line}: give one device both addresses, or mend the typing error"
+                ));
+            return;
+        }
+        let text = |column| row.get(column).map(str::to_owned);
+        if let (Some(name), Some(mac), Some(segment), Some(ips)) = (name, mac, segment, ips) {
+            self.devices.push(Device {
+                name,
+                mac,
+                ips,
+                segment,
+                profile: text("profile"),
+                function: text("function"),
+                criticality: text("criticality"),
+                place: Place {
+                    file: File::Devices,
+                    line: row.line,
+                    column: 1,
+                },
+            });
+        }
+    }
+
+    fn mac(&self, text: &str, row: &Row, problems: &mut Problems) -> Option<Mac> {
+        let Ok(mac) = text.parse::<Mac>() else {
+            problems
+                .add(
+                    row.place("mac"),
+                    Code::BadValue,
+                    format!("`{text}` is no MAC address"),
+                )
+                .hint("six pairs of hexadecimal digits: `02:00:5e:10:00:01`");
+            return None;
+        };
+        if mac.0[0] & 1 != 0 || mac.0 == [0; 6] {
+            problems.add(
+                row.place("mac"),
+                Code::BadValue,
+                format!("{mac} is a group address or zero: no device has it"),
+            );
+            return None;
+        }
+        Some(mac)
+    }
+
+    fn ips(
+        &mut self,
+        row: &Row,
+        segment: Option<usize>,
+        problems: &mut Problems,
+    ) -> Option<Vec<IpAddr>> {
+        let mut ips = Vec::new();
+        let mut good = true;
+        let words = row
+            .get("ips")
+            .unwrap_or_default()
+            .split([' ', ';'])
+            .filter(|word| !word.is_empty());
+        for word in words {
+            let Ok(ip) = word.parse::<IpAddr>() else {
+                good = false;
+                problems
+                    .add(row.place("ips"), Code::BadValue, format!("`{word}` is no IP address"))
+                    .hint("several addresses are separated by spaces; a device without any may use all of its segment's");
+                continue;
+            };
+            if let Some(why) = segment
+                .filter(|segment| !self.doubtful.contains(segment))
+                .and_then(|segment| unfit(ip, &self.segments[segment]))
+            {
+                good = false;
+                let problem =
+                    problems.add(row.place("ips"), Code::Conflict, format!("{ip} {}", why.0));
+                problem.hint(why.1);
+                continue;
+            }
+            match self.by_ip.insert(ip, row.line) {
+                Some(line) => {
+                    good = false;
+                    problems.add(
+                        row.place("ips"),
+                        Code::Duplicate,
+                        format!("{ip} is bound to the device in line {line} already"),
+                    );
+                }
+                None => ips.push(ip),
+            }
+        }
+        good.then_some(ips)
+    }
+}
+
+/// Why an address cannot be a device's in this segment, and what to do.
+fn unfit(ip: IpAddr, segment: &Segment) -> Option<(String, String)> {
+    let mapped = matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
+    if ip.is_multicast() || ip.is_loopback() || ip.is_unspecified() || mapped {
+        return Some((
+            "is no device's address".to_owned(),
+            "a device has a unicast address of its segment".to_owned(),
+        ));
+    }
+    let link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    if link_local {
+        return Some((
+            "is a link-local address".to_owned(),
+            "link-local addresses need no binding: every device may use its own".to_owned(),
+        ));
+    }
+    let Some(subnet) = segment.subnets.iter().find(|subnet| subnet.contains(&ip)) else {
+        let subnets: Vec<_> = segment.subnets.iter().map(ToString::to_string).collect();
+        return Some((
+            format!("is not in segment `{}`", segment.name),
+            match subnets.is_empty() {
+                true => format!("segment `{}` has no `subnets`", segment.name),
+                false => format!("its subnets: {}", subnets.join(", ")),
+            },
+        ));
+    };
+    let edge = match subnet {
+        ipnet::IpNet::V4(net) if net.prefix_len() <= 30 => {
+            ip == IpAddr::V4(net.network()) || ip == IpAddr::V4(net.broadcast())
+        }
+        _ => false,
+    };
+    edge.then(|| {
+        (
+            format!("is the network or broadcast address of {subnet}"),
+            "bind an address between the two".to_owned(),
+        )
+    })
+}

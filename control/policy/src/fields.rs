@@ -1,0 +1,216 @@
+//! Reads the fields of a mapping by name, and notes what is left over.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use crate::problem::{Code, Place, Problem, Problems};
+use crate::yaml::{Key, Node, Value};
+
+/// The fields of a mapping that nobody has asked for yet.
+pub(crate) struct Fields<'a> {
+    /// Where the mapping starts.
+    pub place: Place,
+    what: String,
+    map: &'a [(Key, Node)],
+    asked: BTreeSet<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// None if `node` is no mapping. `what` names it in messages: "a rule".
+    pub fn of(
+        node: &'a Node,
+        what: impl Into<String>,
+        problems: &mut Problems,
+    ) -> Option<Fields<'a>> {
+        let what = what.into();
+        match &node.value {
+            Value::Map(map) => Some(Fields {
+                place: node.place,
+                what,
+                map,
+                asked: BTreeSet::new(),
+            }),
+            other => {
+                problems.add(
+                    node.place,
+                    Code::WrongType,
+                    format!("{what} is a mapping, not {}", other.kind()),
+                );
+                None
+            }
+        }
+    }
+
+    /// A field that may be left out.
+    pub fn optional(&mut self, name: &'static str) -> Option<&'a Node> {
+        self.asked.insert(name);
+        let found = self.map.iter().find(|(key, _)| key.text == name);
+        found
+            .map(|(_, node)| node)
+            .filter(|node| node.value != Value::Null)
+    }
+
+    /// A field that must be there.
+    pub fn required(&mut self, name: &'static str, problems: &mut Problems) -> Option<&'a Node> {
+        let found = self.optional(name);
+        if found.is_none() {
+            problems.add(
+                self.place,
+                Code::MissingField,
+                format!("{} needs `{name}`", self.what),
+            );
+        }
+        found
+    }
+
+    /// To be called when every field there is was asked for.
+    pub fn finish(self, problems: &mut Problems) {
+        for (key, _) in self.map {
+            if !self.asked.contains(key.text.as_str()) {
+                problems
+                    .add(
+                        key.place,
+                        Code::UnknownField,
+                        format!("{} has no field `{}`", self.what, key.text),
+                    )
+                    .did_you_mean(&key.text, self.asked.iter().copied());
+            }
+        }
+    }
+}
+
+/// Plain text.
+pub(crate) fn text<'a>(node: &'a Node, what: &str, problems: &mut Problems) -> Option<&'a str> {
+    match &node.value {
+        Value::Text(text) => Some(text),
+        other => {
+            problems.add(
+                node.place,
+                Code::WrongType,
+                format!("{what} is a plain value, not {}", other.kind()),
+            );
+            None
+        }
+    }
+}
+
+/// A list, or a single value as a list of one.
+pub(crate) fn list(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::List(list) => list,
+        Value::Null => &[],
+        _ => std::slice::from_ref(node),
+    }
+}
+
+/// The entries of a mapping; none if the field is absent.
+pub(crate) fn entries<'a>(
+    node: Option<&'a Node>,
+    what: &str,
+    problems: &mut Problems,
+) -> &'a [(Key, Node)] {
+    match node.map(|node| (node, &node.value)) {
+        None => &[],
+        Some((_, Value::Map(map))) => map,
+        Some((node, other)) => {
+            problems.add(
+                node.place,
+                Code::WrongType,
+                format!("{what} is a mapping, not {}", other.kind()),
+            );
+            &[]
+        }
+    }
+}
+
+/// `true` or `false`.
+pub(crate) fn boolean(node: &Node, what: &str, problems: &mut Problems) -> Option<bool> {
+    match text(node, what, problems)? {
+        "true" => Some(true),
+        "false" => Some(false),
+        other => {
+            let problem = problems.add(
+                node.place,
+                Code::BadValue,
+                format!("{what} is true or false, not `{other}`"),
+            );
+            problem.hint("write `true` or `false`");
+            None
+        }
+    }
+}
+
+/// One of a few words.
+pub(crate) fn word<T: Copy>(
+    node: &Node,
+    what: &str,
+    words: &[(&str, T)],
+    problems: &mut Problems,
+) -> Option<T> {
+    let text = text(node, what, problems)?;
+    let found = words.iter().find(|(word, _)| *word == text);
+    if found.is_none() {
+        problems
+            .add(node.place, Code::BadValue, format!("`{text}` is no {what}"))
+            .did_you_mean(text, words.iter().map(|(word, _)| *word));
+    }
+    found.map(|(_, value)| *value)
+}
+
+/// Whatever is read from text.
+pub(crate) fn parsed<T: FromStr>(
+    node: &Node,
+    what: &str,
+    hint: &str,
+    problems: &mut Problems,
+) -> Option<T> {
+    let text = text(node, what, problems)?;
+    match text.parse() {
+        Ok(value) => Some(value),
+        Err(_) => {
+            problems
+                .add(node.place, Code::BadValue, format!("`{text}` is no {what}"))
+                .hint(hint);
+            None
+        }
+    }
+}
+
+/// A name: lower-case letters, digits, dots, hyphens and underscores, up to 63.
+pub(crate) fn name(
+    text: &str,
+    place: Place,
+    what: &str,
+    problems: &mut Problems,
+) -> Option<String> {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+    let first = text
+        .chars()
+        .next()
+        .is_some_and(|c| c.is_ascii_alphanumeric());
+    if first && text.len() <= 63 && text.chars().all(good) {
+        return Some(text.to_owned());
+    }
+    let shown: String = text.chars().take(80).collect();
+    problems
+        .add(place, Code::BadValue, format!("`{}` cannot be the name of {what}", shown.escape_debug()))
+        .hint("a name has lower-case letters, digits, `-`, `_` and `.`, starts with a letter or digit, and has 63 at most");
+    None
+}
+
+/// Notes a name that nothing has.
+pub(crate) fn unknown<'a, 'p>(
+    problems: &'p mut Problems,
+    place: Place,
+    what: &str,
+    word: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> &'p mut Problem {
+    let problem = problems.add(
+        place,
+        Code::UnknownName,
+        format!("there is no {what} `{word}`"),
+    );
+    problem.did_you_mean(word, known);
+    problem
+}

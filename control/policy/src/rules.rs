@@ -1,0 +1,611 @@
+//! `policy.yaml`: groups, rules, invariants; and the rules that nobody writes.
+
+use std::collections::HashMap;
+
+use ipnet::IpNet;
+
+use crate::fields::{self, Fields};
+use crate::model::{
+    Date, Device, Group, Invariant, Mode, Origin, Posture, Rule, Selector, Service,
+};
+use crate::problem::{Code, File, Place, Problems};
+use crate::services;
+use crate::site::{self, Site};
+use crate::yaml::Node;
+
+/// Rules that can be written; the rest of the 65536 that a generation holds is for those that are not.
+const RULES: usize = 60_000;
+
+/// What `policy.yaml` says.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub services: Vec<(String, Vec<Service>)>,
+    pub groups: Vec<Group>,
+    pub rules: Vec<Rule>,
+    pub invariants: Vec<Invariant>,
+}
+
+pub(crate) fn read(
+    root: Option<&Node>,
+    site: &Site,
+    devices: &[Device],
+    problems: &mut Problems,
+) -> Written {
+    let mut written = Written {
+        services: services::read(None, problems),
+        ..Written::default()
+    };
+    let fields = root.filter(|node| node.value != crate::yaml::Value::Null);
+    if let Some(mut fields) = fields.and_then(|node| Fields::of(node, "policy.yaml", problems)) {
+        written.services = services::read(fields.optional("services"), problems);
+        written.groups = groups(fields.optional("groups"), devices, problems);
+        let names = Names::new(site, devices, &written.groups, root, problems);
+        let reader = Reader {
+            names: &names,
+            services: &written.services,
+        };
+        let list = fields
+            .optional("rules")
+            .map(|node| list_of(node, "`rules`", problems))
+            .unwrap_or_default();
+        let mut seen: HashMap<String, u32> = HashMap::new();
+        for node in list {
+            if written.rules.len() == RULES {
+                problems.add(
+                    node.place,
+                    Code::Limit,
+                    format!("a policy has at most {RULES} rules"),
+                );
+                break;
+            }
+            if let Some(rule) = reader.rule(node, &mut seen, problems) {
+                written.rules.push(rule);
+            }
+        }
+        let list = fields
+            .optional("invariants")
+            .map(|node| list_of(node, "`invariants`", problems))
+            .unwrap_or_default();
+        written.invariants = list
+            .iter()
+            .filter_map(|node| reader.invariant(node, problems))
+            .collect();
+        fields.finish(problems);
+    } else {
+        Names::new(site, devices, &[], root, problems);
+    }
+    implicit(site, &mut written);
+    written
+}
+
+fn list_of<'a>(node: &'a Node, what: &str, problems: &mut Problems) -> &'a [Node] {
+    match &node.value {
+        crate::yaml::Value::List(list) => list,
+        other => {
+            problems
+                .add(
+                    node.place,
+                    Code::WrongType,
+                    format!("{what} is a list, not {}", other.kind()),
+                )
+                .hint("start each entry with `- `");
+            &[]
+        }
+    }
+}
+
+fn groups(node: Option<&Node>, devices: &[Device], problems: &mut Problems) -> Vec<Group> {
+    let entries = fields::entries(node, "`groups`", problems);
+    let by_name: HashMap<&str, usize> = match entries.is_empty() {
+        true => HashMap::new(),
+        false => devices
+            .iter()
+            .enumerate()
+            .map(|(index, device)| (device.name.as_str(), index))
+            .collect(),
+    };
+    let mut groups = Vec::new();
+    for (key, node) in entries {
+        let mut group = Group {
+            name: fields::name(&key.text, key.place, "a group", problems).unwrap_or_default(),
+            profiles: Vec::new(),
+            devices: Vec::new(),
+            networks: Vec::new(),
+        };
+        if let Some(mut fields) = Fields::of(node, format!("group `{}`", group.name), problems) {
+            let mut empty = true;
+            for field in ["profile", "profiles"] {
+                for node in fields.optional(field).map(fields::list).unwrap_or_default() {
+                    empty = false;
+                    group
+                        .profiles
+                        .extend(fields::text(node, "a profile", problems).map(str::to_owned));
+                }
+            }
+            for node in fields
+                .optional("devices")
+                .map(fields::list)
+                .unwrap_or_default()
+            {
+                empty = false;
+                let Some(name) = fields::text(node, "a device", problems) else {
+                    continue;
+                };
+                match by_name.get(name) {
+                    Some(device) => group.devices.push(*device),
+                    None => {
+                        fields::unknown(
+                            problems,
+                            node.place,
+                            "device",
+                            name,
+                            by_name.keys().copied(),
+                        );
+                    }
+                }
+            }
+            for node in fields
+                .optional("networks")
+                .map(fields::list)
+                .unwrap_or_default()
+            {
+                empty = false;
+                group.networks.extend(network(node, problems));
+            }
+            fields.finish(problems);
+            if empty {
+                problems
+                    .add(key.place, Code::MissingField, format!("group `{}` has nobody in it", group.name))
+                    .hint("write `profile: ct-scanner`, `devices: [ct-1]` or `networks: [10.200.4.0/24]`");
+            }
+        }
+        groups.push(group);
+    }
+    groups
+}
+
+/// A prefix, or an address as a prefix of its own.
+fn network(node: &Node, problems: &mut Problems) -> Option<IpNet> {
+    let text = fields::text(node, "a network", problems)?;
+    match text.parse::<std::net::IpAddr>() {
+        Ok(ip) => Some(IpNet::from(ip)),
+        Err(_) => site::subnet(node, problems),
+    }
+}
+
+/// Everything that a rule can name.
+struct Names {
+    by_name: HashMap<String, Selector>,
+}
+
+impl Names {
+    fn new(
+        site: &Site,
+        devices: &[Device],
+        groups: &[Group],
+        root: Option<&Node>,
+        problems: &mut Problems,
+    ) -> Names {
+        let mut by_name: HashMap<String, Selector> = HashMap::new();
+        by_name.insert("any".to_owned(), Selector::Any);
+        by_name.insert("broadcast".to_owned(), Selector::Broadcast);
+        let top = |file| Place {
+            file,
+            line: 1,
+            column: 1,
+        };
+        let mut add = |name: &str, selector: Selector, place: Place, problems: &mut Problems| {
+            if name.is_empty() {
+                return; // Its own error is noted already.
+            }
+            let known = by_name.insert(name.to_owned(), selector);
+            let same = match (known, selector) {
+                (None, _) => true,
+                (Some(Selector::Zone(zone)), Selector::Segment(segment)) => {
+                    let zone = &site.zones[zone];
+                    zone.segments == [segment] && zone.networks.is_empty()
+                }
+                _ => false,
+            };
+            if !same {
+                let what = known.map_or("built in", kind);
+                problems
+                    .add(
+                        place,
+                        Code::Conflict,
+                        format!("`{name}` is {} and {what}", kind(selector)),
+                    )
+                    .hint(
+                        "rules name groups, zones, segments and devices alike: rename one of them",
+                    );
+            }
+        };
+        for (index, zone) in site.zones.iter().enumerate() {
+            add(&zone.name, Selector::Zone(index), top(File::Site), problems);
+        }
+        for (index, segment) in site.segments.iter().enumerate() {
+            add(
+                &segment.name,
+                Selector::Segment(index),
+                segment.place,
+                problems,
+            );
+        }
+        for (index, group) in groups.iter().enumerate() {
+            let place = root.map_or(top(File::Policy), |root| {
+                key_place(root, "groups", &group.name)
+            });
+            add(&group.name, Selector::Group(index), place, problems);
+        }
+        for (index, device) in devices.iter().enumerate() {
+            add(
+                &device.name,
+                Selector::Device(index),
+                device.place,
+                problems,
+            );
+        }
+        Names { by_name }
+    }
+}
+
+/// Where an entry's key is written.
+fn key_place(root: &Node, field: &str, name: &str) -> Place {
+    let map = |node: &Node, name: &str| match &node.value {
+        crate::yaml::Value::Map(map) => map.iter().find(|(key, _)| key.text == name).cloned(),
+        _ => None,
+    };
+    let entry = map(root, field).and_then(|(_, node)| map(&node, name));
+    entry.map_or(root.place, |(key, _)| key.place)
+}
+
+fn kind(selector: Selector) -> &'static str {
+    match selector {
+        Selector::Any | Selector::Broadcast => "built in",
+        Selector::Group(_) => "a group",
+        Selector::Zone(_) => "a zone",
+        Selector::Segment(_) | Selector::Flooded(_) => "a segment",
+        Selector::Device(_) => "a device",
+    }
+}
+
+/// What a rule says beside who, whom and what.
+#[derive(Debug, Default)]
+pub(crate) struct Terms {
+    pub survives: Option<Posture>,
+    pub owner: Option<String>,
+    pub reason: Option<String>,
+}
+
+/// Reads and checks `survives`, `owner` and `reason`.
+pub(crate) fn terms(
+    fields: &mut Fields,
+    what: &str,
+    allow: bool,
+    problems: &mut Problems,
+) -> Terms {
+    let mut terms = Terms::default();
+    for (name, slot) in [("owner", &mut terms.owner), ("reason", &mut terms.reason)] {
+        if let Some(node) = fields.optional(name) {
+            *slot = fields::text(node, &format!("`{name}`"), problems)
+                .map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty());
+        }
+    }
+    let Some(node) = fields.optional("survives") else {
+        return terms;
+    };
+    let words = Posture::ALL.map(|posture| (posture.name(), posture));
+    terms.survives = fields::word(node, "posture", &words, problems);
+    match terms.survives {
+        Some(_) if !allow => {
+            problems
+                .add(
+                    node.place,
+                    Code::Conflict,
+                    format!("{what} denies: it does so at every posture"),
+                )
+                .hint("remove `survives`");
+        }
+        Some(Posture::Sever) => {
+            problems
+                .add(node.place, Code::BadValue, "nothing survives `sever`")
+                .hint("`survives: lockdown` is the most a rule can ask for");
+        }
+        Some(survives) if survives >= Posture::Contain => {
+            for (name, given) in [("owner", &terms.owner), ("reason", &terms.reason)] {
+                if given.is_none() {
+                    problems
+                        .add(node.place, Code::MissingField, format!("{what} is on the continuity list and needs `{name}`"))
+                        .hint("whoever reads it in a crisis has to know who to ask, and why it is there");
+                }
+            }
+        }
+        _ => {}
+    }
+    terms
+}
+
+struct Reader<'a> {
+    names: &'a Names,
+    services: &'a [(String, Vec<Service>)],
+}
+
+impl Reader<'_> {
+    fn rule(
+        &self,
+        node: &Node,
+        seen: &mut HashMap<String, u32>,
+        problems: &mut Problems,
+    ) -> Option<Rule> {
+        let mut fields = Fields::of(node, "a rule", problems)?;
+        let name = fields.required("name", problems).and_then(|node| {
+            let name = fields::name(
+                fields::text(node, "`name`", problems)?,
+                node.place,
+                "a rule",
+                problems,
+            )?;
+            if let Some(line) = seen.insert(name.clone(), node.place.line) {
+                problems
+                    .add(
+                        node.place,
+                        Code::Duplicate,
+                        format!("there is a rule `{name}` already"),
+                    )
+                    .hint(format!("in line {line}"));
+            }
+            Some(name)
+        });
+        let what = format!("rule `{}`", name.as_deref().unwrap_or("?"));
+        let words = [("allow", true), ("deny", false)];
+        let allow = fields
+            .optional("action")
+            .and_then(|node| fields::word(node, "action", &words, problems))
+            .unwrap_or(true);
+        let from = fields
+            .required("from", problems)
+            .and_then(|node| self.from(node, problems));
+        let to = fields
+            .required("to", problems)
+            .and_then(|node| self.selectors(node, problems));
+        let services = fields
+            .required("service", problems)
+            .and_then(|node| self.services_of(node, problems));
+        let terms = terms(&mut fields, &what, allow, problems);
+        let hint = "a date is `2027-03-31`";
+        let expires = fields
+            .optional("expires")
+            .and_then(|node| fields::parsed::<Date>(node, "date", hint, problems));
+        fields.finish(problems);
+        Some(Rule {
+            name: name?,
+            from: from?,
+            to: to?,
+            services: services?,
+            allow,
+            survives: terms.survives,
+            owner: terms.owner,
+            reason: terms.reason,
+            expires,
+            place: node.place,
+            origin: Origin::Written,
+        })
+    }
+
+    fn invariant(&self, node: &Node, problems: &mut Problems) -> Option<Invariant> {
+        let mut fields = Fields::of(node, "an invariant", problems)?;
+        let from = fields
+            .required("from", problems)
+            .and_then(|node| self.from(node, problems));
+        let to = fields
+            .required("to", problems)
+            .and_then(|node| self.selectors(node, problems));
+        let services = match fields.optional("service") {
+            Some(node) => self.services_of(node, problems),
+            None => Some(vec![Service::Any]),
+        };
+        let postures = Posture::ALL.map(|posture| (posture.name(), posture));
+        let at = match fields.optional("at") {
+            Some(node) => fields::word(node, "posture", &postures, problems),
+            None => Some(Posture::Normal),
+        };
+        let words = [("allow", true), ("deny", false)];
+        let allow = fields
+            .required("expect", problems)
+            .and_then(|node| fields::word(node, "expectation", &words, problems));
+        fields.finish(problems);
+        Some(Invariant {
+            from: from?,
+            to: to?,
+            services: services?,
+            at: at?,
+            allow: allow?,
+            place: node.place,
+        })
+    }
+
+    fn from(&self, node: &Node, problems: &mut Problems) -> Option<Vec<Selector>> {
+        let selectors = self.selectors(node, problems)?;
+        if selectors.contains(&Selector::Broadcast) {
+            problems
+                .add(node.place, Code::BadValue, "nothing comes from `broadcast`")
+                .hint("broadcast is a destination: `to: broadcast`");
+            return None;
+        }
+        Some(selectors)
+    }
+
+    fn selectors(&self, node: &Node, problems: &mut Problems) -> Option<Vec<Selector>> {
+        let list = fields::list(node);
+        if list.is_empty() {
+            problems
+                .add(node.place, Code::MissingField, "the list is empty")
+                .hint("`any` stands for everything");
+            return None;
+        }
+        let mut selectors = Vec::new();
+        for node in list {
+            let word = fields::text(node, "a name", problems)?;
+            match self.names.by_name.get(word) {
+                Some(selector) => selectors.push(*selector),
+                None => {
+                    let known = self.names.by_name.keys().map(String::as_str);
+                    let problem = fields::unknown(
+                        problems,
+                        node.place,
+                        "group, zone, segment or device",
+                        word,
+                        known,
+                    );
+                    if word.parse::<std::net::IpAddr>().is_ok() || word.parse::<IpNet>().is_ok() {
+                        problem.hint(format!("rules name who they mean: make a group, `groups: {{pacs: {{networks: [{word}]}}}}`"));
+                    }
+                }
+            }
+        }
+        (selectors.len() == list.len()).then_some(selectors)
+    }
+
+    fn services_of(&self, node: &Node, problems: &mut Problems) -> Option<Vec<Service>> {
+        let list = fields::list(node);
+        if list.is_empty() {
+            problems
+                .add(node.place, Code::MissingField, "the list is empty")
+                .hint("`any` stands for every service");
+            return None;
+        }
+        let mut services = Vec::new();
+        let mut good = true;
+        for node in list {
+            let word = fields::text(node, "a service", problems)?;
+            let named = self.services.iter().find(|(name, _)| name == word);
+            match named
+                .map(|(_, entries)| entries.clone())
+                .or_else(|| services::inline(word).map(|one| vec![one]))
+            {
+                Some(entries) => services.extend(entries),
+                None => {
+                    good = false;
+                    let problem = fields::unknown(
+                        problems,
+                        node.place,
+                        "service",
+                        word,
+                        self.services.iter().map(|(name, _)| name.as_str()),
+                    );
+                    if word.contains('/') {
+                        problem.hint(
+                            "a service without a name is `tcp/104`, `udp/5000-5010` or `icmp`",
+                        );
+                    }
+                }
+            }
+        }
+        services.sort();
+        services.dedup();
+        good.then_some(services)
+    }
+}
+
+/// The rules that follow from `site.yaml`, behind those that are written: what a segment needs of its
+/// infrastructure, that a segment which is not isolated may talk within itself, and that an observed one is let be.
+fn implicit(site: &Site, written: &mut Written) {
+    let members: Vec<Selector> = (0..site.segments.len()).map(Selector::Segment).collect();
+    for entry in &site.infrastructure {
+        let group = Selector::Group(written.groups.len());
+        written.groups.push(Group {
+            name: format!("infrastructure:{}", entry.service),
+            profiles: Vec::new(),
+            devices: Vec::new(),
+            networks: entry.servers.iter().map(|ip| IpNet::from(*ip)).collect(),
+        });
+        // A DHCP client's first packet goes to everybody, and the server's (or its relay's) answer may.
+        let (port, to) = match entry.service {
+            "dhcp" => (67, vec![group, Selector::Broadcast]),
+            "dns" => (53, vec![group]),
+            _ => (123, vec![group]),
+        };
+        let mut rules = vec![(
+            String::new(),
+            members.clone(),
+            to,
+            vec![Service::Udp(port, port)],
+        )];
+        match entry.service {
+            "dns" => rules[0].3.push(Service::Tcp(53, 53)),
+            "dhcp" => {
+                let mut clients = members.clone();
+                clients.push(Selector::Broadcast);
+                rules.push((
+                    "-answer".to_owned(),
+                    vec![group],
+                    clients,
+                    vec![Service::Udp(68, 68)],
+                ));
+            }
+            _ => {}
+        }
+        for (suffix, from, to, mut services) in rules {
+            services.sort();
+            written.rules.push(Rule {
+                name: format!("infrastructure:{}{suffix}", entry.service),
+                from,
+                to,
+                services,
+                allow: true,
+                survives: entry.survives,
+                owner: entry.owner.clone(),
+                reason: entry.reason.clone(),
+                expires: None,
+                place: entry.place,
+                origin: Origin::Infrastructure,
+            });
+        }
+    }
+    for (index, segment) in site
+        .segments
+        .iter()
+        .enumerate()
+        .filter(|(_, segment)| !segment.isolate)
+    {
+        written.rules.push(Rule {
+            from: vec![Selector::Segment(index)],
+            to: vec![Selector::Segment(index), Selector::Flooded(index)],
+            ..segment_rule(format!("segment:{}", segment.name), segment.place)
+        });
+    }
+    let observed = site
+        .segments
+        .iter()
+        .enumerate()
+        .filter(|(_, segment)| segment.mode == Mode::Observe);
+    for (index, segment) in observed {
+        let own = Selector::Segment(index);
+        for (from, to, suffix) in [(own, Selector::Any, ""), (Selector::Any, own, "-inbound")] {
+            written.rules.push(Rule {
+                from: vec![from],
+                to: vec![to],
+                origin: Origin::Observe,
+                ..segment_rule(format!("observe:{}{suffix}", segment.name), segment.place)
+            });
+        }
+    }
+}
+
+/// What the rules of segments have in common; from and to are the caller's.
+fn segment_rule(name: String, place: Place) -> Rule {
+    Rule {
+        name,
+        from: Vec::new(),
+        to: Vec::new(),
+        services: vec![Service::Any],
+        allow: true,
+        survives: None,
+        owner: None,
+        reason: None,
+        expires: None,
+        place,
+        origin: Origin::Segment,
+    }
+}

@@ -1,0 +1,513 @@
+//! `site.yaml`: ports, segments, zones, infrastructure.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::fields::{self, Fields};
+use crate::model::{Attachment, Mode, Port, Posture, Segment, Unknown, Zone};
+use crate::problem::{Code, Place, Problems};
+use crate::yaml::Node;
+
+/// Ports a gateway can have.
+const PORTS: usize = 16;
+/// Segments a gateway can have.
+const SEGMENTS: usize = 4096;
+
+/// What `site.yaml` says. Complete as far as it could be read, so that what refers to it can be checked even
+/// if something in it is wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Site {
+    pub name: String,
+    pub ports: Vec<Port>,
+    pub segments: Vec<Segment>,
+    pub zones: Vec<Zone>,
+    pub infrastructure: Vec<Servers>,
+    /// Indices of segments whose subnets could not all be read: what lies in them is not known.
+    pub doubtful: Vec<usize>,
+}
+
+/// Servers that every segment needs.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    /// `dhcp`, `dns` or `ntp`.
+    pub service: &'static str,
+    pub servers: Vec<IpAddr>,
+    pub survives: Option<Posture>,
+    pub owner: Option<String>,
+    pub reason: Option<String>,
+    pub place: Place,
+}
+
+pub(crate) fn read(root: &Node, problems: &mut Problems) -> Site {
+    let mut site = Site::default();
+    let Some(mut fields) = Fields::of(root, "site.yaml", problems) else {
+        return site;
+    };
+    if let Some(node) = fields.required("site", problems)
+        && let Some(text) = fields::text(node, "`site`", problems)
+        && let Some(name) = fields::name(text, node.place, "a site", problems)
+    {
+        site.name = name;
+    }
+    let node = fields.required("ports", problems);
+    ports(node, &mut site, problems);
+    let node = fields.required("segments", problems);
+    segments(node, &mut site, problems);
+    zones(fields.optional("zones"), &mut site, problems);
+    infrastructure(fields.optional("infrastructure"), &mut site, problems);
+    fields.finish(problems);
+    site
+}
+
+fn ports(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
+    let mut interfaces: HashMap<String, String> = HashMap::new();
+    for (key, node) in fields::entries(node, "`ports`", problems) {
+        let name = fields::name(&key.text, key.place, "a port", problems).unwrap_or_default();
+        if name.contains('.') {
+            problems
+                .add(
+                    key.place,
+                    Code::BadValue,
+                    format!("a port's name has no dot, and `{name}` has"),
+                )
+                .hint("`access0.210` means VLAN 210 at port access0");
+        }
+        let mut port = Port {
+            name,
+            device: String::new(),
+            uplink: false,
+        };
+        if let Some(mut fields) = Fields::of(node, format!("port `{}`", port.name), problems) {
+            if let Some(device) = fields.required("device", problems)
+                && let Some(text) = fields::text(device, "`device`", problems)
+            {
+                // The kernel's rule for interface names: dev_valid_name() in net/core/dev.c.
+                let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
+                if text.is_empty()
+                    || text.len() > 15
+                    || text.contains(bad)
+                    || text == "."
+                    || text == ".."
+                {
+                    problems
+                        .add(
+                            device.place,
+                            Code::BadValue,
+                            format!("`{}` cannot be a network interface", text.escape_debug()),
+                        )
+                        .hint("`ip -brief link` lists what there is");
+                } else if let Some(other) = interfaces.insert(text.to_owned(), port.name.clone()) {
+                    problems.add(
+                        device.place,
+                        Code::Duplicate,
+                        format!("`{text}` is port `{other}` already"),
+                    );
+                }
+                port.device = text.to_owned();
+            }
+            if let Some(uplink) = fields.optional("uplink") {
+                port.uplink = fields::boolean(uplink, "`uplink`", problems).unwrap_or(false);
+            }
+            fields.finish(problems);
+        }
+        if site.ports.len() == PORTS {
+            problems.add(
+                key.place,
+                Code::Limit,
+                format!("a gateway has at most {PORTS} ports"),
+            );
+            return;
+        }
+        site.ports.push(port);
+    }
+}
+
+fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
+    let mut taken: HashMap<Attachment, usize> = HashMap::new();
+    let mut subnets: Vec<(IpNet, usize)> = Vec::new();
+    for (key, node) in fields::entries(node, "`segments`", problems) {
+        if site.segments.len() == SEGMENTS {
+            problems.add(
+                key.place,
+                Code::Limit,
+                format!("a gateway has at most {SEGMENTS} segments"),
+            );
+            return;
+        }
+        let index = site.segments.len();
+        let mut segment = Segment {
+            name: fields::name(&key.text, key.place, "a segment", problems).unwrap_or_default(),
+            attachments: Vec::new(),
+            subnets: Vec::new(),
+            isolate: false,
+            unknown: Unknown::Drop,
+            mode: Mode::Enforce,
+            zone: usize::MAX,
+            place: key.place,
+        };
+        if let Some(mut fields) = Fields::of(node, format!("segment `{}`", segment.name), problems)
+        {
+            if let Some(attach) = fields.required("attach", problems) {
+                attachments(attach, index, &mut segment, site, &mut taken, problems);
+            }
+            for node in fields
+                .optional("subnets")
+                .map(fields::list)
+                .unwrap_or_default()
+            {
+                let read = subnet(node, problems);
+                if read.is_none() {
+                    site.doubtful.push(index);
+                }
+                if let Some(subnet) = read {
+                    let clash = subnets.iter().find(|(other, _)| overlap(other, &subnet));
+                    if let Some((other, whose)) = clash {
+                        let whose = site
+                            .segments
+                            .get(*whose)
+                            .map_or(&segment.name, |segment| &segment.name);
+                        problems
+                            .add(
+                                node.place,
+                                Code::Conflict,
+                                format!("{subnet} overlaps {other} of segment `{whose}`"),
+                            )
+                            .hint("an address belongs to one segment");
+                        site.doubtful.push(index);
+                        continue;
+                    }
+                    subnets.push((subnet, index));
+                    segment.subnets.push(subnet);
+                }
+            }
+            if let Some(node) = fields.optional("isolate") {
+                segment.isolate = fields::boolean(node, "`isolate`", problems).unwrap_or(true);
+            }
+            if let Some(node) = fields.optional("unknown") {
+                let words = [("drop", Unknown::Drop), ("admit", Unknown::Admit)];
+                segment.unknown =
+                    fields::word(node, "way to treat unknown devices", &words, problems)
+                        .unwrap_or(Unknown::Drop);
+            }
+            if let Some(node) = fields.optional("mode") {
+                let words = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+                segment.mode =
+                    fields::word(node, "mode", &words, problems).unwrap_or(Mode::Enforce);
+            }
+            fields.finish(problems);
+        }
+        site.segments.push(segment);
+    }
+    if site.segments.is_empty()
+        && node.is_some_and(
+            |node| !matches!(node.value, crate::yaml::Value::Map(ref map) if !map.is_empty()),
+        )
+    {
+        let place = node.map(|node| node.place);
+        if let Some(place) = place {
+            problems.add(place, Code::MissingField, "a site has at least one segment");
+        }
+    }
+}
+
+fn overlap(a: &IpNet, b: &IpNet) -> bool {
+    a.contains(b) || b.contains(a)
+}
+
+fn attachments(
+    node: &Node,
+    index: usize,
+    segment: &mut Segment,
+    site: &Site,
+    taken: &mut HashMap<Attachment, usize>,
+    problems: &mut Problems,
+) {
+    let list = fields::list(node);
+    if list.is_empty() {
+        problems
+            .add(
+                node.place,
+                Code::MissingField,
+                format!("segment `{}` is attached nowhere", segment.name),
+            )
+            .hint("`attach: [access0.210, core0.210]` attaches it at VLAN 210 of two ports");
+    }
+    for node in list {
+        let Some(text) = fields::text(node, "an attachment", problems) else {
+            continue;
+        };
+        let (port, vlan) = text
+            .split_once('.')
+            .map_or((text, None), |(port, vlan)| (port, Some(vlan)));
+        let vlan = match vlan.map(|vlan| (vlan, vlan.parse::<u16>())) {
+            None => 0,
+            Some((_, Ok(vlan @ 1..=4094))) => vlan,
+            Some((vlan, _)) => {
+                problems
+                    .add(
+                        node.place,
+                        Code::BadValue,
+                        format!("`{vlan}` is no VLAN ID"),
+                    )
+                    .hint("VLAN IDs are 1 to 4094; a port without a dot means untagged frames");
+                continue;
+            }
+        };
+        let Some(port) = site.ports.iter().position(|known| known.name == port) else {
+            fields::unknown(
+                problems,
+                node.place,
+                "port",
+                port,
+                site.ports.iter().map(|port| port.name.as_str()),
+            );
+            continue;
+        };
+        let attachment = Attachment { port, vlan };
+        match taken.get(&attachment) {
+            Some(other) if *other == index => {
+                problems.add(
+                    node.place,
+                    Code::Duplicate,
+                    format!("`{text}` is listed twice"),
+                );
+                continue;
+            }
+            Some(other) => {
+                let other = &site.segments[*other].name;
+                problems
+                    .add(
+                        node.place,
+                        Code::Conflict,
+                        format!("`{text}` is attached to segment `{other}` already"),
+                    )
+                    .hint("a VLAN at a port belongs to one segment");
+                continue;
+            }
+            None => {}
+        }
+        if segment.attachments.iter().any(|other| other.port == port) {
+            problems
+                .add(
+                    node.place,
+                    Code::Conflict,
+                    format!(
+                        "segment `{}` is attached to port `{}` twice",
+                        segment.name, site.ports[port].name
+                    ),
+                )
+                .hint("a segment has one VLAN per port in this version");
+            continue;
+        }
+        taken.insert(attachment, index);
+        segment.attachments.push(attachment);
+    }
+}
+
+/// A prefix without host bits.
+pub(crate) fn subnet(node: &Node, problems: &mut Problems) -> Option<IpNet> {
+    let net: IpNet = fields::parsed(
+        node,
+        "network",
+        "a network is `10.21.0.0/24` or `2001:db8:21::/64`",
+        problems,
+    )?;
+    if net.trunc() != net {
+        problems
+            .add(
+                node.place,
+                Code::BadValue,
+                format!("`{net}` has bits set behind its prefix"),
+            )
+            .hint(format!("did you mean `{}`?", net.trunc()));
+        return None;
+    }
+    Some(net)
+}
+
+fn zones(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
+    let mut networks: HashMap<IpNet, String> = HashMap::new();
+    for (key, node) in fields::entries(node, "`zones`", problems) {
+        let index = site.zones.len();
+        let mut zone = Zone {
+            name: fields::name(&key.text, key.place, "a zone", problems).unwrap_or_default(),
+            segments: Vec::new(),
+            networks: Vec::new(),
+            local: false,
+        };
+        if let Some(mut fields) = Fields::of(node, format!("zone `{}`", zone.name), problems) {
+            for node in fields
+                .optional("segments")
+                .map(fields::list)
+                .unwrap_or_default()
+            {
+                zone_segment(node, index, &mut zone, site, problems);
+            }
+            for node in fields
+                .optional("networks")
+                .map(fields::list)
+                .unwrap_or_default()
+            {
+                let Some(net) = subnet(node, problems) else {
+                    continue;
+                };
+                if let Some(other) = networks.insert(net, zone.name.clone()) {
+                    problems.add(
+                        node.place,
+                        Code::Duplicate,
+                        format!("{net} is in zone `{other}` already"),
+                    );
+                    continue;
+                }
+                zone.networks.push(net);
+            }
+            zone.local = !zone.segments.is_empty();
+            if let Some(node) = fields.optional("local") {
+                let local = fields::boolean(node, "`local`", problems).unwrap_or(zone.local);
+                if !local && !zone.segments.is_empty() {
+                    problems
+                        .add(
+                            node.place,
+                            Code::Conflict,
+                            format!(
+                                "zone `{}` has segments of this site, so it is inside it",
+                                zone.name
+                            ),
+                        )
+                        .hint("put its networks into a zone of their own");
+                }
+                zone.local |= local;
+            } else if zone.local && !zone.networks.is_empty() {
+                problems
+                    .add(key.place, Code::Conflict, format!("zone `{}` has segments and networks: are the networks inside the site?", zone.name))
+                    .hint("write `local: true` if they are, or put them into a zone of their own");
+            }
+            fields.finish(problems);
+        }
+        site.zones.push(zone);
+    }
+    // A segment that no zone names is a zone of its own, under its name.
+    for index in 0..site.segments.len() {
+        if site.segments[index].zone != usize::MAX {
+            continue;
+        }
+        let name = site.segments[index].name.clone();
+        if site.zones.iter().any(|zone| zone.name == name) {
+            problems
+                .add(
+                    site.segments[index].place,
+                    Code::Conflict,
+                    format!(
+                        "segment `{name}` is in no zone, and a zone `{name}` exists without it"
+                    ),
+                )
+                .hint(format!(
+                    "add it to a zone's `segments`, or rename the zone `{name}`"
+                ));
+        }
+        site.segments[index].zone = site.zones.len();
+        site.zones.push(Zone {
+            name,
+            segments: vec![index],
+            networks: Vec::new(),
+            local: true,
+        });
+    }
+}
+
+fn zone_segment(
+    node: &Node,
+    index: usize,
+    zone: &mut Zone,
+    site: &mut Site,
+    problems: &mut Problems,
+) {
+    let Some(text) = fields::text(node, "a segment", problems) else {
+        return;
+    };
+    let Some(found) = site
+        .segments
+        .iter()
+        .position(|segment| segment.name == text)
+    else {
+        fields::unknown(
+            problems,
+            node.place,
+            "segment",
+            text,
+            site.segments.iter().map(|segment| segment.name.as_str()),
+        );
+        return;
+    };
+    match site.segments[found].zone {
+        usize::MAX => {
+            site.segments[found].zone = index;
+            zone.segments.push(found);
+        }
+        other if other == index => {
+            problems.add(
+                node.place,
+                Code::Duplicate,
+                format!("segment `{text}` is listed twice"),
+            );
+        }
+        other => {
+            let other = &site.zones[other].name;
+            problems
+                .add(
+                    node.place,
+                    Code::Conflict,
+                    format!("segment `{text}` is in zone `{other}` already"),
+                )
+                .hint("a segment is in one zone");
+        }
+    }
+}
+
+fn infrastructure(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
+    let Some(node) = node else { return };
+    let Some(mut fields) = Fields::of(node, "`infrastructure`", problems) else {
+        return;
+    };
+    for service in ["dhcp", "dns", "ntp"] {
+        let Some(node) = fields.optional(service) else {
+            continue;
+        };
+        let mut entry = Servers {
+            service,
+            servers: Vec::new(),
+            survives: None,
+            owner: None,
+            reason: None,
+            place: node.place,
+        };
+        let list = match node.value {
+            crate::yaml::Value::Map(_) => {
+                let Some(mut fields) = Fields::of(node, format!("`{service}`"), problems) else {
+                    continue;
+                };
+                let list = fields
+                    .required("servers", problems)
+                    .map(fields::list)
+                    .unwrap_or_default();
+                let terms =
+                    crate::rules::terms(&mut fields, &format!("`{service}`"), true, problems);
+                (entry.survives, entry.owner, entry.reason) =
+                    (terms.survives, terms.owner, terms.reason);
+                fields.finish(problems);
+                list
+            }
+            _ => fields::list(node),
+        };
+        for node in list {
+            let hint = "infrastructure servers are named by address: `dns: [10.200.0.53]`";
+            entry
+                .servers
+                .extend(fields::parsed::<IpAddr>(node, "IP address", hint, problems));
+        }
+        site.infrastructure.push(entry);
+    }
+    fields.finish(problems);
+}

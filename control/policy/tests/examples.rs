@@ -1,0 +1,69 @@
+//! The examples are right, and reading never panics.
+
+use std::path::Path;
+
+use cordon_policy::{Origin, Posture, Sources, from_sources, load};
+use proptest::prelude::*;
+
+fn example() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/manchester-memorial")
+}
+
+#[test]
+fn the_example_is_a_policy() {
+    let validated = load(&example()).expect("is right");
+    let policy = validated.policy;
+    assert_eq!(validated.warnings, []);
+    assert_eq!(policy.site, "manchester-memorial");
+    assert_eq!(policy.segments.len(), 5);
+    let continuity: Vec<_> = policy
+        .rules
+        .iter()
+        .filter(|rule| rule.continuity() && rule.origin == Origin::Written)
+        .collect();
+    assert_eq!(continuity.len(), 4);
+    assert!(
+        continuity
+            .iter()
+            .all(|rule| rule.survives == Some(Posture::Lockdown))
+    );
+    let last = policy.rules.last().expect("has rules");
+    assert_eq!(
+        (last.name.as_str(), last.origin),
+        ("segment:stations", Origin::Segment)
+    );
+}
+
+#[test]
+fn a_missing_directory_is_named() {
+    let error = load(Path::new("/no/such/directory")).expect_err("does not exist");
+    assert!(
+        error.to_string().contains("/no/such/directory/site.yaml"),
+        "{error}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Whatever bytes a policy is made of, there is an answer.
+    #[test]
+    fn no_text_makes_it_panic(site in ".{0,200}", policy in ".{0,200}", devices in ".{0,200}") {
+        let _ = from_sources(&Sources { site, policy: Some(policy), devices: Some(devices) });
+    }
+
+    /// The same with the example, damaged in one place.
+    #[test]
+    fn no_damage_makes_it_panic(file in 0..3usize, at in 0.0..1.0f64, length in 0..20usize, with in "[\\PC\n\t]{0,8}") {
+        let mut sources = cordon_policy::read(&example()).expect("is there");
+        let text = match file {
+            0 => &mut sources.site,
+            1 => sources.policy.get_or_insert_default(),
+            _ => sources.devices.get_or_insert_default(),
+        };
+        let from = text.floor_char_boundary((at * text.len() as f64) as usize);
+        let to = text.floor_char_boundary((from + length).min(text.len()));
+        text.replace_range(from..to.max(from), &with);
+        let _ = from_sources(&sources);
+    }
+}
