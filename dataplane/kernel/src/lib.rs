@@ -6,6 +6,7 @@
 
 mod barrier;
 mod batch;
+mod bpffs;
 mod counters;
 mod error;
 mod events;

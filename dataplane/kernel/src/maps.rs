@@ -16,12 +16,13 @@ use crate::error::Error;
 use crate::raw::Raw;
 
 /// Every map of the program, by the name it is pinned with.
-pub const NAMES: [&str; 19] = [
+pub const NAMES: [&str; 20] = [
     "META",
     "CONTROL",
     "PORTS_IN",
     "PORTS_OUT",
     "FLOOD_PORTS",
+    "FLOOD_INSIDE",
     "ADMISSIONS",
     "FLOODS",
     "DEVICES",
@@ -38,6 +39,27 @@ pub const NAMES: [&str; 19] = [
     "SAMPLING",
 ];
 
+/// What is flooded goes through a device map, and each copy through a program of that map.
+pub struct Flood {
+    pub map: &'static str,
+    pub program: &'static str,
+    pub pin: &'static str,
+}
+
+/// To every port, and to device-facing ports only.
+pub const FLOODS: [Flood; 2] = [
+    Flood {
+        map: "FLOOD_PORTS",
+        program: "cordon_flood",
+        pin: "program_flood",
+    },
+    Flood {
+        map: "FLOOD_INSIDE",
+        program: "cordon_inside",
+        pin: "program_inside",
+    },
+];
+
 pub type DeviceMap = HashMap<MapData, u64, Raw<Device>>;
 pub type AddressMap = HashMap<MapData, Raw<Ip>, Raw<Address>>;
 pub type NetworkMap = LpmTrie<MapData, [u64; 2], Raw<Network>>;
@@ -50,7 +72,8 @@ pub struct Maps {
     pub control: Array<MapData, u64>,
     pub ports_in: Array<MapData, u32>,
     pub ports_out: DevMap<MapData>,
-    pub flood_ports: DevMap<MapData>,
+    /// In the order of [`FLOODS`].
+    pub flood_ports: [DevMap<MapData>; 2],
     pub admissions: Array<MapData, Raw<Admission>>,
     pub floods: Array<MapData, u32>,
     pub devices: ArrayOfMaps<MapData, DeviceMap>,
@@ -90,7 +113,7 @@ impl Maps {
             control: typed(pins, "CONTROL")?,
             ports_in: typed(pins, "PORTS_IN")?,
             ports_out: typed(pins, "PORTS_OUT")?,
-            flood_ports: typed(pins, "FLOOD_PORTS")?,
+            flood_ports: [typed(pins, FLOODS[0].map)?, typed(pins, FLOODS[1].map)?],
             admissions: typed(pins, "ADMISSIONS")?,
             floods: typed(pins, "FLOODS")?,
             devices: typed(pins, "DEVICES")?,

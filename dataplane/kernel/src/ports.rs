@@ -9,7 +9,7 @@ use aya::programs::{ProgramError, Xdp, XdpMode};
 use cordon_verdict::abi::PORTS;
 
 use crate::error::Error;
-use crate::maps::{of, of_devices};
+use crate::maps::{FLOODS, of, of_devices};
 use crate::nic::Nic;
 use crate::program::Dataplane;
 
@@ -63,14 +63,9 @@ impl Dataplane {
 
     fn write_port(&mut self, port: u16, nic: &Nic) -> Result<(), Error> {
         let key = u32::from(port);
-        let fd = self.flood.fd().map_err(|source| Error::Program {
-            name: "cordon_flood",
-            source,
-        })?;
-        self.maps
-            .flood_ports
-            .set(key, nic.index, Some(fd), 0)
-            .map_err(of_devices("FLOOD_PORTS"))?;
+        for at in 0..FLOODS.len() {
+            self.set_flood(at, key, nic.index)?;
+        }
         self.maps
             .ports_out
             .set(key, nic.index, None, 0)
@@ -88,6 +83,17 @@ impl Dataplane {
             return false;
         };
         update(&mut self.program, link).is_ok()
+    }
+
+    /// Has copies that leave by port `key` go through the program of flood map number `at`.
+    fn set_flood(&mut self, at: usize, key: u32, index: u32) -> Result<(), Error> {
+        let fd = self.flood[at].fd().map_err(|source| Error::Program {
+            name: FLOODS[at].program,
+            source,
+        })?;
+        self.maps.flood_ports[at]
+            .set(key, index, Some(fd), 0)
+            .map_err(of_devices(FLOODS[at].map))
     }
 
     fn link(&mut self, nic: &Nic, pin: &Path) -> Result<(), Error> {
@@ -144,19 +150,13 @@ fn remedy(nic: &str, error: &ProgramError) -> String {
 pub fn replace_programs(dataplane: &mut Dataplane) -> Result<(), Error> {
     for port in 0..PORTS as u16 {
         let key = u32::from(port);
-        if let Ok(value) = dataplane.maps.flood_ports.get(key, 0)
-            && value.if_index != 0
-        {
-            let flood = &dataplane.flood;
-            let fd = flood.fd().map_err(|source| Error::Program {
-                name: "cordon_flood",
-                source,
-            })?;
-            // An interface that has gone since is dealt with when the port is attached.
-            let _ = dataplane
-                .maps
-                .flood_ports
-                .set(key, value.if_index, Some(fd), 0);
+        for at in 0..FLOODS.len() {
+            if let Ok(value) = dataplane.maps.flood_ports[at].get(key, 0)
+                && value.if_index != 0
+            {
+                // An interface that has gone since is dealt with when the port is attached.
+                let _ = dataplane.set_flood(at, key, value.if_index);
+            }
         }
         for pin in pins_of(&dataplane.pins, port) {
             let replaced = PinnedLink::from_pin(&pin)

@@ -11,16 +11,14 @@ use aya_obj::programs::XdpAttachType;
 use cordon_verdict::abi::{Control, VERSION};
 
 use crate::error::Error;
-use crate::maps::{Maps, NAMES, TraceMap, of};
+use crate::maps::{FLOODS, Maps, NAMES, TraceMap, of};
 use crate::nic::Nic;
-use crate::{barrier, ports};
+use crate::{barrier, bpffs, ports};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/cordon-xdp.o"));
 
 const PROGRAM: &str = "cordon";
-const FLOOD_PROGRAM: &str = "cordon_flood";
 const PROGRAM_PIN: &str = "program";
-const FLOOD_PIN: &str = "program_flood";
 const RETIRE_PROGRAM: &str = "cordon_retire";
 const RETIRE_PIN: &str = "program_retire";
 const META_ABI: u32 = 0;
@@ -66,7 +64,8 @@ pub enum Opened {
 pub struct Dataplane {
     pub(crate) maps: Maps,
     pub(crate) program: Xdp,
-    pub(crate) flood: Xdp,
+    /// In the order of [`FLOODS`].
+    pub(crate) flood: [Xdp; 2],
     pub(crate) retire: Xdp,
     pub(crate) trace: Option<TraceMap>,
     pub(crate) pins: PathBuf,
@@ -84,7 +83,7 @@ impl Dataplane {
             path: pins.clone(),
             source,
         };
-        fs::create_dir_all(pins).map_err(at)?;
+        bpffs::prepare(pins).map_err(at)?;
         let build = build_number(options.trace);
         let pinned = pinned_build(pins)?;
         let (opened, trace) = match pinned {
@@ -98,7 +97,10 @@ impl Dataplane {
         let mut dataplane = Dataplane {
             maps: Maps::open(pins)?,
             program: from_pin(pins, PROGRAM_PIN, XdpAttachType::Interface)?,
-            flood: from_pin(pins, FLOOD_PIN, XdpAttachType::DevMap)?,
+            flood: [
+                from_pin(pins, FLOODS[0].pin, XdpAttachType::DevMap)?,
+                from_pin(pins, FLOODS[1].pin, XdpAttachType::DevMap)?,
+            ],
             retire: from_pin(pins, RETIRE_PIN, XdpAttachType::Interface)?,
             trace,
             pins: pins.clone(),
@@ -215,7 +217,8 @@ fn load(options: &Options) -> Result<Option<TraceMap>, Error> {
     let mut ebpf = loader.load(OBJECT)?;
     for (name, pin) in [
         (PROGRAM, PROGRAM_PIN),
-        (FLOOD_PROGRAM, FLOOD_PIN),
+        (FLOODS[0].program, FLOODS[0].pin),
+        (FLOODS[1].program, FLOODS[1].pin),
         (RETIRE_PROGRAM, RETIRE_PIN),
     ] {
         let wrong = |source| Error::Program { name, source };

@@ -102,7 +102,7 @@ fn generation() -> Generation {
         class: 2,
         segment: Network::NO_SEGMENT,
         flags: 0,
-        pad: 0,
+        behind: 2,
     };
     generation.add_network(
         Prefix {

@@ -67,17 +67,18 @@ impl Portable {
                     bytes.into_vec(),
                 )]
             }
-            Ok(Egress::Flood { .. }) => self.flooded(port, frame),
+            Ok(Egress::Flood { inside, .. }) => self.flooded(port, frame, inside),
         };
         Judged { outcome, leaving }
     }
 
-    fn flooded(&self, ingress: u16, frame: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    fn flooded(&self, ingress: u16, frame: &[u8], inside: bool) -> Vec<(u16, Vec<u8>)> {
         let others = (0..cordon_verdict::abi::PORTS as u16).filter(|port| *port != ingress);
         others
             .filter_map(|egress| {
                 let mut copy = Bytes::new(frame);
-                cordon_verdict::flood_copy(&mut copy, &self.memory, ingress, egress).ok()?;
+                cordon_verdict::flood_copy(&mut copy, &self.memory, ingress, egress, inside)
+                    .ok()?;
                 Some((egress, copy.into_vec()))
             })
             .collect()

@@ -1,6 +1,8 @@
 //! Stage 6, forward: which attachment, and the tag it wants.
 
-use crate::abi::{Admission, Control, FLOOD_MEMBER, PORTS, attachment_vlan, member};
+use crate::abi::{
+    Admission, Control, FLOOD_MEMBER, PORTS, Ruling, attachment, attachment_vlan, member,
+};
 use crate::address::MAC_GROUP;
 use crate::admit::{Ingress, admit};
 use crate::frame::Frame;
@@ -11,13 +13,25 @@ use crate::tables::Tables;
 
 /// Where a frame goes: to the attachment its destination was last seen at, else to all of the segment.
 #[inline(always)]
-pub fn egress<T: Tables>(tables: &T, ingress: &Ingress, link: &Link) -> Result<Egress, Reason> {
+pub fn egress<T: Tables>(
+    tables: &T,
+    ingress: &Ingress,
+    link: &Link,
+    ruling: Ruling,
+) -> Result<Egress, Reason> {
     let segment = ingress.admission.segment;
     if link.destination & MAC_GROUP != 0 {
-        return Ok(Egress::Flood { segment });
+        let inside = ruling.is_inside();
+        return Ok(Egress::Flood { segment, inside });
     }
-    let Some(station) = tables.station(member(segment, link.destination)) else {
-        return Ok(Egress::Flood { segment });
+    let destination = member(segment, link.destination);
+    // A listed device is never behind an uplink, so what is for one never leaves there.
+    let flood = |tables: &T| Egress::Flood {
+        segment,
+        inside: tables.device(ingress.control.slot, destination).is_some(),
+    };
+    let Some(station) = tables.station(destination) else {
+        return Ok(flood(tables));
     };
     if station.attachment == ingress.attachment {
         return Err(Reason::SameAttachment);
@@ -25,7 +39,13 @@ pub fn egress<T: Tables>(tables: &T, ingress: &Ingress, link: &Link) -> Result<E
     // Learned under an earlier policy, it may not belong to the segment any more.
     let admission = tables.admission(ingress.control.slot, station.attachment);
     if !admission.is(Admission::IN_USE) || admission.segment != segment {
-        return Ok(Egress::Flood { segment });
+        return Ok(flood(tables));
+    }
+    // Nor does it help to have been seen there before it was listed.
+    if admission.is(Admission::UPLINK)
+        && let all @ Egress::Flood { inside: true, .. } = flood(tables)
+    {
+        return Ok(all);
     }
     Ok(Egress::Attachment(station.attachment))
 }
@@ -57,7 +77,7 @@ fn rewrite<F: Frame>(frame: &mut F, link: &Link, vlan: u16) -> Option<()> {
 }
 
 /// Judges one copy of a flooded frame on its way out of `egress`: rewrites the tag for a port where the
-/// segment is attached, and says to drop it elsewhere.
+/// segment is attached, and says to drop it elsewhere. One that is to stay inside does not leave by an uplink.
 ///
 /// # Errors
 /// The reason why no copy leaves there.
@@ -67,6 +87,7 @@ pub fn flood_copy<F: Frame, T: Tables>(
     tables: &T,
     ingress: u16,
     egress: u16,
+    inside: bool,
 ) -> Result<(), Reason> {
     let control: Control = tables.control();
     let link = parse::link(frame)?;
@@ -78,5 +99,10 @@ pub fn flood_copy<F: Frame, T: Tables>(
     if entry & FLOOD_MEMBER == 0 {
         return Err(Reason::UnknownAttachment);
     }
-    retag(frame, &link, entry as u16 & 0xfff)
+    let vlan = entry as u16 & 0xfff;
+    let leaves = tables.admission(control.slot, attachment(egress, vlan));
+    if inside && leaves.is(Admission::UPLINK) {
+        return Err(Reason::Posture);
+    }
+    retag(frame, &link, vlan)
 }

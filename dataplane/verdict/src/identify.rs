@@ -59,7 +59,10 @@ pub fn speaker<T: Tables>(
         }
         return Ok(match owner {
             Some(owner) => owner.class,
-            None => network_class(tables.network(slot, ip)),
+            None => match tables.network(slot, ip) {
+                Some(network) if network.segment == segment => network.behind,
+                network => network_class(network),
+            },
         });
     }
 
@@ -128,17 +131,32 @@ pub fn destination<T: Tables>(
     if group {
         return Ok(network_class(network));
     }
-    if let Some(device) = tables.device(slot, member(segment, link.destination)) {
+    let destination = member(segment, link.destination);
+    if let Some(device) = tables.device(slot, destination) {
         let own = owner.map(|owner| owner.device);
         return match owns(tables, ingress, device, ip, own) {
             true => Ok(device.class),
             false => Err(Reason::AddressBinding),
         };
     }
-    Ok(match owner {
-        Some(owner) => owner.class,
-        None => network_class(network),
+    Ok(match (owner, network) {
+        (Some(owner), _) => owner.class,
+        (None, Some(network)) if network.segment == segment => {
+            match is_behind_uplink(tables, ingress, destination) {
+                true => network.behind,
+                false => network.class,
+            }
+        }
+        (None, network) => network_class(network),
     })
+}
+
+/// Whether a host of the segment that is no listed device is on the wider network's side of it: where it was last
+/// seen, or, where only listed devices are admitted, in any case.
+#[inline(always)]
+fn is_behind_uplink<T: Tables>(tables: &T, ingress: &Ingress, member: u64) -> bool {
+    !ingress.admission.is(Admission::ADMIT_UNKNOWN)
+        || matches!(tables.station(member), Some(station) if station.flags & Station::UPLINK != 0)
 }
 
 #[inline(always)]

@@ -24,6 +24,8 @@ pub enum Egress {
     Flood {
         /// The segment.
         segment: u16,
+        /// Not by uplinks.
+        inside: bool,
     },
 }
 
@@ -261,5 +263,5 @@ fn deliver<T: Tables>(
     ruling: Ruling,
 ) -> Result<(Egress, Ruling), Denied> {
     identify::learn(tables, ingress, link)?;
-    Ok((forward::egress(tables, ingress, link)?, ruling))
+    Ok((forward::egress(tables, ingress, link, ruling)?, ruling))
 }

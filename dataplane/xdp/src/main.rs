@@ -1,8 +1,8 @@
 //! The XDP program: the verdict, bound to kernel maps.
 //!
-//! Three entry points: `cordon` judges what comes in on a port; `cordon_flood` sits in the flood device map
-//! and gives each copy of a flooded frame the tag of the port it leaves by; `cordon_retire` serves the sweep of
-//! the flow table.
+//! Four entry points: `cordon` judges what comes in on a port; `cordon_flood` and `cordon_inside` sit in the two flood
+//! device maps and give each copy of a flooded frame the tag of the port it leaves by; `cordon_retire` serves the sweep
+//! of the flow table.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -21,7 +21,7 @@ use cordon_verdict::abi::{RETIRE_KEY, Trace, attachment_port};
 use cordon_verdict::{Egress, Passed, Step, Tables as _, decide, dropped, enter, flood_copy};
 
 use frame::XdpFrame;
-use maps::{FLOOD_PORTS, PORTS_OUT, Scratch, TRACE_OUT, port_of, scratch, tracing};
+use maps::{FLOOD_INSIDE, FLOOD_PORTS, PORTS_OUT, Scratch, TRACE_OUT, port_of, scratch, tracing};
 use tables::Maps;
 
 /// What the pieces below answer besides an XDP action.
@@ -121,11 +121,12 @@ fn send(passed: Passed) -> u32 {
             // The low bits are what the kernel answers if the port is not there: fail closed.
             sent(PORTS_OUT.redirect(attachment_port(egress) as u32, XDP_DROP as u64))
         }
-        Egress::Flood { segment } => {
+        Egress::Flood { segment, inside } => {
             const BROADCAST: u64 = 1 << 3;
             const EXCLUDE_INGRESS: u64 = 1 << 4;
-            trace(Trace { flood: 1, egress: segment, rule, ..Trace::default() });
-            sent(FLOOD_PORTS.redirect(0, BROADCAST | EXCLUDE_INGRESS))
+            trace(Trace { flood: 1 + inside as u8, egress: segment, rule, ..Trace::default() });
+            let ports = if inside { &FLOOD_INSIDE } else { &FLOOD_PORTS };
+            sent(ports.redirect(0, BROADCAST | EXCLUDE_INGRESS))
         }
     }
 }
@@ -133,11 +134,22 @@ fn send(passed: Passed) -> u32 {
 /// A copy of a flooded frame leaves by a port.
 #[xdp(map = "devmap")]
 pub fn cordon_flood(ctx: XdpContext) -> u32 {
+    copy(&ctx, false)
+}
+
+/// A copy of a frame that is flooded inside leaves by a port, unless that is an uplink.
+#[xdp(map = "devmap")]
+pub fn cordon_inside(ctx: XdpContext) -> u32 {
+    copy(&ctx, true)
+}
+
+#[inline(always)]
+fn copy(ctx: &XdpContext, inside: bool) -> u32 {
     let ingress = port_of(ctx.ingress_ifindex() as u32);
     // SAFETY: the context is valid for the whole run, and the field may be read in a device map program.
     let egress = port_of(unsafe { (*ctx.ctx).egress_ifindex });
-    let mut frame = XdpFrame::new(&ctx);
-    match flood_copy(&mut frame, &Maps, ingress, egress) {
+    let mut frame = XdpFrame::new(ctx);
+    match flood_copy(&mut frame, &Maps, ingress, egress, inside) {
         Ok(()) => XDP_PASS,
         Err(_) => XDP_DROP,
     }

@@ -35,6 +35,10 @@ pub static PORTS_OUT: DevMap<PORTS> = DevMap::new();
 #[btf_map]
 pub static FLOOD_PORTS: DevMap<PORTS> = DevMap::new();
 
+/// The same, through `cordon_inside`: for what may leave by device-facing ports only.
+#[btf_map]
+pub static FLOOD_INSIDE: DevMap<PORTS> = DevMap::new();
+
 /// By `abi::admission_index`.
 #[btf_map]
 pub static ADMISSIONS: Array<Admission, { SLOTS << 16 }> = Array::new();

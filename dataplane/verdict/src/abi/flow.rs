@@ -2,7 +2,8 @@
 
 use crate::address::{Ip, Mac};
 
-/// What was decided: the top bit says allow, the rest is the number of the rule, 0 for none.
+/// What was decided: the top bit says allow, the next that no copy may leave by an uplink, the rest is the number of
+/// the rule, 0 for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Ruling(pub u32);
@@ -11,17 +12,25 @@ impl Ruling {
     /// Nothing decided, so nothing allowed.
     pub const NONE: Ruling = Ruling(0);
     const ALLOW: u32 = 1 << 31;
+    const INSIDE: u32 = 1 << 30;
+    const RULE: u32 = Ruling::INSIDE - 1;
 
     /// Rule `rule` allows.
     #[inline(always)]
     pub const fn allow(rule: u32) -> Ruling {
-        Ruling(rule | Ruling::ALLOW)
+        Ruling(rule & Ruling::RULE | Ruling::ALLOW)
+    }
+
+    /// Rule `rule` allows what is flooded, to device-facing ports only.
+    #[inline(always)]
+    pub const fn allow_inside(rule: u32) -> Ruling {
+        Ruling(rule & Ruling::RULE | Ruling::ALLOW | Ruling::INSIDE)
     }
 
     /// Rule `rule` denies.
     #[inline(always)]
     pub const fn deny(rule: u32) -> Ruling {
-        Ruling(rule & !Ruling::ALLOW)
+        Ruling(rule & Ruling::RULE)
     }
 
     /// Whether it allows.
@@ -30,10 +39,16 @@ impl Ruling {
         self.0 & Ruling::ALLOW != 0
     }
 
+    /// Whether no copy may leave by an uplink. Bears on what is flooded only.
+    #[inline(always)]
+    pub const fn is_inside(self) -> bool {
+        self.0 & Ruling::INSIDE != 0
+    }
+
     /// The number of the rule, 0 for none.
     #[inline(always)]
     pub const fn rule(self) -> u32 {
-        self.0 & !Ruling::ALLOW
+        self.0 & Ruling::RULE
     }
 }
 

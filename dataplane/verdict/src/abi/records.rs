@@ -109,8 +109,8 @@ pub struct Network {
     pub segment: u16,
     /// [`Network::BROADCAST`].
     pub flags: u16,
-    /// Zero.
-    pub pad: u16,
+    /// Their class if they are in the ingress segment's subnets and behind an uplink: not inside the site.
+    pub behind: u16,
 }
 
 impl Network {
@@ -233,7 +233,7 @@ pub const EVENTS_PER_TICK: u32 = 1000;
 pub struct Trace {
     /// The [`crate::Reason`]'s number; 0 if the frame passed.
     pub reason: u8,
-    /// 1 if it was flooded.
+    /// 1 if it was flooded, 2 if to device-facing ports only.
     pub flood: u8,
     /// The egress attachment, or the segment it was flooded to.
     pub egress: u16,
