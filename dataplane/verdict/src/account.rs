@@ -5,6 +5,7 @@ use crate::admit::Ingress;
 use crate::authorise::Denied;
 use crate::frame::Frame;
 use crate::parse::{self, Link, Packet};
+use crate::reason::Reason;
 use crate::tables::Tables;
 
 /// Counts a dropped frame and tells of it. Reads the frame again rather than have every packet carry
@@ -19,7 +20,8 @@ pub fn dropped<F: Frame, T: Tables>(
 ) {
     let length = frame.len();
     tables.count_drop(denied.reason, length);
-    if denied.rule != 0 {
+    // A rule that would allow but for the posture decided nothing: its counter must stand still under quarantine.
+    if denied.reason == Reason::Rule {
         tables.count_rule(control.slot, denied.rule, length);
     }
     // Looked up outside, because the tables are busy telling.
