@@ -1,1 +1,259 @@
-//! Finds an eBPF toolchain and builds the XDP program with it.
+//! Finds a toolchain that can build the XDP program, and builds it.
+//!
+//! Two compilers will do: rustup's nightly with `rust-src`, or Debian's `rustc-web`, `cargo-web` and
+//! `rust-web-src`. Both need `bpf-linker`. Nothing is installed here: `cargo xtask setup` does that.
+
+mod environment;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fmt, fs, io};
+
+/// What every build of the program is built with: type information for the loader.
+const FLAGS: &str = "-C link-arg=--btf -C debuginfo=2";
+const TARGET: &str = "bpfel-unknown-none";
+
+/// A toolchain that can build the XDP program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Toolchain {
+    /// What compiles.
+    pub compiler: Compiler,
+    /// Where `bpf-linker` is.
+    pub linker: PathBuf,
+}
+
+/// A Rust compiler that has the source of `core`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compiler {
+    /// `rustup run nightly`.
+    Nightly,
+    /// Debian's packages.
+    Debian {
+        /// Where its cargo is.
+        cargo: PathBuf,
+        /// Where its compiler is.
+        rustc: PathBuf,
+    },
+}
+
+/// Why there is no XDP program.
+#[derive(Debug)]
+pub enum Error {
+    /// Part of the toolchain is not there.
+    Missing {
+        /// No compiler will do.
+        compiler: bool,
+        /// There is no `bpf-linker`.
+        linker: bool,
+    },
+    /// cargo could not be run.
+    Run(io::Error),
+    /// The build failed; cargo said why.
+    Failed {
+        /// What cargo printed.
+        output: String,
+    },
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Compiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Compiler::Nightly => f.write_str("rustup's nightly with rust-src"),
+            Compiler::Debian { .. } => f.write_str("Debian's rustc-web with rust-web-src"),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Missing { compiler, linker } => {
+                writeln!(f, "the XDP program cannot be built here:")?;
+                if *compiler {
+                    writeln!(f, "  - rustup has no nightly toolchain with rust-src, and")?;
+                    writeln!(
+                        f,
+                        "    Debian's rustc-web, cargo-web and rust-web-src are not all installed"
+                    )?;
+                }
+                if *linker {
+                    writeln!(
+                        f,
+                        "  - bpf-linker is neither on the PATH nor where cargo installs"
+                    )?;
+                }
+                write!(
+                    f,
+                    "On Debian as root, `cargo xtask setup` installs what is missing.\nElsewhere: \
+                     rustup toolchain install nightly --component rust-src && cargo install bpf-linker"
+                )
+            }
+            Error::Run(error) => write!(f, "cannot run cargo for the XDP program: {error}"),
+            Error::Failed { output } => write!(f, "building the XDP program failed:\n{output}"),
+        }
+    }
+}
+
+/// The toolchain to use.
+///
+/// # Errors
+/// [`Error::Missing`] with everything that is missing.
+pub fn find() -> Result<Toolchain, Error> {
+    choose(compiler(), linker())
+}
+
+fn choose(compiler: Option<Compiler>, linker: Option<PathBuf>) -> Result<Toolchain, Error> {
+    match (compiler, linker) {
+        (Some(compiler), Some(linker)) => Ok(Toolchain { compiler, linker }),
+        (compiler, linker) => Err(Error::Missing {
+            compiler: compiler.is_none(),
+            linker: linker.is_none(),
+        }),
+    }
+}
+
+/// The compiler to use. A person who has set nightly up has done so for programs like this one: it comes first.
+pub fn compiler() -> Option<Compiler> {
+    nightly().or_else(|| debian(Path::new("/usr")))
+}
+
+fn nightly() -> Option<Compiler> {
+    let asked = Command::new("rustup")
+        .args(["run", "nightly", "rustc", "--print", "sysroot"])
+        .output()
+        .ok()?;
+    let sysroot = PathBuf::from(String::from_utf8(asked.stdout).ok()?.trim());
+    (asked.status.success() && source_of_core(&sysroot).exists()).then_some(Compiler::Nightly)
+}
+
+fn debian(usr: &Path) -> Option<Compiler> {
+    let (cargo, rustc) = (usr.join("bin/cargo"), usr.join("bin/rustc"));
+    (cargo.exists() && rustc.exists() && source_of_core(usr).exists())
+        .then_some(Compiler::Debian { cargo, rustc })
+}
+
+fn source_of_core(sysroot: &Path) -> PathBuf {
+    sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml")
+}
+
+/// `bpf-linker`, on the PATH or where cargo installs.
+pub fn linker() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let cargo_home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    env::split_paths(&path)
+        .chain(cargo_home.map(|home| home.join("bin")))
+        .map(|folder| folder.join("bpf-linker"))
+        .find(|file| file.is_file())
+}
+
+/// Builds the program in `program` (its crate's folder) below `target`, and answers where the object is.
+///
+/// # Errors
+/// [`Error::Run`] and [`Error::Failed`].
+pub fn build(toolchain: &Toolchain, program: &Path, target: &Path) -> Result<PathBuf, Error> {
+    fs::create_dir_all(target).map_err(Error::Run)?;
+    let output = command(toolchain, program, target)
+        .output()
+        .map_err(Error::Run)?;
+    if !output.status.success() {
+        return Err(Error::Failed {
+            output: String::from_utf8_lossy(&output.stderr).into_owned(),
+        });
+    }
+    Ok(target.join(TARGET).join("release/cordon-xdp"))
+}
+
+fn command(toolchain: &Toolchain, program: &Path, target: &Path) -> Command {
+    let mut command = match &toolchain.compiler {
+        Compiler::Nightly => {
+            let mut command = Command::new("rustup");
+            command.args(["run", "nightly", "cargo"]);
+            command
+        }
+        Compiler::Debian { cargo, .. } => Command::new(cargo),
+    };
+    environment::clear(&mut command);
+    if let Compiler::Debian { rustc, .. } = &toolchain.compiler {
+        // A release compiler takes `-Z` only so.
+        command.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
+    }
+    command
+        .env("PATH", environment::path_with(toolchain.linker.parent()))
+        .env("RUSTFLAGS", FLAGS)
+        .env("CARGO_TARGET_DIR", target)
+        .args(["build", "--release", "--locked", "-Z", "build-std=core"])
+        .args(["--target", TARGET])
+        .current_dir(program);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_with_its_remedy_and_nothing_else() {
+        let text = choose(Some(Compiler::Nightly), None)
+            .expect_err("no linker")
+            .to_string();
+        assert!(text.contains("bpf-linker is neither"), "{text}");
+        assert!(!text.contains("rustc-web"), "{text}");
+        assert!(text.contains("cargo xtask setup"), "{text}");
+
+        let text = choose(None, Some("/bin/bpf-linker".into()))
+            .expect_err("no compiler")
+            .to_string();
+        assert!(!text.contains("is neither"), "{text}");
+        assert!(text.contains("rustc-web"), "{text}");
+    }
+
+    #[test]
+    fn a_debian_without_the_source_of_core_will_not_do() {
+        let usr = env::temp_dir().join(format!("cordon-xdp-build-{}", std::process::id()));
+        fs::create_dir_all(usr.join("bin")).expect("can make a folder");
+        for tool in ["bin/cargo", "bin/rustc"] {
+            fs::write(usr.join(tool), "").expect("can write");
+        }
+        assert_eq!(debian(&usr), None);
+        let source = source_of_core(&usr);
+        fs::create_dir_all(source.parent().expect("is in a folder")).expect("can make a folder");
+        fs::write(&source, "").expect("can write");
+        let found = debian(&usr);
+        fs::remove_dir_all(&usr).expect("can remove it again");
+        assert!(matches!(found, Some(Compiler::Debian { .. })));
+    }
+
+    #[test]
+    fn each_compiler_is_called_in_its_own_way() {
+        let call = |compiler| {
+            let toolchain = Toolchain {
+                compiler,
+                linker: "/opt/bin/bpf-linker".into(),
+            };
+            command(&toolchain, Path::new("/program"), Path::new("/target"))
+        };
+        let nightly = call(Compiler::Nightly);
+        assert_eq!(nightly.get_program(), "rustup");
+        let debian = call(Compiler::Debian {
+            cargo: "/usr/bin/cargo".into(),
+            rustc: "/usr/bin/rustc".into(),
+        });
+        assert_eq!(debian.get_program(), "/usr/bin/cargo");
+        let set = |command: &Command, wanted: &str| {
+            command
+                .get_envs()
+                .find(|(name, _)| *name == wanted)
+                .and_then(|(_, value)| value.map(|value| value.to_string_lossy().into_owned()))
+        };
+        assert_eq!(set(&debian, "RUSTC").as_deref(), Some("/usr/bin/rustc"));
+        assert_eq!(set(&nightly, "RUSTC"), None);
+        for command in [&nightly, &debian] {
+            let path = set(command, "PATH").expect("is set");
+            assert!(path.starts_with("/opt/bin:"), "{path}");
+        }
+    }
+}
