@@ -29,7 +29,7 @@ pub struct AtPosture {
     pub place: Option<String>,
 }
 
-/// The answer, for the packet of each protocol and port that the service names.
+/// The answer for one packet; there is one for each protocol and port that the service names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// Who it is from, in words.

@@ -8,7 +8,7 @@
 //! | `GET /v1/flows?limit=N` | | [`Flows`] |
 //! | `GET /v1/events` | | one [`Event`] a line, until the caller hangs up |
 //! | `GET /v1/orders` | | [`Vec<Order>`](Order) |
-//! | `POST /v1/explain` | [`Question`] | [`Explanation`] |
+//! | `POST /v1/explain` | [`Question`] | [`Vec<Explanation>`](Explanation), one per packet |
 //! | `POST /v1/policy` | [`Apply`] | [`Applied`] |
 //! | `POST /v1/policy/confirm` | | [`Applied`] |
 //! | `POST /v1/orders` | [`NewOrder`] | [`Order`], once it is in force |

@@ -69,4 +69,7 @@ pub struct Order {
     pub until: Option<String>,
     /// Milliseconds from its receipt until no packet was judged by the posture before. None while that is not so.
     pub in_force_milliseconds: Option<f64>,
+    /// What is wrong with it all the same: it is in force but could not be made durable, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
