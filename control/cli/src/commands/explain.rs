@@ -1,0 +1,194 @@
+//! `cordon explain`.
+
+use clap::Args;
+use cordon_protocol::{AtPosture, Device, Explanation, FailureCode, Question};
+use cordon_verdict::Reason;
+
+use super::devices::nearest;
+use crate::App;
+use crate::error::{Error, Exit};
+use crate::render::{Cell, Ink, Table, clean, posture};
+
+const AFTER: &str = "\
+Examples:
+  cordon explain ct-1 10.200.4.7 dicom
+  cordon explain 10.29.0.50 pump-1 tcp/445
+  cordon explain monitor-1 broadcast intellivue-announce
+
+The gateway answers by the same function that judges packets in the kernel. Exit code 0 if it passes at the posture
+in force, with every protocol and port of the service; 4 if not.";
+
+/// Whether a packet would pass at each posture, by which rule, and why not
+#[derive(Args)]
+#[command(after_help = AFTER)]
+pub struct Explain {
+    /// A device's name, or an IP address.
+    from: String,
+    /// A device's name, an IP address, or `broadcast`.
+    to: String,
+    /// A service's name, or tcp/104, udp/53, icmp.
+    service: String,
+}
+
+impl Explain {
+    /// Does it.
+    pub fn run(self, app: &mut App) -> Result<Exit, Error> {
+        let Explain { from, to, service } = self;
+        let question = Question { from, to, service };
+        let answer = app
+            .gateway
+            .post("/v1/explain", &question)
+            .map_err(|error| suggest(app, &question, error))?;
+        let explanations: Vec<Explanation> = answer.read()?;
+        let passes = explanations
+            .iter()
+            .all(|one| now(one).is_some_and(|at| at.allowed));
+        let exit = if passes && !explanations.is_empty() {
+            Exit::Good
+        } else {
+            Exit::Dropped
+        };
+        if app.json {
+            app.out.json(&answer.read()?)?;
+            return Ok(exit);
+        }
+        for (index, same) in alike(&explanations).iter().enumerate() {
+            if index > 0 {
+                app.out.line("")?;
+            }
+            tell(app, same)?;
+        }
+        Ok(exit)
+    }
+}
+
+/// What becomes of a packet at the posture in force.
+fn now(explanation: &Explanation) -> Option<&AtPosture> {
+    explanation
+        .postures
+        .iter()
+        .find(|at| at.posture == explanation.posture)
+}
+
+/// The packets of which all but protocol and port is the same are told of together.
+fn alike(explanations: &[Explanation]) -> Vec<Vec<&Explanation>> {
+    let mut groups: Vec<Vec<&Explanation>> = Vec::new();
+    for one in explanations {
+        let same = |other: &Explanation| {
+            Explanation {
+                packet: one.packet.clone(),
+                ..other.clone()
+            } == *one
+        };
+        match groups.iter_mut().find(|group| same(group[0])) {
+            Some(group) => group.push(one),
+            None => groups.push(vec![one]),
+        }
+    }
+    groups
+}
+
+fn tell(app: &mut App, packets: &[&Explanation]) -> Result<(), Error> {
+    let Some(first) = packets.first() else {
+        return Ok(());
+    };
+    let names: Vec<_> = packets.iter().map(|one| clean(&one.packet)).collect();
+    app.out
+        .line(format_args!("from    {}", clean(&first.from)))?;
+    app.out.line(format_args!("to      {}", clean(&first.to)))?;
+    app.out.line(format_args!(
+        "packet  {}, {}",
+        names.join(" and "),
+        clean(&first.reach)
+    ))?;
+    app.out
+        .line(format_args!("enters  {}", clean(&first.ingress)))?;
+    app.out.line("")?;
+    app.out.table(&table(first))?;
+    app.out.line("")?;
+    let at = now(first);
+    let verdict = match at.is_some_and(|at| at.allowed) {
+        true => app.out.ink(Ink::Good, "passes"),
+        false => app.out.ink(Ink::Bad, "is dropped"),
+    };
+    let (posture, _) = posture(&first.posture);
+    let by = at.map(decided).unwrap_or_default();
+    app.out.line(format_args!(
+        "At {posture}, which is in force, it {verdict}{by}."
+    ))
+}
+
+fn table(explanation: &Explanation) -> Table {
+    let mut table = Table::new(&["POSTURE", "VERDICT", "RULE", "WRITTEN AT", "WHY NOT"]);
+    for at in &explanation.postures {
+        let mark = if at.posture == explanation.posture {
+            "* "
+        } else {
+            "  "
+        };
+        table.row([
+            format!("{mark}{}", at.posture).into(),
+            match at.allowed {
+                true => Cell::ink(Ink::Good, "pass"),
+                false => Cell::ink(Ink::Bad, "drop"),
+            },
+            Cell::optional(at.rule.as_deref()),
+            Cell::optional(at.place.as_deref()),
+            match (&at.reason, at.allowed) {
+                (Some(reason), _) => reason_help(reason).into(),
+                (None, true) => Cell::from(""),
+                (None, false) => Cell::from("-"),
+            },
+        ]);
+    }
+    table
+}
+
+/// By which rule a packet passes or is denied; of one that the posture stops, the table names it.
+fn decided(at: &AtPosture) -> String {
+    if !at.allowed && at.reason.as_deref() != Some(Reason::Rule.name()) {
+        return at
+            .reason
+            .as_deref()
+            .map(|reason| format!(": {}", clean(&reason_help(reason))))
+            .unwrap_or_default();
+    }
+    match (&at.rule, &at.place) {
+        (Some(rule), Some(place)) => format!(" by {} ({})", clean(rule), clean(place)),
+        (Some(rule), None) => format!(" by {}", clean(rule)),
+        (None, _) => String::new(),
+    }
+}
+
+/// A reason's name with its help; as it came if a newer gateway has it.
+fn reason_help(name: &str) -> String {
+    let known = Reason::ALL.iter().find(|reason| reason.name() == name);
+    known.map_or_else(
+        || name.to_owned(),
+        |reason| format!("{name}: {}", reason.help().trim()),
+    )
+}
+
+/// Adds what was perhaps meant to an answer that knows no such device.
+fn suggest(app: &App, question: &Question, error: Error) -> Error {
+    let Error::Refused(mut failure) = error else {
+        return error;
+    };
+    if failure.code == FailureCode::NotFound && failure.hint.is_none() {
+        let devices: Vec<Device> = app
+            .gateway
+            .get("/v1/devices")
+            .and_then(|answer| answer.read())
+            .unwrap_or_default();
+        let names = || devices.iter().map(|device| device.name.as_str());
+        let ends = [&question.from, &question.to];
+        let wrong = ends
+            .into_iter()
+            .filter(|end| !names().any(|name| name == *end));
+        failure.hint = wrong
+            .filter_map(|end| nearest(end, names()))
+            .map(|near| format!("did you mean `{near}`?"))
+            .next();
+    }
+    Error::Refused(failure)
+}

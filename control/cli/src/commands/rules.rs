@@ -1,0 +1,117 @@
+//! `cordon rules`.
+
+use clap::Args;
+use cordon_protocol::Rule;
+
+use crate::App;
+use crate::error::{Error, Exit};
+use crate::render::{Cell, Clock, Ink, Table, bytes, count, number};
+
+/// The rules in order, what they survive, and what they did
+#[derive(Args)]
+pub struct Rules {
+    /// Only the continuity list: what goes on when the site is contained, with who answers for it and why.
+    #[arg(long)]
+    continuity: bool,
+}
+
+impl Rules {
+    /// Does it.
+    pub fn run(self, app: &mut App) -> Result<Exit, Error> {
+        let answer = app.gateway.get("/v1/rules")?;
+        let rules: Vec<Rule> = answer.read()?;
+        let wanted = |rule: &Rule| !self.continuity || rule.continuity;
+        if app.json {
+            let mut list: Vec<serde_json::Value> = answer.read()?;
+            let mut keep = rules.iter().map(wanted);
+            list.retain(|_| keep.next().unwrap_or(true));
+            app.out.json(&list.into())?;
+            return Ok(Exit::Good);
+        }
+        let clock = Clock(answer.now);
+        let shown: Vec<&Rule> = rules.iter().filter(|rule| wanted(rule)).collect();
+        let table = if self.continuity {
+            continuity(&shown, clock)
+        } else {
+            all(&shown, clock)
+        };
+        if !table.is_empty() {
+            app.out.table(&table)?;
+            app.out.line("")?;
+        }
+        let kept = rules.iter().filter(|rule| rule.continuity).count();
+        app.out.line(format_args!(
+            "{}, {} on the continuity list; the first that matches decides",
+            count(rules.len(), "rule"),
+            number(kept as u64)
+        ))?;
+        Ok(Exit::Good)
+    }
+}
+
+fn all(rules: &[&Rule], clock: Clock) -> Table {
+    let mut table = Table::new(&[
+        "RULE",
+        "ACTION",
+        "SURVIVES",
+        ">PACKETS",
+        ">BYTES",
+        "OWNER",
+        "EXPIRES",
+        "WRITTEN AT",
+    ]);
+    for rule in rules {
+        table.row([
+            Cell::ink(Ink::Strong, &rule.name),
+            action(rule),
+            Cell::from(survives(rule)),
+            number(rule.packets).into(),
+            bytes(rule.bytes).into(),
+            Cell::optional(rule.owner.as_deref()),
+            expires(rule, clock),
+            Cell::from(rule.place.as_deref().unwrap_or("built in")),
+        ]);
+    }
+    table
+}
+
+fn continuity(rules: &[&Rule], clock: Clock) -> Table {
+    let mut table = Table::new(&[
+        "RULE", "SURVIVES", "OWNER", "EXPIRES", ">PACKETS", ">BYTES", "REASON",
+    ]);
+    for rule in rules {
+        table.row([
+            Cell::ink(Ink::Strong, &rule.name),
+            Cell::from(survives(rule)),
+            Cell::optional(rule.owner.as_deref()),
+            expires(rule, clock),
+            number(rule.packets).into(),
+            bytes(rule.bytes).into(),
+            Cell::optional(rule.reason.as_deref()),
+        ]);
+    }
+    table
+}
+
+fn action(rule: &Rule) -> Cell {
+    match rule.action.as_str() {
+        "deny" => Cell::ink(Ink::Bad, "deny"),
+        other => Cell::from(other),
+    }
+}
+
+/// What denies does so at every posture.
+fn survives(rule: &Rule) -> &str {
+    if rule.action == "deny" {
+        "-"
+    } else {
+        &rule.survives
+    }
+}
+
+fn expires(rule: &Rule, clock: Clock) -> Cell {
+    match &rule.expires {
+        Some(day) if *day < clock.today() => Cell::ink(Ink::Warn, format!("{day}, over")),
+        other => Cell::optional(other.as_deref()),
+    }
+}

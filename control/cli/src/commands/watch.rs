@@ -1,0 +1,255 @@
+//! `cordon watch`.
+
+use std::collections::HashMap;
+
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use cordon_protocol::{Event, EventKind};
+use cordon_verdict::Reason;
+
+use super::devices::must_exist;
+use crate::App;
+use crate::client::Heard;
+use crate::error::{Error, Exit};
+use crate::render::{Ink, Look, clean, endpoint, number, of_day};
+
+/// Drops and new flows as they happen.
+///
+/// One line each; what repeats is summed up every few seconds. Events are sampled: under load not every packet is told
+/// of, while the counters of `cordon status` are exact. Ctrl-C ends it.
+#[derive(Args)]
+pub struct Watch {
+    /// Only drops.
+    #[arg(long)]
+    drops: bool,
+    /// Only what a device sends or is sent.
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+    /// Only drops of this reason.
+    #[arg(long, value_parser = reasons())]
+    reason: Option<String>,
+}
+
+fn reasons() -> PossibleValuesParser {
+    let value = |reason: &Reason| PossibleValue::new(reason.name()).help(reason.help().trim());
+    PossibleValuesParser::new(Reason::ALL.iter().map(value))
+}
+
+impl Watch {
+    /// Does it.
+    pub fn run(self, app: &mut App) -> Result<Exit, Error> {
+        if let Some(name) = &self.device {
+            must_exist(app, name)?;
+        }
+        let mut repeats = Repeats::default();
+        let (mut drops, mut flows) = (0, 0);
+        let App {
+            gateway,
+            out,
+            err,
+            json,
+        } = app;
+        let look = out.look;
+        gateway.follow("/v1/events", |heard| {
+            match heard {
+                Heard::Line(line) => match serde_json::from_slice::<Event>(line) {
+                    Ok(event) if self.wants(&event) => {
+                        match event.kind {
+                            EventKind::Drop => drops += 1,
+                            EventKind::Flow => flows += 1,
+                        }
+                        if *json {
+                            out.line(String::from_utf8_lossy(line))?;
+                        } else if let Some(line) = repeats.heard(&event, look) {
+                            out.line(line)?;
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        let line = String::from_utf8_lossy(line);
+                        err.line(format_args!("not understood ({error}): {}", clean(&line)))?;
+                    }
+                },
+                Heard::Second => repeats
+                    .second(look)
+                    .into_iter()
+                    .try_for_each(|line| out.line(line))?,
+                Heard::Interrupt => {
+                    repeats
+                        .rest(look)
+                        .into_iter()
+                        .try_for_each(|line| out.line(line))?;
+                    out.flush()?;
+                    err.line(format_args!(
+                        "\n{} drops and {} new flows were told of",
+                        number(drops),
+                        number(flows)
+                    ))?;
+                    return Ok(false);
+                }
+            }
+            out.flush()?;
+            Ok(!out.closed())
+        })?;
+        Ok(Exit::Good)
+    }
+
+    fn wants(&self, event: &Event) -> bool {
+        let at = |end: &Option<cordon_protocol::Endpoint>, name: &str| {
+            end.as_ref()
+                .is_some_and(|end| end.device.as_deref() == Some(name))
+        };
+        (!self.drops || event.kind == EventKind::Drop)
+            && self
+                .reason
+                .as_ref()
+                .is_none_or(|reason| event.reason.as_ref() == Some(reason))
+            && self.device.as_ref().is_none_or(|name| {
+                event.device.as_ref() == Some(name) || at(&event.from, name) || at(&event.to, name)
+            })
+    }
+}
+
+/// Events that differ in nothing but time and ports are of one kind.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    drop: bool,
+    reason: Option<String>,
+    rule: Option<String>,
+    ingress: String,
+    from: String,
+    to: String,
+    protocol: Option<String>,
+}
+
+/// How often a kind was heard since it was last printed.
+struct Count {
+    /// Its line, without time and ports.
+    text: String,
+    more: u64,
+    seconds: u32,
+}
+
+/// Sums up what repeats: the first of a kind is printed at once, the others as a number.
+#[derive(Default)]
+struct Repeats {
+    kinds: HashMap<Kind, Count>,
+}
+
+impl Repeats {
+    /// Repeats are printed this often, and a kind that was quiet for as long is new again.
+    const SECONDS: u32 = 5;
+    /// A flood of different events must not fill the memory: beyond it, every one is printed.
+    const KINDS: usize = 4096;
+
+    fn heard(&mut self, event: &Event, look: Look) -> Option<String> {
+        let kind = Kind::of(event);
+        if let Some(count) = self.kinds.get_mut(&kind) {
+            count.more += 1;
+            return None;
+        }
+        let line = line(event, look, true);
+        if self.kinds.len() < Self::KINDS {
+            let text = self::line(event, look, false);
+            self.kinds.insert(
+                kind,
+                Count {
+                    text,
+                    more: 0,
+                    seconds: 0,
+                },
+            );
+        }
+        Some(format!("{}  {line}", of_day(&event.time)))
+    }
+
+    fn second(&mut self, look: Look) -> Vec<String> {
+        let mut lines = Vec::new();
+        self.kinds.retain(|_, count| {
+            count.seconds += 1;
+            if count.seconds < Self::SECONDS {
+                return true;
+            }
+            lines.extend(count.line(look));
+            let quiet = count.more == 0;
+            (count.more, count.seconds) = (0, 0);
+            !quiet
+        });
+        lines.sort();
+        lines
+    }
+
+    fn rest(&mut self, look: Look) -> Vec<String> {
+        let mut lines: Vec<_> = self
+            .kinds
+            .drain()
+            .filter_map(|(_, count)| count.line(look))
+            .collect();
+        lines.sort();
+        lines
+    }
+}
+
+impl Count {
+    fn line(&self, look: Look) -> Option<String> {
+        let more = look.ink(
+            Ink::Strong,
+            format_args!("{:>5} more in {} s", number(self.more), self.seconds.max(1)),
+        );
+        (self.more > 0).then(|| format!("{}  {more}", self.text))
+    }
+}
+
+impl Kind {
+    fn of(event: &Event) -> Kind {
+        let who = |end: &Option<cordon_protocol::Endpoint>, mac: &str| {
+            end.as_ref().map_or(mac.to_owned(), |end| end.ip.clone())
+        };
+        Kind {
+            drop: event.kind == EventKind::Drop,
+            reason: event.reason.clone(),
+            rule: event.rule.clone(),
+            ingress: event.ingress.clone(),
+            from: who(&event.from, &event.source_mac),
+            to: who(&event.to, &event.destination_mac),
+            protocol: event.protocol.clone(),
+        }
+    }
+}
+
+/// An event without its time.
+fn line(event: &Event, look: Look, ports: bool) -> String {
+    let what = match event.kind {
+        EventKind::Drop => look.ink(Ink::Bad, "drop"),
+        EventKind::Flow => look.ink(Ink::Good, "flow"),
+    };
+    let who =
+        |end: &Option<cordon_protocol::Endpoint>, mac: &str, device: &Option<String>| match end {
+            Some(end) if ports => endpoint(end),
+            Some(end) => endpoint(&cordon_protocol::Endpoint {
+                port: 0,
+                ..end.clone()
+            }),
+            None => device
+                .as_ref()
+                .map(|device| format!("{device} {mac}"))
+                .unwrap_or(mac.to_owned()),
+        };
+    let mut text = format!(
+        "{}  {} -> {}",
+        event.ingress,
+        who(&event.from, &event.source_mac, &event.device),
+        who(&event.to, &event.destination_mac, &None)
+    );
+    for (before, part) in [
+        (" ", &event.protocol),
+        ("  ", &event.reason),
+        ("  rule ", &event.rule),
+    ] {
+        if let Some(part) = part {
+            text.push_str(before);
+            text.push_str(part);
+        }
+    }
+    format!("{what}  {}", clean(&text))
+}

@@ -1,0 +1,245 @@
+//! Tables: a heading, columns as wide as they must be, two blanks between. On a terminal that is too narrow the
+//! widest columns are wrapped; elsewhere every row is one line, for grep.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::{Ink, Look, clean};
+
+/// No column is made narrower than this.
+const NARROWEST: usize = 12;
+const GAP: usize = 2;
+
+/// One cell.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    text: String,
+    ink: Option<Ink>,
+}
+
+impl Cell {
+    /// In ink.
+    pub fn ink(ink: Ink, text: impl AsRef<str>) -> Cell {
+        Cell {
+            ink: Some(ink),
+            ..Cell::from(text.as_ref())
+        }
+    }
+
+    /// A text, or `-` for none.
+    pub fn optional(text: Option<&str>) -> Cell {
+        Cell::from(text.unwrap_or("-"))
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Cell {
+        Cell {
+            text: clean(text),
+            ink: None,
+        }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Cell {
+        Cell::from(text.as_str())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+}
+
+/// A table.
+#[derive(Debug)]
+pub struct Table {
+    columns: Vec<(&'static str, Side)>,
+    rows: Vec<Vec<Cell>>,
+    indent: usize,
+}
+
+impl Table {
+    /// An empty one. A heading that starts with `>` is of a column of numbers, which align on the right.
+    pub fn new(headings: &[&'static str]) -> Table {
+        let column = |heading: &&'static str| match heading.strip_prefix('>') {
+            Some(heading) => (heading, Side::Right),
+            None => (*heading, Side::Left),
+        };
+        Table {
+            columns: headings.iter().map(column).collect(),
+            rows: Vec::new(),
+            indent: 0,
+        }
+    }
+
+    /// The same, further in.
+    pub fn indented(self) -> Table {
+        Table {
+            indent: GAP,
+            ..self
+        }
+    }
+
+    /// Adds a row.
+    pub fn row<const N: usize>(&mut self, cells: [Cell; N]) {
+        assert_eq!(N, self.columns.len(), "a row has a cell for every column");
+        self.rows.push(cells.into());
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// As it is printed.
+    pub fn lines(&self, look: Look) -> Vec<String> {
+        let widths = self.widths(look.width);
+        let heading: Vec<_> = self
+            .columns
+            .iter()
+            .map(|(heading, _)| Cell::ink(Ink::Strong, heading))
+            .collect();
+        let rows = std::iter::once(&heading).chain(&self.rows);
+        rows.flat_map(|row| self.row_lines(row, &widths, look))
+            .collect()
+    }
+
+    fn widths(&self, available: Option<usize>) -> Vec<usize> {
+        let mut widths: Vec<usize> = self
+            .columns
+            .iter()
+            .map(|(heading, _)| heading.width())
+            .collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.text.width());
+            }
+        }
+        let room =
+            available.map(|width| width.saturating_sub(self.indent + GAP * (widths.len() - 1)));
+        let Some(room) = room else { return widths };
+        while widths.iter().sum::<usize>() > room {
+            let widest = widths.iter_mut().max().filter(|width| **width > NARROWEST);
+            match widest {
+                Some(width) => *width -= 1,
+                None => break, // The terminal has to wrap it.
+            }
+        }
+        widths
+    }
+
+    fn row_lines(&self, row: &[Cell], widths: &[usize], look: Look) -> Vec<String> {
+        let wrapped: Vec<Vec<String>> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| wrap(&cell.text, *width))
+            .collect();
+        let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
+        let line = |index: usize| {
+            let mut line = " ".repeat(self.indent);
+            let mut pending = 0;
+            for (column, parts) in wrapped.iter().enumerate() {
+                let part = parts.get(index).map(String::as_str).unwrap_or_default();
+                let blank = widths[column].saturating_sub(part.width());
+                let (before, after) = match self.columns[column].1 {
+                    Side::Left => (0, blank),
+                    Side::Right => (blank, 0),
+                };
+                // Blanks are written only before something, so that no line ends in them.
+                pending += before;
+                if !part.is_empty() {
+                    line.extend(std::iter::repeat_n(' ', pending));
+                    pending = 0;
+                    match row[column].ink {
+                        Some(ink) => line.push_str(&look.ink(ink, part)),
+                        None => line.push_str(part),
+                    }
+                }
+                pending += after + GAP;
+            }
+            line
+        };
+        (0..height).map(line).collect()
+    }
+}
+
+/// Cuts a text into lines of at most `width` columns: between words, and within words that are longer.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() {
+            match line.width() + 1 + word.width() > width {
+                true => lines.push(std::mem::take(&mut line)),
+                false => line.push(' '),
+            }
+        }
+        for c in word.chars() {
+            if !line.is_empty() && line.width() + c.width().unwrap_or(0) > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(c);
+        }
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(width: Option<usize>) -> Look {
+        Look {
+            colour: false,
+            width,
+        }
+    }
+
+    fn table() -> Table {
+        let mut table = Table::new(&["NAME", ">COUNT", "WHAT"]);
+        table.row([
+            "ct-1".into(),
+            "7".into(),
+            "a scanner that is here and there".into(),
+        ]);
+        table.row(["é".into(), "1,000".into(), "".into()]);
+        table
+    }
+
+    #[test]
+    fn columns_align_and_no_line_ends_in_blanks() {
+        let want = [
+            "NAME  COUNT  WHAT",
+            "ct-1      7  a scanner that is here and there",
+            "é     1,000",
+        ];
+        assert_eq!(table().lines(plain(None)), want);
+    }
+
+    #[test]
+    fn a_narrow_terminal_wraps_the_widest_column() {
+        let want = [
+            "NAME  COUNT  WHAT",
+            "ct-1      7  a scanner that",
+            "             is here and",
+            "             there",
+            "é     1,000",
+        ];
+        assert_eq!(table().lines(plain(Some(28))), want);
+    }
+
+    #[test]
+    fn long_words_are_cut() {
+        assert_eq!(wrap("ab cdefgh i", 4), ["ab", "cdef", "gh i"]);
+        assert_eq!(wrap("日本語", 4), ["日本", "語"]);
+        assert_eq!(wrap("", 4), [""]);
+    }
+}

@@ -1,0 +1,68 @@
+//! Times, by the gateway's clock.
+
+use std::time::SystemTime;
+
+use super::{clean, span};
+
+/// The gateway's clock at the time of its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(pub SystemTime);
+
+impl Clock {
+    /// `2026-03-01 03:12:44 UTC`; as it came if it is no time.
+    pub fn at(self, time: &str) -> String {
+        match humantime::parse_rfc3339(time) {
+            Ok(time) => humantime::format_rfc3339_seconds(time)
+                .to_string()
+                .replace('T', " ")
+                .replace('Z', " UTC"),
+            Err(_) => clean(time),
+        }
+    }
+
+    /// `2026-03-01 03:12:44 UTC, 4 min ago`, or `in 4 min`.
+    pub fn when(self, time: &str) -> String {
+        let Ok(parsed) = humantime::parse_rfc3339(time) else {
+            return clean(time);
+        };
+        let relative = match self.0.duration_since(parsed) {
+            Ok(age) => format!("{} ago", span(age.as_secs())),
+            Err(ahead) => format!("in {}", span(ahead.duration().as_secs())),
+        };
+        format!("{}, {relative}", self.at(time))
+    }
+
+    /// The day.
+    pub fn today(self) -> String {
+        humantime::format_rfc3339_seconds(self.0).to_string()[..10].to_owned()
+    }
+}
+
+/// `03:12:44.123` of an event's time.
+pub fn of_day(time: &str) -> String {
+    match humantime::parse_rfc3339(time) {
+        Ok(time) => humantime::format_rfc3339_millis(time).to_string()[11..23].to_owned(),
+        Err(_) => clean(time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_by_the_gateways_clock() {
+        let clock = Clock(humantime::parse_rfc3339("2026-03-01T03:17:00Z").expect("is one"));
+        assert_eq!(
+            clock.when("2026-03-01T03:12:44.5Z"),
+            "2026-03-01 03:12:44 UTC, 4 min ago"
+        );
+        assert_eq!(
+            clock.when("2026-03-01T05:17:00Z"),
+            "2026-03-01 05:17:00 UTC, in 2 h"
+        );
+        assert_eq!(clock.when("soon"), "soon");
+        assert_eq!(clock.today(), "2026-03-01");
+        assert_eq!(of_day("2026-03-01T03:12:44.5Z"), "03:12:44.500");
+    }
+}
