@@ -1,0 +1,114 @@
+//! Who speaks, and to whom.
+
+use std::net::IpAddr;
+
+use cordon_policy::{Mac, Unknown};
+use cordon_verdict::Reason;
+
+use crate::frame::{self, Content, Link, Packet};
+use crate::who::{self, Who};
+use crate::{Ingress, Oracle};
+
+impl Oracle {
+    pub(crate) fn source(&self, at: Ingress, link: &Link, packet: &Packet) -> Result<Who, Reason> {
+        if packet.source.is_unspecified() {
+            let may = match packet.content {
+                Content::Udp {
+                    source,
+                    destination,
+                } => {
+                    let everybody = IpAddr::from([255, 255, 255, 255]);
+                    source == 68 && destination == 67 && packet.destination == everybody
+                }
+                Content::Discovery(_) => true,
+                _ => false,
+            };
+            if !may {
+                return Err(Reason::AddressBinding);
+            }
+        }
+        self.speaker(at, link.source, packet.source)
+    }
+
+    /// Whether whoever has this MAC address may speak as this IP address here; and who that is.
+    pub(crate) fn speaker(&self, at: Ingress, mac: Mac, ip: IpAddr) -> Result<Who, Reason> {
+        let policy = &self.policy;
+        let listed = who::listed(policy, at.segment, mac);
+        let bound = who::bound(policy, ip);
+        if at.uplink {
+            let of_here = bound.is_some_and(|device| policy.devices[device].segment == at.segment);
+            if listed.is_some() || of_here {
+                return Err(Reason::DeviceOnUplink);
+            }
+            let own = bound.is_none()
+                && !who::is_group(policy, ip)
+                && who::in_subnets(policy, at.segment, ip);
+            return Ok(match own {
+                true => who::behind_uplink(policy, ip),
+                false => who::address(policy, ip),
+            });
+        }
+        if let Some(device) = listed {
+            return match ip.is_unspecified() || self.owns(device, ip) {
+                true => Ok(who::device(policy, device)),
+                false => Err(Reason::AddressBinding),
+            };
+        }
+        if policy.segments[at.segment].unknown != Unknown::Admit {
+            return Err(Reason::UnknownDevice);
+        }
+        if bound.is_some() {
+            return Err(Reason::AddressBinding);
+        }
+        if ip.is_unspecified() || who::is_link_local(ip) {
+            return Ok(who::member(policy, at.segment));
+        }
+        match who::in_subnets(policy, at.segment, ip) {
+            true => Ok(who::address(policy, ip)),
+            false => Err(Reason::AddressBinding),
+        }
+    }
+
+    fn owns(&self, index: usize, ip: IpAddr) -> bool {
+        let device = &self.policy.devices[index];
+        match who::bound(&self.policy, ip) {
+            Some(owner) => owner == index,
+            None => {
+                let any_of_segment =
+                    device.ips.is_empty() && who::in_subnets(&self.policy, device.segment, ip);
+                who::is_link_local(ip) || any_of_segment
+            }
+        }
+    }
+
+    pub(crate) fn destination(
+        &self,
+        at: Ingress,
+        link: &Link,
+        packet: &Packet,
+    ) -> Result<Who, Reason> {
+        let policy = &self.policy;
+        let ip = packet.destination;
+        let many = who::is_group(policy, ip);
+        if many != frame::is_group_mac(link.destination) {
+            return Err(Reason::GroupMismatch);
+        }
+        if many {
+            return Ok(who::address(policy, ip));
+        }
+        if let Some(device) = who::listed(policy, at.segment, link.destination) {
+            return match self.owns(device, ip) {
+                true => Ok(who::device(policy, device)),
+                false => Err(Reason::AddressBinding),
+            };
+        }
+        let own = who::bound(policy, ip).is_none() && who::in_subnets(policy, at.segment, ip);
+        let station = self.stations.get(&(at.segment, link.destination));
+        let seen_behind = station.is_some_and(|station| self.is_uplink(*station));
+        let must_be_behind = policy.segments[at.segment].unknown != Unknown::Admit;
+        Ok(match own && (seen_behind || must_be_behind) {
+            true => who::behind_uplink(policy, ip),
+            false => who::address(policy, ip),
+        })
+    }
+}

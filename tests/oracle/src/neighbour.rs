@@ -1,0 +1,93 @@
+//! ARP and IPv6 neighbour and router discovery: who may say what.
+
+use std::net::IpAddr;
+
+use cordon_policy::Mac;
+use cordon_verdict::Reason;
+
+use crate::frame::{self, Link, Packet};
+use crate::who;
+use crate::{Ingress, Oracle};
+
+const SOURCE_LINK_ADDRESS: u8 = 1;
+const TARGET_LINK_ADDRESS: u8 = 2;
+const NONCE: u8 = 14;
+
+impl Oracle {
+    pub(crate) fn arp(&self, at: Ingress, link: &Link, packet: &[u8]) -> Result<(), Reason> {
+        if packet.len() < 28 {
+            return Err(Reason::Truncated);
+        }
+        let ethernet_ipv4 = packet[..6] == [0, 1, 0x08, 0x00, 6, 4];
+        let operation = frame::word(packet, 6);
+        let sender = IpAddr::from([packet[14], packet[15], packet[16], packet[17]]);
+        let bad_sender = who::is_group(&self.policy, sender) || sender.is_loopback();
+        if !ethernet_ipv4
+            || !(operation == 1 || operation == 2)
+            || frame::mac(packet, 8) != link.source
+            || bad_sender
+            || (operation == 2 && sender.is_unspecified())
+        {
+            return Err(Reason::Arp);
+        }
+        self.speaker(at, link.source, sender).map(drop)
+    }
+
+    /// What is checked of discovery once its sender has passed as speaker.
+    pub(crate) fn discovery(
+        &self,
+        at: Ingress,
+        link: &Link,
+        packet: &Packet,
+        message: &[u8],
+    ) -> Result<(), Reason> {
+        let to_many = who::is_group(&self.policy, packet.destination);
+        if to_many != frame::is_group_mac(link.destination) {
+            return Err(Reason::GroupMismatch);
+        }
+        let bad = Err(Reason::NeighbourDiscovery);
+        if packet.hop_limit != 255 {
+            return bad;
+        }
+        let length = message.len();
+        match message[0] {
+            133 => {
+                let own = length == 16 && names(&message[8..], SOURCE_LINK_ADDRESS, link.source);
+                if length == 8 || own { Ok(()) } else { bad }
+            }
+            134 if !at.uplink => Err(Reason::RaGuard),
+            134 => Ok(()),
+            135 => {
+                let own = length == 32 && names(&message[24..], SOURCE_LINK_ADDRESS, link.source);
+                let nonce =
+                    length == 32 && packet.source.is_unspecified() && message[24..26] == [NONCE, 1];
+                if length == 24 || own || nonce {
+                    Ok(())
+                } else {
+                    bad
+                }
+            }
+            _ => {
+                if length != 24 && length != 32 {
+                    return bad;
+                }
+                let target = frame::ipv6(message, 8);
+                if frame::is_mapped(target) || target.is_unspecified() || target.is_multicast() {
+                    return bad;
+                }
+                if self.speaker(at, link.source, target.into()).is_err() {
+                    return bad;
+                }
+                if length == 32 && !names(&message[24..], TARGET_LINK_ADDRESS, link.source) {
+                    return bad;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether an option of eight bytes is a link-layer address of this kind, and this one.
+fn names(option: &[u8], kind: u8, mac: Mac) -> bool {
+    option[0] == kind && option[1] == 1 && frame::mac(option, 2) == mac
+}
