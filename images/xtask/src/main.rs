@@ -1,3 +1,68 @@
-//! What a person would otherwise type twice.
+//! What a person would otherwise type twice: `cargo xtask --help`.
 
-fn main() {}
+mod help;
+mod lint;
+mod run;
+mod setup;
+mod step;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+/// What the shell is told of a command line that makes no sense, as `clap` has it.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = match arguments.split_first() {
+        Some((task, rest)) => (task.as_str(), rest),
+        None => {
+            eprint!("{}", help::OVERVIEW);
+            return ExitCode::from(USAGE);
+        }
+    };
+    if matches!(task, "help" | "-h" | "--help") {
+        print!(
+            "{}",
+            rest.first()
+                .map_or(Some(help::OVERVIEW), |task| help::of(task))
+                .unwrap_or(help::OVERVIEW)
+        );
+        return ExitCode::SUCCESS;
+    }
+    let Some(text) = help::of(task) else {
+        eprint!("there is no task `{task}`\n\n{}", help::OVERVIEW);
+        return ExitCode::from(USAGE);
+    };
+    // What comes after `--` is for the program that is run.
+    let own = rest.iter().take_while(|argument| *argument != "--");
+    if own
+        .into_iter()
+        .any(|argument| argument == "-h" || argument == "--help")
+    {
+        print!("{text}");
+        return ExitCode::SUCCESS;
+    }
+    if matches!(task, "setup" | "lint") && !rest.is_empty() {
+        eprint!(
+            "`{task}` takes no arguments, but got `{}`\n\n{text}",
+            rest.join(" ")
+        );
+        return ExitCode::from(USAGE);
+    }
+    let workspace = Workspace::here();
+    let outcome = match task {
+        "setup" => setup::run(&workspace).map(|()| ExitCode::SUCCESS),
+        "test" => test::run(&workspace, rest),
+        "demo" => run::demo(&workspace, rest),
+        "bench" => run::bench(&workspace, rest),
+        _ => lint::run(&workspace),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("\nxtask {task}: {error:#}");
+        ExitCode::FAILURE
+    })
+}

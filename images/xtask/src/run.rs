@@ -1,0 +1,56 @@
+//! The demo and the bench: built, and run in the foreground.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, bail};
+
+use crate::setup;
+use crate::workspace::{self, Workspace};
+
+/// Without the `--` that separates our arguments from those of what we run.
+fn passed_on(arguments: &[String]) -> impl Iterator<Item = &String> {
+    let separator = arguments.iter().position(|argument| argument == "--");
+    arguments
+        .iter()
+        .enumerate()
+        .filter(move |(index, _)| Some(*index) != separator)
+        .map(|(_, argument)| argument)
+}
+
+pub fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
+    workspace::need_root("demo")?;
+    setup::run(workspace)?;
+    // The workspace, not the demo alone: the demo starts the daemon and the command line that lie beside it.
+    let built = workspace::run(workspace.cargo().args(["build", "--workspace", "--bins"]))?;
+    if !built.success() {
+        bail!("the build failed");
+    }
+    // Not `cargo run`: with one package selected, cargo would resolve features anew and compile half of it twice.
+    let demo = workspace.target.join("debug/cordon-demo");
+    let status = workspace::run(Command::new(demo).args(passed_on(arguments)))?;
+    Ok(workspace::exit_code(status))
+}
+
+pub fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
+    workspace::need_root("bench")?;
+    setup::run(workspace)?;
+    let status = workspace::run(
+        workspace
+            .cargo()
+            .args(["run", "--release", "--package", "cordon-bench", "--"])
+            .args(passed_on(arguments)),
+    )?;
+    Ok(workspace::exit_code(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_separator_is_ours() {
+        let arguments = ["--keep", "--", "--help", "--", "x"].map(str::to_owned);
+        let passed: Vec<_> = passed_on(&arguments).collect();
+        assert_eq!(passed, ["--keep", "--help", "--", "x"]);
+    }
+}

@@ -1,0 +1,106 @@
+//! A stock Debian kernel for `tests/vm` to boot: fetched and taken apart, not installed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::setup::apt::apt_get;
+use crate::step::Steps;
+use crate::workspace::Workspace;
+
+/// Depends on the newest stock kernel of the release: 6.1 in Debian 12.
+const META_PACKAGE: &str = "linux-image-amd64";
+
+/// Where `tests/vm` looks.
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("vm/kernel")
+}
+
+pub fn is_missing(workspace: &Workspace) -> bool {
+    ["vmlinuz", "veth.ko"]
+        .iter()
+        .any(|file| !folder(workspace).join(file).exists())
+}
+
+pub fn fetch(steps: &Steps, workspace: &Workspace) -> Result<()> {
+    let folder = folder(workspace);
+    let scratch = folder.with_extension("new");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch)?;
+    }
+    fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
+    let package = image_package()?;
+    steps.run(
+        &format!("fetching {package} for the virtual machine"),
+        // Its download helper has an account of its own, which need not be able to write here.
+        apt_get()
+            .args(["--option=APT::Sandbox::User=root", "download", &package])
+            .current_dir(&scratch),
+    )?;
+    let archive = first(&scratch, |name| name.ends_with(".deb"))?;
+    let tree = scratch.join("tree");
+    steps.run(
+        "taking it apart",
+        Command::new("dpkg-deb")
+            .arg("--extract")
+            .args([&archive, &tree]),
+    )?;
+    let kernel = first(&tree.join("boot"), |name| name.starts_with("vmlinuz-"))?;
+    let modules = first(&tree.join("lib/modules"), |_| true)?;
+    fs::create_dir_all(&folder)?;
+    for (from, to) in [
+        (modules.join("kernel/drivers/net/veth.ko"), "veth.ko"),
+        (kernel, "vmlinuz"),
+    ] {
+        fs::copy(&from, folder.join(to)).with_context(|| from.display().to_string())?;
+    }
+    fs::remove_dir_all(&scratch)?;
+    Ok(())
+}
+
+/// The package that the meta package stands for.
+fn image_package() -> Result<String> {
+    let asked = Command::new("apt-cache")
+        .args(["depends", "--important", META_PACKAGE])
+        .output()
+        .context("cannot run apt-cache")?;
+    parse_depends(&String::from_utf8_lossy(&asked.stdout)).with_context(|| {
+        format!("`apt-cache depends {META_PACKAGE}` names no kernel: do the package lists hold Debian's main?")
+    })
+}
+
+fn parse_depends(answer: &str) -> Option<String> {
+    answer
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Depends: "))
+        .find(|package| package.starts_with("linux-image-"))
+        .map(str::to_owned)
+}
+
+fn first(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| wanted(&name.to_string_lossy()))
+        })
+        .with_context(|| format!("{} does not hold what it should", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_meta_package_names_the_kernel() {
+        let answer = "linux-image-amd64\n  Depends: linux-image-6.1.0-56-amd64\n";
+        assert_eq!(
+            parse_depends(answer).as_deref(),
+            Some("linux-image-6.1.0-56-amd64")
+        );
+        assert_eq!(parse_depends("linux-image-amd64\n"), None);
+    }
+}
