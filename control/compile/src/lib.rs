@@ -1,1 +1,120 @@
-//! Validated policy to table image.
+//! Validated policy to table image: what a policy means, worked out for every pair of ends that its rules can tell
+//! apart.
+//!
+//! [`compile`] is pure: the same policy on the same day gives the same tables.
+
+mod classes;
+mod ends;
+mod identity;
+mod invariants;
+mod limits;
+mod members;
+mod networks;
+mod rows;
+mod ruling;
+mod services;
+
+use cordon_policy::{Date, Policy, Rejected};
+use cordon_portable::Generation;
+use cordon_verdict::abi::{PolicyKey, RULE_FIRST};
+
+use classes::Classes;
+use ends::Ends;
+use identity::Identities;
+use rows::Rows;
+use services::Services;
+
+/// A policy as tables.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The tables.
+    pub generation: Generation,
+    /// Rule numbers in use, those of built-in rules included: `RULE_FIRST + policy.rules.len()`.
+    pub rules: usize,
+    /// Classes: the sets of ends that the rules tell apart.
+    pub classes: usize,
+}
+
+/// The number of a rule, by its index in [`Policy::rules`]; also of one that has expired. Lower numbers are those of
+/// the built-in rules: 1 is `arp`, 2 is `nd`.
+pub fn rule_number(index: usize) -> u32 {
+    u32::try_from(index).map_or(u32::MAX, |index| RULE_FIRST.saturating_add(index))
+}
+
+/// The index in [`Policy::rules`] of the rule with this number; none for those that are built in.
+pub fn rule_index(number: u32) -> Option<usize> {
+    number.checked_sub(RULE_FIRST).map(|index| index as usize)
+}
+
+/// Works out what a policy comes to. Rules that have expired on the day `today` are left out.
+///
+/// # Errors
+/// Everything that is wrong, at its place: invariants that the rules break ([`cordon_policy::Code::Invariant`]), and
+/// more than the tables hold ([`cordon_policy::Code::Limit`]).
+pub fn compile(policy: &Policy, today: Date) -> Result<Compiled, Rejected> {
+    let mut problems = limits::rules(policy);
+
+    let ends = Ends::new(policy, today);
+    let mut identities = Identities::default();
+    let networks = networks::find(policy, &ends, &mut identities);
+    let members = members::find(policy, &ends, &mut identities);
+
+    let classes = Classes::new(policy, &ends, &identities);
+    let services = Services::new(policy, today);
+    problems.extend(limits::classes(policy, classes.count()));
+    problems.extend(limits::services(policy, services.count()));
+    if !problems.is_empty() {
+        return Err(rejected(problems));
+    }
+
+    let rows = match Rows::new(policy, today, &ends, &classes, &services) {
+        Ok(rows) => rows,
+        Err(problem) => return Err(rejected(vec![problem])),
+    };
+    problems.extend(
+        invariants::Check {
+            policy,
+            today,
+            ends: &ends,
+            identities: &identities,
+            classes: &classes,
+            services: &services,
+            rows: &rows,
+        }
+        .all(),
+    );
+    if !problems.is_empty() {
+        return Err(rejected(problems));
+    }
+
+    let mut generation = Generation::default();
+    generation.services = services.table();
+    networks::write(&networks, &classes, &mut generation);
+    members::write(policy, &members, &classes, &mut generation);
+    write_rows(&rows, &mut generation);
+    Ok(Compiled {
+        generation,
+        rules: RULE_FIRST as usize + policy.rules.len(),
+        classes: classes.count(),
+    })
+}
+
+fn write_rows(rows: &Rows, generation: &mut Generation) {
+    generation.policy.reserve(rows.count());
+    for ((from, to), set) in rows.pairs() {
+        for (service, row) in set {
+            let key = PolicyKey {
+                from,
+                to,
+                service: *service,
+                pad: 0,
+            };
+            generation.policy.insert(key, *row);
+        }
+    }
+}
+
+fn rejected(mut problems: Vec<cordon_policy::Problem>) -> Rejected {
+    problems.sort_by_key(|problem| problem.place);
+    Rejected { problems }
+}

@@ -1,0 +1,161 @@
+//! Who is in a segment, and where it is attached: devices, addresses, admissions, floods.
+
+use std::collections::HashMap;
+
+use cordon_policy::{Mac, Policy, Selector, Unknown};
+use cordon_portable::Generation;
+use cordon_verdict::abi::{self, Address, Admission, CLASS_STRANGER};
+
+use crate::classes::Classes;
+use crate::ends::Ends;
+use crate::identity::{Example, Identities, Identity, Kind};
+use crate::networks::ip_of;
+
+/// The identities of members of segments.
+#[derive(Debug)]
+pub(crate) struct Members {
+    /// By device.
+    devices: Vec<usize>,
+    /// By segment: of those that are not listed, where they are admitted.
+    unlisted: Vec<Option<usize>>,
+}
+
+pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) -> Members {
+    let groups = Groups::new(policy, ends);
+    // Most devices are told from others by segment and profile alone.
+    let mut common: HashMap<(usize, Option<&str>), usize> = HashMap::new();
+    let mut devices = Vec::with_capacity(policy.devices.len());
+    for (index, device) in policy.devices.iter().enumerate() {
+        let named = ends.names(Selector::Device(index));
+        let profile = device.profile.as_deref();
+        let listed = groups.by_device.get(&index);
+        let key = (device.segment, profile);
+        let plain = !named && listed.is_none();
+        if plain && let Some(identity) = common.get(&key) {
+            identities.again(*identity);
+            devices.push(*identity);
+            continue;
+        }
+        let by_profile = profile.and_then(|profile| groups.by_profile.get(profile));
+        let mut all: Vec<usize> = listed
+            .into_iter()
+            .chain(by_profile)
+            .flatten()
+            .copied()
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        let identity = Identity {
+            groups: all,
+            device: named.then_some(index),
+            ..member(policy, device.segment)
+        };
+        let identity = identities.add(identity, Example::Device(index));
+        if plain {
+            common.insert(key, identity);
+        }
+        devices.push(identity);
+    }
+    let unlisted = policy.segments.iter().enumerate().map(|(index, segment)| {
+        let admitted = segment.unknown == Unknown::Admit;
+        admitted.then(|| identities.add(member(policy, index), Example::Unlisted(index)))
+    });
+    Members {
+        devices,
+        unlisted: unlisted.collect(),
+    }
+}
+
+fn member(policy: &Policy, segment: usize) -> Identity {
+    Identity {
+        zone: Some(policy.segments[segment].zone),
+        segment: Some(segment),
+        ..Identity::of_kind(Kind::Host)
+    }
+}
+
+/// Which groups hold devices, the other way round.
+struct Groups<'a> {
+    by_profile: HashMap<&'a str, Vec<usize>>,
+    by_device: HashMap<usize, Vec<usize>>,
+}
+
+impl<'a> Groups<'a> {
+    fn new(policy: &'a Policy, ends: &Ends) -> Groups<'a> {
+        let mut groups = Groups {
+            by_profile: HashMap::new(),
+            by_device: HashMap::new(),
+        };
+        let named = policy
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| ends.names(Selector::Group(*index)));
+        for (index, group) in named {
+            for profile in &group.profiles {
+                groups.by_profile.entry(profile).or_default().push(index);
+            }
+            for device in &group.devices {
+                groups.by_device.entry(*device).or_default().push(index);
+            }
+        }
+        groups
+    }
+}
+
+pub(crate) fn write(
+    policy: &Policy,
+    members: &Members,
+    classes: &Classes,
+    generation: &mut Generation,
+) {
+    generation.devices.reserve(policy.devices.len());
+    generation.addresses.reserve(policy.devices.len());
+    for (index, (device, identity)) in policy.devices.iter().zip(&members.devices).enumerate() {
+        let (id, segment) = (index as u32, device.segment as u16);
+        let class = classes.of(*identity);
+        let flags = match device.ips.is_empty() {
+            true => abi::Device::ANY_ADDRESS,
+            false => 0,
+        };
+        generation.devices.insert(
+            abi::member(segment, mac(device.mac)),
+            abi::Device { id, class, flags },
+        );
+        for ip in &device.ips {
+            let address = Address {
+                device: id,
+                segment,
+                class,
+            };
+            generation.addresses.insert(ip_of(*ip), address);
+        }
+    }
+    for (index, segment) in policy.segments.iter().enumerate() {
+        let anonymous = members.unlisted[index];
+        for attachment in &segment.attachments {
+            let (port, vlan) = (attachment.port as u16, attachment.vlan);
+            let mut flags = Admission::IN_USE;
+            if policy.ports[attachment.port].uplink {
+                flags |= Admission::UPLINK;
+            }
+            if anonymous.is_some() {
+                flags |= Admission::ADMIT_UNKNOWN;
+            }
+            let admission = Admission {
+                segment: index as u16,
+                flags,
+                anonymous: anonymous.map_or(CLASS_STRANGER, |identity| classes.of(identity)),
+                pad: 0,
+            };
+            let number = abi::attachment(port, vlan);
+            generation.admissions.insert(number, admission);
+            generation.floods.insert((index as u16, port), vlan);
+        }
+    }
+}
+
+fn mac(mac: Mac) -> u64 {
+    let [a, b, c, d, e, f] = mac.0;
+    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+}
