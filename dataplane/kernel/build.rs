@@ -32,10 +32,12 @@ fn build(program: &Path, out: &Path) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The target folder, which cargo marks: the program is the same whatever it is built into, and building it with
-/// `core` takes half a minute.
+/// The target folder, which cargo marks, as it does the folder of a target triple in it: the program is the same
+/// whatever it is built into, and building it with `core` takes half a minute.
 fn shared(out: &Path) -> &Path {
-    out.ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").exists())
-        .unwrap_or(out)
+    let is_marked = |folder: &&Path| folder.join("CACHEDIR.TAG").exists();
+    let Some(folder) = out.ancestors().find(is_marked) else {
+        return out;
+    };
+    folder.parent().filter(is_marked).unwrap_or(folder)
 }
