@@ -1,1 +1,31 @@
-//! Network namespaces that make a hospital.
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod flows;
+mod gateway;
+mod lab;
+mod node;
+mod packet;
+mod ping;
+mod plan;
+mod probe;
+mod process;
+mod registry;
+mod ring;
+mod seen;
+mod switch;
+mod tap;
+mod tools;
+
+pub use cordon_policy::Mac;
+pub use error::{Error, Result};
+pub use flows::{Flow, Flows, Report, Running};
+pub use gateway::Gateway;
+pub use lab::{Kept, Lab, Losses, Wire};
+pub use node::{Host, Node};
+pub use plan::{Device, Plan, Remote, Vlan};
+pub use probe::Probe;
+pub use process::{Output, Process};
+pub use registry::{kept, remove, sweep};
+pub use seen::{ARP, Direction, Seen, TCP, UDP, now};
+pub use tap::Tap;

@@ -1,0 +1,520 @@
+//! The lab: raised, used, gone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use cordon_policy::Mac;
+use nix::mount::{MsFlags, mount};
+
+use crate::error::{Error, Result};
+use crate::gateway::Gateway;
+use crate::node::{Host, Node};
+use crate::plan::{self, Device, Plan, Remote, Vlan};
+use crate::registry::{self, Identity};
+use crate::seen::Seen;
+use crate::switch::{Switch, TO_ACCESS, TO_CORE};
+use crate::tap::Tap;
+use crate::tools;
+
+/// A link between the gateway and a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// To the access switch.
+    Access,
+    /// To the core.
+    Core,
+}
+
+/// Namespaces, switches and links that make a site. All of it goes away when this is dropped.
+pub struct Lab {
+    // Dropped in this order: first what runs, then what it runs in.
+    gateway: Gateway,
+    switch: Switch,
+    router: Node,
+    hosts: Mutex<BTreeMap<String, Host>>,
+    plan: Plan,
+    identity: Identity,
+}
+
+/// Frames that the lab itself lost: with any of these, an end that misses one does not mean that the gateway lost it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// By the switch for lack of time, by port.
+    pub switch: BTreeMap<String, u64>,
+    /// By a network interface for lack of room, as `node interface direction`.
+    pub interfaces: BTreeMap<String, u64>,
+}
+
+impl Losses {
+    /// Whether there are none.
+    pub fn is_none(&self) -> bool {
+        *self == Losses::default()
+    }
+}
+
+/// A lab that was left up.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Its name, for [`crate::remove`].
+    pub name: String,
+    /// What to try, as pairs of a command and what it does.
+    pub commands: Vec<(String, String)>,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (command, what) in &self.commands {
+            writeln!(f, "# {what}\n{command}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Lab {
+    /// Raises Manchester Memorial: see [`Plan::manchester`].
+    ///
+    /// # Errors
+    /// Those of [`Lab::raise`].
+    pub fn manchester() -> Result<Lab> {
+        Lab::raise(Plan::manchester()?)
+    }
+
+    /// Raises a lab. Its gateway forwards nothing until it is started. Before, it removes what crashed labs left.
+    ///
+    /// # Errors
+    /// [`Error::NotRoot`] and [`Error::Missing`] with the remedy; [`Error::Plan`] and [`Error::Name`]; else what
+    /// could not be done. Nothing is left then.
+    pub fn raise(plan: Plan) -> Result<Lab> {
+        plan.check()?;
+        tools::check()?;
+        registry::sweep()?;
+        let identity = Identity::new()?;
+        let outputs = identity.directory().join("outputs");
+        std::fs::create_dir_all(&outputs)
+            .map_err(Error::io(format!("making {}", outputs.display())))?;
+        let open = |name: &str| Node::open(name, identity.namespace(name), &outputs);
+
+        let devices = plan.devices.iter().map(|device| device.name.as_str());
+        let remotes = plan.remotes.iter().map(|remote| remote.name.as_str());
+        let names: Vec<&str> = ["switch", "gateway", "router"]
+            .into_iter()
+            .chain(devices)
+            .chain(remotes)
+            .collect();
+        let additions: Vec<String> = names
+            .iter()
+            .map(|name| format!("netns add {}", identity.namespace(name)))
+            .collect();
+        tools::ip_batch(None, &additions)?;
+        let mut nodes = BTreeMap::new();
+        for name in &names {
+            let node = open(name)?;
+            node.set(QUIET)?;
+            nodes.insert(*name, node);
+        }
+        let node = |name: &str| nodes[name].clone();
+        let (switch, router) = (node("switch"), node("router"));
+        router.set(FORWARD)?;
+
+        let mut links = vec![
+            link(&node("gateway"), &plan.access_nic, &switch, TO_ACCESS, None),
+            link(&node("gateway"), &plan.core_nic, &switch, TO_CORE, None),
+        ];
+        let cores = cores(&plan.vlans);
+        for vlan in cores.keys() {
+            let ends = (format!("vlan-{vlan}"), format!("core-{vlan}"));
+            links.push(link(&router, &ends.0, &switch, &ends.1, None));
+        }
+        for device in &plan.devices {
+            let (host, mac) = (node(&device.name), Some(device.mac));
+            links.push(link(&host, Host::INTERFACE, &switch, &device.name, mac));
+        }
+        for remote in &plan.remotes {
+            let host = node(&remote.name);
+            links.push(link(&host, Host::INTERFACE, &router, &remote.name, None));
+        }
+        tools::ip_batch(None, &links)?;
+        nodes
+            .values()
+            .try_for_each(|node| bring_up(node, &node.interfaces()?))?;
+        let trunks = [TO_ACCESS, TO_CORE];
+        switch.run(|| receive_redirected(&trunks))??;
+        let switch = Switch::start(switch, &identity.directory().join("switch"))?;
+
+        configure_router(&router, &cores, &plan.remotes)?;
+        switch.add_routers(
+            cores
+                .keys()
+                .map(|vlan| (format!("core-{vlan}"), *vlan))
+                .collect::<Vec<_>>()
+                .iter()
+                .map(|(port, vlan)| (port.as_str(), *vlan)),
+        )?;
+        let mut hosts = BTreeMap::new();
+        for device in &plan.devices {
+            let host = device_host(node(&device.name), device, &plan.vlans)?;
+            hosts.insert(device.name.clone(), host);
+        }
+        switch.add_devices(
+            plan.devices
+                .iter()
+                .map(|device| (device.name.as_str(), device.vlan)),
+        )?;
+        for remote in &plan.remotes {
+            let host = remote_host(node(&remote.name), remote)?;
+            hosts.insert(remote.name.clone(), host);
+        }
+        let gateway = Gateway::new(node("gateway"), identity.directory(), plan.policy.clone())?;
+        Ok(Lab {
+            gateway,
+            switch,
+            router,
+            hosts: Mutex::new(hosts),
+            plan,
+            identity,
+        })
+    }
+
+    /// Its name, with which the names of its namespaces begin.
+    pub fn name(&self) -> &str {
+        self.identity.name()
+    }
+
+    /// Where it keeps files; gone with it.
+    pub fn directory(&self) -> &Path {
+        self.identity.directory()
+    }
+
+    /// A host by name.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], with the names there are.
+    pub fn host(&self, name: &str) -> Result<Host> {
+        let hosts = self.lock();
+        hosts.get(name).cloned().ok_or_else(|| Error::Unknown {
+            what: "host",
+            name: name.to_owned(),
+            known: hosts.keys().cloned().collect(),
+        })
+    }
+
+    /// All hosts.
+    pub fn hosts(&self) -> Vec<Host> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// The gateway.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The core router.
+    pub fn router(&self) -> &Node {
+        &self.router
+    }
+
+    /// Where both switches are.
+    pub fn switch(&self) -> &Node {
+        self.switch.node()
+    }
+
+    /// Plugs another host into the access switch.
+    ///
+    /// # Errors
+    /// [`Error::Plan`], [`Error::Name`]; else what could not be done.
+    pub fn plug_in(&self, device: Device) -> Result<Host> {
+        plan::check_name(&device.name)?;
+        self.plan.fits(&device)?;
+        let mut hosts = self.lock();
+        if hosts.contains_key(&device.name) {
+            return Err(Error::Name {
+                name: device.name,
+                why: "it is taken",
+            });
+        }
+        let namespace = self.identity.namespace(&device.name);
+        tools::ip_batch(None, &[format!("netns add {namespace}")])?;
+        let outputs = self.identity.directory().join("outputs");
+        let node = Node::open(&device.name, namespace, &outputs)?;
+        node.set(QUIET)?;
+        let switch = self.switch.node();
+        let mac = Some(device.mac);
+        let link = link(&node, Host::INTERFACE, switch, &device.name, mac);
+        tools::ip_batch(None, &[link])?;
+        bring_up(&node, &node.interfaces()?)?;
+        let port = BTreeMap::from([(0, device.name.clone())]);
+        bring_up(switch, &port)?;
+        self.switch
+            .add_devices([(device.name.as_str(), device.vlan)].into_iter())?;
+        let host = device_host(node, &device, &self.plan.vlans)?;
+        hosts.insert(device.name, host.clone());
+        Ok(host)
+    }
+
+    /// Records every frame on a link of the gateway, at the far end: what is received there has left the gateway, what
+    /// is sent there is on its way to it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn tap(&self, wire: Wire) -> Result<Tap> {
+        self.tap_only(wire, |_| true)
+    }
+
+    /// Records the frames on a link of the gateway that `wanted` holds for.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn tap_only(
+        &self,
+        wire: Wire,
+        wanted: impl Fn(&Seen) -> bool + Send + 'static,
+    ) -> Result<Tap> {
+        let interface = match wire {
+            Wire::Access => TO_ACCESS,
+            Wire::Core => TO_CORE,
+        };
+        self.switch.node().tap_only(interface, wanted)
+    }
+
+    /// What the lab itself lost since it was raised.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Command`].
+    pub fn losses(&self) -> Result<Losses> {
+        let mut losses = Losses {
+            switch: self.switch.lost()?,
+            interfaces: BTreeMap::new(),
+        };
+        let mut nodes = vec![self.router.clone(), self.switch().clone()];
+        nodes.extend(self.hosts().iter().map(|host| (**host).clone()));
+        for node in nodes {
+            dropped(&node, &mut losses.interfaces)?;
+        }
+        Ok(losses)
+    }
+
+    /// Leaves the lab up, also after this process has ended, and answers what to try in it.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the lab is gone then.
+    pub fn keep(mut self) -> Result<Kept> {
+        let script = self.identity.keep()?;
+        self.switch.keep_running();
+        self.gateway.keep_running();
+        let name = self.name().to_owned();
+        let mut commands = Vec::new();
+        let mut add = |command: String, what: &str| commands.push((command, what.to_owned()));
+        if let Some(host) = self.lock().values().find(|host| host.vlan().is_some()) {
+            let namespace = host.namespace();
+            add(format!("ip netns exec {namespace} bash"), "a shell on a device");
+        }
+        add(
+            format!("ip netns exec {} tcpdump -eni {TO_CORE}", self.switch().namespace()),
+            "frames between the gateway and the core, with their VLAN tags",
+        );
+        if let Ok(cordon) = self.gateway.cordon_command() {
+            let cordon = tools::line(&cordon);
+            add(format!("{cordon} status"), "the gateway's state");
+            add(
+                format!("{cordon} quarantine site --posture contain --reason drill"),
+                "cut the site off",
+            );
+            add(format!("{cordon} release site --reason 'drill is over'"), "open it again");
+        }
+        add(format!("ip netns list | grep ^{name}-"), "its namespaces");
+        add(format!("sh {}", script.display()), "remove the lab");
+        Ok(Kept { name, commands })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Host>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// No frames but those that somebody means to send: addresses that the kernel makes up speak by themselves.
+const QUIET: &[(&str, &str)] = &[
+    ("ipv6/conf/default/addr_gen_mode", "1"),
+    ("ipv6/conf/default/accept_ra", "0"),
+    ("ipv6/conf/default/accept_dad", "0"),
+    ("ipv4/ping_group_range", "0 2147483647"),
+];
+
+/// The router forwards, and leaves it to the gateway to notice what comes from the wrong side.
+const FORWARD: &[(&str, &str)] = &[
+    ("ipv4/ip_forward", "1"),
+    ("ipv6/conf/all/forwarding", "1"),
+    ("ipv4/conf/all/rp_filter", "0"),
+    ("ipv4/conf/default/rp_filter", "0"),
+    ("ipv4/conf/all/send_redirects", "0"),
+    ("ipv4/conf/default/send_redirects", "0"),
+];
+
+/// The router's VLANs and its addresses in each.
+fn cores(vlans: &[Vlan]) -> BTreeMap<u16, Vec<ipnet::IpNet>> {
+    let mut cores: BTreeMap<u16, Vec<ipnet::IpNet>> = BTreeMap::new();
+    for vlan in vlans {
+        let routers = cores.entry(vlan.core).or_default();
+        for router in &vlan.routers {
+            if !routers.contains(router) {
+                routers.push(*router);
+            }
+        }
+    }
+    cores
+}
+
+/// Two namespaces, linked.
+fn link(one: &Node, interface: &str, other: &Node, peer: &str, mac: Option<Mac>) -> String {
+    let address = mac.map_or(String::new(), |mac| format!("address {mac} "));
+    format!(
+        "link add name {interface} {address}netns {} type veth peer name {peer} netns {}",
+        one.namespace(),
+        other.namespace()
+    )
+}
+
+/// Up, and every frame on the wire as it would be on a cable: whole, with its tag in it and its checksum made. What is
+/// left for the hardware to do does not survive a redirect or a switch in user space.
+fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>) -> Result<()> {
+    let wires = || interfaces.values().filter(|name| *name != "lo");
+    node.run(|| {
+        wires().try_for_each(|name| {
+            let mut ethtool = Command::new("ethtool");
+            ethtool.args(["-K", name]);
+            for feature in ["tx", "tso", "gso", "gro", "txvlan", "rxvlan"] {
+                ethtool.args([feature, "off"]);
+            }
+            tools::run(&mut ethtool).map(drop)
+        })
+    })??;
+    let up: Vec<String> = interfaces
+        .values()
+        .map(|name| format!("link set {name} up"))
+        .collect();
+    tools::ip_batch(Some(node.namespace()), &up)
+}
+
+/// A veth receives what its peer redirects only with GRO on (or a program of its own). It must not merge anything
+/// though: the switch would get packets larger than it has room for.
+fn receive_redirected(interfaces: &[&str]) -> Result<()> {
+    for interface in interfaces {
+        tools::run(Command::new("ethtool").args(["-K", interface, "gro", "on"]))?;
+        let never = ["link", "set", interface, "gro_max_size", "1"];
+        tools::run(Command::new("ip").args(never))?;
+    }
+    Ok(())
+}
+
+fn configure_router(
+    router: &Node,
+    cores: &BTreeMap<u16, Vec<ipnet::IpNet>>,
+    remotes: &[Remote],
+) -> Result<()> {
+    let mut commands = Vec::new();
+    for (vlan, addresses) in cores {
+        for address in addresses {
+            commands.push(format!("addr add {address} dev vlan-{vlan}"));
+        }
+    }
+    for remote in remotes {
+        let Remote { name, address, .. } = remote;
+        commands.push(format!("addr add {} dev {name}", router_for(*address)));
+        commands.push(format!("route add {address} dev {name}"));
+        if remote.default {
+            commands.push(format!("route add default via {address} dev {name}"));
+        }
+    }
+    tools::ip_batch(Some(router.namespace()), &commands)
+}
+
+/// The router's address on the link to a remote host: the first of its network, or the second if that is the host's.
+fn router_for(remote: IpAddr) -> IpAddr {
+    let nth = |number: u8| match remote {
+        IpAddr::V4(ip) => {
+            let [a, b, c, _] = ip.octets();
+            IpAddr::from([a, b, c, number])
+        }
+        IpAddr::V6(ip) => {
+            let prefix = u128::from(ip) >> 64 << 64;
+            IpAddr::from((prefix | u128::from(number)).to_be_bytes())
+        }
+    };
+    if nth(1) == remote { nth(2) } else { nth(1) }
+}
+
+fn device_host(node: Node, device: &Device, vlans: &[Vlan]) -> Result<Host> {
+    let interface = Host::INTERFACE;
+    let mut commands = Vec::new();
+    for address in &device.addresses {
+        commands.push(format!("addr add {address} dev {interface}"));
+    }
+    let routers = vlans
+        .iter()
+        .filter(|vlan| vlan.access == device.vlan)
+        .flat_map(|vlan| &vlan.routers);
+    for router in routers {
+        let reaches = |address: &&ipnet::IpNet| address.contains(&router.addr());
+        if device.addresses.iter().find(reaches).is_some() {
+            commands.push(format!(
+                "route add default via {} dev {interface}",
+                router.addr()
+            ));
+        }
+    }
+    tools::ip_batch(Some(node.namespace()), &commands)?;
+    let addresses = device.addresses.iter().map(|net| net.addr()).collect();
+    Ok(Host::new(node, device.mac, addresses, Some(device.vlan)))
+}
+
+fn remote_host(node: Node, remote: &Remote) -> Result<Host> {
+    let interface = Host::INTERFACE;
+    let router = router_for(remote.address);
+    let commands = [
+        format!("addr add {} dev {interface}", remote.address),
+        format!("route add {router} dev {interface}"),
+        format!("route add default via {router} dev {interface}"),
+    ];
+    tools::ip_batch(Some(node.namespace()), &commands)?;
+    let path = format!("/sys/class/net/{interface}/address");
+    let said = tools::run(node.command("cat").arg(&path))?;
+    let mac = said.trim().parse().map_err(|()| {
+        Error::Plan(format!("{} has no MAC address: {said:?}", remote.name))
+    })?;
+    Ok(Host::new(node, mac, vec![remote.address], None))
+}
+
+/// A file system for pins that is the lab's own, so that they go away with it.
+pub(crate) fn mount_pins(at: &Path) -> Result<()> {
+    std::fs::create_dir_all(at).map_err(Error::io(format!("making {}", at.display())))?;
+    mount(
+        Some("bpf"),
+        at,
+        Some("bpf"),
+        MsFlags::empty(),
+        None::<&str>,
+    )
+    .map_err(Error::io(format!("mounting a bpf file system at {}", at.display())))
+}
+
+/// Adds what the interfaces of a node have dropped.
+fn dropped(node: &Node, to: &mut BTreeMap<String, u64>) -> Result<()> {
+    let mut ip = Command::new("ip");
+    ip.args(["-n", node.namespace(), "-s", "-j", "link", "show"]);
+    let said = tools::run(&mut ip)?;
+    let links: serde_json::Value = serde_json::from_str(&said)
+        .map_err(Error::io("reading what ip says of the interfaces"))?;
+    for link in links.as_array().into_iter().flatten() {
+        for (direction, word) in [("rx", "received"), ("tx", "sent")] {
+            let frames = link["stats64"][direction]["dropped"].as_u64().unwrap_or(0);
+            let interface = link["ifname"].as_str().unwrap_or_default();
+            if frames > 0 {
+                to.insert(format!("{} {interface} {word}", node.name()), frames);
+            }
+        }
+    }
+    Ok(())
+}

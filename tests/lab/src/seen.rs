@@ -1,0 +1,248 @@
+//! What a tap saw of a frame.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
+
+use cordon_policy::Mac;
+use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
+
+use crate::probe::Probe;
+use crate::ring::Captured;
+
+/// Which way a frame went, as the tapped interface sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The interface received it.
+    Received,
+    /// The interface sent it.
+    Sent,
+}
+
+/// A frame that passed a tap.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// When: nanoseconds since the epoch, comparable with [`now`].
+    pub at: u64,
+    /// Which way.
+    pub direction: Direction,
+    /// Its VLAN; none for an untagged frame.
+    pub vlan: Option<u16>,
+    /// Its source MAC address.
+    pub source: Mac,
+    /// Its destination MAC address.
+    pub destination: Mac,
+    /// Its EtherType, behind the tag.
+    pub ethertype: u16,
+    /// Source and destination of an IP packet.
+    pub ips: Option<(IpAddr, IpAddr)>,
+    /// Protocol of an IP packet; 0 otherwise.
+    pub protocol: u8,
+    /// Source and destination port of a TCP or UDP packet; 0 otherwise.
+    pub ports: (u16, u16),
+    /// Bytes on the wire, with the tag, without the check sequence.
+    pub length: u32,
+    /// Tells one frame from another, and is the same wherever the frame is seen: it leaves out the tag.
+    pub digest: u64,
+    /// What a datagram of [`crate::Flows`] carries.
+    pub probe: Option<Probe>,
+}
+
+/// IP's number of TCP.
+pub const TCP: u8 = 6;
+/// IP's number of UDP.
+pub const UDP: u8 = 17;
+/// The EtherType of ARP.
+pub const ARP: u16 = 0x0806;
+
+const TAG: u16 = 0x8100;
+/// Bytes of a frame that are looked at, without the tag: what every slot of the ring has room for, so that all
+/// taps see the same of a frame.
+const LOOKED_AT: usize = 176;
+
+/// Nanoseconds since the epoch, by the clock that stamps frames.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos() as u64)
+}
+
+impl Seen {
+    /// Whether it is a UDP datagram to this port, from anywhere to anywhere.
+    pub fn is_udp_to(&self, port: u16) -> bool {
+        self.protocol == UDP && self.ports.1 == port
+    }
+
+    /// Whether it is TCP to this port, from anywhere to anywhere.
+    pub fn is_tcp_to(&self, port: u16) -> bool {
+        self.protocol == TCP && self.ports.1 == port
+    }
+
+    /// Whether it goes between these two, either way.
+    pub fn is_between(&self, one: IpAddr, other: IpAddr) -> bool {
+        self.ips
+            .is_some_and(|ips| ips == (one, other) || ips == (other, one))
+    }
+
+    /// Where an IP packet comes from and goes to, with ports.
+    pub fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let (source, destination) = self.ips?;
+        Some((
+            SocketAddr::new(source, self.ports.0),
+            SocketAddr::new(destination, self.ports.1),
+        ))
+    }
+
+    /// None for what is shorter than an Ethernet header.
+    pub(crate) fn read(captured: &Captured<'_>) -> Option<Seen> {
+        let mut vlan = captured.tag.map(|tag| tag & 0xfff);
+        let mut length = captured.length;
+        if vlan.is_some() {
+            length += 4;
+        }
+        let (macs, mut rest) = captured.bytes.split_at_checked(12)?;
+        if let [high, low, tag_high, tag_low, inner @ ..] = rest
+            && vlan.is_none()
+            && u16::from_be_bytes([*high, *low]) == TAG
+        {
+            vlan = Some(u16::from_be_bytes([*tag_high, *tag_low]) & 0xfff);
+            rest = inner;
+        }
+        let ethertype = u16::from_be_bytes([*rest.first()?, *rest.get(1)?]);
+
+        let mut buffer = [0; LOOKED_AT];
+        let end = (12 + rest.len()).min(LOOKED_AT);
+        buffer[..12].copy_from_slice(macs);
+        buffer[12..end].copy_from_slice(&rest[..end - 12]);
+        let bytes = &buffer[..end];
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+
+        let mut seen = Seen {
+            at: captured.at,
+            direction: match captured.sent {
+                true => Direction::Sent,
+                false => Direction::Received,
+            },
+            vlan,
+            source: mac(&macs[6..]),
+            destination: mac(macs),
+            ethertype,
+            ips: None,
+            protocol: 0,
+            ports: (0, 0),
+            length,
+            digest: hasher.finish(),
+            probe: None,
+        };
+        seen.look_inside(bytes);
+        Some(seen)
+    }
+
+    fn look_inside(&mut self, bytes: &[u8]) {
+        let Ok(packet) = LaxSlicedPacket::from_ethernet(bytes) else {
+            return;
+        };
+        match &packet.net {
+            Some(LaxNetSlice::Ipv4(ip)) => {
+                let header = ip.header();
+                self.ips = Some((
+                    header.source_addr().into(),
+                    header.destination_addr().into(),
+                ));
+                self.protocol = ip.payload().ip_number.0;
+            }
+            Some(LaxNetSlice::Ipv6(ip)) => {
+                let header = ip.header();
+                self.ips = Some((
+                    header.source_addr().into(),
+                    header.destination_addr().into(),
+                ));
+                self.protocol = ip.payload().ip_number.0;
+            }
+            _ => {}
+        }
+        match &packet.transport {
+            Some(TransportSlice::Tcp(tcp)) => {
+                self.ports = (tcp.source_port(), tcp.destination_port());
+            }
+            Some(TransportSlice::Udp(udp)) => {
+                self.ports = (udp.source_port(), udp.destination_port());
+                self.probe = Probe::read(udp.payload());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn mac(bytes: &[u8]) -> Mac {
+    let mut mac = [0; 6];
+    mac.copy_from_slice(&bytes[..6]);
+    Mac(mac)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etherparse::PacketBuilder;
+
+    fn frame(tag: Option<u16>, payload: &[u8]) -> Vec<u8> {
+        let ethernet = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+        let udp = match tag {
+            Some(vlan) => ethernet
+                .single_vlan(vlan.try_into().expect("a VLAN"))
+                .ipv4([10, 21, 0, 11], [10, 200, 4, 10], 64)
+                .udp(4000, 104),
+            None => ethernet
+                .ipv4([10, 21, 0, 11], [10, 200, 4, 10], 64)
+                .udp(4000, 104),
+        };
+        let mut bytes = Vec::new();
+        udp.write(&mut bytes, payload).expect("writes");
+        bytes
+    }
+
+    fn seen(bytes: &[u8], tag: Option<u16>) -> Seen {
+        let shown = &bytes[..bytes.len().min(190)];
+        Seen::read(&Captured {
+            at: 1,
+            sent: tag.is_none(),
+            tag,
+            length: bytes.len() as u32,
+            bytes: shown,
+        })
+        .expect("is a frame")
+    }
+
+    #[test]
+    fn a_tag_in_the_frame_and_one_taken_out_are_the_same() {
+        for payload in [&[7; 10][..], &[7; 1000]] {
+            let inside = seen(&frame(Some(210), payload), None);
+            let outside = seen(&frame(None, payload), Some(0xa000 | 210));
+            for seen in [&inside, &outside] {
+                assert_eq!(seen.vlan, Some(210));
+                assert_eq!(seen.length as usize, 14 + 4 + 20 + 8 + payload.len());
+                assert!(seen.is_udp_to(104), "{seen:?}");
+                assert_eq!(
+                    seen.ends().map(|(from, to)| (from.to_string(), to.to_string())),
+                    Some(("10.21.0.11:4000".into(), "10.200.4.10:104".into()))
+                );
+            }
+            assert_eq!(inside.digest, outside.digest);
+            assert_ne!(inside.digest, seen(&frame(None, &[8]), None).digest);
+        }
+    }
+
+    #[test]
+    fn a_probe_is_read_back() {
+        let probe = Probe {
+            flow: 3,
+            number: 70_000,
+            sent: 123,
+        };
+        let mut payload = [0; 40];
+        probe.write(&mut payload);
+        assert_eq!(seen(&frame(Some(5), &payload), None).probe, Some(probe));
+        assert_eq!(seen(&frame(Some(5), &[0; 40]), None).probe, None);
+    }
+}

@@ -1,0 +1,195 @@
+//! The switches: Open vSwitch in user space, one instance for each lab, in a namespace of its own.
+//!
+//! Two bridges. `br-access` has a port for each device and a trunk to the gateway; `br-core` has the gateway's other
+//! trunk and a port for each VLAN towards the router, because the kernel may have no VLAN interfaces.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{fs, io};
+
+use nix::sys::socket::{LinkAddr, getsockname, setsockopt, sockopt};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+use crate::error::{Error, Result};
+use crate::node::Node;
+use crate::process::Process;
+use crate::tools::{self, OVS_SCHEMA};
+use crate::packet;
+
+/// The switch's side of the link to the gateway's access NIC.
+pub const TO_ACCESS: &str = "gw-access";
+/// The switch's side of the link to the gateway's core NIC.
+pub const TO_CORE: &str = "gw-core";
+
+const ACCESS: &str = "br-access";
+const CORE: &str = "br-core";
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The usual receive buffer is full after 50 frames that came by a redirect, each of which counts as a page.
+const BUFFER: usize = 256 << 20;
+
+pub struct Switch {
+    node: Node,
+    directory: PathBuf,
+    daemon: Process,
+    database: Process,
+    lost: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Switch {
+    /// Starts both bridges, with their trunks and nothing else.
+    pub fn start(node: Node, directory: &Path) -> Result<Switch> {
+        fs::create_dir_all(directory)
+            .map_err(Error::io(format!("making {}", directory.display())))?;
+        let at = |file: &str| directory.join(file).display().to_string();
+        tools::run(
+            Command::new("ovsdb-tool")
+                .arg("create")
+                .arg(at("conf.db"))
+                .arg(OVS_SCHEMA),
+        )?;
+        let mut database = Process::start(
+            own(node.command("ovsdb-server"), directory)
+                .arg(at("conf.db"))
+                .arg(format!("--remote=punix:{}", at("db.sock")))
+                .args(["--no-chdir", "-vconsole:warn", "-vsyslog:off"])
+                .arg(format!("--log-file={}", at("ovsdb-server.log"))),
+            &directory.join("ovsdb-server"),
+        )?;
+        let socket = directory.join("db.sock");
+        database.wait_until("the socket of", PATIENCE, |_| socket.exists())?;
+        let daemon = Process::start(
+            own(node.command("ovs-vswitchd"), directory)
+                .arg(format!("unix:{}", at("db.sock")))
+                .args(["--no-chdir", "-vconsole:warn", "-vsyslog:off"])
+                .arg(format!("--log-file={}", at("ovs-vswitchd.log"))),
+            &directory.join("ovs-vswitchd"),
+        )?;
+        let switch = Switch {
+            node,
+            directory: directory.to_owned(),
+            daemon,
+            database,
+            lost: Mutex::default(),
+        };
+        let bridges = format!(
+            "-- add-br {ACCESS} -- set bridge {ACCESS} datapath_type=netdev fail_mode=standalone \
+             -- add-br {CORE} -- set bridge {CORE} datapath_type=netdev fail_mode=standalone \
+             -- add-port {ACCESS} {TO_ACCESS} vlan_mode=trunk -- add-port {CORE} {TO_CORE} vlan_mode=trunk"
+        );
+        switch.configure(&bridges)?;
+        Ok(switch)
+    }
+
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Puts interfaces of the switch's namespace into VLANs, on the devices' side.
+    pub fn add_devices<'a>(&self, ports: impl Iterator<Item = (&'a str, u16)>) -> Result<()> {
+        self.add(ACCESS, ports)
+    }
+
+    /// The same on the router's side.
+    pub fn add_routers<'a>(&self, ports: impl Iterator<Item = (&'a str, u16)>) -> Result<()> {
+        self.add(CORE, ports)
+    }
+
+    fn add<'a>(&self, bridge: &str, ports: impl Iterator<Item = (&'a str, u16)>) -> Result<()> {
+        let ports: Vec<String> = ports
+            .map(|(port, vlan)| format!("-- add-port {bridge} {port} vlan_mode=access tag={vlan}"))
+            .collect();
+        if ports.is_empty() {
+            return Ok(());
+        }
+        self.configure(&ports.join(" "))
+    }
+
+    /// Changes the configuration, and returns when the switch acts by it.
+    fn configure(&self, commands: &str) -> Result<()> {
+        let mut vsctl = Command::new("ovs-vsctl");
+        vsctl
+            .arg(format!(
+                "--db=unix:{}",
+                self.directory.join("db.sock").display()
+            ))
+            .arg(format!("--timeout={}", PATIENCE.as_secs()))
+            .args(commands.split_whitespace());
+        let said = tools::run(&mut own(vsctl, &self.directory)).map_err(|error| match error {
+            Error::Command { command, said } => Error::Command {
+                command,
+                said: format!("{said}\n{}{}", self.daemon.stderr(), self.database.stderr()),
+            },
+            error => error,
+        })?;
+        debug_assert!(said.is_empty(), "{said}");
+        for (socket, _) in self.sockets()? {
+            setsockopt(&socket, sockopt::RcvBufForce, &BUFFER)
+                .map_err(Error::io("giving the switch room for frames"))?;
+        }
+        Ok(())
+    }
+
+    /// Frames that came in at a port while the switch was busy and had no room for them, since it was started.
+    pub fn lost(&self) -> Result<BTreeMap<String, u64>> {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        for (socket, interface) in self.sockets()? {
+            let more = packet::take_lost(&socket).map_err(Error::io("asking the switch"))?;
+            *lost.entry(interface).or_default() += more;
+        }
+        lost.retain(|_, frames| *frames > 0);
+        Ok(lost.clone())
+    }
+
+    /// The sockets by which the switch receives, and the interface of each. They are the running program's own.
+    fn sockets(&self) -> Result<Vec<(OwnedFd, String)>> {
+        let names = self.node.interfaces()?;
+        self.packet_sockets(&names)
+            .map_err(Error::io("looking at the switch's sockets"))
+    }
+
+    fn packet_sockets(
+        &self,
+        names: &BTreeMap<u32, String>,
+    ) -> io::Result<Vec<(OwnedFd, String)>> {
+        let pid = self.daemon.pid();
+        let process = Pid::from_raw(pid as i32).ok_or(io::ErrorKind::InvalidInput)?;
+        let process = pidfd_open(process, PidfdFlags::empty())?;
+        let mut found = Vec::new();
+        for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+            let name = entry?.file_name();
+            let Some(number) = name.to_str().and_then(|name| name.parse::<RawFd>().ok()) else {
+                continue;
+            };
+            // It may have been closed since.
+            let Ok(socket) = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) else {
+                continue;
+            };
+            // Only packet sockets have such an address; the one that only sends is bound to no interface.
+            let Ok(address) = getsockname::<LinkAddr>(socket.as_raw_fd()) else {
+                continue;
+            };
+            if let Some(interface) = names.get(&(address.ifindex() as u32)) {
+                found.push((socket, interface.clone()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Lets it run on when this is dropped.
+    pub fn keep_running(&mut self) {
+        self.daemon.keep_running();
+        self.database.keep_running();
+    }
+}
+
+/// Makes an Open vSwitch program keep all it keeps in a directory, and take nothing from anywhere else.
+fn own(mut command: Command, directory: &Path) -> Command {
+    for variable in ["OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"] {
+        command.env(variable, directory);
+    }
+    command
+}
