@@ -13,14 +13,16 @@ mod networks;
 mod rows;
 mod ruling;
 mod services;
+mod words;
 
-use cordon_policy::{Date, Policy, Rejected};
+use cordon_policy::{Date, Policy, Problem, Rejected};
 use cordon_portable::Generation;
 use cordon_verdict::abi::{PolicyKey, RULE_FIRST};
 
 use classes::Classes;
 use ends::Ends;
 use identity::Identities;
+use invariants::Check;
 use rows::Rows;
 use services::Services;
 
@@ -52,7 +54,7 @@ pub fn rule_index(number: u32) -> Option<usize> {
 /// Everything that is wrong, at its place: invariants that the rules break ([`cordon_policy::Code::Invariant`]), and
 /// more than the tables hold ([`cordon_policy::Code::Limit`]).
 pub fn compile(policy: &Policy, today: Date) -> Result<Compiled, Rejected> {
-    let mut problems = limits::rules(policy);
+    let mut problems: Vec<Problem> = limits::rules(policy).into_iter().collect();
 
     let ends = Ends::new(policy, today);
     let mut identities = Identities::default();
@@ -61,31 +63,32 @@ pub fn compile(policy: &Policy, today: Date) -> Result<Compiled, Rejected> {
 
     let classes = Classes::new(policy, &ends, &identities);
     let services = Services::new(policy, today);
-    problems.extend(limits::classes(policy, classes.count()));
-    problems.extend(limits::services(policy, services.count()));
-    if !problems.is_empty() {
+    let unnumbered: Vec<Problem> = limits::classes(policy, classes.count())
+        .into_iter()
+        .chain(limits::services(policy, services.count()))
+        .collect();
+    if !unnumbered.is_empty() {
+        // Neither rows nor invariants can be worked out.
+        problems.extend(unnumbered);
         return Err(rejected(problems));
     }
-
-    let rows = match Rows::new(policy, today, &ends, &classes, &services) {
-        Ok(rows) => rows,
-        Err(problem) => return Err(rejected(vec![problem])),
+    let rows = Rows::new(policy, today, &ends, &classes, &services);
+    let check = |rows| Check {
+        policy,
+        today,
+        ends: &ends,
+        identities: &identities,
+        classes: &classes,
+        services: &services,
+        rows,
     };
-    problems.extend(
-        invariants::Check {
-            policy,
-            today,
-            ends: &ends,
-            identities: &identities,
-            classes: &classes,
-            services: &services,
-            rows: &rows,
-        }
-        .all(),
-    );
-    if !problems.is_empty() {
-        return Err(rejected(problems));
+    match &rows {
+        Ok(rows) => problems.extend(check(rows).all()),
+        Err(problem) => problems.push(problem.clone()),
     }
+    let (Ok(rows), true) = (rows, problems.is_empty()) else {
+        return Err(rejected(problems));
+    };
 
     let mut generation = Generation::default();
     generation.services = services.table();
@@ -114,7 +117,7 @@ fn write_rows(rows: &Rows, generation: &mut Generation) {
     }
 }
 
-fn rejected(mut problems: Vec<cordon_policy::Problem>) -> Rejected {
+fn rejected(mut problems: Vec<Problem>) -> Rejected {
     problems.sort_by_key(|problem| problem.place);
     Rejected { problems }
 }

@@ -9,9 +9,9 @@ pub(crate) const ROWS: usize = 4_000_000;
 const NUMBERS: usize = 1 << 16;
 
 /// Every rule has a counter.
-pub(crate) fn rules(policy: &Policy) -> Vec<Problem> {
+pub(crate) fn rules(policy: &Policy) -> Option<Problem> {
     let room = RULES - RULE_FIRST as usize;
-    let over = policy.rules.get(room).map(|rule| {
+    policy.rules.get(room).map(|rule| {
         limit(
             rule.place,
             format!(
@@ -20,8 +20,7 @@ pub(crate) fn rules(policy: &Policy) -> Vec<Problem> {
             ),
             "segments that are not isolated have a rule of their own, and observed ones two: join some, or write fewer rules",
         )
-    });
-    over.into_iter().collect()
+    })
 }
 
 pub(crate) fn classes(policy: &Policy, count: usize) -> Option<Problem> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use cordon_policy::{Date, Policy, Problem};
+use cordon_policy::{Date, Origin, Policy, Problem};
 use cordon_verdict::abi::{PolicyRow, SERVICE_OTHER};
 
 use crate::classes::{Classes, Span};
@@ -19,8 +19,10 @@ pub(crate) type Set = Vec<(u16, PolicyRow)>;
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     sets: Vec<Set>,
-    /// Which set, by classes; not there where no rule matches.
-    pairs: HashMap<(u16, u16), u32>,
+    /// By set, of those that an observed segment has a part in: the same if it were enforced.
+    enforced: HashMap<u32, Set>,
+    /// By class of the initiator: the classes it meets a rule with, ascending, and which set says what.
+    pairs: Vec<Vec<(u16, u32)>>,
     count: usize,
 }
 
@@ -66,6 +68,8 @@ impl Rows {
                     matching.push(*bundle);
                 }
             }
+            touched.sort_unstable();
+            let mut pairs = Vec::with_capacity(touched.len());
             for to in touched.drain(..) {
                 let span = classes.span(from, to);
                 let mut key = (std::mem::take(&mut matching[usize::from(to)]), span);
@@ -75,24 +79,40 @@ impl Rows {
                     None => {
                         let set = rows.sets.len() as u32;
                         let rules = key.0.iter().flat_map(|at| &bundles[*at as usize].rules);
-                        rows.sets
-                            .push(decide(policy, rules.copied().collect(), span, services));
+                        let mut rules: Vec<usize> = rules.copied().collect();
+                        rules.sort_unstable();
+                        rows.add(policy, &rules, span, services);
                         known.insert(key, set);
                         set
                     }
                 };
                 rows.count += rows.sets[set as usize].len();
-                rows.pairs.insert((from, to), set);
+                pairs.push((to, set));
             }
+            rows.pairs.push(pairs);
             if rows.count > limits::ROWS {
-                let widest = bundles.iter().max_by_key(|bundle| pairs(bundle, classes));
+                let widest = bundles.iter().max_by_key(|bundle| breadth(bundle, classes));
                 return Err(limits::rows(
                     policy,
-                    widest.map(|bundle| (bundle.rules[0], pairs(bundle, classes))),
+                    widest.map(|bundle| (bundle.rules[0], breadth(bundle, classes))),
                 ));
             }
         }
         Ok(rows)
+    }
+
+    /// Adds what some rules come to.
+    fn add(&mut self, policy: &Policy, rules: &[usize], span: Span, services: &Services) {
+        let observes = |rule: &&usize| policy.rules[**rule].origin == Origin::Observe;
+        if rules.iter().any(|rule| observes(&rule)) {
+            let others = rules.iter().filter(|rule| !observes(rule));
+            let others: Vec<usize> = others.copied().collect();
+            self.enforced.insert(
+                self.sets.len() as u32,
+                decide(policy, &others, span, services),
+            );
+        }
+        self.sets.push(decide(policy, rules, span, services));
     }
 
     /// How many rows there are.
@@ -102,19 +122,26 @@ impl Rows {
 
     /// Pairs of classes that a rule matches, with their rows.
     pub fn pairs(&self) -> impl Iterator<Item = ((u16, u16), &Set)> {
-        self.pairs
-            .iter()
-            .map(|(pair, set)| (*pair, &self.sets[*set as usize]))
+        let pairs = self.pairs.iter().enumerate().flat_map(|(from, pairs)| {
+            let all = pairs.iter();
+            all.map(move |(to, set)| ((from as u16, *to), *set))
+        });
+        pairs.map(|(pair, set)| (pair, &self.sets[set as usize]))
     }
 
     /// The number of the rows of a pair.
     pub fn set(&self, from: u16, to: u16) -> Option<u32> {
-        self.pairs.get(&(from, to)).copied()
+        let pairs = &self.pairs[usize::from(from)];
+        let at = pairs.binary_search_by_key(&to, |(to, _)| *to).ok()?;
+        Some(pairs[at].1)
     }
 
-    /// The row of a service class.
-    pub fn row(&self, set: u32, service: u16) -> Option<&PolicyRow> {
-        let set = &self.sets[set as usize];
+    /// The row of a service class, as if no segment were observed.
+    pub fn enforced(&self, set: u32, service: u16) -> Option<&PolicyRow> {
+        let set = self
+            .enforced
+            .get(&set)
+            .unwrap_or_else(|| &self.sets[set as usize]);
         let find = |service: u16| {
             let at = set.binary_search_by_key(&service, |(service, _)| *service);
             at.ok().map(|at| &set[at].1)
@@ -145,18 +172,17 @@ fn bundles(policy: &Policy, today: Date, ends: &Ends) -> Vec<Bundle> {
 }
 
 /// How many pairs of classes a bundle matches.
-fn pairs(bundle: &Bundle, classes: &Classes) -> usize {
+fn breadth(bundle: &Bundle, classes: &Classes) -> usize {
     classes.in_list(bundle.from).len() * classes.in_list(bundle.to).len()
 }
 
-/// What some rules say, for every service class that they tell from the others.
-fn decide(policy: &Policy, mut rules: Vec<usize>, span: Span, services: &Services) -> Set {
-    rules.sort_unstable();
+/// What some rules say, in order, for every service class that they tell from the others.
+fn decide(policy: &Policy, rules: &[usize], span: Span, services: &Services) -> Set {
     let mut other: Option<Fold> = None;
     let mut specific: BTreeMap<u16, Fold> = BTreeMap::new();
     for index in rules {
-        let rule = &policy.rules[index];
-        let number = rule_number(index);
+        let rule = &policy.rules[*index];
+        let number = rule_number(*index);
         match services.covered(&rule.services) {
             Covered::All => {
                 other.get_or_insert(Fold::NOTHING).then(rule, number, span);
