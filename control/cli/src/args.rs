@@ -51,16 +51,10 @@ pub struct Cli {
 #[derive(Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// The gateway's socket.
-    #[arg(
-        long,
-        global = true,
-        env = "CORDON_SOCKET",
-        hide_env_values = true,
-        value_name = "PATH",
-        default_value = cordon_protocol::SOCKET
-    )]
-    pub socket: PathBuf,
+    /// The gateway's socket. Without it, that of CORDON_SOCKET, or else /run/cordon/cordond.sock.
+    // Not by clap's `env`: to clap, a variable that is set is an argument that was given, and no help is shown.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
     /// A table for people, or the API's JSON for programs.
     #[arg(long, global = true, value_name = "FORM", default_value = "table")]
     pub output: Form,
@@ -70,6 +64,15 @@ pub struct Global {
     /// How long to wait for the gateway's answer.
     #[arg(long, global = true, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub timeout: Duration,
+}
+
+impl Global {
+    /// Where the gateway is.
+    pub fn socket(&self) -> PathBuf {
+        let set = std::env::var_os("CORDON_SOCKET").filter(|path| !path.is_empty());
+        let known = || set.map_or_else(|| cordon_protocol::SOCKET.into(), PathBuf::from);
+        self.socket.clone().unwrap_or_else(known)
+    }
 }
 
 /// What output looks like.
@@ -131,6 +134,14 @@ mod tests {
     #[test]
     fn clap_finds_the_command_line_in_order() {
         <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_the_socket_that_is_used() {
+        let help = <Cli as clap::CommandFactory>::command()
+            .render_long_help()
+            .to_string();
+        assert!(help.contains(cordon_protocol::SOCKET), "{help}");
     }
 
     #[test]

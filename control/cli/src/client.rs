@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::error::Error;
+use crate::error::{Error, Outcome};
 
 /// A caller of the local API.
 pub struct Client {
@@ -53,15 +53,19 @@ struct Call {
 }
 
 impl Call {
-    fn changes(&self) -> bool {
-        self.method == Method::POST && self.path != "/v1/explain"
+    /// What is known of a call that was sent and not answered.
+    fn outcome(&self) -> Outcome {
+        match self.method == Method::POST && self.path != "/v1/explain" {
+            true => Outcome::Unknown,
+            false => Outcome::Harmless,
+        }
     }
 
     fn not_understood(&self, why: impl ToString) -> Error {
         Error::NotUnderstood {
             call: format!("{} {}", self.method, self.path),
             why: why.to_string(),
-            changes: self.changes(),
+            outcome: self.outcome(),
         }
     }
 
@@ -70,7 +74,7 @@ impl Call {
             self.not_understood(error)
         } else {
             Error::Cut {
-                changes: self.changes(),
+                outcome: self.outcome(),
             }
         }
     }
@@ -79,7 +83,19 @@ impl Call {
 impl Answer {
     /// As a type of the protocol.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|error| self.call.not_understood(error))
+        serde_json::from_slice(&self.body).map_err(|error| match self.call.not_understood(error) {
+            // That it is a success is known, if no more.
+            Error::NotUnderstood {
+                call,
+                why,
+                outcome: Outcome::Unknown,
+            } => Error::NotUnderstood {
+                call,
+                why,
+                outcome: Outcome::Done,
+            },
+            other => other,
+        })
     }
 }
 
@@ -118,7 +134,7 @@ impl Client {
             method,
             path: path.to_owned(),
         };
-        let changes = call.changes();
+        let outcome = call.outcome();
         let exchange = async {
             let response = self.send(&call, body).await?;
             let now = date(&response);
@@ -136,7 +152,7 @@ impl Client {
         self.runtime.block_on(async {
             let silent = Error::Silent {
                 after: self.timeout,
-                changes,
+                outcome,
             };
             tokio::time::timeout(self.timeout, exchange)
                 .await
@@ -157,7 +173,7 @@ impl Client {
         self.runtime.block_on(async {
             let silent = Error::Silent {
                 after: self.timeout,
-                changes: false,
+                outcome: Outcome::Harmless,
             };
             let response = tokio::time::timeout(self.timeout, self.send(&call, Bytes::new())).await;
             let mut body = response.unwrap_or(Err(silent))?.into_body();
@@ -213,8 +229,19 @@ impl Client {
             .collect()
             .await
             .map_err(|error| call.broken(&error))?;
-        let failure: Failure = serde_json::from_slice(&body.to_bytes())
-            .map_err(|_| call.not_understood(format!("status {status}")))?;
+        let failure: Failure = serde_json::from_slice(&body.to_bytes()).map_err(|_| match call
+            .not_understood(format!("status {status}"))
+        {
+            // It knows no such call, or took it for a wrong one.
+            Error::NotUnderstood { call, why, .. } if status.is_client_error() => {
+                Error::NotUnderstood {
+                    call,
+                    why,
+                    outcome: Outcome::Harmless,
+                }
+            }
+            other => other,
+        })?;
         Err(Error::Refused(Box::new(failure)))
     }
 

@@ -32,7 +32,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The socket is not for this user.
-    #[error("you may not use {}", socket.display())]
+    #[error("permission denied: you may not use {}", socket.display())]
     Permission {
         /// Where.
         socket: PathBuf,
@@ -40,31 +40,31 @@ pub enum Error {
         group: Option<String>,
     },
     /// The connection ended before the answer did.
-    #[error("the gateway hung up before its answer was complete{}", outcome(*changes))]
+    #[error("the gateway hung up before its answer was complete{}", outcome.words())]
     Cut {
-        /// Whether the call was to change something.
-        changes: bool,
+        /// What became of the call.
+        outcome: Outcome,
     },
     /// No answer.
-    #[error("the gateway did not answer within {}{}", humantime::format_duration(*after), outcome(*changes))]
+    #[error("the gateway did not answer within {}{}", humantime::format_duration(*after), outcome.words())]
     Silent {
         /// How long it was waited for.
         after: std::time::Duration,
-        /// Whether the call was to change something.
-        changes: bool,
+        /// What became of the call.
+        outcome: Outcome,
     },
     /// The stream of events ended.
     #[error("the gateway ended the stream of events")]
     StreamEnded,
     /// An answer of another version, or of something else.
-    #[error("the gateway's answer to {call} is not what this cordon understands: {why}{}", outcome(*changes))]
+    #[error("the gateway's answer to {call} is not what this cordon understands: {why}{}", outcome.words())]
     NotUnderstood {
         /// The call.
         call: String,
         /// What is wrong with the answer.
         why: String,
-        /// Whether the call was to change something.
-        changes: bool,
+        /// What became of the call.
+        outcome: Outcome,
     },
     /// The gateway says no.
     #[error("{}", .0.message)]
@@ -103,11 +103,24 @@ pub enum Error {
     },
 }
 
-const fn outcome(changes: bool) -> &'static str {
-    if changes {
-        "; whether it was done is not known"
-    } else {
-        ""
+/// What became of a call whose answer is no good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It changes nothing anyhow.
+    Harmless,
+    /// Perhaps it was done.
+    Unknown,
+    /// It was done.
+    Done,
+}
+
+impl Outcome {
+    const fn words(self) -> &'static str {
+        match self {
+            Outcome::Harmless => "",
+            Outcome::Unknown => "; whether it was done is not known",
+            Outcome::Done => "; it was done all the same",
+        }
     }
 }
 
@@ -129,11 +142,17 @@ impl Error {
             Error::Permission { group: None, .. } => {
                 "use sudo, or have yourself added to the group that gateway.toml names under [socket]"
             }
-            Error::Cut { changes: true }
-            | Error::Silent { changes: true, .. }
-            | Error::NotUnderstood { changes: true, .. } => {
-                "`cordon status` shows what is in force, `journalctl -u cordond` what happened"
+            Error::Cut {
+                outcome: Outcome::Unknown,
             }
+            | Error::Silent {
+                outcome: Outcome::Unknown,
+                ..
+            }
+            | Error::NotUnderstood {
+                outcome: Outcome::Unknown | Outcome::Done,
+                ..
+            } => "`cordon status` shows what is in force, `journalctl -u cordond` what happened",
             Error::Cut { .. } | Error::StreamEnded => {
                 "cordond stopped or was restarted? `systemctl status cordond`, `journalctl -u cordond`"
             }

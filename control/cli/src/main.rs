@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     let mut out = Out::stdout(colour);
     let mut err = Out::stderr(colour);
     let json = cli.global.output == Form::Json;
-    let done = Client::new(&cli.global.socket, cli.global.timeout).and_then(|gateway| {
+    let done = Client::new(&cli.global.socket(), cli.global.timeout).and_then(|gateway| {
         let mut app = App {
             gateway,
             out: Out::stdout(colour),

@@ -119,26 +119,22 @@ fn tell(app: &mut App, packets: &[&Explanation]) -> Result<(), Error> {
 }
 
 fn table(explanation: &Explanation) -> Table {
-    let mut table = Table::new(&["POSTURE", "VERDICT", "RULE", "WRITTEN AT", "WHY NOT"]);
+    let mut table = Table::new(&["", "POSTURE", "VERDICT", "RULE", "WRITTEN AT", "WHY NOT"]);
     for at in &explanation.postures {
-        let mark = if at.posture == explanation.posture {
-            "* "
-        } else {
-            "  "
-        };
         table.row([
-            format!("{mark}{}", at.posture).into(),
+            Cell::from(if at.posture == explanation.posture {
+                "*"
+            } else {
+                ""
+            }),
+            Cell::from(at.posture.as_str()),
             match at.allowed {
                 true => Cell::ink(Ink::Good, "pass"),
                 false => Cell::ink(Ink::Bad, "drop"),
             },
             Cell::optional(at.rule.as_deref()),
             Cell::optional(at.place.as_deref()),
-            match (&at.reason, at.allowed) {
-                (Some(reason), _) => reason_help(reason).into(),
-                (None, true) => Cell::from(""),
-                (None, false) => Cell::from("-"),
-            },
+            Cell::from(at.reason.as_deref().map(reason_help).unwrap_or_default()),
         ]);
     }
     table
@@ -165,7 +161,7 @@ fn reason_help(name: &str) -> String {
     let known = Reason::ALL.iter().find(|reason| reason.name() == name);
     known.map_or_else(
         || name.to_owned(),
-        |reason| format!("{name}: {}", reason.help().trim()),
+        |reason| format!("{name}: {}", reason.help().trim().trim_end_matches('.')),
     )
 }
 

@@ -64,9 +64,11 @@ impl Flows {
             ),
             None => format!("{} of {} flows shown", shown.len(), number(total)),
         })?;
-        if shown.len() < found.len() || (self.device.is_none() && (shown.len() as u64) < total) {
+        if self.device.is_some() && shown.len() < found.len() {
+            app.out.line("more with --limit N")?;
+        } else if self.device.is_none() && (shown.len() as u64) < total {
             app.out
-                .line("more with --limit N, or of one device with --device NAME")?;
+                .line("more with --limit N, those of one device with --device NAME")?;
         }
         Ok(Exit::Good)
     }

@@ -51,6 +51,7 @@ impl<'a> Outlook<'a> {
         let posture = self.posture;
         let heading = out.ink(Ink::Good, "Goes on");
         match self.goes_on.as_slice() {
+            [] if posture == Posture::Sever => out.line(format_args!("{heading}: nothing"))?,
             [] => out.line(format_args!(
                 "{heading}: no rule says that it survives {posture}"
             ))?,

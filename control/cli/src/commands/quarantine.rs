@@ -98,7 +98,7 @@ impl Quarantine {
         let answer = app.gateway.post("/v1/orders", &order)?;
         if app.json {
             app.out.json(&answer.read()?)?;
-            return Ok(Exit::Good);
+            return Ok(exit(&answer.read()?));
         }
         let given: Order = answer.read()?;
         let clock = Clock(answer.now);
@@ -121,7 +121,15 @@ impl Quarantine {
         app.out.line("See what is dropped:  cordon watch --drops")?;
         app.out
             .line("Open again:           cordon release site --reason \"why it is over\"")?;
-        Ok(Exit::Good)
+        Ok(exit(&given))
+    }
+}
+
+/// A script must not take an order for done that is not in force.
+pub fn exit(given: &Order) -> Exit {
+    match given.in_force_milliseconds {
+        Some(_) => Exit::Good,
+        None => Exit::Failed,
     }
 }
 
@@ -144,13 +152,13 @@ fn ask(app: &mut App, order: &NewOrder) -> Result<(), Error> {
     let rules = app.gateway.get("/v1/rules");
     let err = &mut app.err;
     let (to, ink) = posture(&order.posture);
-    let to = err.ink(ink, format!(" {to} "));
+    let to = err.ink(ink, format!("*** {to} ***"));
     match &status {
         Ok(status) => {
             let site = status.site.as_deref().map_or("the site".to_owned(), clean);
             let (from, _) = posture(&status.posture);
             err.line(format_args!(
-                "This puts {site} from {from} to {to}: {}.",
+                "This puts {site} from {from} to {to}: {}",
                 posture_help(&order.posture)
             ))?;
             let stricter = |now: Posture| order.posture.parse().is_ok_and(|then| now > then);
@@ -163,7 +171,7 @@ fn ask(app: &mut App, order: &NewOrder) -> Result<(), Error> {
         }
         Err(error) => {
             err.line(format_args!(
-                "This puts the site to {to}: {}.",
+                "This puts the site to {to}: {}",
                 posture_help(&order.posture)
             ))?;
             err.line(format_args!(

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use cordon_policy::Posture;
 use cordon_protocol::{NewOrder, Order, OrderKind, Scope};
 
-use super::quarantine::{login, told};
+use super::quarantine::{exit, login, told};
 use crate::App;
 use crate::args::words;
 use crate::error::{Error, Exit};
@@ -65,10 +65,10 @@ impl Release {
         let answer = app.gateway.post("/v1/orders", &order)?;
         if app.json {
             app.out.json(&answer.read()?)?;
-            return Ok(Exit::Good);
+            return Ok(exit(&answer.read()?));
         }
         let given: Order = answer.read()?;
         told(app, &given, Clock(answer.now))?;
-        Ok(Exit::Good)
+        Ok(exit(&given))
     }
 }

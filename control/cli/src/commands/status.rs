@@ -79,7 +79,7 @@ fn head(app: &mut App, status: &Answered, clock: Clock) -> Result<(), Error> {
         "gateway  cordond {}, up {}, data plane {}",
         clean(&status.version),
         span(status.uptime_seconds),
-        clean(&status.dataplane)
+        dataplane(&status.dataplane)
     ))?;
     let dropped: u64 = status.drops.iter().map(|drop| drop.packets).sum();
     app.out.line(format_args!(
@@ -101,6 +101,16 @@ fn head(app: &mut App, status: &Answered, clock: Clock) -> Result<(), Error> {
         ))?;
     }
     Ok(())
+}
+
+/// How the data plane was found at the start, in words.
+fn dataplane(found: &str) -> String {
+    match found {
+        "new" => "loaded when it started".to_owned(),
+        "taken-over" => "taken over from before it started".to_owned(),
+        "replaced" => "replaced when it started".to_owned(),
+        other => clean(other),
+    }
 }
 
 /// Who closed the site, why, and until when.

@@ -11,7 +11,7 @@ use super::devices::must_exist;
 use crate::App;
 use crate::client::Heard;
 use crate::error::{Error, Exit};
-use crate::render::{Ink, Look, clean, endpoint, number, of_day};
+use crate::render::{Ink, Look, clean, count, endpoint, number, of_day};
 
 /// Drops and new flows as they happen.
 ///
@@ -65,6 +65,10 @@ impl Watch {
                         }
                     }
                     Ok(_) => {}
+                    // A program that asked for everything gets it.
+                    Err(_) if *json && !self.filters() => {
+                        out.line(String::from_utf8_lossy(line))?
+                    }
                     Err(error) => {
                         let line = String::from_utf8_lossy(line);
                         err.line(format_args!("not understood ({error}): {}", clean(&line)))?;
@@ -81,9 +85,9 @@ impl Watch {
                         .try_for_each(|line| out.line(line))?;
                     out.flush()?;
                     err.line(format_args!(
-                        "\n{} drops and {} new flows were told of",
-                        number(drops),
-                        number(flows)
+                        "\n{} and {} were told of",
+                        count(drops, "drop"),
+                        count(flows, "new flow")
                     ))?;
                     return Ok(false);
                 }
@@ -92,6 +96,10 @@ impl Watch {
             Ok(!out.closed())
         })?;
         Ok(Exit::Good)
+    }
+
+    fn filters(&self) -> bool {
+        self.drops || self.device.is_some() || self.reason.is_some()
     }
 
     fn wants(&self, event: &Event) -> bool {
@@ -194,9 +202,10 @@ impl Count {
     fn line(&self, look: Look) -> Option<String> {
         let more = look.ink(
             Ink::Strong,
-            format_args!("{:>5} more in {} s", number(self.more), self.seconds.max(1)),
+            format_args!("{} more in {} s", number(self.more), self.seconds.max(1)),
         );
-        (self.more > 0).then(|| format!("{}  {more}", self.text))
+        // Under the lines that have a time.
+        (self.more > 0).then(|| format!("{:12}  {}  {more}", "", self.text))
     }
 }
 

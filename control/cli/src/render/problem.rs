@@ -112,7 +112,7 @@ mod tests {
             marked("  from: staions, to: x", 9, 100),
             "  from: staions, to: x\n        ^^^^^^^"
         );
-        assert_eq!(marked("\tä日: b", 5, 100), " ä日: b\n      ^");
+        assert_eq!(marked("\tä日: b", 6, 100), " ä日: b\n      ^");
         assert_eq!(marked("ab", 9, 100), "ab\n  ^");
         assert_eq!(marked("", 1, 100), "\n^");
         let long = format!("{}bad{}", ",".repeat(500), ",".repeat(500));

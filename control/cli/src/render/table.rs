@@ -1,12 +1,15 @@
 //! Tables: a heading, columns as wide as they must be, two blanks between. On a terminal that is too narrow the
 //! widest columns are wrapped; elsewhere every row is one line, for grep.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use std::borrow::Cow;
+
+use textwrap::wrap;
+use unicode_width::UnicodeWidthStr;
 
 use super::{Ink, Look, clean};
 
 /// No column is made narrower than this.
-const NARROWEST: usize = 12;
+const NARROWEST: usize = 10;
 const GAP: usize = 2;
 
 /// One cell.
@@ -136,7 +139,7 @@ impl Table {
     }
 
     fn row_lines(&self, row: &[Cell], widths: &[usize], look: Look) -> Vec<String> {
-        let wrapped: Vec<Vec<String>> = row
+        let wrapped: Vec<Vec<Cow<str>>> = row
             .iter()
             .zip(widths)
             .map(|(cell, width)| wrap(&cell.text, *width))
@@ -146,7 +149,7 @@ impl Table {
             let mut line = " ".repeat(self.indent);
             let mut pending = 0;
             for (column, parts) in wrapped.iter().enumerate() {
-                let part = parts.get(index).map(String::as_str).unwrap_or_default();
+                let part = parts.get(index).map(AsRef::as_ref).unwrap_or_default();
                 let blank = widths[column].saturating_sub(part.width());
                 let (before, after) = match self.columns[column].1 {
                     Side::Left => (0, blank),
@@ -168,28 +171,6 @@ impl Table {
         };
         (0..height).map(line).collect()
     }
-}
-
-/// Cuts a text into lines of at most `width` columns: between words, and within words that are longer.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split(' ') {
-        if !line.is_empty() {
-            match line.width() + 1 + word.width() > width {
-                true => lines.push(std::mem::take(&mut line)),
-                false => line.push(' '),
-            }
-        }
-        for c in word.chars() {
-            if !line.is_empty() && line.width() + c.width().unwrap_or(0) > width {
-                lines.push(std::mem::take(&mut line));
-            }
-            line.push(c);
-        }
-    }
-    lines.push(line);
-    lines
 }
 
 #[cfg(test)]
@@ -241,5 +222,9 @@ mod tests {
         assert_eq!(wrap("ab cdefgh i", 4), ["ab", "cdef", "gh i"]);
         assert_eq!(wrap("日本語", 4), ["日本", "語"]);
         assert_eq!(wrap("", 4), [""]);
+        assert_eq!(
+            wrap("pumps-to-server a -> b", 10),
+            ["pumps-to-", "server a", "-> b"]
+        );
     }
 }

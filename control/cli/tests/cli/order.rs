@@ -1,0 +1,150 @@
+//! Quarantine and release where nobody is at a terminal: scripts, emergencies.
+
+use serde_json::json;
+
+use crate::fake::{Fake, Reply};
+use crate::run::cordon;
+use crate::{snapshot, values};
+
+#[test]
+fn a_quarantine_is_ordered_at_once_and_told() {
+    let fake = Fake::new(&[
+        ("POST /v1/orders", values::order()),
+        ("GET /v1/rules", values::rules()),
+    ]);
+    let ran = cordon(
+        &fake,
+        "quarantine site --reason \"ransomware seen at Rockville\" --ticket INC-4711",
+    );
+    snapshot::text("quarantine", &ran.transcript);
+    assert_eq!(
+        fake.heard(),
+        ["POST /v1/orders", "GET /v1/rules"],
+        "the order goes first"
+    );
+    let want = json!({"kind": "quarantine", "scope": "site", "posture": "contain",
+        "reason": "ransomware seen at Rockville", "ticket": "INC-4711", "by": "dana", "seconds": null});
+    assert_eq!(fake.body("POST /v1/orders"), want);
+}
+
+#[test]
+fn a_quarantine_as_json_is_the_order() {
+    let fake = Fake::new(&[("POST /v1/orders", values::order())]);
+    let ran = cordon(&fake, "quarantine site --reason x --output json");
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&ran.stdout).expect("JSON"),
+        values::order_value()
+    );
+    assert_eq!(fake.heard(), ["POST /v1/orders"]);
+}
+
+#[test]
+fn every_word_of_the_order_goes_into_it() {
+    let fake = Fake::new(&[
+        ("POST /v1/orders", values::order()),
+        ("GET /v1/rules", values::rules()),
+    ]);
+    cordon(
+        &fake,
+        "quarantine site --posture lockdown --reason x --for 1h30m --by \"Li Wei\" --yes",
+    );
+    let want = json!({"kind": "quarantine", "scope": "site", "posture": "lockdown", "reason": "x", "ticket": null,
+        "by": "Li Wei", "seconds": 5400});
+    assert_eq!(fake.body("POST /v1/orders"), want);
+}
+
+#[test]
+fn each_posture_says_what_stops() {
+    for posture in ["watch", "contain", "isolate", "lockdown", "sever"] {
+        let order = values::order_with(
+            json!({"posture": posture, "ticket": null, "until": "2026-03-01T05:12:44Z"}),
+        );
+        let fake = Fake::new(&[
+            ("POST /v1/orders", order),
+            ("GET /v1/rules", values::rules()),
+        ]);
+        let ran = cordon(
+            &fake,
+            &format!("quarantine site --posture {posture} --reason x --for 2h"),
+        );
+        snapshot::text(&format!("quarantine-{posture}"), &ran.transcript);
+    }
+}
+
+/// It is in force: that it cannot be told what goes on does not make it a failure.
+#[test]
+fn a_quarantine_whose_rules_cannot_be_asked_for_is_still_one() {
+    let order = values::order_with(
+        json!({"warning": "it is in force but could not be made durable: disk full"}),
+    );
+    let fake = Fake::new(&[
+        ("POST /v1/orders", order),
+        ("GET /v1/rules", Reply::Bytes(b"HTTP/1.1 200 OK\r\n".into())),
+    ]);
+    snapshot::text(
+        "quarantine-no-rules",
+        &cordon(&fake, "quarantine site --reason x").transcript,
+    );
+}
+
+#[test]
+fn an_order_that_is_not_in_force_yet_is_not_called_so() {
+    let order = values::order_with(json!({"in_force_milliseconds": null}));
+    let fake = Fake::new(&[
+        ("POST /v1/orders", order),
+        ("GET /v1/rules", values::rules()),
+    ]);
+    let ran = cordon(&fake, "quarantine site --reason x");
+    assert!(ran.stdout.contains("NOT YET IN FORCE"), "{}", ran.stdout);
+    assert_eq!(ran.code, 1, "a script must not take it for done");
+}
+
+#[test]
+fn a_release() {
+    let fake = Fake::new(&[("POST /v1/orders", values::released())]);
+    snapshot::text(
+        "release",
+        &cordon(&fake, "release site --reason \"hosts cleaned\"").transcript,
+    );
+    let want = json!({"kind": "release", "scope": "site", "posture": "normal", "reason": "hosts cleaned",
+        "ticket": null, "by": "dana", "seconds": null});
+    assert_eq!(fake.body("POST /v1/orders"), want);
+}
+
+#[test]
+fn nothing_to_release() {
+    let failure = values::failure(
+        409,
+        json!({"code": "conflict", "message": "the site is at normal: there is nothing to release"}),
+    );
+    let fake = Fake::new(&[("POST /v1/orders", failure)]);
+    snapshot::text(
+        "release-nothing",
+        &cordon(&fake, "release site --reason x").transcript,
+    );
+}
+
+/// Who typed nonsense is told so, and nothing is ordered.
+#[test]
+fn nonsense_orders_nothing() {
+    let fake = Fake::new(&[]);
+    for (name, line) in [
+        ("no-reason", "quarantine site"),
+        ("empty-reason", "quarantine site --reason \" \""),
+        ("no-posture", "quarantine site --posture contian --reason x"),
+        (
+            "normal-is-a-release",
+            "quarantine site --posture normal --reason x",
+        ),
+        ("no-duration", "quarantine site --reason x --for 2hours30"),
+        ("no-unit", "quarantine site --reason x --for 10"),
+        ("no-time", "quarantine site --reason x --for 0s"),
+        ("no-scope", "quarantine ward-3 --reason x"),
+    ] {
+        let ran = cordon(&fake, line);
+        assert_eq!(ran.code, 2, "{line}");
+        snapshot::text(&format!("usage-{name}"), &ran.transcript);
+    }
+    assert_eq!(fake.heard(), [""; 0]);
+}

@@ -1,0 +1,120 @@
+//! Policies: checked here, applied there.
+
+use serde_json::json;
+
+use crate::fake::Fake;
+use crate::run::{cordon, program};
+use crate::{snapshot, values};
+
+#[test]
+fn check_says_what_is_in_it() {
+    let fake = Fake::new(&[]);
+    snapshot::text("check", &cordon(&fake, "check good").transcript);
+    snapshot::json("check", &cordon(&fake, "check good --output json").stdout);
+    assert_eq!(fake.heard(), [""; 0], "no gateway is asked");
+}
+
+#[test]
+fn check_says_everything_that_is_wrong_at_its_place() {
+    let fake = Fake::new(&[]);
+    snapshot::text("check-wrong", &cordon(&fake, "check wrong").transcript);
+    let json = cordon(&fake, "check wrong --output json");
+    assert_eq!(json.code, 1);
+    snapshot::json("check-wrong", &json.stdout);
+}
+
+#[test]
+fn check_of_what_is_no_policy() {
+    snapshot::text(
+        "check-nowhere",
+        &cordon(&Fake::new(&[]), "check nowhere").transcript,
+    );
+}
+
+#[test]
+fn apply() {
+    let warnings = json!([{"file": "site.yaml", "line": 7, "column": 3, "code": "warning",
+        "message": "segment `guest` is attached once: nothing can leave it", "hint": "attach it twice"}]);
+    let fake = Fake::new(&[("POST /v1/policy", values::applied(json!(null), warnings))]);
+    snapshot::text("apply", &cordon(&fake, "apply good").transcript);
+    let read = |file: &str| {
+        std::fs::read_to_string(
+            program(&fake.socket())
+                .get_current_dir()
+                .expect("is set")
+                .join("good")
+                .join(file),
+        )
+        .expect("is there")
+    };
+    let want = json!({"sources": {"site": read("site.yaml"), "policy": read("policy.yaml"),
+        "devices": read("devices.csv")}, "confirm_seconds": null});
+    assert_eq!(fake.body("POST /v1/policy"), want);
+    snapshot::json("apply", &cordon(&fake, "apply good --output json").stdout);
+}
+
+#[test]
+fn apply_with_confirm_says_how_and_until_when() {
+    let fake = Fake::new(&[(
+        "POST /v1/policy",
+        values::applied(json!("2026-03-01T03:30:00Z"), json!([])),
+    )]);
+    snapshot::text(
+        "apply-confirm",
+        &cordon(&fake, "apply good --confirm 10m").transcript,
+    );
+    assert_eq!(fake.body("POST /v1/policy")["confirm_seconds"], 600);
+    // The gateway took no notice: who counts on the way back must know.
+    let fake = Fake::new(&[("POST /v1/policy", values::applied(json!(null), json!([])))]);
+    snapshot::text(
+        "apply-no-way-back",
+        &cordon(&fake, "apply good --confirm 10m").transcript,
+    );
+}
+
+#[test]
+fn a_wrong_policy_does_not_reach_the_gateway() {
+    let fake = Fake::new(&[]);
+    let ran = cordon(&fake, "apply wrong");
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert!(ran.stderr.contains("wrong/policy.yaml:"), "{}", ran.stderr);
+    assert_eq!(fake.heard(), [""; 0]);
+}
+
+#[test]
+fn a_policy_that_only_the_gateway_refuses() {
+    let problems = json!([{"file": "policy.yaml", "line": 5, "column": 5, "code": "limit",
+        "message": "this gateway has no room for it", "hint": "use another"}]);
+    let failure = json!({"code": "policy-rejected", "message": "the policy has 1 error", "problems": problems});
+    let fake = Fake::new(&[("POST /v1/policy", values::failure(422, failure))]);
+    snapshot::text("apply-rejected", &cordon(&fake, "apply good").transcript);
+    let json = cordon(&fake, "apply good --output json");
+    assert_eq!(json.code, 1);
+    snapshot::json("apply-rejected", &json.stdout);
+}
+
+#[test]
+fn a_duration_that_is_none() {
+    let fake = Fake::new(&[]);
+    snapshot::text(
+        "usage-confirm",
+        &cordon(&fake, "apply good --confirm soon").transcript,
+    );
+    assert_eq!(fake.heard(), [""; 0]);
+}
+
+#[test]
+fn confirm() {
+    let fake = Fake::new(&[(
+        "POST /v1/policy/confirm",
+        values::applied(json!(null), json!([])),
+    )]);
+    snapshot::text("confirm", &cordon(&fake, "confirm").transcript);
+    snapshot::json("confirm", &cordon(&fake, "confirm --output json").stdout);
+    let failure = values::failure(
+        409,
+        json!({"code": "conflict", "message": "no policy waits to be confirmed"}),
+    );
+    let fake = Fake::new(&[("POST /v1/policy/confirm", failure)]);
+    snapshot::text("confirm-nothing", &cordon(&fake, "confirm").transcript);
+}

@@ -1,0 +1,141 @@
+//! What every question prints, as a table and as JSON.
+
+use crate::fake::{Fake, Reply};
+use crate::run::cordon;
+use crate::{snapshot, values};
+
+/// A question is asked in both forms.
+fn both(name: &str, line: &str, replies: &[(&str, Reply)]) {
+    let table = cordon(&Fake::new(replies), line);
+    snapshot::text(name, &table.transcript);
+    let json = cordon(&Fake::new(replies), &format!("{line} --output json"));
+    assert_eq!(
+        (json.code, json.stderr.as_str()),
+        (table.code, ""),
+        "{line}"
+    );
+    snapshot::json(name, &json.stdout);
+}
+
+/// What the gateway answers is what a program gets: the very document.
+#[test]
+fn json_is_the_answer_itself() {
+    for (path, line, reply) in [
+        ("GET /v1/status", "status", values::status_contained()),
+        ("GET /v1/devices", "devices", values::devices()),
+        ("GET /v1/rules", "rules", values::rules()),
+        ("GET /v1/orders", "orders", values::orders()),
+        ("GET /v1/flows?limit=20", "flows", values::flows()),
+        (
+            "POST /v1/explain",
+            "explain ct-1 10.200.4.7 dicom",
+            values::explanation(),
+        ),
+    ] {
+        let Reply::Json(_, body) = &reply else {
+            unreachable!("it is JSON")
+        };
+        // A newer gateway says more, and a program that knows it may want it.
+        let mut want: serde_json::Value = serde_json::from_str(body).expect("is JSON");
+        match &mut want {
+            serde_json::Value::Array(list) => list[0]["new"] = 1.into(),
+            document => document["new"] = 1.into(),
+        }
+        let fake = Fake::new(&[(path, Reply::Json(200, want.to_string()))]);
+        let ran = cordon(&fake, &format!("{line} --output json"));
+        let got: serde_json::Value = serde_json::from_str(&ran.stdout).expect("one document");
+        assert_eq!((got, ran.code), (want, 0), "{line}");
+        assert!(ran.stdout.ends_with("\n"), "{line}");
+    }
+}
+
+#[test]
+fn status() {
+    both("status", "status", &[("GET /v1/status", values::status())]);
+    both(
+        "status-contained",
+        "status",
+        &[("GET /v1/status", values::status_contained())],
+    );
+    both(
+        "status-empty",
+        "status",
+        &[("GET /v1/status", values::status_empty())],
+    );
+}
+
+#[test]
+fn devices() {
+    let replies = [("GET /v1/devices", values::devices())];
+    both("devices", "devices", &replies);
+    both("devices-unseen", "devices --unseen", &replies);
+    both(
+        "devices-none",
+        "devices",
+        &[("GET /v1/devices", Reply::Json(200, "[]".to_owned()))],
+    );
+}
+
+#[test]
+fn rules() {
+    let replies = [("GET /v1/rules", values::rules())];
+    both("rules", "rules", &replies);
+    both("rules-continuity", "rules --continuity", &replies);
+}
+
+#[test]
+fn flows() {
+    both(
+        "flows",
+        "flows",
+        &[("GET /v1/flows?limit=20", values::flows())],
+    );
+    both(
+        "flows-limit",
+        "flows --limit 2",
+        &[("GET /v1/flows?limit=2", values::flows())],
+    );
+    let all = format!("GET /v1/flows?limit={}", u32::MAX);
+    let replies = [
+        ("GET /v1/devices", values::devices()),
+        (all.as_str(), values::flows()),
+    ];
+    both("flows-device", "flows --device station-1", &replies);
+    both(
+        "flows-device-limit",
+        "flows --device station-1 --limit 1",
+        &replies,
+    );
+}
+
+#[test]
+fn orders() {
+    both("orders", "orders", &[("GET /v1/orders", values::orders())]);
+    both(
+        "orders-none",
+        "orders",
+        &[("GET /v1/orders", Reply::Json(200, "[]".to_owned()))],
+    );
+}
+
+#[test]
+fn explain() {
+    both(
+        "explain",
+        "explain ct-1 10.200.4.7 dicom",
+        &[("POST /v1/explain", values::explanation())],
+    );
+    both(
+        "explain-dropped",
+        "explain 10.29.0.50 station-1 smb",
+        &[("POST /v1/explain", values::explanation_dropped())],
+    );
+}
+
+#[test]
+fn explain_asks_what_was_typed() {
+    let fake = Fake::new(&[("POST /v1/explain", values::explanation())]);
+    cordon(&fake, "explain ct-1 10.200.4.7 dicom");
+    let want = serde_json::json!({"from": "ct-1", "to": "10.200.4.7", "service": "dicom"});
+    assert_eq!(fake.body("POST /v1/explain"), want);
+}

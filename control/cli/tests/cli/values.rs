@@ -1,0 +1,315 @@
+//! What the played gateway answers: Manchester Memorial at three in the morning.
+
+use cordon_protocol::{Applied, Device, Event, Explanation, Failure, Flows, Order, Rule, Status};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::fake::Reply;
+
+/// As the gateway would write it: by way of the protocol's type.
+fn wire<T: DeserializeOwned + Serialize>(value: Value) -> String {
+    let typed: T = serde_json::from_value(value).expect("is a value of the protocol");
+    serde_json::to_string(&typed).expect("can be written")
+}
+
+fn good<T: DeserializeOwned + Serialize>(value: Value) -> Reply {
+    Reply::Json(200, wire::<T>(value))
+}
+
+pub fn failure(status: u16, value: Value) -> Reply {
+    Reply::Json(status, wire::<Failure>(value))
+}
+
+fn policy_value() -> Value {
+    json!({
+        "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "generation": 12,
+        "applied": "2026-02-27T10:00:00Z", "devices": 10, "rules": 17, "classes": 9
+    })
+}
+
+pub fn status_value() -> Value {
+    json!({
+        "version": "0.1.0", "site": "manchester-memorial", "posture": "normal", "order": null,
+        "policy": policy_value(), "uptime_seconds": 273_840, "dataplane": "taken-over",
+        "ports": [
+            {"name": "access0", "device": "eth1", "uplink": false, "state": "up"},
+            {"name": "core0", "device": "eth2", "uplink": true, "state": "up"}
+        ],
+        "segments": [
+            {"name": "imaging", "zone": "clinical", "attachments": ["access0.210", "core0.210"], "isolate": true,
+             "mode": "enforce"},
+            {"name": "stations", "zone": "wards", "attachments": ["access0.230", "core0.230"], "isolate": false,
+             "mode": "enforce"},
+            {"name": "guest", "zone": "guest", "attachments": ["access0.299", "core0.299"], "isolate": true,
+             "mode": "observe"}
+        ],
+        "flows": {"open": 1234, "half_open": 12, "limit": 327_680},
+        "passed_packets": 123_456_789,
+        "drops": [
+            {"reason": "no-rule", "help": "No rule allows it.", "packets": 5120, "bytes": 327_680},
+            {"reason": "unknown-device", "help": "The source MAC address is no device of this segment.", "packets": 3,
+             "bytes": 180}
+        ],
+        "events_lost": 0, "warnings": []
+    })
+}
+
+pub fn status() -> Reply {
+    good::<Status>(status_value())
+}
+
+pub fn status_contained() -> Reply {
+    let mut value = status_value();
+    value["posture"] = json!("contain");
+    value["order"] = order_value();
+    value["policy"]["reverts"] = json!("2026-03-01T03:25:00Z");
+    value["ports"][1]["state"] = json!("down");
+    value["events_lost"] = json!(42);
+    value["warnings"] = json!(["port core0 is down: nothing crosses the site's boundary"]);
+    good::<Status>(value)
+}
+
+pub fn status_empty() -> Reply {
+    let mut value = status_value();
+    for field in ["site", "policy"] {
+        value[field] = Value::Null;
+    }
+    for field in ["ports", "segments", "drops"] {
+        value[field] = json!([]);
+    }
+    value["dataplane"] = json!("new");
+    good::<Status>(value)
+}
+
+pub fn order_value() -> Value {
+    json!({
+        "sequence": 7, "kind": "quarantine", "scope": "site", "posture": "contain", "before": "normal",
+        "reason": "ransomware seen at Rockville", "ticket": "INC-4711", "by": "dana (uid 1000)",
+        "time": "2026-03-01T03:12:44.512Z", "in_force_milliseconds": 9.34
+    })
+}
+
+pub fn order() -> Reply {
+    good::<Order>(order_value())
+}
+
+/// The order, with some of it otherwise.
+pub fn order_with(fields: Value) -> Reply {
+    let mut value = order_value();
+    for (name, field) in fields.as_object().expect("fields") {
+        value[name] = field.clone();
+    }
+    good::<Order>(value)
+}
+
+pub fn released() -> Reply {
+    order_with(
+        json!({"sequence": 8, "kind": "release", "posture": "normal", "before": "contain",
+        "reason": "hosts cleaned", "ticket": null, "time": "2026-03-01T03:19:58Z", "in_force_milliseconds": 121.9}),
+    )
+}
+
+pub fn orders() -> Reply {
+    let first = json!({"sequence": 6, "kind": "quarantine", "scope": "site", "posture": "watch", "before": "normal",
+        "reason": "odd vendor logins", "ticket": null, "by": "li (uid 1001)", "time": "2026-02-20T15:00:00Z",
+        "until": "2026-02-20T23:00:00Z", "in_force_milliseconds": 8.0});
+    good::<Vec<Order>>(json!([first, order_value()]))
+}
+
+pub fn rules() -> Reply {
+    let rule = |name: &str,
+                place: Value,
+                survives: &str,
+                owner: Value,
+                reason: Value,
+                packets: u64| {
+        let continuity = ["contain", "isolate", "lockdown"].contains(&survives);
+        json!({"name": name, "place": place, "action": "allow", "survives": survives, "continuity": continuity,
+            "owner": owner, "reason": reason, "expires": null, "packets": packets, "bytes": packets * 900})
+    };
+    let none = Value::Null;
+    let mut rules = vec![
+        rule(
+            "ct-to-pacs",
+            json!("policy.yaml:14"),
+            "lockdown",
+            json!("radiology"),
+            json!("emergency imaging"),
+            88_123,
+        ),
+        rule(
+            "pumps-to-server",
+            json!("policy.yaml:20"),
+            "lockdown",
+            json!("pharmacy"),
+            json!("dose limits and alarms"),
+            4_410,
+        ),
+        rule(
+            "old-archive",
+            json!("policy.yaml:24"),
+            "contain",
+            json!("radiology"),
+            json!("until the move"),
+            17,
+        ),
+        rule(
+            "no-smb",
+            json!("policy.yaml:28"),
+            "by reach",
+            none.clone(),
+            none.clone(),
+            512,
+        ),
+        rule(
+            "ultrasound-to-stations",
+            json!("policy.yaml:30"),
+            "by reach",
+            none.clone(),
+            none.clone(),
+            71,
+        ),
+        rule(
+            "stations-to-records",
+            json!("policy.yaml:31"),
+            "by reach",
+            none.clone(),
+            none.clone(),
+            1_234_567,
+        ),
+        rule(
+            "vendor-support",
+            json!("policy.yaml:40"),
+            "normal",
+            json!("biomed"),
+            none.clone(),
+            0,
+        ),
+        rule(
+            "arp",
+            none.clone(),
+            "by reach",
+            none.clone(),
+            none.clone(),
+            9_000,
+        ),
+    ];
+    rules[2]["expires"] = json!("2026-02-28");
+    rules[3]["action"] = json!("deny");
+    good::<Vec<Rule>>(rules.into())
+}
+
+pub fn devices() -> Reply {
+    let device = |name: &str,
+                  mac: &str,
+                  ips: Value,
+                  segment: &str,
+                  profile: &str,
+                  state: &str,
+                  attachment: Value| {
+        json!({"name": name, "mac": mac, "ips": ips, "segment": segment, "profile": profile, "function": "imaging",
+            "criticality": null, "state": state, "attachment": attachment})
+    };
+    good::<Vec<Device>>(json!([
+        device(
+            "ct-1",
+            "02:00:5e:21:00:11",
+            json!(["10.21.0.11"]),
+            "imaging",
+            "ct-scanner",
+            "seen",
+            json!("access0.210")
+        ),
+        device(
+            "us-1",
+            "02:00:5e:21:00:21",
+            json!(["10.21.0.21", "fd00:21::21"]),
+            "imaging",
+            "ultrasound",
+            "unseen",
+            Value::Null
+        ),
+        device(
+            "station-1",
+            "02:00:5e:23:00:11",
+            json!([]),
+            "stations",
+            "workstation",
+            "seen",
+            json!("access0.230")
+        ),
+    ]))
+}
+
+pub fn flows() -> Reply {
+    let flow = |from: Value, to: Value, rule: &str, current: bool, answered: bool, sent: u64| {
+        json!({"from": from, "to": to, "protocol": "tcp", "segment": "imaging", "rule": rule, "current": current,
+            "answered": answered, "bytes_sent": sent, "bytes_received": sent / 100, "idle_seconds": sent % 97})
+    };
+    let end =
+        |device: Value, ip: &str, port: u16| json!({"device": device, "ip": ip, "port": port});
+    good::<Flows>(json!({"total": 1246, "flows": [
+        flow(end(json!("ct-1"), "10.21.0.11", 40_001), end(Value::Null, "10.200.4.7", 104), "ct-to-pacs", true, true, 734_003_200),
+        flow(end(json!("us-1"), "fd00:21::21", 40_002), end(json!("station-1"), "fd00:23::11", 11_112), "ultrasound-to-stations", false, true, 1_048_576),
+        flow(end(json!("station-1"), "10.23.0.11", 50_000), end(Value::Null, "10.200.6.9", 443), "stations-to-records", true, false, 60),
+    ]}))
+}
+
+/// `dicom` from a scanner to the archive: two packets of one fate.
+pub fn explanation() -> Reply {
+    let allowed = |posture: &str| {
+        json!({"posture": posture, "allowed": true, "reason": null, "rule": "ct-to-pacs",
+        "place": "policy.yaml:14"})
+    };
+    let packet = |packet: &str| {
+        let postures: Vec<_> = ["normal", "watch", "contain", "isolate", "lockdown"].map(allowed).into_iter()
+            .chain([json!({"posture": "sever", "allowed": false, "reason": "posture", "rule": "ct-to-pacs",
+                "place": "policy.yaml:14"})]).collect();
+        json!({"from": "ct-1 (10.21.0.11)", "to": "10.200.4.7", "packet": packet, "reach": "across the site boundary",
+            "ingress": "access0.210", "posture": "contain", "postures": postures})
+    };
+    good::<Vec<Explanation>>(json!([packet("tcp/104"), packet("tcp/11112")]))
+}
+
+/// Two packets of different fates, neither of which passes.
+pub fn explanation_dropped() -> Reply {
+    let packet = |packet: &str, reason: &str, rule: Value| {
+        json!({"from": "10.29.0.50", "to": "station-1 (10.23.0.11)", "packet": packet, "reach": "between zones",
+            "ingress": "access0.299", "posture": "normal", "postures": [
+                {"posture": "normal", "allowed": false, "reason": reason, "rule": rule, "place": null},
+                {"posture": "watch", "allowed": false, "reason": "of-tomorrow", "rule": null, "place": null}]})
+    };
+    good::<Vec<Explanation>>(json!([
+        packet("tcp/445", "rule", json!("no-smb")),
+        packet("udp/445", "no-rule", Value::Null)
+    ]))
+}
+
+pub fn applied(reverts: Value, warnings: Value) -> Reply {
+    let mut policy = policy_value();
+    policy["generation"] = json!(13);
+    if !reverts.is_null() {
+        policy["reverts"] = reverts;
+    }
+    good::<Applied>(
+        json!({"policy": policy, "compile_milliseconds": 12.34, "install_milliseconds": 9.87,
+        "warnings": warnings}),
+    )
+}
+
+/// An event of a packet from one address to another; see [`event_with`].
+pub fn event(kind: &str, second: u32, to_port: u16) -> Value {
+    json!({"time": format!("2026-03-01T03:20:{second:02}.250Z"), "kind": kind, "ingress": "access0.210",
+        "segment": "imaging", "device": "ct-1", "source_mac": "02:00:5e:21:00:11",
+        "destination_mac": "02:00:5e:00:00:01", "from": {"device": "ct-1", "ip": "10.21.0.11", "port": 40_001},
+        "to": {"device": null, "ip": "10.200.4.7", "port": to_port}, "protocol": "tcp", "length": 74})
+}
+
+/// An event as a line, with some of it otherwise.
+pub fn line(mut event: Value, fields: Value) -> String {
+    for (name, field) in fields.as_object().expect("fields") {
+        event[name] = field.clone();
+    }
+    wire::<Event>(event)
+}
