@@ -49,16 +49,20 @@ pub static FLOODS: Array<u32, { SLOTS * SEGMENTS * PORTS }> = Array::new();
 
 /// By slot, then by `abi::member`. The sizes of inner maps here are templates': the loader makes each as
 /// large as its generation needs.
+///
+/// Their values are words as far as BTF is concerned, read with [`record`]: where a template's value is a `struct`
+/// there, kernels before 6.2 refuse every inner map without BTF as another kind of map (`bpf_map_meta_equal` compares
+/// where a timer would be, and looks for one in structs only).
 #[btf_map]
-pub static DEVICES: ArrayOfMaps<HashMap<u64, Device, 1>, SLOTS> = ArrayOfMaps::new();
+pub static DEVICES: ArrayOfMaps<HashMap<u64, [u64; words::<Device>()], 1>, SLOTS> = ArrayOfMaps::new();
 
 /// By slot, then by address.
 #[btf_map]
-pub static ADDRESSES: ArrayOfMaps<HashMap<Ip, Address, 1>, SLOTS> = ArrayOfMaps::new();
+pub static ADDRESSES: ArrayOfMaps<HashMap<Ip, [u64; words::<Address>()], 1>, SLOTS> = ArrayOfMaps::new();
 
 /// By slot, then by longest prefix.
 #[btf_map]
-pub static NETWORKS: ArrayOfMaps<LpmTrie<[u64; 2], Network, 1>, SLOTS> = ArrayOfMaps::new();
+pub static NETWORKS: ArrayOfMaps<LpmTrie<[u64; 2], [u64; words::<Network>()], 1>, SLOTS> = ArrayOfMaps::new();
 
 /// By slot, then by `abi::service_index`.
 #[btf_map]
@@ -66,7 +70,28 @@ pub static SERVICE_CLASSES: ArrayOfMaps<Array<u16, SERVICES>, SLOTS> = ArrayOfMa
 
 /// By slot, then by classes and service.
 #[btf_map]
-pub static POLICY: ArrayOfMaps<HashMap<PolicyKey, PolicyRow, 1>, SLOTS> = ArrayOfMaps::new();
+pub static POLICY: ArrayOfMaps<HashMap<PolicyKey, [u64; words::<PolicyRow>()], 1>, SLOTS> = ArrayOfMaps::new();
+
+/// How many words a record is.
+const fn words<T>() -> usize {
+    assert!(size_of::<T>() % 8 == 0 && align_of::<T>() <= 8);
+    size_of::<T>() / 8
+}
+
+/// A record of the ABI that BTF is told is words.
+#[inline(always)]
+pub fn record<T: Record, const N: usize>(value: &[u64; N]) -> T {
+    const { assert!(words::<T>() == N) };
+    // SAFETY: it is as large, no more aligned, and any content is a valid one.
+    unsafe { *core::ptr::from_ref(value).cast() }
+}
+
+/// Plain integers, whatever their bytes.
+pub trait Record: Copy {}
+impl Record for Device {}
+impl Record for Address {}
+impl Record for Network {}
+impl Record for PolicyRow {}
 
 /// By `abi::member`.
 #[btf_map]

@@ -10,7 +10,7 @@ use cordon_verdict::{Full, Ip, Reason, Tables};
 
 use crate::maps::{
     ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, EVENTS, FLOODS, FLOWS4, FLOWS6, NETWORKS,
-    POLICY, RULE_COUNTERS, SAMPLING, SERVICE_CLASSES, STATIONS,
+    POLICY, RULE_COUNTERS, SAMPLING, SERVICE_CLASSES, STATIONS, record,
 };
 
 const NO_EXIST: u64 = 1;
@@ -48,18 +48,18 @@ impl Tables for Maps {
     #[inline(always)]
     fn device(&self, slot: u8, member: u64) -> Option<Device> {
         // SAFETY: generations are built before and dropped after any packet can see them.
-        DEVICES.get(slot as u32).and_then(|map| unsafe { map.get(member) }).copied()
+        DEVICES.get(slot as u32).and_then(|map| unsafe { map.get(member) }).map(record)
     }
 
     #[inline(always)]
     fn address(&self, slot: u8, ip: Ip) -> Option<Address> {
         // SAFETY: as for devices.
-        ADDRESSES.get(slot as u32).and_then(|map| unsafe { map.get(ip) }).copied()
+        ADDRESSES.get(slot as u32).and_then(|map| unsafe { map.get(ip) }).map(record)
     }
 
     #[inline(always)]
     fn network(&self, slot: u8, ip: Ip) -> Option<Network> {
-        NETWORKS.get(slot as u32).and_then(|map| map.get(&Key::new(128, ip.octets()))).copied()
+        NETWORKS.get(slot as u32).and_then(|map| map.get(&Key::new(128, ip.octets()))).map(record)
     }
 
     #[inline(always)]
@@ -70,7 +70,7 @@ impl Tables for Maps {
     #[inline(always)]
     fn policy(&self, slot: u8, key: &PolicyKey) -> Option<PolicyRow> {
         // SAFETY: as for devices.
-        POLICY.get(slot as u32).and_then(|map| unsafe { map.get(key) }).copied()
+        POLICY.get(slot as u32).and_then(|map| unsafe { map.get(key) }).map(record)
     }
 
     #[inline(always)]
