@@ -1,0 +1,100 @@
+//! The first and only process of the virtual machine: puts the XDP program on a veth pair's ends, plays the scenario
+//! to it, prints what became of each frame, and turns the machine off.
+
+mod netlink;
+
+use std::convert::Infallible;
+use std::fs::{self, File};
+
+use anyhow::{Context, Result};
+use cordon_compile::Compiled;
+use cordon_kernel::{Dataplane, Options};
+use cordon_verdict::Reason;
+use cordon_verdict::abi::attachment_port;
+use cordon_vm::scenario::{self, Fate, Gateway, NICS};
+use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::unistd::Pid;
+
+const XDP_DROP: u32 = 1;
+const XDP_REDIRECT: u32 = 4;
+
+fn main() -> Result<Infallible> {
+    match run() {
+        Ok(()) => println!("{}", cordon_vm::DONE),
+        Err(error) => println!("failed: {error:#}"),
+    }
+    // Not the power: QEMU ends at a reboot whatever the kernel knows of its board.
+    Ok(reboot(RebootMode::RB_AUTOBOOT)?)
+}
+
+fn run() -> Result<()> {
+    for (kind, place) in [("proc", "/proc"), ("sysfs", "/sys")] {
+        mount(
+            Some(kind),
+            place,
+            Some(kind),
+            MsFlags::empty(),
+            None::<&str>,
+        )
+        .with_context(|| format!("mounting {place}"))?;
+    }
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    println!("{}{}", cordon_vm::KERNEL, release.trim());
+    let module = File::open("/veth.ko")?;
+    finit_module(&module, c"", ModuleInitFlags::empty()).context("loading veth.ko")?;
+    for nic in NICS {
+        netlink::veth(nic, &format!("{nic}-peer"))?;
+    }
+    // What the program wrote down about a frame is read on the processor that judged it.
+    let mut one = CpuSet::new();
+    one.set(0)?;
+    sched_setaffinity(Pid::from_raw(0), &one)?;
+
+    let options = Options {
+        trace: true,
+        ..Options::new("/sys/fs/bpf/cordon")
+    };
+    let (mut dataplane, _) = Dataplane::open(&options)?;
+    for (port, nic) in (0..).zip(NICS) {
+        dataplane.attach(port, nic)?;
+    }
+    for told in scenario::play(&mut Kernel(dataplane))? {
+        println!("{}{}", cordon_vm::VERDICT, told.line);
+    }
+    Ok(())
+}
+
+struct Kernel(Dataplane);
+
+impl Gateway for Kernel {
+    fn install(&mut self, policy: Compiled) -> Result<()> {
+        self.0.install(&policy.generation, policy.rules, 0)?;
+        Ok(())
+    }
+
+    fn set_posture(&mut self, posture: u8) -> Result<()> {
+        self.0.set_posture(posture)?;
+        Ok(())
+    }
+
+    fn judge(&mut self, port: u16, frame: &[u8]) -> Result<Fate> {
+        let run = self.0.run(port, frame)?;
+        Ok(match (run.action, run.trace.reason) {
+            (XDP_DROP, number @ 1..) => {
+                let reason = Reason::from_number(number).context("a reason without a name")?;
+                Fate::Dropped(reason.name())
+            }
+            (XDP_REDIRECT, 0) if run.trace.flood > 0 => Fate::Flooded,
+            (XDP_REDIRECT, 0) => Fate::Forwarded {
+                port: attachment_port(run.trace.egress),
+                frame: run.frame,
+            },
+            (action, reason) => {
+                anyhow::bail!("the program returned {action}, and wrote down reason {reason}")
+            }
+        })
+    }
+}
