@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     }
     let workspace = Workspace::here();
     let outcome = match task {
-        "setup" => setup::run(&workspace).map(|()| ExitCode::SUCCESS),
+        "setup" => setup::run(&workspace, setup::Purpose::Test).map(|()| ExitCode::SUCCESS),
         "test" => test::run(&workspace, rest),
         "demo" => run::demo(&workspace, rest),
         "bench" => run::bench(&workspace, rest),

@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
-use crate::setup;
+use crate::setup::{self, Purpose};
 use crate::workspace::{self, Workspace};
 
 /// Without the `--` that separates our arguments from those of what we run.
@@ -19,7 +19,7 @@ fn passed_on(arguments: &[String]) -> impl Iterator<Item = &String> {
 
 pub fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     workspace::need_root("demo")?;
-    setup::run(workspace)?;
+    setup::run(workspace, Purpose::Run)?;
     // The workspace, not the demo alone: the demo starts the daemon and the command line that lie beside it.
     let built = workspace::run(workspace.cargo().args(["build", "--workspace", "--bins"]))?;
     if !built.success() {
@@ -33,7 +33,7 @@ pub fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
 
 pub fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     workspace::need_root("bench")?;
-    setup::run(workspace)?;
+    setup::run(workspace, Purpose::Run)?;
     let status = workspace::run(
         workspace
             .cargo()

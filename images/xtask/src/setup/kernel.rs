@@ -49,11 +49,18 @@ pub fn fetch(steps: &Steps, workspace: &Workspace) -> Result<()> {
     )?;
     let kernel = first(&tree.join("boot"), |name| name.starts_with("vmlinuz-"))?;
     let modules = first(&tree.join("lib/modules"), |_| true)?;
+    let module = modules.join("kernel/drivers/net/veth.ko");
+    if !module.exists() {
+        // Later releases of Debian keep modules compressed.
+        steps.run(
+            "unpacking its veth module",
+            Command::new("xz")
+                .arg("--decompress")
+                .arg(module.with_extension("ko.xz")),
+        )?;
+    }
     fs::create_dir_all(&folder)?;
-    for (from, to) in [
-        (modules.join("kernel/drivers/net/veth.ko"), "veth.ko"),
-        (kernel, "vmlinuz"),
-    ] {
+    for (from, to) in [(module, "veth.ko"), (kernel, "vmlinuz")] {
         fs::copy(&from, folder.join(to)).with_context(|| from.display().to_string())?;
     }
     fs::remove_dir_all(&scratch)?;

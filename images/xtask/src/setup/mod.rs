@@ -16,6 +16,15 @@ use crate::step::Steps;
 use crate::workspace::{Workspace, is_root};
 use programs::Program;
 
+/// What a machine is set up for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To run Cordon here.
+    Run,
+    /// To test it too, also on another kernel.
+    Test,
+}
+
 /// What this machine lacks.
 #[derive(Default)]
 struct Lacks {
@@ -29,7 +38,7 @@ struct Lacks {
 }
 
 impl Lacks {
-    fn look(workspace: &Workspace) -> Lacks {
+    fn look(workspace: &Workspace, purpose: Purpose) -> Lacks {
         let linker = cordon_xdp_build::linker().is_none();
         Lacks {
             programs: programs::missing(&programs::search_path()),
@@ -39,7 +48,7 @@ impl Lacks {
                 true => toolchain::missing_linker_packages().collect(),
                 false => Vec::new(),
             },
-            kernel: kernel::is_missing(workspace),
+            kernel: purpose == Purpose::Test && kernel::is_missing(workspace),
             bpffs: bpffs::is_missing(),
         }
     }
@@ -111,9 +120,9 @@ impl Lacks {
 }
 
 /// Installs what is missing.
-pub fn run(workspace: &Workspace) -> Result<()> {
+pub fn run(workspace: &Workspace, purpose: Purpose) -> Result<()> {
     let started = Instant::now();
-    let lacks = Lacks::look(workspace);
+    let lacks = Lacks::look(workspace, purpose);
     if !lacks.nothing() {
         if !is_debian() || !is_root() {
             let why = match is_debian() {
@@ -123,7 +132,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             bail!("this is missing, and {why}:\n{}", lacks.remedies());
         }
         println!("setup: this is missing:\n{}", lacks.remedies().trim_end());
-        install(workspace, &lacks)?;
+        install(workspace, purpose, &lacks)?;
     }
     let toolchain = cordon_xdp_build::find()?;
     println!(
@@ -135,7 +144,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn install(workspace: &Workspace, lacks: &Lacks) -> Result<()> {
+fn install(workspace: &Workspace, purpose: Purpose, lacks: &Lacks) -> Result<()> {
     let steps = Steps::new(workspace.target.join("setup.log"))?;
     if lacks.bpffs {
         bpffs::mount(&steps)?;
@@ -153,7 +162,7 @@ fn install(workspace: &Workspace, lacks: &Lacks) -> Result<()> {
     if lacks.kernel {
         kernel::fetch(&steps, workspace)?;
     }
-    let left = Lacks::look(workspace);
+    let left = Lacks::look(workspace, purpose);
     if !left.nothing() {
         bail!(
             "everything was installed, and still this is missing:\n{}",

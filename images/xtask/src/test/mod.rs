@@ -8,13 +8,14 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::lint;
+use crate::setup::{self, Purpose};
 use crate::workspace::{self, Workspace};
-use crate::{lint, setup};
 use summary::Summary;
 
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     workspace::need_root("test")?;
-    setup::run(workspace)?;
+    setup::run(workspace, Purpose::Test)?;
     let broken = lint::rules(workspace)?;
 
     // Programs and tests in one go, before anything runs: the tests start the daemon and the command line that lie
