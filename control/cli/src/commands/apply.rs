@@ -82,7 +82,7 @@ impl Apply {
             (None, Some(_)) => {
                 let alarm = app.out.ink(Ink::Alarm, "It will not go back by itself");
                 app.out.line(format_args!(
-                    "{alarm}: the gateway does not know of --confirm, or had no policy before"
+                    "{alarm}: the gateway does not know of --confirm"
                 ))
             }
             (None, None) => Ok(()),

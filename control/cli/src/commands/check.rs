@@ -1,6 +1,8 @@
 //! `cordon check`.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use clap::Args;
 use cordon_policy::{Policy, Sources};
@@ -9,7 +11,7 @@ use serde::Serialize;
 
 use crate::App;
 use crate::error::{Error, Exit};
-use crate::render::{Ink, Severity, clean, count, problems};
+use crate::render::{Clock, Ink, Severity, clean, count, problems};
 
 /// Whether a policy directory is right, without a gateway.
 #[derive(Args)]
@@ -28,6 +30,7 @@ struct Checked {
     devices: usize,
     rules: usize,
     continuity: usize,
+    classes: usize,
     warnings: Vec<Problem>,
 }
 
@@ -37,6 +40,7 @@ impl Check {
         let Good {
             sources,
             policy,
+            classes,
             warnings,
         } = validated(app, &self.directory)?;
         let checked = Checked {
@@ -46,6 +50,7 @@ impl Check {
             devices: policy.devices.len(),
             rules: policy.rules.len(),
             continuity: policy.rules.iter().filter(|rule| rule.continuity()).count(),
+            classes,
             warnings,
         };
         if app.json {
@@ -59,13 +64,14 @@ impl Check {
         problems(&mut app.err, &texts, Severity::Warning, &checked.warnings)?;
         let good = app.out.ink(Ink::Good, "good");
         app.out.line(format_args!(
-            "{}: {good}, {}, {} in {}, {}, {} on the continuity list",
+            "{}: {good}, {}, {} in {}, {}, {} on the continuity list, {}",
             clean(&checked.site),
             count(checked.devices, "device"),
             count(checked.segments, "segment"),
             count(checked.zones, "zone"),
             count(checked.rules, "rule"),
-            checked.continuity
+            checked.continuity,
+            super::status::classes(checked.classes)
         ))?;
         Ok(Exit::Good)
     }
@@ -77,11 +83,13 @@ pub struct Good {
     pub sources: Sources,
     /// What they say.
     pub policy: Policy,
+    /// How many classes it is compiled to.
+    pub classes: usize,
     /// What is worth a look.
     pub warnings: Vec<Problem>,
 }
 
-/// Reads and validates a policy directory; prints everything that is wrong with it.
+/// Reads, validates and compiles a policy directory, as the gateway will; prints everything that is wrong with it.
 pub fn validated(app: &mut App, directory: &Path) -> Result<Good, Error> {
     let sources = cordon_policy::read(directory).map_err(|error| match error {
         cordon_policy::Error::Read { path, error } => Error::Read {
@@ -90,15 +98,25 @@ pub fn validated(app: &mut App, directory: &Path) -> Result<Good, Error> {
         },
         cordon_policy::Error::Rejected(rejected) => Error::Policy(rejected.problems.len()),
     })?;
-    match cordon_policy::from_sources(&sources) {
-        Ok(validated) => {
-            let warnings = validated.warnings.iter().map(wire).collect();
-            Ok(Good {
-                sources,
-                policy: validated.policy,
-                warnings,
-            })
-        }
+    // Which rules have expired depends on the day, and with them which invariants hold.
+    let today = Clock(SystemTime::now())
+        .today()
+        .parse()
+        .map_err(|()| Error::Io {
+            what: "no day can be told by this machine's clock",
+            source: io::ErrorKind::InvalidData.into(),
+        })?;
+    let compiled = cordon_policy::from_sources(&sources).and_then(|validated| {
+        let compiled = cordon_compile::compile(&validated.policy, today)?;
+        Ok((validated, compiled))
+    });
+    match compiled {
+        Ok((validated, compiled)) => Ok(Good {
+            policy: validated.policy,
+            classes: compiled.classes,
+            warnings: validated.warnings.iter().map(wire).collect(),
+            sources,
+        }),
         Err(rejected) => {
             let list: Vec<Problem> = rejected.problems.iter().map(wire).collect();
             Err(reject(app, directory, &sources, list)?)

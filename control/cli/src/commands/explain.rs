@@ -170,21 +170,30 @@ fn suggest(app: &App, question: &Question, error: Error) -> Error {
     let Error::Refused(mut failure) = error else {
         return error;
     };
-    if failure.code == FailureCode::NotFound && failure.hint.is_none() {
-        let devices: Vec<Device> = app
-            .gateway
-            .get("/v1/devices")
-            .and_then(|answer| answer.read())
-            .unwrap_or_default();
-        let names = || devices.iter().map(|device| device.name.as_str());
-        let ends = [&question.from, &question.to];
-        let wrong = ends
-            .into_iter()
-            .filter(|end| !names().any(|name| name == *end));
-        failure.hint = wrong
-            .filter_map(|end| nearest(end, names()))
-            .map(|near| format!("did you mean `{near}`?"))
-            .next();
+    if app.json {
+        return Error::Refused(failure); // A program gets the API's answer as it is.
     }
+    let hint = failure.hint.take().unwrap_or_default();
+    let unknown = |end: &&String| failure.message.contains(&format!("`{end}`"));
+    let wrong = [&question.from, &question.to].into_iter().find(unknown);
+    let near =
+        wrong.filter(|_| failure.code == FailureCode::NotFound && !hint.contains("did you mean"));
+    let near = near.and_then(|wrong| {
+        let devices: Vec<Device> = app.gateway.get("/v1/devices").ok()?.read().ok()?;
+        nearest(
+            wrong,
+            devices
+                .iter()
+                .map(|device| device.name.as_str())
+                .filter(|name| name != wrong),
+        )
+        .map(|near| format!("did you mean `{near}`?"))
+    });
+    let hints: Vec<String> = near
+        .into_iter()
+        .chain([hint])
+        .filter(|hint| !hint.is_empty())
+        .collect();
+    failure.hint = (!hints.is_empty()).then(|| hints.join(" "));
     Error::Refused(failure)
 }

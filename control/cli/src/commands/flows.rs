@@ -25,13 +25,12 @@ impl Flows {
         if let Some(name) = &self.device {
             must_exist(app, name)?;
         }
-        // The busiest of a device may be far down the list of all.
-        let asked = if self.device.is_some() {
-            u64::from(u32::MAX)
-        } else {
-            self.limit
+        let flows = |limit: u64| app.gateway.get(&format!("/v1/flows?limit={limit}"));
+        let answer = match self.device {
+            // The busiest of a device may be far down the list of all, of which the length is not known yet.
+            Some(_) => flows(flows(1)?.read::<Answered>()?.total.max(1))?,
+            None => flows(self.limit)?,
         };
-        let answer = app.gateway.get(&format!("/v1/flows?limit={asked}"))?;
         let Answered { total, flows } = answer.read()?;
         let is = |end: &Endpoint, name: &str| end.device.as_deref() == Some(name);
         let wanted = |flow: &&Flow| match &self.device {

@@ -204,10 +204,10 @@ fn a_posture_of_tomorrow() {
 fn an_unknown_device() {
     let failure = values::failure(
         404,
-        json!({"code": "not-found", "message": "there is no device `ct1`"}),
+        json!({"code": "not-found", "message": "there is no device `ct1`", "hint": "`cordon devices` lists them"}),
     );
     let devices = ("GET /v1/devices", values::devices());
-    let fake = Fake::new(&[devices.clone(), ("POST /v1/explain", failure)]);
+    let fake = Fake::new(&[devices, ("POST /v1/explain", failure)]);
     snapshot::text(
         "error-explain-device",
         &cordon(&fake, "explain ct1 10.200.4.7 dicom").transcript,
@@ -221,16 +221,12 @@ fn an_unknown_device() {
         &cordon(&fake, "watch --device refrigerator").transcript,
     );
 
-    let hint = json!({"code": "not-found", "message": "there is no device `ct1`", "hint": "did you mean `ct-1`?"});
-    let fake = Fake::new(&[devices, ("POST /v1/explain", values::failure(404, hint))]);
+    // A program gets the API's answer as it is.
+    let before = fake.heard().len();
     let ran = cordon(&fake, "explain ct1 10.200.4.7 dicom --output json");
     snapshot::json("error-explain-device", &ran.stdout);
     assert_eq!(ran.code, 1);
-    assert_eq!(
-        fake.heard(),
-        ["POST /v1/explain"],
-        "the gateway's own hint is enough"
-    );
+    assert_eq!(fake.heard()[before..], ["POST /v1/explain"]);
 }
 
 #[test]

@@ -23,6 +23,24 @@ fn check_says_everything_that_is_wrong_at_its_place() {
     snapshot::json("check-wrong", &json.stdout);
 }
 
+/// What the rules come to is worked out as well.
+#[test]
+fn check_says_which_invariants_the_rules_break() {
+    let ran = cordon(&Fake::new(&[]), "check broken-invariant");
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stderr
+            .contains("broken-invariant/policy.yaml:8:5: error:"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        !ran.stderr.contains("policy.yaml:9"),
+        "the other one holds: {}",
+        ran.stderr
+    );
+}
+
 #[test]
 fn check_of_what_is_no_policy() {
     snapshot::text(
