@@ -1,6 +1,6 @@
 //! The event ring.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use aya::maps::{MapData, RingBuf};
 use cordon_verdict::abi::Event;
@@ -27,6 +27,13 @@ impl Events {
 }
 
 /// Readable when there are events: to wait with `poll`.
+impl AsFd for Events {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// As above.
 impl AsRawFd for Events {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()

@@ -1,0 +1,106 @@
+//! The Unix socket: there with its permissions from the first moment, in place of one that a dead daemon left.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::UnixStream as Blocking;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use axum::{Extension, Router};
+use nix::sys::stat::{Mode, umask};
+use tokio::net::UnixListener;
+
+use super::server;
+use crate::config;
+use crate::engine::Caller;
+
+/// Callers at a time.
+const MOST: usize = 128;
+
+/// The socket, for as long as the daemon runs.
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Socket {
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// If another daemon listens there, the group does not exist, or the file system does not let it.
+    pub fn bind(config: &config::Socket) -> anyhow::Result<Socket> {
+        let path = &config.path;
+        let group = config.group.as_deref().map(group).transpose()?;
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory)
+                .with_context(|| format!("the directory of {} cannot be made", path.display()))?;
+        }
+        if Blocking::connect(path).is_ok() {
+            bail!(
+                "another daemon listens at {}: stop it, or set [socket] path to another place",
+                path.display()
+            );
+        }
+        let listener = bind_beside(path, group)
+            .with_context(|| format!("cannot listen at {}", path.display()))?;
+        let inode = fs::metadata(path).map(|socket| socket.ino())?;
+        Ok(Socket {
+            listener,
+            path: path.clone(),
+            inode,
+        })
+    }
+
+    /// Serves callers for ever.
+    pub async fn serve(&self, router: Router) {
+        server::serve(MOST, async || {
+            let (stream, _) = self.listener.accept().await?;
+            // As the kernel saw it when the caller connected (SO_PEERCRED).
+            let caller = Caller(stream.peer_cred()?.uid());
+            Ok((stream, router.clone().layer(Extension(caller))))
+        })
+        .await;
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Not another daemon's, which may have taken the place.
+        if fs::metadata(&self.path).is_ok_and(|socket| socket.ino() == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Binds under another name, sets owner and permissions, and moves into place: whoever finds the socket by its
+/// name finds it as it is to be.
+fn bind_beside(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let before = umask(Mode::from_bits_truncate(0o177));
+    let listener = UnixListener::bind(&beside);
+    umask(before);
+    let listener = listener?;
+    chown(&beside, None, group)?;
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o660))?;
+    fs::rename(&beside, path)?;
+    Ok(listener)
+}
+
+fn group(name: &str) -> anyhow::Result<u32> {
+    let found = nix::unistd::Group::from_name(name)
+        .with_context(|| format!("group {name} cannot be looked up"))?;
+    match found {
+        Some(group) => Ok(group.gid.as_raw()),
+        None => bail!(
+            "there is no group {name}, which [socket] group names: make it (groupadd --system {name}), or leave it out"
+        ),
+    }
+}

@@ -1,0 +1,208 @@
+//! Putting a policy into the kernel.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use cordon_kernel::{Error, Installed};
+use cordon_portable::Generation;
+use cordon_verdict::abi::{Control, PORTS, RULE_FIRST, RULES};
+
+use super::Engine;
+use crate::names::Named;
+use crate::state::Slot;
+
+/// What the kernel has in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InForce {
+    /// Nothing: no policy was ever installed in it.
+    Nothing,
+    /// Something.
+    Tables(Control),
+}
+
+impl Engine {
+    /// What the kernel has in force.
+    ///
+    /// # Errors
+    /// If it does not say.
+    pub fn in_force(&self) -> Result<InForce, Error> {
+        let control = self.plane.control()?;
+        Ok(match control.epoch {
+            0 => InForce::Nothing,
+            _ => InForce::Tables(control),
+        })
+    }
+
+    /// Puts a policy into force in the kernel, or none at all, at the posture of the state; then sees to the ports.
+    ///
+    /// The numbers of ports are part of a policy. Where they mean other interfaces than before, nothing may be judged
+    /// by the new policy before the interfaces have their new numbers, nor by the old one after: for that moment
+    /// nothing is forwarded.
+    pub(super) fn change_kernel(&mut self, named: Option<Arc<Named>>) -> Result<(), Error> {
+        let started = Instant::now();
+        let ports: Vec<String> = match &named {
+            Some(named) => named
+                .policy
+                .ports
+                .iter()
+                .map(|port| port.device.clone())
+                .collect(),
+            None => Vec::new(),
+        };
+        let before = self.known_ports()?;
+        let changed = changed(before.as_deref(), &ports);
+        let renumbered = renumbered(before.as_deref(), &ports);
+        if renumbered {
+            let before = before.unwrap_or_else(|| vec![String::new(); PORTS]);
+            self.install(None, before)?;
+            for port in &changed {
+                self.detach(*port)?;
+            }
+        }
+        self.install(named.clone(), ports)?;
+        self.current = named;
+        if !renumbered {
+            for port in changed {
+                self.detach(port)?;
+            }
+        }
+        let listed = self.current.as_ref().map(|named| &named.policy.ports[..]);
+        self.ports.list(listed.unwrap_or_default());
+        self.attach_ports();
+        self.last_install = started.elapsed();
+        Ok(())
+    }
+
+    /// The interfaces that the numbers of ports mean to the kernel; none if that is not known.
+    fn known_ports(&self) -> Result<Option<Vec<String>>, Error> {
+        Ok(match self.in_force()? {
+            InForce::Nothing => Some(Vec::new()),
+            InForce::Tables(control) => {
+                let slot = &self.in_kernel.slots[usize::from(control.slot)];
+                slot.as_ref().map(|slot| slot.ports.clone())
+            }
+        })
+    }
+
+    fn install(&mut self, named: Option<Arc<Named>>, ports: Vec<String>) -> Result<(), Error> {
+        let before = self.plane.control()?;
+        let next = usize::from(before.slot ^ 1);
+        self.in_kernel.slots[next] = Some(Slot {
+            hash: named.as_ref().map(|named| named.hash.clone()),
+            day: named
+                .as_ref()
+                .map_or_else(String::new, |named| named.day.to_string()),
+            ports,
+        });
+        self.store.set_kernel(&self.in_kernel);
+        let posture = self.state.posture() as u8;
+        let plane = &mut self.plane;
+        let result = match &named {
+            Some(named) => {
+                named.generation(|generation| plane.install(generation, named.rules, posture))
+            }
+            None => plane.install(&Generation::default(), RULE_FIRST as usize, posture),
+        };
+        let installed = match result {
+            Ok(installed) => installed,
+            Err(error @ Error::Barrier(_)) => {
+                // It is in force for every packet from now on; that old ones are through cannot be told.
+                self.warn("barrier", Some(error.to_string()));
+                Installed {
+                    control: self.plane.control()?,
+                    counted: self.plane.rule_counters(before.slot)?,
+                }
+            }
+            Err(error) => {
+                self.in_kernel.slots[next] = None;
+                self.store.set_kernel(&self.in_kernel);
+                return Err(error);
+            }
+        };
+        debug_assert!(installed.counted.len() <= RULES);
+        let old = self.slots.get(before.slot);
+        let closed = before.posture;
+        self.counting
+            .leave(old.as_deref(), closed, &installed.counted);
+        self.counting.keep_only(named.as_deref());
+        self.filled[usize::from(installed.control.slot)] = installed.control.epoch;
+        self.slots.set(installed.control.slot, named);
+        Ok(())
+    }
+
+    /// Puts the posture of the state into force. What was counted under the one before is looked at on the way.
+    pub(super) fn change_posture(&mut self) -> Result<(), Error> {
+        let InForce::Tables(before) = self.in_force()? else {
+            // Nothing is forwarded: the posture counts from the first policy on.
+            return Ok(());
+        };
+        let posture = self.state.posture() as u8;
+        if posture != before.posture {
+            self.plane.set_posture(posture)?;
+        }
+        Ok(())
+    }
+}
+
+/// The ports that have another interface than before, or none any more. Of an unknown past, all.
+fn changed(before: Option<&[String]>, after: &[String]) -> Vec<u16> {
+    let Some(before) = before else {
+        return (0..PORTS as u16).collect();
+    };
+    let same = |port: &u16| before.get(usize::from(*port)) == after.get(usize::from(*port));
+    (0..before.len() as u16)
+        .filter(|port| !same(port))
+        .collect()
+}
+
+/// Whether a number means another interface than before, or an interface has another number.
+fn renumbered(before: Option<&[String]>, after: &[String]) -> bool {
+    let Some(before) = before else {
+        return true;
+    };
+    before.iter().enumerate().any(|(port, nic)| {
+        after.get(port) != Some(nic) && (port < after.len() || after.contains(nic))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &str) -> Vec<String> {
+        list.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn ports_are_only_interrupted_where_numbers_change_hands() {
+        // before, after: changed, renumbered
+        for (before, after, ports, moved) in [
+            ("", "a b", vec![], false),
+            ("a b", "a b", vec![], false),
+            ("a b", "a b c", vec![], false),
+            ("a b c", "a b", vec![2], false),
+            ("a b", "b a", vec![0, 1], true),
+            ("a b", "c a b", vec![0, 1], true),
+            ("a b", "a c", vec![1], true),
+            ("a b c", "a c", vec![1, 2], true),
+        ] {
+            let (before, after) = (names(before), names(after));
+            assert_eq!(
+                changed(Some(&before), &after),
+                ports,
+                "{before:?} {after:?}"
+            );
+            assert_eq!(
+                renumbered(Some(&before), &after),
+                moved,
+                "{before:?} {after:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_an_unknown_past_everything_may_have_changed() {
+        assert_eq!(changed(None, &names("a")).len(), PORTS);
+        assert!(renumbered(None, &names("a")));
+    }
+}

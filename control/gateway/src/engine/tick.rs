@@ -1,0 +1,58 @@
+//! What comes round every two seconds.
+
+use std::time::Duration;
+
+use cordon_kernel::Error;
+
+use super::{Engine, Gateway};
+use crate::clock;
+
+/// How often what is left of orders and trials is written down. A reboot may add as much to them.
+const NOTED: Duration = Duration::from_secs(60);
+
+impl Gateway {
+    /// Sweeps the flow table, ends what is over, retries what failed.
+    pub fn tick(&self) {
+        let job = {
+            let mut engine = self.engine();
+            engine.tick();
+            engine.job()
+        };
+        if let Some(job) = job {
+            self.work(job);
+        }
+    }
+}
+
+impl Engine {
+    fn tick(&mut self) {
+        let done = self
+            .end_orders()
+            .and_then(|()| self.straighten_posture())
+            .and_then(|()| self.sweep());
+        let text = done
+            .err()
+            .map(|error| format!("the data plane does not answer as it should: {error}"));
+        self.warn("data plane", text);
+        if self.dirty || (self.state.is_timed() && self.saved.elapsed() >= NOTED) {
+            let _ = self.save();
+        }
+        if !self.state.unlisted.is_empty() {
+            self.list_orders();
+        }
+        self.attach_ports();
+    }
+
+    /// A change of posture that the kernel did not take is tried again.
+    fn straighten_posture(&mut self) -> Result<(), Error> {
+        let posture = self.plane.control()?.posture;
+        self.look_at_rules(posture)?;
+        self.change_posture()
+    }
+
+    fn sweep(&mut self) -> Result<(), Error> {
+        self.swept = self.plane.sweep(clock::ticks())?;
+        self.forgotten += self.swept.forgotten;
+        Ok(())
+    }
+}

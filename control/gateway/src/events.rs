@@ -1,0 +1,125 @@
+//! What the data plane tells of, with names, for whoever listens.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use cordon_protocol::{Event, EventKind};
+use cordon_verdict::Reason;
+use cordon_verdict::abi::{self, EVENT_DROP};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::broadcast;
+
+use crate::clock;
+use crate::names::{Named, Slots, mac_text, nameless, protocol};
+
+/// One event, as a line of JSON.
+pub type Line = Bytes;
+
+/// Takes events from the ring for as long as the daemon runs, on a thread of its own. The ring is emptied whether
+/// anyone listens or not, or what is in it would be old when someone does.
+///
+/// # Errors
+/// If there is no thread to be had.
+pub fn forward(
+    mut events: cordon_kernel::Events,
+    slots: Slots,
+    tell: broadcast::Sender<Line>,
+) -> io::Result<()> {
+    let work = move || {
+        loop {
+            while let Some(event) = events.next_event() {
+                if tell.receiver_count() > 0 {
+                    // Whether anyone still listens is no matter.
+                    let _ = tell.send(line(&event, &slots));
+                }
+            }
+            if let Err(error) = wait(&events) {
+                tracing::error!("no more events are told: {error}");
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("events".to_owned())
+        .spawn(work)
+        .map(drop)
+}
+
+fn wait(events: &cordon_kernel::Events) -> Result<(), Errno> {
+    let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut fds, PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn line(event: &abi::Event, slots: &Slots) -> Line {
+    let named: Option<Arc<Named>> = slots.get(event.slot);
+    let mut line = serde_json::to_vec(&describe(event, named.as_deref()))
+        .expect("our own type: string keys, nothing that JSON cannot say");
+    line.push(b'\n');
+    line.into()
+}
+
+/// An event in the words of the policy it was judged by.
+pub fn describe(event: &abi::Event, named: Option<&Named>) -> Event {
+    let device = named.and_then(|named| named.device_by_mac(event.segment, event.source_mac));
+    let is_ip = event.protocol != 0;
+    let end = |ip, port| match named {
+        Some(named) => named.endpoint(ip, port, event.protocol),
+        None => nameless(ip, port, event.protocol),
+    };
+    let number = |attachment: u16| {
+        let (port, vlan) = (
+            abi::attachment_port(attachment),
+            abi::attachment_vlan(attachment),
+        );
+        format!("port-{port}.{vlan}")
+    };
+    let reason = Reason::from_number(event.reason);
+    Event {
+        time: clock::rfc3339(clock::wall(event.at)),
+        kind: match event.kind {
+            EVENT_DROP => EventKind::Drop,
+            _ => EventKind::Flow,
+        },
+        reason: reason.map(|reason| reason.name().to_owned()),
+        rule: named
+            .and_then(|named| named.rule(event.rule))
+            .map(str::to_owned),
+        ingress: match named {
+            Some(named) => named.attachment(event.ingress),
+            None => number(event.ingress),
+        },
+        segment: named
+            .filter(|_| knows_segment(reason))
+            .and_then(|named| named.segment(event.segment))
+            .map(str::to_owned),
+        device: device.map(|device| device.name.clone()),
+        source_mac: mac_text(event.source_mac),
+        destination_mac: mac_text(event.destination_mac),
+        from: is_ip.then(|| end(event.source, event.source_port)),
+        to: is_ip.then(|| end(event.destination, event.destination_port)),
+        protocol: is_ip.then(|| protocol(event.protocol)),
+        length: event.length,
+    }
+}
+
+/// Whether a frame got far enough to belong to a segment.
+fn knows_segment(reason: Option<Reason>) -> bool {
+    !matches!(
+        reason,
+        Some(
+            Reason::NoPolicy
+                | Reason::UnknownPort
+                | Reason::Truncated
+                | Reason::SourceMac
+                | Reason::LinkControl
+                | Reason::VlanStack
+                | Reason::UnknownAttachment
+        )
+    )
+}

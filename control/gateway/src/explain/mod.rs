@@ -1,0 +1,194 @@
+//! Why a packet would pass, or not: the very packet, as bytes, judged by the very function and tables, at every
+//! posture. Nothing is asserted here about what the verdict does.
+
+mod ends;
+mod packet;
+
+use cordon_policy::{Posture, Reach};
+use cordon_portable::Portable;
+use cordon_protocol::{AtPosture, Explanation, Question};
+use cordon_verdict::abi::{attachment, attachment_port};
+
+use crate::engine::Gateway;
+use crate::names::Named;
+use crate::refusal::Refusal;
+
+use ends::Ends;
+use packet::{Packet, Wire};
+
+/// Judges the packets of a question by the policy in force.
+///
+/// # Errors
+/// [`Refusal::NotFound`] where a name means nothing, or no such packet crosses this gateway.
+pub fn explain(gateway: &Gateway, question: &Question) -> Result<Vec<Explanation>, Refusal> {
+    let (named, posture) = {
+        let engine = gateway.engine();
+        (engine.current(), engine.posture())
+    };
+    let Some(named) = named else {
+        return Err(Refusal::NotFound {
+            message: "there is no policy, so nothing is forwarded".to_owned(),
+            hint: "give one: `cordon apply DIR`".to_owned(),
+        });
+    };
+    explain_by(&named, posture, question)
+}
+
+fn explain_by(
+    named: &Named,
+    posture: Posture,
+    question: &Question,
+) -> Result<Vec<Explanation>, Refusal> {
+    let ends = Ends::find(named, &question.from, &question.to)?;
+    let services = named
+        .policy
+        .service(&question.service)
+        .ok_or_else(|| Refusal::NotFound {
+            message: format!("there is no service `{}`", question.service),
+            hint:
+                "a service is a name of the policy or the catalogue, or `tcp/104`, `udp/53`, `icmp`"
+                    .to_owned(),
+        })?;
+    let crossings = crossings(named, &ends)?;
+    let packets = services
+        .iter()
+        .flat_map(|service| packet::of(named, *service));
+    let explain = |packet: Packet| Explanation {
+        from: ends.from.in_words(named),
+        to: ends.to.in_words(named),
+        packet: packet.to_string(),
+        reach: reach(named, &ends).name().to_owned(),
+        ingress: named.attachment(crossings[0].ingress),
+        posture: posture.to_string(),
+        postures: named.portable(|portable| judge(named, portable, &crossings, &ends, packet)),
+    };
+    Ok(packets.map(explain).collect())
+}
+
+/// A way into the gateway. What goes from one segment to another is judged twice: on its way to the router, and
+/// when the router sends it back.
+struct Crossing {
+    ingress: u16,
+    /// Source and destination.
+    macs: [[u8; 6]; 2],
+}
+
+/// No device's: a router's, as far as the gateway can tell.
+const ROUTER: [u8; 6] = [0x02, 0xff, 0, 0, 0, 0x01];
+
+fn crossings(named: &Named, ends: &Ends) -> Result<Vec<Crossing>, Refusal> {
+    let router = named.free_mac(ROUTER);
+    let (from, to) = (ends.from.segment(named), ends.to.segment(named));
+    let mut crossings = Vec::new();
+    if let Some(segment) = from {
+        let stays = to == from || ends.to.is_group();
+        crossings.push(Crossing {
+            ingress: attachment_of(named, segment, false)?,
+            macs: [
+                ends.from.mac(named),
+                if stays { ends.to.mac(named) } else { router },
+            ],
+        });
+        if stays {
+            return Ok(crossings);
+        }
+    }
+    if let Some(segment) = to {
+        // The router sends it into the segment of its destination.
+        crossings.push(Crossing {
+            ingress: attachment_of(named, segment, true)?,
+            macs: [router, ends.to.mac(named)],
+        });
+    }
+    if crossings.is_empty() {
+        return Err(Refusal::NotFound {
+            message: "neither end is in a segment of this gateway, so no such packet crosses it"
+                .to_owned(),
+            hint: "name a device, or an address in a segment's subnets".to_owned(),
+        });
+    }
+    Ok(crossings)
+}
+
+/// Where a segment's frames come in, from its devices or from the router.
+fn attachment_of(named: &Named, segment: usize, uplink: bool) -> Result<u16, Refusal> {
+    let policy = &named.policy;
+    let segment = &policy.segments[segment];
+    let wanted =
+        |attachment: &&cordon_policy::Attachment| policy.ports[attachment.port].uplink == uplink;
+    match segment.attachments.iter().find(wanted) {
+        Some(found) => Ok(attachment(found.port as u16, found.vlan)),
+        None => Err(Refusal::NotFound {
+            message: format!(
+                "segment `{}` is attached to no {}, so no such packet comes in",
+                segment.name,
+                if uplink {
+                    "uplink"
+                } else {
+                    "port that faces devices"
+                }
+            ),
+            hint: "`cordon status` lists where segments are attached".to_owned(),
+        }),
+    }
+}
+
+fn reach(named: &Named, ends: &Ends) -> Reach {
+    if ends.to.is_group() {
+        // What is flooded stays in its segment.
+        return Reach::WithinZone;
+    }
+    Reach::between(&named.policy, ends.from.zone(named), ends.to.zone(named))
+}
+
+fn judge(
+    named: &Named,
+    portable: &mut Portable,
+    crossings: &[Crossing],
+    ends: &Ends,
+    packet: Packet,
+) -> Vec<AtPosture> {
+    let at = |posture: Posture| {
+        portable.set_posture(posture as u8);
+        let mut last = None;
+        for crossing in crossings {
+            // Every crossing as the first packet of a flow: nothing known, nothing learned.
+            forget(portable);
+            let frame = packet.frame(&Wire {
+                ingress: crossing.ingress,
+                macs: crossing.macs,
+                ips: [ends.from.ip(), ends.to.ip()],
+            });
+            let judged = portable.judge(attachment_port(crossing.ingress), &frame);
+            let passes = judged.outcome.verdict.is_ok();
+            last = Some(judged.outcome);
+            if !passes {
+                break;
+            }
+        }
+        forget(portable);
+        let rule = last.map_or(0, |outcome| outcome.rule);
+        let refused = last.and_then(|outcome| outcome.verdict.err());
+        AtPosture {
+            posture: posture.to_string(),
+            allowed: refused.is_none(),
+            reason: refused.map(|reason| reason.name().to_owned()),
+            rule: named.rule(rule).map(str::to_owned),
+            place: named.place(rule),
+        }
+    };
+    Posture::ALL.into_iter().map(at).collect()
+}
+
+fn forget(portable: &mut Portable) {
+    let memory = &mut portable.memory;
+    memory.stations.clear();
+    memory.flows4.clear();
+    memory.flows6.clear();
+    memory.rules.clear();
+    memory.drops.clear();
+    memory.events.clear();
+}
+
+#[cfg(test)]
+mod tests;

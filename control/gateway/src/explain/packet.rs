@@ -1,0 +1,129 @@
+//! The packet of a question, as bytes.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use cordon_policy::Service;
+use cordon_verdict::abi::attachment_vlan;
+use etherparse::{
+    IpHeaders, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, PacketBuilder, VlanId,
+};
+
+use crate::names::Named;
+
+/// The first packet of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// A TCP SYN to this port.
+    Tcp(u16),
+    /// A UDP datagram to this port.
+    Udp(u16),
+    /// An echo request.
+    Echo,
+}
+
+impl fmt::Display for Packet {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Packet::Tcp(port) => write!(to, "tcp/{port}"),
+            Packet::Udp(port) => write!(to, "udp/{port}"),
+            Packet::Echo => to.write_str("icmp"),
+        }
+    }
+}
+
+/// The packets that stand for a service: of a range of ports the first, of `any` a port of each protocol that no
+/// rule names.
+pub fn of(named: &Named, service: Service) -> Vec<Packet> {
+    match service {
+        Service::Tcp(first, _) => vec![Packet::Tcp(first)],
+        Service::Udp(first, _) => vec![Packet::Udp(first)],
+        Service::IcmpEcho => vec![Packet::Echo],
+        Service::Any => {
+            let tcp = named.unnamed_port(6).map(Packet::Tcp);
+            let udp = named.unnamed_port(17).map(Packet::Udp);
+            tcp.into_iter().chain(udp).chain([Packet::Echo]).collect()
+        }
+    }
+}
+
+/// The ends of a packet on a wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Wire {
+    /// Where it comes in.
+    pub ingress: u16,
+    /// MAC addresses, source and destination.
+    pub macs: [[u8; 6]; 2],
+    /// IP addresses, source and destination, of one family.
+    pub ips: [IpAddr; 2],
+}
+
+/// A port that a client would take.
+const CLIENT: u16 = 49152;
+const TTL: u8 = 64;
+
+impl Packet {
+    /// As bytes.
+    pub fn frame(self, wire: &Wire) -> Vec<u8> {
+        let [source, destination] = wire.macs;
+        let ethernet = PacketBuilder::ethernet2(source, destination);
+        let ip = self.ip(wire.ips);
+        let v4 = wire.ips[0].is_ipv4();
+        let packet = match VlanId::try_new(attachment_vlan(wire.ingress)) {
+            Ok(vlan) if vlan != VlanId::ZERO => ethernet.single_vlan(vlan).ip(ip),
+            _ => ethernet.ip(ip),
+        };
+        let mut frame = Vec::with_capacity(128);
+        let written = match self {
+            Packet::Tcp(port) => packet
+                .tcp(CLIENT, port, 0, 65535)
+                .syn()
+                .write_to_vec(&mut frame, &[]),
+            Packet::Udp(port) => packet.udp(CLIENT, port).write_to_vec(&mut frame, &[]),
+            Packet::Echo if v4 => packet
+                .icmpv4_echo_request(1, 1)
+                .write_to_vec(&mut frame, &[]),
+            Packet::Echo => packet
+                .icmpv6_echo_request(1, 1)
+                .write_to_vec(&mut frame, &[]),
+        };
+        written.expect("headers without payload fit any length there is");
+        frame
+    }
+
+    fn ip(self, ips: [IpAddr; 2]) -> IpHeaders {
+        let protocol = match (self, ips[0].is_ipv4()) {
+            (Packet::Tcp(_), _) => IpNumber::TCP,
+            (Packet::Udp(_), _) => IpNumber::UDP,
+            (Packet::Echo, true) => IpNumber::ICMP,
+            (Packet::Echo, false) => IpNumber::IPV6_ICMP,
+        };
+        match ips {
+            [IpAddr::V4(source), IpAddr::V4(destination)] => {
+                let header =
+                    Ipv4Header::new(0, TTL, protocol, source.octets(), destination.octets())
+                        .expect("no payload is not too long");
+                IpHeaders::Ipv4(header, Default::default())
+            }
+            [source, destination] => {
+                let header = Ipv6Header {
+                    traffic_class: 0,
+                    flow_label: Ipv6FlowLabel::ZERO,
+                    payload_length: 0,
+                    next_header: protocol,
+                    hop_limit: TTL,
+                    source: in_v6(source),
+                    destination: in_v6(destination),
+                };
+                IpHeaders::Ipv6(header, Default::default())
+            }
+        }
+    }
+}
+
+fn in_v6(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V6(ip) => ip.octets(),
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+    }
+}

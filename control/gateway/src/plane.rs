@@ -1,0 +1,131 @@
+//! The data plane as the engine sees it: small enough for a test to stand in for the kernel.
+
+use std::collections::HashMap;
+
+use cordon_kernel::{Dataplane, Drops, Error, FlowEntry, Idle, Installed, Swept};
+use cordon_portable::Generation;
+use cordon_verdict::abi::{Control, Counter, RULES, Station};
+use nix::net::if_::InterfaceFlags;
+
+/// What the engine asks of the data plane. See [`Dataplane`] for what each call promises.
+pub trait Plane: Send {
+    /// The policy and posture in force.
+    fn control(&self) -> Result<Control, Error>;
+
+    /// Puts a policy and a posture into force together, without losing a packet that both allow.
+    fn install(
+        &mut self,
+        generation: &Generation,
+        rules: usize,
+        posture: u8,
+    ) -> Result<Installed, Error>;
+
+    /// Puts a posture into force.
+    fn set_posture(&mut self, posture: u8) -> Result<Control, Error>;
+
+    /// Makes a network interface a port; answers its index.
+    fn attach(&mut self, port: u16, nic: &str) -> Result<u32, Error>;
+
+    /// Takes a port out of service.
+    fn detach(&mut self, port: u16) -> Result<(), Error>;
+
+    /// Forgets flows that are idle at `now`.
+    fn sweep(&mut self, now: u32) -> Result<Swept, Error>;
+
+    /// Calls `each` with every flow.
+    fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error>;
+
+    /// Calls `each` with every station.
+    fn stations(&self, each: &mut dyn FnMut(u64, Station)) -> Result<(), Error>;
+
+    /// What the rules of a slot have counted, by number.
+    fn rule_counters(&self, slot: u8) -> Result<Vec<Counter>, Error>;
+
+    /// What was dropped.
+    fn drops(&self) -> Result<Drops, Error>;
+
+    /// Events that could not be told of.
+    fn events_lost(&self) -> Result<u64, Error>;
+
+    /// The network interfaces there are.
+    fn links(&self) -> Links;
+}
+
+/// Network interfaces, by name.
+pub type Links = HashMap<String, Link>;
+
+/// A network interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index.
+    pub index: u32,
+    /// Whether there is a signal.
+    pub running: bool,
+}
+
+impl Plane for Dataplane {
+    fn control(&self) -> Result<Control, Error> {
+        Dataplane::control(self)
+    }
+
+    fn install(
+        &mut self,
+        generation: &Generation,
+        rules: usize,
+        posture: u8,
+    ) -> Result<Installed, Error> {
+        Dataplane::install(self, generation, rules, posture)
+    }
+
+    fn set_posture(&mut self, posture: u8) -> Result<Control, Error> {
+        Dataplane::set_posture(self, posture)
+    }
+
+    fn attach(&mut self, port: u16, nic: &str) -> Result<u32, Error> {
+        Dataplane::attach(self, port, nic).map(|nic| nic.index)
+    }
+
+    fn detach(&mut self, port: u16) -> Result<(), Error> {
+        Dataplane::detach(self, port)
+    }
+
+    fn sweep(&mut self, now: u32) -> Result<Swept, Error> {
+        Dataplane::sweep(self, now, &Idle::default())
+    }
+
+    fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error> {
+        Dataplane::flows(self, each)
+    }
+
+    fn stations(&self, each: &mut dyn FnMut(u64, Station)) -> Result<(), Error> {
+        Dataplane::stations(self, each)
+    }
+
+    fn rule_counters(&self, slot: u8) -> Result<Vec<Counter>, Error> {
+        Dataplane::rule_counters(self, slot, RULES)
+    }
+
+    fn drops(&self) -> Result<Drops, Error> {
+        Dataplane::drops(self)
+    }
+
+    fn events_lost(&self) -> Result<u64, Error> {
+        Dataplane::events_lost(self)
+    }
+
+    fn links(&self) -> Links {
+        // Asked of the kernel and not read from /sys, which may be mounted for another network namespace.
+        let mut links = Links::new();
+        for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
+            let name = interface.interface_name;
+            if links.contains_key(&name) {
+                continue;
+            }
+            if let Ok(index) = nix::net::if_::if_nametoindex(name.as_str()) {
+                let running = interface.flags.contains(InterfaceFlags::IFF_RUNNING);
+                links.insert(name, Link { index, running });
+            }
+        }
+        links
+    }
+}

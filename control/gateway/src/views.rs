@@ -1,0 +1,335 @@
+//! What is in force, as it crosses the wire.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use cordon_compile::rule_number;
+use cordon_kernel::{FlowEntry, Opened};
+use cordon_policy::{Mode, Posture};
+use cordon_protocol::{
+    Device, DeviceState, DropCount, Flow, FlowCount, Flows, Port, Problem, Rule, Segment, Status,
+};
+use cordon_verdict::abi::{Counter, RULE_ARP, RULE_ND, Station, member};
+
+use crate::clock;
+use crate::engine::{Gateway, InForce};
+use crate::names::{Named, number_of_mac, protocol};
+use crate::refusal::Refusal;
+
+/// A problem of a policy.
+pub fn problem(problem: &cordon_policy::Problem) -> Problem {
+    Problem {
+        file: problem.place.file.name().to_owned(),
+        line: problem.place.line,
+        column: problem.place.column,
+        code: problem.code.name().to_owned(),
+        message: problem.message.clone(),
+        hint: problem.hint.clone(),
+    }
+}
+
+/// The data plane did not answer a question.
+pub fn unreadable(source: cordon_kernel::Error) -> Refusal {
+    Refusal::Dataplane {
+        what: "the data plane cannot be read",
+        source,
+    }
+}
+
+/// The state, on one screen.
+pub fn status(gateway: &Gateway) -> Result<Status, Refusal> {
+    let mut engine = gateway.engine();
+    let counts = engine.counts().map_err(unreadable)?;
+    let (swept, _) = engine.flow_counts();
+    let current = engine.current();
+    let ports = engine.ports();
+    let mut warnings: Vec<String> = engine.warnings().cloned().collect();
+    if current.is_none() && warnings.is_empty() {
+        warnings.push("no policy: nothing is forwarded. Give one: `cordon apply DIR`".to_owned());
+    }
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        site: current.as_ref().map(|named| named.policy.site.clone()),
+        posture: engine.posture().to_string(),
+        order: engine.last_order(),
+        policy: engine.policy_status(),
+        uptime_seconds: gateway.started.elapsed().as_secs(),
+        dataplane: opened(engine.opened).to_owned(),
+        ports: ports
+            .into_iter()
+            .map(|now| Port {
+                name: now.port.name,
+                device: now.port.device,
+                uplink: now.port.uplink,
+                state: now.state,
+            })
+            .collect(),
+        segments: Vec::new(),
+        flows: FlowCount {
+            open: swept.open,
+            half_open: swept.half_open,
+            limit: engine.flow_limit(),
+        },
+        passed_packets: counts.passed.packets,
+        drops: Vec::new(),
+        events_lost: counts.events_lost + gateway.missed_so_far(),
+        warnings,
+    };
+    drop(engine);
+    let drops = counts.drops.into_iter();
+    let drops = drops.filter(|(_, counter)| counter.packets > 0);
+    Ok(Status {
+        drops: drops
+            .map(|(reason, counter)| DropCount {
+                reason: reason.name().to_owned(),
+                help: reason.help().trim().to_owned(),
+                packets: counter.packets,
+                bytes: counter.bytes,
+            })
+            .collect(),
+        segments: current.map_or_else(Vec::new, |named| segments(&named)),
+        ..status
+    })
+}
+
+fn opened(opened: Opened) -> &'static str {
+    match opened {
+        Opened::New => "new",
+        Opened::TakenOver => "taken-over",
+        Opened::Replaced => "replaced",
+    }
+}
+
+fn segments(named: &Named) -> Vec<Segment> {
+    let policy = &named.policy;
+    let segment = |segment: &cordon_policy::Segment| Segment {
+        name: segment.name.clone(),
+        zone: policy.zones[segment.zone].name.clone(),
+        attachments: segment
+            .attachments
+            .iter()
+            .map(|attachment| policy.attachment_name(*attachment))
+            .collect(),
+        isolate: segment.isolate,
+        mode: match segment.mode {
+            Mode::Enforce => "enforce",
+            Mode::Observe => "observe",
+        }
+        .to_owned(),
+    };
+    policy.segments.iter().map(segment).collect()
+}
+
+/// The devices that the policy lists, with where they were seen.
+pub fn devices(gateway: &Gateway) -> Result<Vec<Device>, Refusal> {
+    let engine = gateway.engine();
+    let Some(named) = engine.current() else {
+        return Ok(Vec::new());
+    };
+    let stations = engine.stations().map_err(unreadable)?;
+    drop(engine);
+    let policy = &named.policy;
+    let device = |device: &cordon_policy::Device| {
+        let seen = station(&stations, device);
+        Device {
+            name: device.name.clone(),
+            mac: device.mac.to_string(),
+            ips: device.ips.iter().map(ToString::to_string).collect(),
+            segment: policy.segments[device.segment].name.clone(),
+            profile: device.profile.clone(),
+            function: device.function.clone(),
+            criticality: device.criticality.clone(),
+            state: match seen {
+                Some(_) => DeviceState::Seen,
+                None => DeviceState::Unseen,
+            },
+            attachment: seen.map(|station| named.attachment(station.attachment)),
+        }
+    };
+    Ok(policy.devices.iter().map(device).collect())
+}
+
+/// Where a device was seen.
+pub fn station(
+    stations: &HashMap<u64, Station>,
+    device: &cordon_policy::Device,
+) -> Option<Station> {
+    let key = member(device.segment as u16, number_of_mac(device.mac.0));
+    stations.get(&key).copied()
+}
+
+/// The rules, with what they did.
+pub fn rules(gateway: &Gateway) -> Result<Vec<Rule>, Refusal> {
+    let mut engine = gateway.engine();
+    let Some(named) = engine.current() else {
+        return Ok(Vec::new());
+    };
+    let counted = engine.counts().map_err(unreadable)?.rules;
+    drop(engine);
+    let of = |number: u32| counted.get(number as usize).copied().unwrap_or_default();
+    let mut rules = vec![
+        built_in("arp", "devices find each other's addresses", of(RULE_ARP)),
+        built_in(
+            "nd",
+            "devices find each other's addresses, in IPv6",
+            of(RULE_ND),
+        ),
+    ];
+    for (index, rule) in named.policy.rules.iter().enumerate() {
+        let Counter { packets, bytes } = of(rule_number(index));
+        rules.push(Rule {
+            name: rule.name.clone(),
+            place: Some(rule.place.to_string()),
+            action: if rule.allow { "allow" } else { "deny" }.to_owned(),
+            survives: match (rule.survives, rule.allow) {
+                (_, false) => Posture::Sever.to_string(),
+                (Some(survives), true) => survives.to_string(),
+                (None, true) => "by reach".to_owned(),
+            },
+            continuity: rule.continuity(),
+            owner: rule.owner.clone(),
+            reason: rule.reason.clone(),
+            expires: rule.expires.map(|day| day.to_string()),
+            packets,
+            bytes,
+        });
+    }
+    Ok(rules)
+}
+
+fn built_in(name: &str, reason: &str, Counter { packets, bytes }: Counter) -> Rule {
+    Rule {
+        name: name.to_owned(),
+        place: None,
+        action: "allow".to_owned(),
+        survives: Posture::Lockdown.to_string(),
+        continuity: false,
+        owner: None,
+        reason: Some(reason.to_owned()),
+        expires: None,
+        packets,
+        bytes,
+    }
+}
+
+/// The busiest flows, and how many there are.
+pub fn flows(gateway: &Gateway, limit: usize) -> Result<Flows, Refusal> {
+    let engine = gateway.engine();
+    let mut total = 0;
+    let mut busiest = BinaryHeap::with_capacity(limit + 1);
+    let mut read = |entry: FlowEntry| {
+        total += 1;
+        busiest.push(Reverse(Busy(entry)));
+        if busiest.len() > limit {
+            busiest.pop();
+        }
+    };
+    engine.flows(&mut read).map_err(unreadable)?;
+    let in_force = engine.in_force().map_err(unreadable)?;
+    let filled = engine.filled();
+    drop(engine);
+    let InForce::Tables(control) = in_force else {
+        return Ok(Flows {
+            total: 0,
+            flows: Vec::new(),
+        });
+    };
+    let slots = [gateway.slots.get(0), gateway.slots.get(1)];
+    let now = clock::ticks();
+    let named_by = |epoch: u32| {
+        // Judged before the policy in force was: by the one before, if it is still known.
+        let this = usize::from(control.slot);
+        let slot = if epoch >= filled[this] {
+            this
+        } else {
+            this ^ 1
+        };
+        (epoch >= filled[slot])
+            .then_some(slots[slot].as_deref())
+            .flatten()
+    };
+    let flows = busiest.into_sorted_vec();
+    let flow = |Reverse(Busy(entry)): Reverse<Busy>| {
+        let epoch = (entry.flow.judged >> 32) as u32;
+        flow(
+            &entry,
+            named_by(epoch),
+            slots[usize::from(control.slot)].as_deref(),
+            epoch == control.epoch,
+            now,
+        )
+    };
+    Ok(Flows {
+        total,
+        flows: flows.into_iter().map(flow).collect(),
+    })
+}
+
+/// A flow, ordered by its bytes.
+struct Busy(FlowEntry);
+
+impl Busy {
+    fn bytes(&self) -> u64 {
+        self.0
+            .flow
+            .bytes
+            .iter()
+            .fold(0, |sum, bytes| sum.saturating_add(*bytes))
+    }
+}
+
+impl PartialEq for Busy {
+    fn eq(&self, other: &Busy) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Busy {}
+
+impl PartialOrd for Busy {
+    fn partial_cmp(&self, other: &Busy) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Busy {
+    fn cmp(&self, other: &Busy) -> std::cmp::Ordering {
+        self.bytes().cmp(&other.bytes())
+    }
+}
+
+fn flow(
+    entry: &FlowEntry,
+    judged_by: Option<&Named>,
+    current: Option<&Named>,
+    is_current: bool,
+    now: u32,
+) -> Flow {
+    let from = usize::from(entry.flow.initiator & 1);
+    let to = from ^ 1;
+    let end = |end: usize| {
+        let (ip, port) = (entry.address[end], entry.port[end]);
+        match current {
+            Some(named) => named.endpoint(ip, port, entry.protocol),
+            None => crate::names::nameless(ip, port, entry.protocol),
+        }
+    };
+    let rule = entry.flow.ruling().rule();
+    let unknown = || "unknown".to_owned();
+    let segment = current.and_then(|named| named.segment(entry.segment));
+    Flow {
+        from: end(from),
+        to: end(to),
+        protocol: protocol(entry.protocol),
+        segment: segment.map_or_else(unknown, str::to_owned),
+        rule: judged_by
+            .and_then(|named| named.rule(rule))
+            .map_or_else(unknown, str::to_owned),
+        current: is_current,
+        answered: entry.answered(),
+        bytes_sent: entry.flow.bytes[from],
+        bytes_received: entry.flow.bytes[to],
+        // A tick is 2^30 nanoseconds.
+        idle_seconds: (u64::from(now.saturating_sub(entry.flow.seen)) << 30) / 1_000_000_000,
+    }
+}
