@@ -44,7 +44,7 @@ pub fn install_linker(steps: &Steps, workspace: &Workspace) -> Result<()> {
         .env("LLVM_SYS_221_PREFIX", LLVM)
         .env_remove("RUSTFLAGS");
     steps.run(
-        &format!("building bpf-linker {LINKER_VERSION} (about a minute)"),
+        &format!("building bpf-linker {LINKER_VERSION} (a minute or two)"),
         &mut command,
     )
 }
