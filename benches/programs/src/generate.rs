@@ -1,0 +1,149 @@
+//! Frames of many flows, one after the other.
+//!
+//! Pages come back as the gateway left them, so every byte that matters is written every time. What is written is
+//! computed, not looked up: a table of frames would push the gateway's own tables out of the cache. The arithmetic is
+//! the same as in `../../src/traffic.rs`, which tells the gateways under test who these devices are.
+
+use aya_ebpf::btf_maps::PerCpuArray;
+use aya_ebpf::macros::btf_map;
+use aya_ebpf::programs::XdpContext;
+
+use crate::opaque;
+
+/// What the loader sets. The verifier removes what a setting makes unreachable.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident, $read:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[unsafe(no_mangle)]
+            static $name: u32 = 0;
+
+            #[inline(always)]
+            fn $read() -> u32 {
+                // SAFETY: a valid static; volatile, because the loader changes what the compiler sees.
+                unsafe { core::ptr::read_volatile(&raw const $name) }
+            }
+        )*
+    };
+}
+
+settings! {
+    /// How many flows there are.
+    FLOWS, flows;
+    /// How many devices they belong to.
+    DEVICES, devices;
+    /// 1 for frames in a VLAN.
+    TAGGED, tagged;
+    /// 1 for a gateway that routes: frames are for its own MAC address then.
+    ROUTED, routed;
+    /// 1 for the answers, from servers to devices.
+    ANSWERS, answers;
+}
+
+/// The next flow: device, round over all devices, flow; and how many frames were written.
+#[btf_map]
+static NEXT: PerCpuArray<[u64; 4], 1> = PerCpuArray::new();
+
+const ROUTER_MAC: u64 = 0x02c0_ff00_0001;
+const DEVICE_MAC: u64 = 0x02c0_0000_0000;
+const SERVER_MAC: u64 = 0x02c0_ff00_0002;
+
+/// Sum of the words of the IP header that never change: version and length 0x4500, total length 46, don't fragment,
+/// TTL 64 with protocol 17.
+const FIXED: u32 = 0x4500 + 46 + 0x4000 + 0x4011;
+
+#[inline(always)]
+pub fn write(ctx: &XdpContext) -> Option<()> {
+    let (device, round) = next()?;
+    let segment = device >> 10;
+    let member = 0x0a40_0010 + (segment << 11) + (device & 1023);
+    let kind = device & 7;
+    let server = 0x0ac8_000a + (kind << 8);
+    let member_port = 20000 + round as u16;
+    let server_port = 24100 + kind as u16;
+
+    let start = opaque(ctx.data());
+    let end = opaque(ctx.data_end());
+    let network = if tagged() != 0 { 18 } else { 14 };
+    if start + network + 46 > end {
+        return None;
+    }
+    let (to, from) = match (answers() != 0, routed() != 0) {
+        (false, _) => (ROUTER_MAC, DEVICE_MAC + device as u64),
+        (true, false) => (DEVICE_MAC + device as u64, ROUTER_MAC),
+        (true, true) => (ROUTER_MAC, SERVER_MAC),
+    };
+    let (source, destination, source_port, destination_port) = if answers() != 0 {
+        (server, member, server_port, member_port)
+    } else {
+        (member, server, member_port, server_port)
+    };
+    // SAFETY: the frame has every byte up to the end of the packet, checked. The kernel allows unaligned access on the architectures that
+    // this program is built for.
+    unsafe {
+        put(start, ((to >> 16) as u32).to_be());
+        put(start + 4, ((to as u32) << 16 | (from >> 32) as u32).to_be());
+        put(start + 8, (from as u32).to_be());
+        if tagged() != 0 {
+            put(start + 12, (0x8100_0000 | 100 + segment).to_be());
+            put(start + 16, 0x0800u16.to_be());
+        } else {
+            put(start + 12, 0x0800u16.to_be());
+        }
+        let ip = start + network;
+        put(ip, 0x4500_002eu32.to_be());
+        put(ip + 4, 0x0000_4000u32.to_be());
+        put(
+            ip + 8,
+            (0x4011_0000 | checksum(source, destination)).to_be(),
+        );
+        put(ip + 12, source.to_be());
+        put(ip + 16, destination.to_be());
+        put(
+            ip + 20,
+            ((source_port as u32) << 16 | destination_port as u32).to_be(),
+        );
+        // Length 26; no checksum.
+        put(ip + 24, 0x001a_0000u32.to_be());
+    }
+    Some(())
+}
+
+/// # Safety
+/// `at` points to that many bytes of the frame.
+#[inline(always)]
+unsafe fn put<T>(at: usize, value: T) {
+    // SAFETY: the caller's promise.
+    unsafe { *(at as *mut T) = value };
+}
+
+#[inline(always)]
+fn checksum(source: u32, destination: u32) -> u32 {
+    let sum =
+        FIXED + (source >> 16) + (source & 0xffff) + (destination >> 16) + (destination & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    !sum & 0xffff
+}
+
+/// Device and round of the next frame.
+#[inline(always)]
+fn next() -> Option<(u32, u32)> {
+    let state = NEXT.get_ptr_mut(0)?;
+    // SAFETY: an element of a per-processor array, valid and this processor's while the program runs.
+    let [device, round, flow, written] = unsafe { &mut *state };
+    let now = (*device as u32, *round as u32);
+    *written += 1;
+    *device += 1;
+    *flow += 1;
+    if *device >= devices() as u64 {
+        *device = 0;
+        *round += 1;
+    }
+    if *flow >= flows() as u64 {
+        *device = 0;
+        *round = 0;
+        *flow = 0;
+    }
+    Some(now)
+}

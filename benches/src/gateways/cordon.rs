@@ -1,0 +1,68 @@
+//! Cordon: its own program, loader, policy and compiler, as the daemon would use them.
+
+use anyhow::{Context as _, Result};
+use cordon_kernel::{Dataplane, Options};
+use cordon_policy::Date;
+
+use super::{Account, Gateway};
+use crate::policy;
+
+/// Cordon in one namespace.
+pub struct Cordon {
+    dataplane: Dataplane,
+    rules: usize,
+}
+
+impl Cordon {
+    /// In the calling thread's namespace, pinned in `pins`.
+    ///
+    /// # Errors
+    /// If the policy is refused, or the kernel refuses the program.
+    pub fn new(devices: u32, pins: &str) -> Result<Cordon> {
+        let validated = cordon_policy::from_sources(&policy::sources(devices))?;
+        // No rule of it expires: any day will do.
+        let today = Date::new(2026, 1, 1).context("there is such a day")?;
+        let compiled = cordon_compile::compile(&validated.policy, today)?;
+        let (mut dataplane, _) = Dataplane::open(&Options::new(pins))?;
+        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
+            dataplane.attach(port as u16, nic)?;
+        }
+        dataplane.install(&compiled.generation, compiled.rules, 0)?;
+        Ok(Cordon {
+            dataplane,
+            rules: compiled.rules,
+        })
+    }
+}
+
+impl Gateway for Cordon {
+    fn account(&mut self) -> Result<Account> {
+        let slot = self.dataplane.control()?.slot;
+        let passed = self.dataplane.rule_counters(slot, self.rules)?;
+        let mut dropped = Vec::new();
+        for (reason, counter) in self.dataplane.drops()? {
+            if counter.packets != 0 {
+                dropped.push((reason.name().to_owned(), counter.packets));
+            }
+        }
+        Ok(Account {
+            passed: Some(passed.iter().map(|counter| counter.packets).sum()),
+            opened: None,
+            dropped,
+        })
+    }
+
+    fn established(&mut self) -> Result<u64> {
+        let mut established = 0;
+        self.dataplane
+            .flows(|entry| established += u64::from(entry.answered()))?;
+        Ok(established)
+    }
+
+    fn described(&self) -> String {
+        format!(
+            "bridged, tagged, {} rules compiled from a policy directory",
+            self.rules
+        )
+    }
+}

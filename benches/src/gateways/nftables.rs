@@ -1,0 +1,167 @@
+//! nftables as its experts would configure it.
+//!
+//! One hash look-up for what is established, before anything else; concatenated sets instead of rules in a row for the
+//! rest, so that its cost does not grow with the number of devices either; no counter on the fast path. A flow table
+//! would be faster still, where the kernel has one.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{Account, Gateway};
+use crate::namespace::{get, ip, nft, set};
+use crate::traffic::{Device, FLOWS, Kind, ROUTER_MAC, SERVER_MAC};
+
+/// Longer than the benchmark: nothing has to be established again.
+const TIMEOUT: &str = "1800";
+
+/// nftables in one namespace.
+pub struct Nftables;
+
+impl Nftables {
+    /// In the calling thread's namespace.
+    ///
+    /// # Errors
+    /// If a setting or the rules are refused.
+    pub fn new(devices: u32) -> Result<Nftables> {
+        for (port, address) in [("eth1", "10.254.1.1/30"), ("eth2", "10.254.2.1/30")] {
+            ip(&format!("link set {port} address {ROUTER_MAC}"))?;
+            ip(&format!("address add {address} dev {port}"))?;
+            // Without it a veth does not receive frames that were sent by XDP; every real NIC has it on as well.
+            crate::namespace::tool("ethtool", &["-K", port, "gro", "on"])?;
+            set(&format!("net/ipv4/conf/{port}/rp_filter"), "0")?;
+        }
+        for (network, port, hop) in [
+            ("10.64.0.0/14", "eth1", "10.254.1.2"),
+            ("10.200.0.0/16", "eth2", "10.254.2.2"),
+        ] {
+            ip(&format!(
+                "neighbour replace {hop} lladdr {SERVER_MAC} nud permanent dev {port}"
+            ))?;
+            ip(&format!("route add {network} via {hop} dev {port}"))?;
+        }
+        for (setting, value) in [
+            ("net/ipv4/ip_forward", "1"),
+            ("net/ipv4/conf/all/rp_filter", "0"),
+            // Looks for a local socket, of which a router has none.
+            ("net/ipv4/ip_early_demux", "0"),
+        ] {
+            set(setting, value)?;
+        }
+        nft(&["-f", "-"], &rules(devices))?;
+        for (setting, value) in [
+            ("net/netfilter/nf_conntrack_udp_timeout", TIMEOUT),
+            ("net/netfilter/nf_conntrack_udp_timeout_stream", TIMEOUT),
+            ("net/netfilter/nf_conntrack_acct", "0"),
+        ] {
+            set(setting, value)?;
+        }
+        // Both belong to the machine, not to a namespace: looked at, not changed.
+        let flows = u64::from(FLOWS[1]);
+        for (setting, least) in [
+            ("nf_conntrack_max", flows),
+            ("nf_conntrack_buckets", 2 * flows),
+        ] {
+            let value = get(&format!("net/netfilter/{setting}"))?;
+            ensure!(
+                value >= least,
+                "{setting} is {value}, which would be unfair to nftables: sysctl -w net.netfilter.{setting}=262144"
+            );
+        }
+        Ok(Nftables)
+    }
+}
+
+impl Gateway for Nftables {
+    fn account(&mut self) -> Result<Account> {
+        let counters = nft(&["list", "counters", "table", "inet", "gateway"], "")?;
+        let counted = |name: &str| -> Result<u64> {
+            packets(&counters, name).with_context(|| format!("nft shows no counter {name}"))
+        };
+        let dropped = ["invalid_state", "unbound", "unallowed"]
+            .into_iter()
+            .map(|name| Ok((name.to_owned(), counted(name)?)))
+            .collect::<Result<_>>()?;
+        Ok(Account {
+            passed: Some(transmitted("eth2")?),
+            opened: Some(counted("opened")?),
+            dropped,
+        })
+    }
+
+    fn established(&mut self) -> Result<u64> {
+        get("net/netfilter/nf_conntrack_count")
+    }
+
+    fn described(&self) -> String {
+        "routed; established accepted first, then concatenated sets; no flow table".to_owned()
+    }
+}
+
+/// The rules, for `nft -f`.
+fn rules(devices: u32) -> String {
+    let mut text = String::from(
+        "table inet gateway {\n\
+         counter opened { }\ncounter invalid_state { }\ncounter unbound { }\ncounter unallowed { }\n\
+         set bindings {\n typeof iifname . ether saddr . ip saddr\n elements = {\n",
+    );
+    for device in Device::all(devices) {
+        let _ = writeln!(text, "\"eth1\" . {} . {},", device.mac(), device.ip());
+    }
+    text.push_str(" }\n}\nmap allowed {\n typeof ip saddr . ip daddr . meta l4proto . th dport : verdict\n elements = {\n");
+    for device in Device::all(devices) {
+        let (ip, server) = (device.ip(), Kind::server(device.kind()));
+        let port = Kind::port(device.kind());
+        let _ = writeln!(text, "{ip} . {server} . udp . {port} : accept,");
+        let _ = writeln!(text, "{ip} . {server} . tcp . 443 : accept,");
+    }
+    text.push_str(
+        " }\n}\nchain forward {\n type filter hook forward priority filter; policy drop;\n\
+         ct state established,related accept\n\
+         ct state invalid counter name invalid_state drop\n\
+         iifname . ether saddr . ip saddr != @bindings counter name unbound drop\n\
+         counter name opened\n\
+         ip saddr . ip daddr . meta l4proto . th dport vmap @allowed\n\
+         counter name unallowed drop\n }\n}\n",
+    );
+    text
+}
+
+/// The packets of a named counter, as `nft list counters` shows it.
+fn packets(text: &str, name: &str) -> Option<u64> {
+    let (_, rest) = text.split_once(&format!("counter {name} {{"))?;
+    let mut words = rest.split_whitespace();
+    words.find(|word| *word == "packets")?;
+    words.next()?.parse().ok()
+}
+
+/// Packets an interface of the calling thread's namespace has sent.
+fn transmitted(interface: &str) -> Result<u64> {
+    let text = fs::read_to_string("/proc/thread-self/net/dev").context("cannot read net/dev")?;
+    let prefix = format!("{interface}:");
+    text.lines()
+        .find_map(|line| line.trim_start().strip_prefix(&prefix))
+        .and_then(|line| line.split_whitespace().nth(9)?.parse().ok())
+        .with_context(|| format!("net/dev does not say what {interface} has sent"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_read_by_name() {
+        let text = "table inet gateway {\n\tcounter opened {\n\t\tpackets 12 bytes 340\n\t}\n\tcounter unallowed {\n\t\tpackets 7 bytes 1\n\t}\n}";
+        assert_eq!(packets(text, "opened"), Some(12));
+        assert_eq!(packets(text, "unallowed"), Some(7));
+        assert_eq!(packets(text, "other"), None);
+    }
+
+    #[test]
+    fn every_device_is_bound_and_may_reach_its_server() {
+        let text = rules(10);
+        assert_eq!(text.matches("\"eth1\" . ").count(), 10);
+        assert!(text.contains("10.64.0.18 . 10.200.2.10 . udp . 24102 : accept"));
+    }
+}

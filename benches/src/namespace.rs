@@ -1,0 +1,175 @@
+//! Network namespaces and a bpf file system that nobody else sees and that vanish with the process, however it ends.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::process::{Command, Stdio};
+use std::{process, thread};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// Where programs are pinned. In a mount of our own, so that the name need not be.
+pub const PINS: &str = "/sys/fs/bpf/cordon-bench";
+
+/// Gives the process a bpf file system of its own. To be called before any thread is started.
+///
+/// # Errors
+/// If the process may not.
+pub fn own_bpf_file_system() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)
+        .context("cannot make a mount namespace: the benchmark runs as root")?;
+    let none: Option<&str> = None;
+    let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
+    mount(none, "/", none, private, none).context("cannot make mounts private")?;
+    mount(
+        Some("bpf"),
+        "/sys/fs/bpf",
+        Some("bpf"),
+        MsFlags::empty(),
+        none,
+    )
+    .context("cannot mount a bpf file system at /sys/fs/bpf")
+}
+
+/// A network namespace without a name.
+pub struct Namespace(File);
+
+impl Namespace {
+    /// A new one, without IPv6, so that nothing but the benchmark speaks in it.
+    ///
+    /// # Errors
+    /// If the process may not.
+    pub fn new() -> Result<Namespace> {
+        let make = || {
+            unshare(CloneFlags::CLONE_NEWNET)
+                .context("cannot make a network namespace: the benchmark runs as root")?;
+            for scope in ["all", "default"] {
+                // Absent where the kernel has no IPv6.
+                let _ = set(&format!("net/ipv6/conf/{scope}/disable_ipv6"), "1");
+            }
+            let file = File::open("/proc/thread-self/ns/net").context("cannot open a namespace")?;
+            Ok(Namespace(file))
+        };
+        thread::scope(|scope| joined(scope.spawn(make)))
+    }
+
+    /// Does something in it.
+    ///
+    /// # Errors
+    /// What `job` says.
+    pub fn run<T: Send>(&self, job: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let enter = || {
+            setns(&self.0, CloneFlags::CLONE_NEWNET).context("cannot enter a namespace")?;
+            job()
+        };
+        thread::scope(|scope| joined(scope.spawn(enter)))
+    }
+
+    /// A path for `ip`.
+    fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", process::id(), self.0.as_raw_fd())
+    }
+
+    /// A pair of virtual interfaces from here, called `name`, to another namespace.
+    ///
+    /// # Errors
+    /// What `ip` says.
+    pub fn cable(&self, name: &str, to: &Namespace, other: &str) -> Result<()> {
+        let there = to.path();
+        self.run(|| {
+            ip(&format!(
+                "link add {name} type veth peer name {other} netns {there}"
+            ))
+        })?;
+        for (namespace, end) in [(self, name), (to, other)] {
+            namespace.run(|| {
+                // VLAN tags stay in the frames.
+                tool("ethtool", &["-K", end, "txvlan", "off", "rxvlan", "off"])?;
+                ip(&format!("link set {end} up"))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    match thread.join() {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Writes a setting of the kernel, in the namespace of the calling thread.
+///
+/// # Errors
+/// If it is not there.
+pub fn set(setting: &str, value: &str) -> Result<()> {
+    fs::write(format!("/proc/sys/{setting}"), value)
+        .with_context(|| format!("cannot set {setting} to {value}"))
+}
+
+/// Reads a number among the settings of the kernel.
+///
+/// # Errors
+/// If it is not there.
+pub fn get(setting: &str) -> Result<u64> {
+    let text = fs::read_to_string(format!("/proc/sys/{setting}"))
+        .with_context(|| format!("cannot read {setting}"))?;
+    text.trim()
+        .parse()
+        .with_context(|| format!("{setting} is no number"))
+}
+
+/// Runs `ip`.
+///
+/// # Errors
+/// What it says.
+pub fn ip(arguments: &str) -> Result<()> {
+    tool("ip", &arguments.split(' ').collect::<Vec<_>>())
+}
+
+/// Runs a program.
+///
+/// # Errors
+/// What it says.
+pub fn tool(name: &str, arguments: &[&str]) -> Result<()> {
+    let output = Command::new(name)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("cannot run {name}: is it installed?"))?;
+    ensure!(
+        output.status.success(),
+        "{name} {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+/// Runs `nft` over a file, and answers what it prints.
+///
+/// # Errors
+/// What it says.
+pub fn nft(arguments: &[&str], file: &str) -> Result<String> {
+    let mut child = Command::new("nft")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot run nft: install nftables (on Debian: apt install nftables)")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin
+            .write_all(file.as_bytes())
+            .context("nft does not read its rules")?;
+    }
+    let output = child.wait_with_output().context("cannot wait for nft")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let first: Vec<_> = said.lines().take(3).collect();
+        bail!("nft: {}", first.join("; "));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

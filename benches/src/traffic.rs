@@ -1,0 +1,157 @@
+//! Who speaks in the benchmark: devices, servers, flows.
+//!
+//! The arithmetic is the same as in `../programs/src/generate.rs`, which writes the frames.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// Flows that are measured: few enough for the processor's cache, and too many for it.
+pub const FLOWS: [u32; 2] = [1_000, 60_000];
+/// Devices that the gateways know.
+pub const DEVICES: [u32; 2] = [10, 100_000];
+
+/// The router behind the uplink. A gateway that routes has this address itself.
+pub const ROUTER_MAC: Mac = Mac(0x02c0_ff00_0001);
+/// The next hop of a gateway that routes, on either side.
+pub const SERVER_MAC: Mac = Mac(0x02c0_ff00_0002);
+const DEVICE_MAC: u64 = 0x02c0_0000_0000;
+
+const FIRST_ADDRESS: u32 = 0x0a40_0010;
+const FIRST_SERVER: u32 = 0x0ac8_000a;
+const FIRST_VLAN: u32 = 100;
+const FIRST_PORT: u16 = 24100;
+
+/// What a kind of device is called, and what it sends to its servers.
+pub struct Kind {
+    /// Profile in the inventory, and group in the policy.
+    pub profile: &'static str,
+    /// Service in the policy.
+    pub service: &'static str,
+}
+
+/// The kinds. Device `n` is of kind `n % 8`.
+pub const KINDS: [Kind; 8] = [
+    kind("patient-monitor", "monitor-vitals"),
+    kind("infusion-pump", "pump-status"),
+    kind("ventilator", "ventilator-waves"),
+    kind("ecg-cart", "ecg-strips"),
+    kind("ultrasound", "ultrasound-status"),
+    kind("analyser", "analyser-results"),
+    kind("nurse-call", "nurse-call-events"),
+    kind("asset-tag", "tag-positions"),
+];
+
+const fn kind(profile: &'static str, service: &'static str) -> Kind {
+    Kind { profile, service }
+}
+
+impl Kind {
+    /// The UDP port of the service of kind number `number`.
+    pub fn port(number: usize) -> u16 {
+        FIRST_PORT + number as u16
+    }
+
+    /// The server of kind number `number`.
+    pub fn server(number: usize) -> Ipv4Addr {
+        Ipv4Addr::from_bits(FIRST_SERVER + ((number as u32) << 8))
+    }
+}
+
+/// A MAC address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mac(pub u64);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [_, _, a, b, c, d, e, g] = self.0.to_be_bytes();
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// A device, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device(pub u32);
+
+impl Device {
+    /// All of them.
+    pub fn all(count: u32) -> impl Iterator<Item = Device> {
+        (0..count).map(Device)
+    }
+
+    /// Its address in the cable.
+    pub fn mac(self) -> Mac {
+        Mac(DEVICE_MAC + u64::from(self.0))
+    }
+
+    /// Its address in the network.
+    pub fn ip(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(FIRST_ADDRESS + (self.segment().0 << 11) + (self.0 & 1023))
+    }
+
+    /// Where it is.
+    pub fn segment(self) -> Segment {
+        Segment(self.0 >> 10)
+    }
+
+    /// Which of [`KINDS`] it is.
+    pub fn kind(self) -> usize {
+        (self.0 & 7) as usize
+    }
+}
+
+/// A segment of 1,024 devices, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment(pub u32);
+
+impl Segment {
+    /// Those that so many devices fill.
+    pub fn all(devices: u32) -> impl Iterator<Item = Segment> {
+        (0..devices.div_ceil(1024)).map(Segment)
+    }
+
+    /// Its VLAN.
+    pub fn vlan(self) -> u32 {
+        FIRST_VLAN + self.0
+    }
+
+    /// Its network, of 21 bits.
+    pub fn network(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits((FIRST_ADDRESS & !0x7ff) + (self.0 << 11))
+    }
+}
+
+/// "1k", as it is in the names of records.
+pub fn short(count: u32) -> String {
+    match count {
+        0..1000 => count.to_string(),
+        _ => format!("{}k", count / 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_have_addresses_of_their_own_inside_their_segment() {
+        let mut ips = std::collections::HashSet::new();
+        for device in Device::all(DEVICES[1]) {
+            assert!(ips.insert(device.ip()), "{device:?}");
+            assert_eq!(
+                device.ip().to_bits() & !0x7ff,
+                device.segment().network().to_bits()
+            );
+            assert!(device.segment().vlan() < 4095);
+        }
+    }
+
+    #[test]
+    fn the_last_device_is_where_the_generator_says() {
+        let last = Device(99_999);
+        assert_eq!(last.mac().to_string(), "02:c0:00:01:86:9f");
+        assert_eq!(last.ip().to_string(), "10.67.10.175");
+        assert_eq!(last.segment().vlan(), 197);
+        assert_eq!(Kind::server(last.kind()).to_string(), "10.200.7.10");
+        assert_eq!(Kind::port(last.kind()), 24107);
+    }
+}
