@@ -167,12 +167,21 @@ pub fn rules(gateway: &Gateway) -> Result<Vec<Rule>, Refusal> {
     let counted = engine.counts().map_err(unreadable)?.rules;
     drop(engine);
     let of = |number: u32| counted.get(number as usize).copied().unwrap_or_default();
+    let open_at = |number: u32| {
+        let open = Posture::ALL.into_iter();
+        let open = open.filter(|posture| named.is_open_at(number as usize, *posture as u8));
+        open.map(|posture| posture.to_string()).collect()
+    };
+    let built_in = |name, reason, number| Rule {
+        open_at: open_at(number),
+        ..built_in(name, reason, of(number))
+    };
     let mut rules = vec![
-        built_in("arp", "devices find each other's addresses", of(RULE_ARP)),
+        built_in("arp", "devices find each other's addresses", RULE_ARP),
         built_in(
             "nd",
             "devices find each other's addresses, in IPv6",
-            of(RULE_ND),
+            RULE_ND,
         ),
     ];
     for (index, rule) in named.policy.rules.iter().enumerate() {
@@ -187,6 +196,7 @@ pub fn rules(gateway: &Gateway) -> Result<Vec<Rule>, Refusal> {
                 (None, true) => "by reach".to_owned(),
             },
             continuity: rule.continuity(),
+            open_at: open_at(rule_number(index)),
             owner: rule.owner.clone(),
             reason: rule.reason.clone(),
             expires: rule.expires.map(|day| day.to_string()),
@@ -204,6 +214,7 @@ fn built_in(name: &str, reason: &str, Counter { packets, bytes }: Counter) -> Ru
         action: "allow".to_owned(),
         survives: Posture::Lockdown.to_string(),
         continuity: false,
+        open_at: Vec::new(),
         owner: None,
         reason: Some(reason.to_owned()),
         expires: None,

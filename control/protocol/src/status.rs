@@ -153,6 +153,9 @@ pub struct Rule {
     pub survives: String,
     /// Whether it is on the continuity list.
     pub continuity: bool,
+    /// The postures at which it lets something through: what it comes to with its reach and the rules before it.
+    #[serde(default)]
+    pub open_at: Vec<String>,
     /// Who answers for it.
     pub owner: Option<String>,
     /// Why it is there.
