@@ -158,6 +158,10 @@ fn decided(at: &AtPosture) -> String {
 
 /// A reason's name with its help; as it came if a newer gateway has it.
 fn reason_help(name: &str) -> String {
+    // In a table of postures, "the posture in force" would be the wrong one.
+    if name == Reason::Posture.name() {
+        return format!("{name}: the rule does not survive it");
+    }
     let known = Reason::ALL.iter().find(|reason| reason.name() == name);
     known.map_or_else(
         || name.to_owned(),

@@ -6,7 +6,10 @@ use cordon_protocol::{Endpoint, Flow, Flows as Answered};
 use crate::App;
 use crate::commands::devices::must_exist;
 use crate::error::{Error, Exit};
-use crate::render::{Cell, Ink, Table, bytes, endpoint, number, span};
+use crate::render::{Cell, Ink, Table, bytes, clean, endpoint, number, span};
+
+/// More than any gateway holds.
+const ALL: u64 = 100_000_000;
 
 /// The flows that are open, the busiest first
 #[derive(Args)]
@@ -25,12 +28,13 @@ impl Flows {
         if let Some(name) = &self.device {
             must_exist(app, name)?;
         }
-        let flows = |limit: u64| app.gateway.get(&format!("/v1/flows?limit={limit}"));
-        let answer = match self.device {
-            // The busiest of a device may be far down the list of all, of which the length is not known yet.
-            Some(_) => flows(flows(1)?.read::<Answered>()?.total.max(1))?,
-            None => flows(self.limit)?,
+        // The busiest of a device may be far down the list of all; how many are told of is the gateway's to limit.
+        let asked = if self.device.is_some() {
+            ALL
+        } else {
+            self.limit
         };
+        let answer = app.gateway.get(&format!("/v1/flows?limit={asked}"))?;
         let Answered { total, flows } = answer.read()?;
         let is = |end: &Endpoint, name: &str| end.device.as_deref() == Some(name);
         let wanted = |flow: &&Flow| match &self.device {
@@ -54,20 +58,33 @@ impl Flows {
             app.out.table(&table(shown))?;
             app.out.line("")?;
         }
-        app.out.line(match &self.device {
-            Some(name) => format!(
-                "{} of {} flows of {name} shown; {} in all",
+        let Some(name) = &self.device else {
+            app.out.line(format_args!(
+                "{} of {} flows shown",
                 shown.len(),
-                number(found.len() as u64),
                 number(total)
-            ),
-            None => format!("{} of {} flows shown", shown.len(), number(total)),
-        })?;
-        if self.device.is_some() && shown.len() < found.len() {
+            ))?;
+            if (shown.len() as u64) < total {
+                app.out
+                    .line("more with --limit N, those of one device with --device NAME")?;
+            }
+            return Ok(Exit::Good);
+        };
+        app.out.line(format_args!(
+            "{} of {} flows of {} shown; {} in all",
+            shown.len(),
+            number(found.len() as u64),
+            clean(name),
+            number(total)
+        ))?;
+        if (flows.len() as u64) < total {
+            let busiest = number(flows.len() as u64);
+            app.out.line(format_args!(
+                "looked for among the busiest {busiest} only: the gateway told of no more"
+            ))?;
+        }
+        if shown.len() < found.len() {
             app.out.line("more with --limit N")?;
-        } else if self.device.is_none() && (shown.len() as u64) < total {
-            app.out
-                .line("more with --limit N, those of one device with --device NAME")?;
         }
         Ok(Exit::Good)
     }

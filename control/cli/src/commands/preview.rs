@@ -9,38 +9,42 @@ use crate::render::{Cell, Clock, Ink, Out, Table, clean};
 /// Longer lists belong on a screen of their own.
 const LISTED: usize = 40;
 
-/// The rules, sorted by what becomes of them.
+/// The rules, sorted by what becomes of them. Those that let nothing through at any posture are left out.
 pub struct Outlook<'a> {
     posture: Posture,
     goes_on: Vec<&'a Rule>,
+    partly: Vec<&'a Rule>,
     stops: Vec<&'a Rule>,
-    by_reach: Vec<&'a Rule>,
 }
 
 impl<'a> Outlook<'a> {
-    /// At a posture. A rule that denies, or is over, allows nothing either way.
+    /// At a posture.
     pub fn new(rules: &'a [Rule], posture: Posture, clock: Clock) -> Outlook<'a> {
         let mut outlook = Outlook {
             posture,
             goes_on: Vec::new(),
+            partly: Vec::new(),
             stops: Vec::new(),
-            by_reach: Vec::new(),
         };
         let today = clock.today();
         let over = |rule: &Rule| rule.expires.as_ref().is_some_and(|last| *last < today);
+        // An older gateway does not say what a rule comes to.
+        let told = rules.iter().any(|rule| !rule.open_at.is_empty());
         for rule in rules
             .iter()
             .filter(|rule| rule.action != "deny" && !over(rule))
         {
-            match rule.survives.parse::<Posture>() {
-                Ok(survives) if survives >= posture && posture < Posture::Sever => {
-                    outlook.goes_on.push(rule)
-                }
-                Ok(_) => outlook.stops.push(rule),
-                Err(_) => match inside(posture) {
-                    Some(_) => outlook.by_reach.push(rule),
-                    None => outlook.stops.push(rule),
-                },
+            let survives = rule.survives.parse::<Posture>();
+            let open = match (told, &survives) {
+                (true, _) => rule.open_at.iter().any(|open| open == posture.name()),
+                (false, Ok(survives)) => *survives >= posture && posture < Posture::Sever,
+                (false, Err(_)) => partly(posture).is_some(),
+            };
+            match survives {
+                _ if told && rule.open_at.is_empty() => {}
+                _ if !open => outlook.stops.push(rule),
+                Ok(_) => outlook.goes_on.push(rule),
+                Err(_) => outlook.partly.push(rule),
             }
         }
         outlook
@@ -60,34 +64,28 @@ impl<'a> Outlook<'a> {
                 list(out, rules)?;
             }
         }
-        if let (Some(what), false) = (inside(posture), self.by_reach.is_empty()) {
-            let heading = out.ink(Ink::Warn, "By reach");
+        if let (Some(part), false) = (partly(posture), self.partly.is_empty()) {
+            let heading = out.ink(Ink::Good, "Goes on");
             out.line(format_args!(
-                "{heading}, for rules that do not say: {what}:"
+                "{heading}{part}, by rules that do not say what they survive:"
             ))?;
-            names(out, &self.by_reach)?;
+            names(out, &self.partly)?;
         }
-        let heading = out.ink(Ink::Bad, "Stops");
-        match self.stops.as_slice() {
-            [] => Ok(()),
-            rules => {
-                out.line(format_args!(
-                    "{heading}, by rules that do not survive {posture}:"
-                ))?;
-                names(out, rules)
-            }
+        if !self.stops.is_empty() {
+            let heading = out.ink(Ink::Bad, "Stops");
+            out.line(format_args!("{heading}, what these rules allowed:"))?;
+            names(out, &self.stops)?;
         }
+        Ok(())
     }
 }
 
-/// What becomes of a rule that does not say what it survives; none if it stops altogether.
-fn inside(posture: Posture) -> Option<&'static str> {
+/// What is left of a rule that does not say what it survives; none if it stops.
+fn partly(posture: Posture) -> Option<&'static str> {
     match posture {
-        Posture::Normal | Posture::Watch => Some("all of it goes on"),
-        Posture::Contain => Some("inside the site it goes on, across the site's boundary it stops"),
-        Posture::Isolate => {
-            Some("within a zone it goes on, between zones and across the boundary it stops")
-        }
+        Posture::Normal | Posture::Watch => Some(""),
+        Posture::Contain => Some(" inside the site, and no further"),
+        Posture::Isolate => Some(" within each zone, and no further"),
         Posture::Lockdown | Posture::Sever => None,
     }
 }

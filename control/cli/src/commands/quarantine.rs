@@ -163,9 +163,9 @@ fn ask(app: &mut App, order: &NewOrder) -> Result<(), Error> {
             ))?;
             let stricter = |now: Posture| order.posture.parse().is_ok_and(|then| now > then);
             if status.posture.parse().is_ok_and(stricter) {
-                let opens = err.ink(Ink::Warn, "This opens");
+                let refused = err.ink(Ink::Warn, "It will be refused");
                 err.line(format_args!(
-                    "{opens} what is closed now: {from} is stricter."
+                    "{refused}: of several orders the strictest counts. To open, release first."
                 ))?;
             }
         }

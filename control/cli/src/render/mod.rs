@@ -72,21 +72,21 @@ pub fn milliseconds(value: f64) -> String {
     }
 }
 
-/// `3 days 4 h`: the two greatest units, which is all a person wants.
+/// `3 d 4 h`: the two greatest units, rounded, which is all a person wants.
 pub fn span(seconds: u64) -> String {
-    let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
-    let first = units
-        .iter()
-        .position(|(size, _)| seconds >= *size)
-        .unwrap_or(3);
-    let mut text = format!("{} {}", seconds / units[first].0, units[first].1);
-    if let Some((size, unit)) = units.get(first + 1)
-        && seconds % units[first].0 >= *size
-        && first < 2
-    {
-        text.push_str(&format!(" {} {unit}", seconds % units[first].0 / size));
+    let to_nearest = |unit: u64| seconds.saturating_add(unit / 2) / unit;
+    if seconds < 60 {
+        return format!("{seconds} s");
     }
-    text
+    let (great, small, names) = match to_nearest(60) {
+        minutes if minutes < 24 * 60 => (minutes / 60, minutes % 60, ["h", "min"]),
+        _ => (to_nearest(3600) / 24, to_nearest(3600) % 24, ["d", "h"]),
+    };
+    match (great, small) {
+        (0, small) => format!("{small} {}", names[1]),
+        (great, 0) => format!("{great} {}", names[0]),
+        (great, small) => format!("{great} {} {small} {}", names[0], names[1]),
+    }
 }
 
 /// `ct-1 10.21.0.11:104`.
@@ -140,22 +140,19 @@ mod tests {
                 "18446.7 PB"
             ]
         );
-        let shown: Vec<_> = [0, 59, 60, 61, 3600, 3660, 90_000, 266_400]
-            .map(span)
-            .into();
-        assert_eq!(
-            shown,
-            [
-                "0 s",
-                "59 s",
-                "1 min",
-                "1 min",
-                "1 h",
-                "1 h 1 min",
-                "1 d 1 h",
-                "3 d 2 h"
-            ]
-        );
+        for (seconds, want) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (599, "10 min"),
+            (3599, "1 h"),
+            (3660, "1 h 1 min"),
+            (86_369, "23 h 59 min"),
+            (86_399, "1 d"),
+            (266_400, "3 d 2 h"),
+        ] {
+            assert_eq!(span(seconds), want);
+        }
         assert_eq!([9.34, 1234.5].map(milliseconds), ["9.3 ms", "1,234 ms"]);
         assert_eq!(
             [count(1, "rule"), count(2000, "rule")],

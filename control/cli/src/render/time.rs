@@ -25,9 +25,13 @@ impl Clock {
         let Ok(parsed) = humantime::parse_rfc3339(time) else {
             return clean(time);
         };
+        // The gateway's clock is told in whole seconds, so one of them says nothing.
         let relative = match self.0.duration_since(parsed) {
-            Ok(age) => format!("{} ago", span(age.as_secs())),
-            Err(ahead) => format!("in {}", span(ahead.duration().as_secs())),
+            Ok(age) if age.as_secs() >= 2 => format!("{} ago", span(age.as_secs())),
+            Err(ahead) if ahead.duration().as_secs() >= 2 => {
+                format!("in {}", span(ahead.duration().as_secs()))
+            }
+            _ => "now".to_owned(),
         };
         format!("{}, {relative}", self.at(time))
     }
@@ -60,6 +64,10 @@ mod tests {
         assert_eq!(
             clock.when("2026-03-01T05:17:00Z"),
             "2026-03-01 05:17:00 UTC, in 2 h"
+        );
+        assert_eq!(
+            clock.when("2026-03-01T03:17:00.999Z"),
+            "2026-03-01 03:17:00 UTC, now"
         );
         assert_eq!(clock.when("soon"), "soon");
         assert_eq!(clock.today(), "2026-03-01");

@@ -72,6 +72,16 @@ fn each_posture_says_what_stops() {
     }
 }
 
+#[test]
+fn an_older_gateway_knows_less_of_what_stops() {
+    let replies = [
+        ("POST /v1/orders", values::order()),
+        ("GET /v1/rules", values::rules_of_an_older_gateway()),
+    ];
+    let ran = cordon(&Fake::new(&replies), "quarantine site --reason x");
+    snapshot::text("quarantine-older-gateway", &ran.transcript);
+}
+
 /// It is in force: that it cannot be told what goes on does not make it a failure.
 #[test]
 fn a_quarantine_whose_rules_cannot_be_asked_for_is_still_one() {

@@ -107,9 +107,9 @@ fn a_quarantine_is_asked_for_all_the_same_where_little_can_be_shown() {
     assert!(screen.contains("could not be asked for"), "{screen}");
 }
 
-/// An order can open, too; whoever gives it must see that.
+/// A quarantine cannot open; whoever tries should not have to find out.
 #[test]
-fn a_posture_that_opens_is_called_so() {
+fn a_posture_below_the_one_in_force_is_warned_of() {
     let gateway = Fake::new(&[
         ("GET /v1/status", values::status_contained()),
         ("GET /v1/rules", values::rules()),
@@ -120,7 +120,7 @@ fn a_posture_that_opens_is_called_so() {
         "quarantine site --posture watch --reason x --no-color",
         "n\n",
     );
-    assert!(screen.contains("This opens what is closed now"), "{screen}");
+    assert!(screen.contains("It will be refused"), "{screen}");
 }
 
 #[test]

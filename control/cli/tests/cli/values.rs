@@ -117,87 +117,105 @@ pub fn orders() -> Reply {
     good::<Vec<Order>>(json!([first, order_value()]))
 }
 
-pub fn rules() -> Reply {
+fn rules_value() -> Vec<Value> {
+    let postures = ["normal", "watch", "contain", "isolate", "lockdown"];
+    // Up to which posture it lets something through: what it survives, or what its reach comes to.
     let rule = |name: &str,
                 place: Value,
                 survives: &str,
-                owner: Value,
-                reason: Value,
+                open: usize,
+                owner: &str,
+                reason: &str,
                 packets: u64| {
-        let continuity = ["contain", "isolate", "lockdown"].contains(&survives);
+        let say = |text: &str| {
+            if text.is_empty() {
+                Value::Null
+            } else {
+                json!(text)
+            }
+        };
+        let continuity = !place.is_null() && postures[2..].contains(&survives);
         json!({"name": name, "place": place, "action": "allow", "survives": survives, "continuity": continuity,
-            "owner": owner, "reason": reason, "expires": null, "packets": packets, "bytes": packets * 900})
+            "open_at": postures[..open], "owner": say(owner), "reason": say(reason), "expires": null,
+            "packets": packets, "bytes": packets * 900})
     };
-    let none = Value::Null;
+    let at = |line: u32| json!(format!("policy.yaml:{line}"));
     let mut rules = vec![
         rule(
-            "ct-to-pacs",
-            json!("policy.yaml:14"),
+            "arp",
+            Value::Null,
             "lockdown",
-            json!("radiology"),
-            json!("emergency imaging"),
+            5,
+            "",
+            "devices find each other's addresses",
+            9_000,
+        ),
+        rule(
+            "ct-to-pacs",
+            at(14),
+            "lockdown",
+            5,
+            "radiology",
+            "emergency imaging",
             88_123,
         ),
         rule(
             "pumps-to-server",
-            json!("policy.yaml:20"),
+            at(20),
             "lockdown",
-            json!("pharmacy"),
-            json!("dose limits and alarms"),
+            5,
+            "pharmacy",
+            "dose limits and alarms",
             4_410,
         ),
         rule(
             "old-archive",
-            json!("policy.yaml:24"),
+            at(24),
             "contain",
-            json!("radiology"),
-            json!("until the move"),
+            0,
+            "radiology",
+            "until the move",
             17,
         ),
-        rule(
-            "no-smb",
-            json!("policy.yaml:28"),
-            "by reach",
-            none.clone(),
-            none.clone(),
-            512,
-        ),
-        rule(
-            "ultrasound-to-stations",
-            json!("policy.yaml:30"),
-            "by reach",
-            none.clone(),
-            none.clone(),
-            71,
-        ),
+        rule("no-smb", at(28), "sever", 0, "", "", 512),
+        rule("ultrasound-to-stations", at(30), "by reach", 3, "", "", 71),
         rule(
             "stations-to-records",
-            json!("policy.yaml:31"),
+            at(31),
             "by reach",
-            none.clone(),
-            none.clone(),
+            2,
+            "",
+            "",
             1_234_567,
         ),
+        rule("vendor-support", at(40), "normal", 1, "biomed", "", 0),
+        rule("shadowed", at(41), "lockdown", 0, "", "", 0),
         rule(
-            "vendor-support",
-            json!("policy.yaml:40"),
-            "normal",
-            json!("biomed"),
-            none.clone(),
-            0,
-        ),
-        rule(
-            "arp",
-            none.clone(),
+            "segment:stations",
+            json!("site.yaml:9"),
             "by reach",
-            none.clone(),
-            none.clone(),
-            9_000,
+            4,
+            "",
+            "",
+            33,
         ),
     ];
-    rules[2]["expires"] = json!("2026-02-28");
-    rules[3]["action"] = json!("deny");
-    good::<Vec<Rule>>(rules.into())
+    rules[3]["expires"] = json!("2026-02-28");
+    rules[4]["action"] = json!("deny");
+    rules
+}
+
+pub fn rules() -> Reply {
+    good::<Vec<Rule>>(rules_value().into())
+}
+
+/// As a gateway that does not say what a rule comes to.
+pub fn rules_of_an_older_gateway() -> Reply {
+    let mut rules = rules_value();
+    for rule in &mut rules {
+        rule.as_object_mut().expect("is one").remove("open_at");
+    }
+    Reply::Json(200, Value::from(rules).to_string())
 }
 
 pub fn devices() -> Reply {
