@@ -5,7 +5,7 @@ use cordon_protocol::{Device, DeviceState};
 
 use crate::App;
 use crate::error::{Error, Exit};
-use crate::render::{Cell, Ink, Table, count};
+use crate::render::{Cell, Ink, Table, count, number};
 
 /// The devices that the policy lists, and whether they were seen
 #[derive(Args)]
@@ -70,8 +70,8 @@ impl Devices {
         app.out.line(format_args!(
             "{} in the policy: {} seen, {} unseen",
             count(devices.len(), "device"),
-            devices.len() - unseen,
-            unseen
+            number((devices.len() - unseen) as u64),
+            number(unseen as u64)
         ))?;
         Ok(Exit::Good)
     }
