@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cordon_kernel::{Dataplane, Drops, Error, FlowEntry, Idle, Installed, Swept};
 use cordon_portable::Generation;
-use cordon_verdict::abi::{Control, Counter, RULES, Station};
+use cordon_verdict::abi::{Control, Counter, Station};
 use nix::net::if_::InterfaceFlags;
 
 /// What the engine asks of the data plane. See [`Dataplane`] for what each call promises.
@@ -38,8 +38,8 @@ pub trait Plane: Send {
     /// Calls `each` with every station.
     fn stations(&self, each: &mut dyn FnMut(u64, Station)) -> Result<(), Error>;
 
-    /// What the rules of a slot have counted, by number.
-    fn rule_counters(&self, slot: u8) -> Result<Vec<Counter>, Error>;
+    /// What the first rules of a slot have counted, by number.
+    fn rule_counters(&self, slot: u8, rules: usize) -> Result<Vec<Counter>, Error>;
 
     /// What was dropped.
     fn drops(&self) -> Result<Drops, Error>;
@@ -101,8 +101,8 @@ impl Plane for Dataplane {
         Dataplane::stations(self, each)
     }
 
-    fn rule_counters(&self, slot: u8) -> Result<Vec<Counter>, Error> {
-        Dataplane::rule_counters(self, slot, RULES)
+    fn rule_counters(&self, slot: u8, rules: usize) -> Result<Vec<Counter>, Error> {
+        Dataplane::rule_counters(self, slot, rules)
     }
 
     fn drops(&self) -> Result<Drops, Error> {

@@ -105,11 +105,16 @@ impl State {
         strictest.unwrap_or(Posture::Normal)
     }
 
-    /// Adds a quarantine, and drops those that it outdoes: as strict at most, and over before it.
+    /// Adds a quarantine. One that another outdoes (as strict at least, and not over before it) is left out, so that
+    /// the order that set a posture stays the one that is told of.
     pub fn quarantine(&mut self, new: Quarantine, clock: &dyn Clock) {
-        let outdone =
-            |old: &Quarantine| old.posture() <= new.posture() && old.left(clock) <= new.left(clock);
-        self.quarantines.retain(|old| !outdone(old));
+        let outdoes = |one: &Quarantine, other: &Quarantine| {
+            one.posture() >= other.posture() && one.left(clock) >= other.left(clock)
+        };
+        if self.quarantines.iter().any(|old| outdoes(old, &new)) {
+            return;
+        }
+        self.quarantines.retain(|old| !outdoes(&new, old));
         self.quarantines.push(new);
         self.quarantines.sort_by_key(Quarantine::posture);
     }

@@ -93,20 +93,55 @@ pub fn lookup_all(
     map: BorrowedFd<'_>,
     key: usize,
     value: usize,
+    each: impl FnMut(&[u8], &[u8]),
+) -> io::Result<()> {
+    lookup(map, key, value, None, usize::MAX, each)
+}
+
+/// Reads `count` elements of an array from `first` on: of a large array of which little is used, a fraction of the
+/// time.
+///
+/// # Errors
+/// The kernel's.
+pub fn lookup_range(
+    map: BorrowedFd<'_>,
+    first: u32,
+    count: usize,
+    value: usize,
+    each: impl FnMut(&[u8], &[u8]),
+) -> io::Result<()> {
+    // Where a batch starts is told by the key before.
+    let before = first.checked_sub(1).map(u32::to_ne_bytes);
+    let before = before.as_ref().map(|key| &key[..]);
+    lookup(map, size_of::<u32>(), value, before, count, each)
+}
+
+fn lookup(
+    map: BorrowedFd<'_>,
+    key: usize,
+    value: usize,
+    before: Option<&[u8]>,
+    limit: usize,
     mut each: impl FnMut(&[u8], &[u8]),
 ) -> io::Result<()> {
-    let mut keys = vec![0u8; CHUNK * key];
-    let mut values = vec![0u8; CHUNK * value];
+    let chunk = CHUNK.min(limit);
+    let mut keys = vec![0u8; chunk * key];
+    let mut values = vec![0u8; chunk * value];
     // Where the next batch starts: for arrays the index, for hash tables the bucket; a key's size at most.
     let mut position = vec![0u8; key.max(8)];
     let mut first = true;
-    loop {
+    if let Some(before) = before {
+        position[..before.len()].copy_from_slice(before);
+        first = false;
+    }
+    let mut left = limit;
+    while left > 0 {
         let mut attributes = Attributes {
             in_batch: if first { 0 } else { position.as_ptr() as u64 },
             out_batch: position.as_mut_ptr() as u64,
             keys: keys.as_mut_ptr() as u64,
             values: values.as_mut_ptr() as u64,
-            count: CHUNK as u32,
+            count: chunk.min(left) as u32,
             map_fd: map.as_raw_fd() as u32,
             ..Attributes::default()
         };
@@ -128,6 +163,8 @@ pub fn lookup_all(
         if last {
             return Ok(());
         }
+        left -= count.min(left);
         first = false;
     }
+    Ok(())
 }

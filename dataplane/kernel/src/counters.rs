@@ -81,13 +81,27 @@ pub fn processors() -> Result<usize, Error> {
 pub fn each<T: Record>(
     map: BorrowedFd<'_>,
     name: &'static str,
+    each: impl FnMut(u32, &[T]),
+) -> Result<(), Error> {
+    range(map, name, 0, usize::MAX, each)
+}
+
+/// As [`each`], of `count` elements from `first` on.
+///
+/// # Errors
+/// [`Error::Batch`].
+pub fn range<T: Record>(
+    map: BorrowedFd<'_>,
+    name: &'static str,
+    first: u32,
+    count: usize,
     mut each: impl FnMut(u32, &[T]),
 ) -> Result<(), Error> {
     let processors = processors()?;
     // The kernel rounds every processor's value up to eight bytes.
     let size = size_of::<T>().next_multiple_of(8);
     let mut values = Vec::with_capacity(processors);
-    batch::lookup_all(map, 4, size * processors, |key, bytes| {
+    batch::lookup_range(map, first, count, size * processors, |key, bytes| {
         values.clear();
         values.extend(bytes.chunks_exact(size).filter_map(record::<T>));
         if let Some(index) = record::<u32>(key) {

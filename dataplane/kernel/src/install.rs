@@ -164,10 +164,9 @@ impl Dataplane {
     pub fn rule_counters(&self, slot: u8, limit: usize) -> Result<Vec<Counter>, Error> {
         let mut counted = vec![Counter::default(); limit.min(RULES)];
         let map = self.maps.rules.map().fd().as_fd();
-        counters::each(map, "RULE_COUNTERS", |index, values| {
-            if index >> 16 == u32::from(slot)
-                && let Some(to) = counted.get_mut(index as usize & 0xffff)
-            {
+        let (first, count) = (rule_index(slot, 0), counted.len());
+        counters::range(map, "RULE_COUNTERS", first, count, |index, values| {
+            if let Some(to) = counted.get_mut((index - first) as usize) {
                 *to = total(values);
             }
         })?;

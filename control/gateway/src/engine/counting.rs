@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use cordon_kernel::{Drops, Error};
-use cordon_verdict::abi::Counter;
+use cordon_verdict::abi::{Counter, RULES};
 
 use super::{Engine, InForce};
 use crate::names::Named;
@@ -101,7 +101,8 @@ impl Engine {
         let InForce::Tables(control) = self.in_force()? else {
             return Ok(Vec::new());
         };
-        let counted = self.plane.rule_counters(control.slot)?;
+        let rules = self.current.as_ref().map_or(RULES, |named| named.rules);
+        let counted = self.plane.rule_counters(control.slot, rules)?;
         self.counting
             .look(self.current.as_deref(), posture, &counted);
         self.counting.last = (control.posture > 0).then(|| counted.clone());

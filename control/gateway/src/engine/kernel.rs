@@ -110,7 +110,7 @@ impl Engine {
                 self.warn("barrier", Some(error.to_string()));
                 Installed {
                     control: self.plane.control()?,
-                    counted: self.plane.rule_counters(before.slot)?,
+                    counted: self.plane.rule_counters(before.slot, RULES)?,
                 }
             }
             Err(error) => {
