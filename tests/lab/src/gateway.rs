@@ -10,9 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::lab;
 use crate::node::Node;
 use crate::process::{Output, Process};
-use crate::lab;
 
 const METRICS_PORT: u16 = 9469;
 /// How long the daemon may take to be ready.
@@ -47,7 +47,10 @@ impl Gateway {
                 Some(from) => copy_files(&from, policy_to),
                 None => Ok(()),
             })
-            .map_err(Error::io(format!("copying the policy to {}", policy_to.display())))?;
+            .map_err(Error::io(format!(
+                "copying the policy to {}",
+                policy_to.display()
+            )))?;
         gateway.configure(&gateway.default_config())?;
         Ok(gateway)
     }
@@ -283,7 +286,11 @@ fn binary(name: &str) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    let release = if directory.ends_with("release") { " --release" } else { "" };
+    let release = if directory.ends_with("release") {
+        " --release"
+    } else {
+        ""
+    };
     Err(Error::NotBuilt {
         path,
         build: format!("{BUILD}{release}"),

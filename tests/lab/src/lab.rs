@@ -113,7 +113,7 @@ impl Lab {
         let mut nodes = BTreeMap::new();
         for name in &names {
             let node = open(name)?;
-            node.set(QUIET)?;
+            node.set(HOST)?;
             nodes.insert(*name, node);
         }
         let node = |name: &str| nodes[name].clone();
@@ -240,7 +240,7 @@ impl Lab {
         tools::ip_batch(None, &[format!("netns add {namespace}")])?;
         let outputs = self.identity.directory().join("outputs");
         let node = Node::open(&device.name, namespace, &outputs)?;
-        node.set(QUIET)?;
+        node.set(HOST)?;
         let switch = self.switch.node();
         let mac = Some(device.mac);
         let link = link(&node, Host::INTERFACE, switch, &device.name, mac);
@@ -289,8 +289,9 @@ impl Lab {
             switch: self.switch.lost()?,
             interfaces: BTreeMap::new(),
         };
-        let mut nodes = vec![self.router.clone(), self.switch().clone()];
-        nodes.extend(self.hosts().iter().map(|host| (**host).clone()));
+        let fixed = [self.gateway.node(), self.switch(), &self.router];
+        let mut nodes: Vec<Node> = fixed.map(Node::clone).to_vec();
+        nodes.extend(self.hosts().iter().map(|host| host.node().clone()));
         for node in nodes {
             dropped(&node, &mut losses.interfaces)?;
         }
@@ -310,10 +311,16 @@ impl Lab {
         let mut add = |command: String, what: &str| commands.push((command, what.to_owned()));
         if let Some(host) = self.lock().values().find(|host| host.vlan().is_some()) {
             let namespace = host.namespace();
-            add(format!("ip netns exec {namespace} bash"), "a shell on a device");
+            add(
+                format!("ip netns exec {namespace} bash"),
+                "a shell on a device",
+            );
         }
         add(
-            format!("ip netns exec {} tcpdump -eni {TO_CORE}", self.switch().namespace()),
+            format!(
+                "ip netns exec {} tcpdump -eni {TO_CORE}",
+                self.switch().namespace()
+            ),
             "frames between the gateway and the core, with their VLAN tags",
         );
         if let Ok(cordon) = self.gateway.cordon_command() {
@@ -323,9 +330,12 @@ impl Lab {
                 format!("{cordon} quarantine site --posture contain --reason drill"),
                 "cut the site off",
             );
-            add(format!("{cordon} release site --reason 'drill is over'"), "open it again");
+            add(
+                format!("{cordon} release site --reason 'drill is over'"),
+                "open it again",
+            );
         }
-        add(format!("ip netns list | grep ^{name}-"), "its namespaces");
+        add(format!("ls /run/netns | grep ^{name}-"), "its namespaces");
         add(format!("sh {}", script.display()), "remove the lab");
         Ok(Kept { name, commands })
     }
@@ -335,8 +345,15 @@ impl Lab {
     }
 }
 
-/// No frames but those that somebody means to send: addresses that the kernel makes up speak by themselves.
-const QUIET: &[(&str, &str)] = &[
+/// No frames but those that somebody means to send: addresses that the kernel makes up speak by themselves. A neighbour
+/// that was not there is found soon after it is, and one that is slow because the machine is busy is not given up.
+const HOST: &[(&str, &str)] = &[
+    ("ipv4/neigh/default/retrans_time_ms", "100"),
+    ("ipv4/neigh/default/mcast_solicit", "10"),
+    ("ipv4/neigh/default/ucast_solicit", "30"),
+    ("ipv6/neigh/default/retrans_time_ms", "100"),
+    ("ipv6/neigh/default/mcast_solicit", "10"),
+    ("ipv6/neigh/default/ucast_solicit", "30"),
     ("ipv6/conf/default/addr_gen_mode", "1"),
     ("ipv6/conf/default/accept_ra", "0"),
     ("ipv6/conf/default/accept_dad", "0"),
@@ -481,23 +498,20 @@ fn remote_host(node: Node, remote: &Remote) -> Result<Host> {
     tools::ip_batch(Some(node.namespace()), &commands)?;
     let path = format!("/sys/class/net/{interface}/address");
     let said = tools::run(node.command("cat").arg(&path))?;
-    let mac = said.trim().parse().map_err(|()| {
-        Error::Plan(format!("{} has no MAC address: {said:?}", remote.name))
-    })?;
+    let mac = said
+        .trim()
+        .parse()
+        .map_err(|()| Error::Plan(format!("{} has no MAC address: {said:?}", remote.name)))?;
     Ok(Host::new(node, mac, vec![remote.address], None))
 }
 
 /// A file system for pins that is the lab's own, so that they go away with it.
 pub(crate) fn mount_pins(at: &Path) -> Result<()> {
     std::fs::create_dir_all(at).map_err(Error::io(format!("making {}", at.display())))?;
-    mount(
-        Some("bpf"),
-        at,
-        Some("bpf"),
-        MsFlags::empty(),
-        None::<&str>,
-    )
-    .map_err(Error::io(format!("mounting a bpf file system at {}", at.display())))
+    mount(Some("bpf"), at, Some("bpf"), MsFlags::empty(), None::<&str>).map_err(Error::io(format!(
+        "mounting a bpf file system at {}",
+        at.display()
+    )))
 }
 
 /// Adds what the interfaces of a node have dropped.
@@ -505,8 +519,8 @@ fn dropped(node: &Node, to: &mut BTreeMap<String, u64>) -> Result<()> {
     let mut ip = Command::new("ip");
     ip.args(["-n", node.namespace(), "-s", "-j", "link", "show"]);
     let said = tools::run(&mut ip)?;
-    let links: serde_json::Value = serde_json::from_str(&said)
-        .map_err(Error::io("reading what ip says of the interfaces"))?;
+    let links: serde_json::Value =
+        serde_json::from_str(&said).map_err(Error::io("reading what ip says of the interfaces"))?;
     for link in links.as_array().into_iter().flatten() {
         for (direction, word) in [("rx", "received"), ("tx", "sent")] {
             let frames = link["stats64"][direction]["dropped"].as_u64().unwrap_or(0);

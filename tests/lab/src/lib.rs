@@ -27,5 +27,5 @@ pub use plan::{Device, Plan, Remote, Vlan};
 pub use probe::Probe;
 pub use process::{Output, Process};
 pub use registry::{kept, remove, sweep};
-pub use seen::{ARP, Direction, Seen, TCP, UDP, now};
+pub use seen::{ARP, Direction, Seen, TCP, UDP, missing, now};
 pub use tap::Tap;

@@ -247,6 +247,11 @@ impl Host {
         }
     }
 
+    /// Its namespace.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// Its first address.
     pub fn ip(&self) -> IpAddr {
         self.addresses[0]

@@ -4,7 +4,8 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, SockaddrLike, bind, send as send_to, socket,
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, SockaddrLike, bind, send as send_to,
+    socket,
 };
 
 /// A packet socket that receives nothing until it is bound to a protocol.
@@ -45,6 +46,23 @@ pub fn send<F: AsRef<[u8]>>(interface: &str, frames: &[F]) -> io::Result<()> {
         send_to(socket.as_raw_fd(), frame.as_ref(), MsgFlags::empty())?;
     }
     Ok(())
+}
+
+/// The index of the interface that a packet socket is bound to; none if it is bound to none, or is no such socket.
+pub fn interface_of(socket: &impl AsRawFd) -> Option<u32> {
+    // SAFETY: all zeroes is a valid `sockaddr_ll`.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::sockaddr_ll>() as u32;
+    // SAFETY: the kernel writes no more than `length` bytes to it.
+    let result = unsafe {
+        libc::getsockname(
+            socket.as_raw_fd(),
+            (&raw mut address).cast(),
+            &raw mut length,
+        )
+    };
+    let bound = result == 0 && i32::from(address.sll_family) == libc::AF_PACKET;
+    (bound && address.sll_ifindex > 0).then_some(address.sll_ifindex as u32)
 }
 
 /// Sets an option of a packet socket.

@@ -17,19 +17,16 @@ pub fn ping(to: IpAddr, count: u16) -> io::Result<u16> {
         IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp, 8, 0),
         IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6, 128, 129),
     };
-    let socket: OwnedFd = socket(
-        family,
-        SockType::Datagram,
-        SockFlag::SOCK_CLOEXEC,
-        protocol,
-    )?;
+    let socket: OwnedFd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, protocol)?;
     // For the standard library any datagram socket will do.
     let socket = UdpSocket::from(socket);
     let to = SocketAddr::new(to, 0);
     let mut answered = vec![false; usize::from(count)];
     let send = |number: u16| {
         let [high, low] = number.to_be_bytes();
-        let message = [request, 0, 0, 0, 0, 0, high, low, b'c', b'o', b'r', b'd', b'o', b'n'];
+        let message = [
+            request, 0, 0, 0, 0, 0, high, low, b'c', b'o', b'r', b'd', b'o', b'n',
+        ];
         // No route, or nobody there: that is an answer that does not come.
         socket.send_to(&message, to).is_ok()
     };

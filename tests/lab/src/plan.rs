@@ -61,10 +61,7 @@ pub struct Remote {
 }
 
 /// Where the examples of the policy crate are.
-const EXAMPLES: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../control/policy/examples"
-);
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../control/policy/examples");
 
 impl Plan {
     /// Manchester Memorial as `control/policy/examples/manchester-memorial` describes it, with a laptop in the guest
@@ -220,7 +217,10 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     {
         return bad("it has something else than letters, digits and dashes");
     }
-    if RESERVED.contains(&name) || name.starts_with("core-") || name.starts_with("vlan-") || name == "lo"
+    if RESERVED.contains(&name)
+        || name.starts_with("core-")
+        || name.starts_with("vlan-")
+        || name == "lo"
     {
         return bad("it is the lab's own");
     }
@@ -265,7 +265,10 @@ mod tests {
     fn manchester_is_as_its_policy_says() {
         let plan = Plan::manchester().expect("is in order");
         plan.check().expect("makes a lab");
-        assert_eq!((plan.access_nic.as_str(), plan.core_nic.as_str()), ("eth1", "eth2"));
+        assert_eq!(
+            (plan.access_nic.as_str(), plan.core_nic.as_str()),
+            ("eth1", "eth2")
+        );
         let imaging = plan.vlans.iter().find(|vlan| vlan.access == 210);
         let routers = imaging.map(|vlan| vlan.routers.iter().map(IpNet::to_string).collect());
         assert_eq!(routers, Some(vec!["10.21.0.1/24".to_owned()]));
@@ -278,7 +281,15 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be() {
-        for name in ["", "sixteen-letters-", "a b", "switch", "core-210", "lo", "a/b"] {
+        for name in [
+            "",
+            "sixteen-letters-",
+            "a b",
+            "switch",
+            "core-210",
+            "lo",
+            "a/b",
+        ] {
             assert!(check_name(name).is_err(), "{name}");
         }
         assert!(check_name("pump-server-1").is_ok());

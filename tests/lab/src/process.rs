@@ -49,8 +49,9 @@ impl Process {
     pub(crate) fn start(command: &mut Command, files: &Path) -> Result<Process> {
         let what = tools::line(command);
         let (stdout, stderr) = (files.with_added("out"), files.with_added("err"));
-        let create =
-            |path: &Path| File::create(path).map_err(Error::io(format!("creating {}", path.display())));
+        let create = |path: &Path| {
+            File::create(path).map_err(Error::io(format!("creating {}", path.display())))
+        };
         let child = command
             .stdin(Stdio::null())
             .stdout(create(&stdout)?)

@@ -257,7 +257,7 @@ fn down(name: &str, directory: &Path) -> String {
     format!(
         "#!/bin/sh\n\
          # Removes the lab {name}.\n\
-         for namespace in $(ip netns list | cut -d' ' -f1 | grep '^{name}-'); do\n\
+         for namespace in $(ls {NAMESPACES} | grep '^{name}-'); do\n\
          \x20   ip netns pids \"$namespace\" | xargs -r kill -9\n\
          \x20   ip netns del \"$namespace\"\n\
          done\n\
@@ -272,10 +272,7 @@ mod tests {
 
     #[test]
     fn names_tell_the_lab() {
-        assert_eq!(
-            lab_of("cordon-12-3-ct-1").as_deref(),
-            Some("cordon-12-3")
-        );
+        assert_eq!(lab_of("cordon-12-3-ct-1").as_deref(), Some("cordon-12-3"));
         assert_eq!(lab_of("cordon-12-3").as_deref(), Some("cordon-12-3"));
         for other in ["cordon-test-1", "cordon-12", "cordon--1", "other-1-2"] {
             assert_eq!(lab_of(other), None, "{other}");

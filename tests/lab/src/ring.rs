@@ -17,7 +17,7 @@ const BLOCK: usize = 1 << 16;
 /// 32 MiB, 131072 slots: more than a second of 100,000 frames a second, should nobody look meanwhile.
 const BLOCKS: usize = 512;
 const SIZE: usize = BLOCK * BLOCKS;
-const SLOTS: usize = SIZE / SLOT;
+pub const SLOTS: usize = SIZE / SLOT;
 /// Where the address is behind a slot's header.
 const ADDRESS: usize = size_of::<libc::tpacket2_hdr>().next_multiple_of(16);
 

@@ -1,5 +1,6 @@
 //! What a tap saw of a frame.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
@@ -65,6 +66,23 @@ pub fn now() -> u64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// The frames of the first that are not, as often, in the second: of those that entered the gateway, for example,
+/// those that did not leave it. Tags make no difference.
+pub fn missing(entered: &[Seen], left: &[Seen]) -> Vec<Seen> {
+    let mut there: HashMap<u64, usize> = HashMap::new();
+    for seen in left {
+        *there.entry(seen.digest).or_default() += 1;
+    }
+    let found = |seen: &&Seen| match there.get_mut(&seen.digest) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    };
+    entered.iter().filter(found).copied().collect()
 }
 
 impl Seen {
@@ -215,6 +233,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_found() {
+        let [one, two, three] = [1, 2, 3].map(|payload| seen(&frame(None, &[payload]), None));
+        let missing = missing(&[one, two, two, three], &[two, three]);
+        let digests: Vec<u64> = missing.iter().map(|seen| seen.digest).collect();
+        assert_eq!(digests, [one.digest, two.digest]);
+    }
+
+    #[test]
     fn a_tag_in_the_frame_and_one_taken_out_are_the_same() {
         for payload in [&[7; 10][..], &[7; 1000]] {
             let inside = seen(&frame(Some(210), payload), None);
@@ -224,7 +250,8 @@ mod tests {
                 assert_eq!(seen.length as usize, 14 + 4 + 20 + 8 + payload.len());
                 assert!(seen.is_udp_to(104), "{seen:?}");
                 assert_eq!(
-                    seen.ends().map(|(from, to)| (from.to_string(), to.to_string())),
+                    seen.ends()
+                        .map(|(from, to)| (from.to_string(), to.to_string())),
                     Some(("10.21.0.11:4000".into(), "10.200.4.10:104".into()))
                 );
             }

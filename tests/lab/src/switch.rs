@@ -4,21 +4,22 @@
 //! trunk and a port for each VLAN towards the router, because the kernel may have no VLAN interfaces.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{fs, io};
 
-use nix::sys::socket::{LinkAddr, getsockname, setsockopt, sockopt};
+use nix::sys::socket::{setsockopt, sockopt};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use crate::error::{Error, Result};
 use crate::node::Node;
+use crate::packet;
 use crate::process::Process;
 use crate::tools::{self, OVS_SCHEMA};
-use crate::packet;
 
 /// The switch's side of the link to the gateway's access NIC.
 pub const TO_ACCESS: &str = "gw-access";
@@ -29,7 +30,7 @@ const ACCESS: &str = "br-access";
 const CORE: &str = "br-core";
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The usual receive buffer is full after 50 frames that came by a redirect, each of which counts as a page.
-const BUFFER: usize = 256 << 20;
+const BUFFER: usize = 128 << 20;
 
 pub struct Switch {
     node: Node,
@@ -60,7 +61,9 @@ impl Switch {
             &directory.join("ovsdb-server"),
         )?;
         let socket = directory.join("db.sock");
-        database.wait_until("the socket of", PATIENCE, |_| socket.exists())?;
+        database.wait_until("an answer from", PATIENCE, |_| {
+            UnixStream::connect(&socket).is_ok()
+        })?;
         let daemon = Process::start(
             own(node.command("ovs-vswitchd"), directory)
                 .arg(format!("unix:{}", at("db.sock")))
@@ -126,7 +129,11 @@ impl Switch {
             error => error,
         })?;
         debug_assert!(said.is_empty(), "{said}");
-        for (socket, _) in self.sockets()? {
+        let sockets = self.sockets()?;
+        if sockets.is_empty() {
+            return Err(Error::Plan("the switch has no ports".to_owned()));
+        }
+        for (socket, _) in sockets {
             setsockopt(&socket, sockopt::RcvBufForce, &BUFFER)
                 .map_err(Error::io("giving the switch room for frames"))?;
         }
@@ -151,10 +158,7 @@ impl Switch {
             .map_err(Error::io("looking at the switch's sockets"))
     }
 
-    fn packet_sockets(
-        &self,
-        names: &BTreeMap<u32, String>,
-    ) -> io::Result<Vec<(OwnedFd, String)>> {
+    fn packet_sockets(&self, names: &BTreeMap<u32, String>) -> io::Result<Vec<(OwnedFd, String)>> {
         let pid = self.daemon.pid();
         let process = Pid::from_raw(pid as i32).ok_or(io::ErrorKind::InvalidInput)?;
         let process = pidfd_open(process, PidfdFlags::empty())?;
@@ -168,11 +172,9 @@ impl Switch {
             let Ok(socket) = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) else {
                 continue;
             };
-            // Only packet sockets have such an address; the one that only sends is bound to no interface.
-            let Ok(address) = getsockname::<LinkAddr>(socket.as_raw_fd()) else {
-                continue;
-            };
-            if let Some(interface) = names.get(&(address.ifindex() as u32)) {
+            // The socket that only sends is bound to no interface.
+            let index = packet::interface_of(&socket);
+            if let Some(interface) = index.and_then(|index| names.get(&index)) {
                 found.push((socket, interface.clone()));
             }
         }

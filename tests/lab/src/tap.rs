@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::ring::Ring;
+use crate::ring::{self, Ring};
 use crate::seen::Seen;
 
 type Wanted = Box<dyn Fn(&Seen) -> bool + Send>;
@@ -37,6 +37,9 @@ struct Recording {
 }
 
 impl Tap {
+    /// Frames that there is room for while this process is kept from looking at them.
+    pub const ROOM: usize = ring::SLOTS;
+
     /// Begins, on an interface of the calling thread's network namespace.
     pub(crate) fn start(interface: &str, wanted: Wanted) -> io::Result<Tap> {
         let recording = Recording {

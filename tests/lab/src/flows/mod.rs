@@ -24,8 +24,8 @@ use crate::error::{Error, Result};
 use crate::node::Host;
 use crate::probe::Probe;
 
-pub use report::{Flow, Report};
 use report::Tally;
+pub use report::{Flow, Report};
 
 /// How long nothing more has to come for what is on its way to be given up.
 const QUIET: Duration = Duration::from_secs(1);

@@ -97,7 +97,9 @@ async fn client(context: Arc<Context>, flow: u32) {
         }
         Err(error) => Err(error),
     };
-    if let (Err(error), Some(mut tally)) = (ended, context.tally(flow)) {
+    // At the end the server may be the first to go.
+    let over = *context.phase.borrow() == Phase::Ended;
+    if let (Err(error), false, Some(mut tally)) = (ended, over, context.tally(flow)) {
         tally.trouble = Some(error.to_string());
     }
 }

@@ -1,4 +1,4 @@
-//! A gateway without its daemon: the XDP program with a policy that allows everything, put in by hand.
+//! A gateway without its daemon: the XDP program with a policy that allows everything or nothing, put in by hand.
 
 use cordon_kernel::{Dataplane, Options};
 use cordon_lab::Lab;
@@ -9,6 +9,8 @@ use cordon_verdict::abi::{
 };
 
 const ANYONE: u16 = 1;
+/// The posture at which nothing is allowed.
+pub const CLOSED: u8 = 5;
 
 /// Puts the program on both ports, and opens every VLAN.
 pub fn open_gateway(lab: &Lab, vlans: &[u16]) -> Dataplane {
@@ -76,7 +78,8 @@ fn generation(vlans: &[u16]) -> Generation {
         service: 0,
         pad: 0,
     };
-    let allow = [Ruling::allow(RULE_FIRST); POSTURES];
-    generation.policy.insert(key, PolicyRow { rulings: allow });
+    let mut rulings = [Ruling::allow(RULE_FIRST); POSTURES];
+    rulings[usize::from(CLOSED)] = Ruling::NONE;
+    generation.policy.insert(key, PolicyRow { rulings });
     generation
 }
