@@ -57,13 +57,15 @@ pub fn speaker<T: Tables>(
         if device.is_some() || ours {
             return Err(Reason::DeviceOnUplink);
         }
-        return Ok(match owner {
-            Some(owner) => owner.class,
-            None => match tables.network(slot, ip) {
-                Some(network) if network.segment == segment => network.behind,
-                network => network_class(network),
-            },
-        });
+        return match (owner, tables.network(slot, ip)) {
+            (Some(owner), _) => Ok(owner.class),
+            // Nobody's own: what is sent in its name would have everybody answer everybody.
+            (None, Some(network)) if network.flags & Network::BROADCAST != 0 => {
+                Err(Reason::AddressBinding)
+            }
+            (None, Some(network)) if network.segment == segment => Ok(network.behind),
+            (None, network) => Ok(network_class(network)),
+        };
     }
 
     match device {
@@ -79,7 +81,7 @@ pub fn speaker<T: Tables>(
         None if owner.is_some() => Err(Reason::AddressBinding),
         None if ip.is_unspecified() || ip.is_v6_link_local() => Ok(ingress.admission.anonymous),
         None => match tables.network(slot, ip) {
-            Some(network) if network.segment == segment => Ok(network.class),
+            Some(network) if has_hosts_of(&network, segment) => Ok(network.class),
             _ => Err(Reason::AddressBinding),
         },
     }
@@ -101,10 +103,16 @@ fn owns<T: Tables>(
         None => {
             matches!(
                 tables.network(ingress.control.slot, ip),
-                Some(network) if network.segment == ingress.admission.segment
+                Some(network) if has_hosts_of(&network, ingress.admission.segment)
             )
         }
     }
+}
+
+/// Whether addresses of this network are a segment's, and a host's: a directed broadcast address is not.
+#[inline(always)]
+fn has_hosts_of(network: &Network, segment: u16) -> bool {
+    network.segment == segment && network.flags & Network::BROADCAST == 0
 }
 
 /// The class of the destination of a packet.
@@ -156,7 +164,17 @@ pub fn destination<T: Tables>(
 #[inline(always)]
 fn is_behind_uplink<T: Tables>(tables: &T, ingress: &Ingress, member: u64) -> bool {
     !ingress.admission.is(Admission::ADMIT_UNKNOWN)
-        || matches!(tables.station(member), Some(station) if station.flags & Station::UPLINK != 0)
+        || matches!(tables.station(member), Some(station) if seen_behind(tables, ingress, &station))
+}
+
+/// Whether a station is at an uplink: by the policy in force, or as it was if that does not know the attachment.
+#[inline(always)]
+fn seen_behind<T: Tables>(tables: &T, ingress: &Ingress, station: &Station) -> bool {
+    let admission = tables.admission(ingress.control.slot, station.attachment);
+    match admission.is(Admission::IN_USE) {
+        true => admission.is(Admission::UPLINK),
+        false => station.flags & Station::UPLINK != 0,
+    }
 }
 
 #[inline(always)]
@@ -178,8 +196,8 @@ pub fn learn<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Resul
             return Ok(());
         }
         // A host that is no listed device must not pull the router's frames to itself.
-        if known.flags & Station::UPLINK != 0
-            && !uplink
+        if !uplink
+            && seen_behind(tables, ingress, &known)
             && tables.device(ingress.control.slot, member).is_none()
         {
             return Err(Reason::StationMove);

@@ -3,6 +3,7 @@
 use crate::abi::{Admission, Control, RULE_ARP, RULE_ND, Ruling, SEVER};
 use crate::address::{Ip, MAC_GROUP};
 use crate::admit::Ingress;
+use crate::authorise::Denied;
 use crate::frame::Frame;
 use crate::identify;
 use crate::parse::{Link, Packet};
@@ -41,7 +42,7 @@ pub fn arp<T: Tables>(
     ingress: &Ingress,
     link: &Link,
     sender: Ip,
-) -> Result<Ruling, Reason> {
+) -> Result<Ruling, Denied> {
     identify::speaker(tables, ingress, link, sender)?;
     open_unless_severed(ingress.control, RULE_ARP)
 }
@@ -54,7 +55,7 @@ pub fn discovery<F: Frame, T: Tables>(
     ingress: &Ingress,
     link: &Link,
     packet: &Packet,
-) -> Result<Ruling, Reason> {
+) -> Result<Ruling, Denied> {
     const ROUTER_SOLICITATION: u8 = 133;
     const ROUTER_ADVERTISEMENT: u8 = 134;
     const NEIGHBOUR_SOLICITATION: u8 = 135;
@@ -62,12 +63,12 @@ pub fn discovery<F: Frame, T: Tables>(
 
     let (at, length) = (packet.message.at as usize, packet.message.length as usize);
     if packet.destination.is_group() != (link.destination & MAC_GROUP != 0) {
-        return Err(Reason::GroupMismatch);
+        return Err(Reason::GroupMismatch.into());
     }
     // A hop limit of 255 proves that it was not routed here (RFC 4861 §7.1).
     let hops = frame.u8(link.network + 7).ok_or(Reason::Truncated)?;
     if hops != 255 {
-        return Err(Reason::NeighbourDiscovery);
+        return Err(Reason::NeighbourDiscovery.into());
     }
     let uplink = ingress.admission.is(Admission::UPLINK);
     match frame.u8(at).ok_or(Reason::Truncated)? {
@@ -76,13 +77,13 @@ pub fn discovery<F: Frame, T: Tables>(
                 own_link_address(frame, link, at + 8, 1)?;
             }
         }
-        ROUTER_ADVERTISEMENT if !uplink => return Err(Reason::RaGuard),
+        ROUTER_ADVERTISEMENT if !uplink => return Err(Reason::RaGuard.into()),
         ROUTER_ADVERTISEMENT => {}
         NEIGHBOUR_SOLICITATION if length == 24 => {}
         // With the nonce of RFC 7527 instead of an address, while the sender has none yet.
         NEIGHBOUR_SOLICITATION if length == 32 && packet.source.is_unspecified() => {
             if frame.u16(at + 24).ok_or(Reason::Truncated)? != 0x0e01 {
-                return Err(Reason::NeighbourDiscovery);
+                return Err(Reason::NeighbourDiscovery.into());
             }
         }
         NEIGHBOUR_SOLICITATION if length == 32 => own_link_address(frame, link, at + 24, 1)?,
@@ -92,14 +93,15 @@ pub fn discovery<F: Frame, T: Tables>(
                 lo: frame.u64(at + 16).ok_or(Reason::Truncated)?,
             };
             if target.is_group() || target.is_v4() || target.is_unspecified() {
-                return Err(Reason::NeighbourDiscovery);
+                return Err(Reason::NeighbourDiscovery.into());
             }
-            identify::speaker(tables, ingress, link, target)?;
+            identify::speaker(tables, ingress, link, target)
+                .map_err(|_| Reason::NeighbourDiscovery)?;
             if length == 32 {
                 own_link_address(frame, link, at + 24, 2)?;
             }
         }
-        _ => return Err(Reason::NeighbourDiscovery),
+        _ => return Err(Reason::NeighbourDiscovery.into()),
     }
     open_unless_severed(ingress.control, RULE_ND)
 }
@@ -115,9 +117,12 @@ fn own_link_address<F: Frame>(frame: &F, link: &Link, at: usize, kind: u64) -> R
 }
 
 #[inline(always)]
-fn open_unless_severed(control: Control, rule: u32) -> Result<Ruling, Reason> {
+fn open_unless_severed(control: Control, rule: u32) -> Result<Ruling, Denied> {
     if control.posture >= SEVER {
-        Err(Reason::Posture)
+        Err(Denied {
+            reason: Reason::Posture,
+            rule,
+        })
     } else {
         Ok(Ruling::allow(rule))
     }

@@ -16,8 +16,8 @@ use crate::tables::{Full, Tables};
 pub enum Known {
     /// Allowed, in force, and exactly this way.
     Settled { ruling: Ruling, egress: u16 },
-    /// There is such a flow, opened by the sender of this packet or by its receiver.
-    Flow { by_sender: bool },
+    /// There is such a flow; whether the receiver of this packet has opened it, so that this may answer.
+    Flow { by_receiver: bool },
     /// Never seen, or not kept: group destinations have no flow.
     Nothing,
 }
@@ -125,7 +125,7 @@ pub fn find<T: Tables>(
         && !packet.opens();
     if !settled {
         return Known::Flow {
-            by_sender: flow.initiator as usize == direction,
+            by_receiver: flow.state & (Flow::OPENED << (direction ^ 1)) != 0,
         };
     }
     note(flow, packet, direction, length, now);
@@ -203,17 +203,20 @@ pub fn remember<T: Tables>(
 
     if let Some(flow) = lookup(tables, &track.key) {
         let fresh = (flow.judged >> 32) as u32 == epoch;
-        if !fresh && let Some(other) = flow.way.get_mut(direction ^ 1) {
-            // What it says of attachments may be of another policy.
+        if let Some(other) = flow.way.get_mut(direction ^ 1)
+            && (!fresh || way_attachment(other.to) != ingress.attachment)
+        {
+            // What it says of attachments may be of another policy, or the station it leads to has moved.
             *other = Way { from: 0, to: 0 };
         }
         if let Some(this) = flow.way.get_mut(direction) {
             *this = way;
         }
         if packet.opens() {
-            flow.state = 0;
+            flow.state &= Flow::OPENED | Flow::OPENED << 1;
         }
         flow.initiator = initiator;
+        flow.state |= Flow::OPENED << initiator;
         note(flow, packet, direction, decided.length, now);
         compiler_fence(Ordering::SeqCst);
         flow.judged = judged;
@@ -226,7 +229,7 @@ pub fn remember<T: Tables>(
         bytes: [0; 2],
         seen: now,
         initiator,
-        state: 0,
+        state: Flow::OPENED << initiator,
         pad: 0,
     };
     if let Some(this) = flow.way.get_mut(direction) {

@@ -126,9 +126,9 @@ pub struct Flow {
     pub bytes: [u64; 2],
     /// When the last packet was seen, in ticks (see `Tables::now`).
     pub seen: u32,
-    /// Which direction the initiator speaks in, 0 or 1.
+    /// Which direction the one that opened it last speaks in, 0 or 1.
     pub initiator: u8,
-    /// [`Flow::FIN`] per direction, [`Flow::RST`].
+    /// [`Flow::FIN`] and [`Flow::OPENED`] per direction, [`Flow::RST`].
     pub state: u8,
     /// Zero.
     pub pad: u16,
@@ -139,6 +139,9 @@ impl Flow {
     pub const FIN: u8 = 1;
     /// A RST was seen.
     pub const RST: u8 = 4;
+    /// The end that speaks in direction 0 has opened the flow, so that the other may answer; shifted left by one, that
+    /// of direction 1. Once both have, what either may do must not depend on who was heard last.
+    pub const OPENED: u8 = 8;
 
     /// The two halves of [`Flow::judged`] as one word.
     #[inline(always)]
