@@ -71,7 +71,7 @@ impl Identity {
 /// Somebody who has an identity, to name in a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Example {
-    /// An address outside every network.
+    /// An address outside every network, or behind an uplink and in nothing else.
     Stranger,
     Device(usize),
     Network(Prefix),

@@ -1,6 +1,6 @@
 //! Networks: every prefix at which something changes, and whose the addresses are that it is the longest for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::net::{IpAddr, Ipv6Addr};
 
 use cordon_policy::{Policy, Selector};
@@ -100,6 +100,14 @@ fn changes(policy: &Policy, ends: &Ends) -> Changes {
     for (index, group) in groups.filter(|(index, _)| ends.names(Selector::Group(*index))) {
         for net in &group.networks {
             at(&mut changes, net, |change| change.groups.push(index));
+        }
+    }
+    // Whoever an address is bound to, networks say nothing of it.
+    for ip in policy.devices.iter().flat_map(|device| &device.ips) {
+        if let btree_map::Entry::Occupied(change) = changes.entry((value(*ip), 128))
+            && change.get().afresh.is_none()
+        {
+            change.remove();
         }
     }
     changes
@@ -221,10 +229,14 @@ fn v4(address: u32) -> u128 {
 
 /// An address as the tables have it.
 pub(crate) fn ip_of(address: IpAddr) -> Ip {
-    ip(match address {
+    ip(value(address))
+}
+
+fn value(address: IpAddr) -> u128 {
+    match address {
         IpAddr::V4(address) => v4(address.into()),
         IpAddr::V6(address) => address.to_bits(),
-    })
+    }
 }
 
 fn ip(address: u128) -> Ip {

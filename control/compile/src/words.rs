@@ -131,7 +131,7 @@ fn who(check: &Check, identity: usize) -> String {
         (None, None) => String::new(),
     };
     match known.example {
-        Example::Stranger => "an address outside every network".to_owned(),
+        Example::Stranger => "an address outside every zone and group".to_owned(),
         Example::Device(device) => format!("device `{}`", policy.devices[device].name),
         Example::Network(prefix) => format!("{}{}", written(prefix), whose(&known.identity)),
         Example::Behind(prefix, index) => {

@@ -163,7 +163,7 @@ fn broken() {
         ),
         (
             "from: any, to: guest, service: smb, expect: allow",
-            "an address outside every network may not open tcp/445 to an unlisted device of segment `guest` at normal: rule `no-smb` (policy.yaml:11) denies it",
+            "an address outside every zone and group may not open tcp/445 to an unlisted device of segment `guest` at normal: rule `no-smb` (policy.yaml:11) denies it",
             "narrow that rule, or put one that allows this before it",
         ),
     ] {

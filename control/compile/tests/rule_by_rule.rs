@@ -6,7 +6,9 @@ use std::net::IpAddr;
 
 use common::{ip, policy, today};
 use cordon_compile::{compile, rule_number};
-use cordon_policy::{Mode, Origin, Policy, Posture, Reach, Rule, Selector, Service, Unknown};
+use cordon_policy::{
+    Invariant, Mode, Origin, Place, Policy, Posture, Reach, Rule, Selector, Service, Unknown,
+};
 use cordon_portable::Generation;
 use cordon_verdict::abi::{
     CLASS_STRANGER, POSTURES, PolicyKey, Ruling, SERVICE_OTHER, service_index,
@@ -45,6 +47,7 @@ const NETWORKS: &[&str] = &[
 const ADDRESSES: &[&str] = &[
     "8.8.8.8",
     "10.0.0.1",
+    "10.1.0.1",
     "10.1.1.1",
     "10.1.1.11",
     "10.1.1.129",
@@ -61,6 +64,7 @@ const ADDRESSES: &[&str] = &[
     "240.0.0.1",
     "255.255.255.255",
     "::5",
+    "::fffe:0:1",
     "2001:db8::1",
     "2001:db8:1::1",
     "2001:db8:1::9",
@@ -85,8 +89,8 @@ const SERVICES: &[&str] = &[
 
 /// Indices of the service table on both sides of where something changes.
 fn indices() -> impl Iterator<Item = u32> {
-    let tcp = [0, 53, 99, 100, 104, 105, 110, 111, 11112, 65535].map(|port| service_index(6, port));
-    let udp = [0, 50, 53, 60, 61, 65535].map(|port| service_index(17, port));
+    let tcp = [0, 53, 88, 99, 100, 104, 105, 110, 111, 11112, 65535].map(|port| service_index(6, port));
+    let udp = [0, 50, 53, 60, 61, 67, 68, 88].map(|port| service_index(17, port));
     tcp.into_iter().chain(udp).chain([service_index(1, 0)])
 }
 
@@ -211,12 +215,14 @@ fn rules() -> impl Strategy<Value = String> {
 }
 
 /// An end of a flow, as the verdict comes by it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Device(usize),
     Address(IpAddr),
     Behind(IpAddr),
     Unlisted(usize),
+    /// Whom no network holds.
+    Stranger,
 }
 
 fn ends(policy: &Policy) -> Vec<End> {
@@ -280,6 +286,7 @@ fn who(policy: &Policy, end: End) -> Who {
         ..Who::default()
     };
     let address = match end {
+        End::Stranger => return Who::default(),
         End::Unlisted(segment) => return in_segment(segment),
         End::Device(index) => return device(policy, index),
         End::Address(address) | End::Behind(address) => address,
@@ -410,14 +417,25 @@ fn decided(policy: &Policy, matching: &[(usize, &Rule)], posture: Posture, reach
     }
 }
 
-fn expected(policy: &Policy, from: &Who, to: &Who, index: u32) -> [Ruling; POSTURES] {
+/// The rules in force between two ends, in order.
+fn between<'a>(policy: &'a Policy, from: &Who, to: &Who) -> Vec<(usize, &'a Rule)> {
     let rules = policy.rules.iter().enumerate();
-    let matching: Vec<(usize, &Rule)> = rules
+    rules
         .filter(|(_, rule)| rule.in_force(today()))
         .filter(|(_, rule)| rule.from.iter().any(|selector| matches(*selector, from)))
         .filter(|(_, rule)| rule.to.iter().any(|selector| matches(*selector, to)))
-        .filter(|(_, rule)| rule.services.iter().any(|service| covers(*service, index)))
-        .collect();
+        .collect()
+}
+
+fn expected(
+    policy: &Policy,
+    (from, to): (&Who, &Who),
+    between: &[(usize, &Rule)],
+    index: u32,
+) -> [Ruling; POSTURES] {
+    let covered = |rule: &Rule| rule.services.iter().any(|service| covers(*service, index));
+    let rules = between.iter().copied();
+    let matching: Vec<(usize, &Rule)> = rules.filter(|(_, rule)| covered(rule)).collect();
     let group = to.multicast || to.broadcast || to.directed.is_some();
     let from_inside = from.zone.is_some_and(|zone| policy.zones[zone].local);
     Posture::ALL.map(|posture| {
@@ -451,6 +469,7 @@ fn class(policy: &Policy, generation: &Generation, end: End) -> u16 {
                 .expect("is attached")
                 .anonymous;
         }
+        End::Stranger => return CLASS_STRANGER,
         End::Address(address) | End::Behind(address) => address,
     };
     if let Some(owner) = generation.addresses.get(&ip(address)) {
@@ -487,6 +506,67 @@ fn found(generation: &Generation, from: u16, to: u16, index: u32) -> [Ruling; PO
         .map_or([Ruling::NONE; POSTURES], |row| row.rulings)
 }
 
+/// Some invariants.
+fn invariants() -> impl Strategy<Value = String> {
+    let name = || select(NAMES);
+    let from = name().prop_filter("sends", |name| *name != "broadcast");
+    let posture = select(Posture::ALL.to_vec());
+    let expect = select(vec!["allow", "deny", "deny"]);
+    let invariant = (from, name(), select(SERVICES), posture, expect);
+    proptest::collection::vec(invariant, 1..6).prop_map(|invariants| {
+        let lines = invariants.iter().map(|(from, to, service, at, expect)| {
+            format!(
+                "  - {{from: {from}, to: {to}, service: {service}, at: {at}, expect: {expect}}}\n"
+            )
+        });
+        format!("invariants:\n{}", lines.collect::<String>())
+    })
+}
+
+/// Whether an invariant is broken by some flow; and whether it is by one between two ends that are surely not the
+/// same host.
+fn broken(policy: &Policy, ends: &[(End, Who)], invariant: &Invariant) -> (bool, bool) {
+    let host = |end: End| match end {
+        End::Address(address) => owner(policy, address).map_or(end, End::Device),
+        end => end,
+    };
+    let meant = |who: &Who, selectors: &[Selector]| {
+        selectors.iter().any(|selector| matches(*selector, who))
+    };
+    let services: Vec<u32> = indices()
+        .filter(|index| {
+            invariant
+                .services
+                .iter()
+                .any(|service| covers(*service, *index))
+        })
+        .collect();
+    let senders = ends.iter().filter(|(_, who)| {
+        let group = who.multicast || who.broadcast || who.directed.is_some();
+        !group && meant(who, &invariant.from)
+    });
+    let (mut any, mut surely) = (false, false);
+    for (from, from_is) in senders {
+        for (to, to_is) in ends.iter().filter(|(_, who)| meant(who, &invariant.to)) {
+            let between: Vec<(usize, &Rule)> = between(policy, from_is, to_is)
+                .into_iter()
+                .filter(|(_, rule)| rule.origin != Origin::Observe)
+                .collect();
+            for index in &services {
+                let ruling =
+                    expected(policy, (from_is, to_is), &between, *index)[invariant.at as usize];
+                let kept = match invariant.allow {
+                    true => ruling.allows() && !ruling.is_inside(),
+                    false => !ruling.allows(),
+                };
+                any |= !kept;
+                surely |= !kept && host(*from) != host(*to);
+            }
+        }
+    }
+    (any, surely)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -500,12 +580,32 @@ proptest! {
             .collect();
         for (from, from_is, from_class) in &ends {
             for (to, to_is, to_class) in &ends {
+                let between = between(&policy, from_is, to_is);
                 for index in indices() {
-                    let expected = expected(&policy, from_is, to_is, index);
+                    let expected = expected(&policy, (from_is, to_is), &between, index);
                     let found = found(&generation, *from_class, *to_class, index);
                     prop_assert_eq!(found, expected, "{:?} to {:?} by {}\n{}\n{}", from, to, index, site, rules);
                 }
             }
+        }
+    }
+    #[test]
+    fn invariants_are_broken_by_whom_they_say(site in site(), rules in rules(), invariants in invariants()) {
+        let policy = policy(&site, &format!("{rules}{invariants}"), DEVICES);
+        let said: Vec<Place> = match compile(&policy, today()) {
+            Ok(_) => Vec::new(),
+            Err(rejected) => rejected.problems.iter().map(|problem| problem.place).collect(),
+        };
+        let ends: Vec<(End, Who)> = ends(&policy)
+            .into_iter()
+            .map(|end| (end, who(&policy, end)))
+            .chain([(End::Stranger, Who::default())])
+            .collect();
+        for invariant in &policy.invariants {
+            let (any, surely) = broken(&policy, &ends, invariant);
+            let said = said.contains(&invariant.place);
+            prop_assert!(said || !surely, "not said: {:?}\n{}\n{}", invariant, site, rules);
+            prop_assert!(any || !said, "said in vain: {:?}\n{}\n{}", invariant, site, rules);
         }
     }
 }
