@@ -40,9 +40,10 @@ impl Oracle {
             if listed.is_some() || of_here {
                 return Err(Reason::DeviceOnUplink);
             }
-            let own = bound.is_none()
-                && !who::is_group(policy, ip)
-                && who::in_subnets(policy, at.segment, ip);
+            if who::is_group(policy, ip) {
+                return Err(Reason::AddressBinding);
+            }
+            let own = bound.is_none() && who::in_subnets(policy, at.segment, ip);
             return Ok(match own {
                 true => who::behind_uplink(policy, ip),
                 false => who::address(policy, ip),
@@ -63,7 +64,7 @@ impl Oracle {
         if ip.is_unspecified() || who::is_link_local(ip) {
             return Ok(who::member(policy, at.segment));
         }
-        match who::in_subnets(policy, at.segment, ip) {
+        match who::in_subnets(policy, at.segment, ip) && !who::is_group(policy, ip) {
             true => Ok(who::address(policy, ip)),
             false => Err(Reason::AddressBinding),
         }
@@ -74,8 +75,9 @@ impl Oracle {
         match who::bound(&self.policy, ip) {
             Some(owner) => owner == index,
             None => {
-                let any_of_segment =
-                    device.ips.is_empty() && who::in_subnets(&self.policy, device.segment, ip);
+                let any_of_segment = device.ips.is_empty()
+                    && who::in_subnets(&self.policy, device.segment, ip)
+                    && !who::is_group(&self.policy, ip);
                 who::is_link_local(ip) || any_of_segment
             }
         }
@@ -104,7 +106,7 @@ impl Oracle {
         }
         let own = who::bound(policy, ip).is_none() && who::in_subnets(policy, at.segment, ip);
         let station = self.stations.get(&(at.segment, link.destination));
-        let seen_behind = station.is_some_and(|station| self.is_uplink(*station));
+        let seen_behind = station.is_some_and(|station| self.is_behind(*station));
         let must_be_behind = policy.segments[at.segment].unknown != Unknown::Admit;
         Ok(match own && (seen_behind || must_be_behind) {
             true => who::behind_uplink(policy, ip),

@@ -5,6 +5,7 @@
 //! compiled, cached or remembered but stations and who opened which flow.
 
 mod authorise;
+mod flow;
 mod frame;
 mod identify;
 mod neighbour;
@@ -16,7 +17,8 @@ use std::collections::HashMap;
 use cordon_policy::{Attachment, Date, Mac, Policy, Posture};
 use cordon_verdict::Reason;
 
-use authorise::{End, FlowKey, Passed};
+use authorise::Passed;
+use flow::{Flow, FlowKey};
 use frame::{Body, Content, Link};
 
 /// Where a frame leaves.
@@ -64,9 +66,18 @@ pub struct Oracle {
     in_force: bool,
     posture: Posture,
     today: Date,
-    stations: HashMap<(usize, Mac), Attachment>,
-    /// Who opened it.
-    flows: HashMap<FlowKey, End>,
+    /// Counts changes of policy and posture.
+    epoch: u64,
+    stations: HashMap<(usize, Mac), Station>,
+    flows: HashMap<FlowKey, Flow>,
+}
+
+/// Where a MAC address was last seen.
+#[derive(Clone, Copy, Debug)]
+struct Station {
+    at: Attachment,
+    /// What the attachment was then.
+    uplink: bool,
 }
 
 /// Where a frame came in.
@@ -98,6 +109,7 @@ impl Oracle {
             in_force: false,
             posture: Posture::Normal,
             today,
+            epoch: 0,
             stations: HashMap::new(),
             flows: HashMap::new(),
         }
@@ -108,11 +120,13 @@ impl Oracle {
         self.policy = policy;
         self.posture = posture;
         self.in_force = true;
+        self.epoch += 1;
     }
 
     /// Changes the posture.
     pub fn set_posture(&mut self, posture: Posture) {
         self.posture = posture;
+        self.epoch += 1;
     }
 
     /// Judges a frame that came in on a port, or on an interface that is none.
@@ -134,13 +148,11 @@ impl Oracle {
     /// The whole way of a frame, in the order of the specification.
     fn walk(&mut self, port: Option<usize>, frame: &[u8]) -> Result<(Leaves, Decided), Refused> {
         let early = |reason| (reason, Decided::Nothing);
-        let Some(port) = port else {
-            return Err(early(Reason::UnknownPort));
-        };
         if !self.in_force {
             return Err(early(Reason::NoPolicy));
         }
         let link = frame::link(frame).map_err(early)?;
+        let port = port.ok_or(early(Reason::UnknownPort))?;
         let here = Attachment {
             port,
             vlan: link.vlan(),
@@ -154,30 +166,46 @@ impl Oracle {
         };
         let body = frame::body(&link).map_err(early)?;
 
-        let passed = match body {
+        let packet = match body {
             Body::Arp(packet) => {
                 self.arp(at, &link, packet).map_err(early)?;
-                self.built_in(Decided::Arp)?
+                let passed = self.built_in(Decided::Arp)?;
+                return self.deliver(at, &link, here, &passed);
             }
-            Body::Ip(packet) => {
-                let source = self.source(at, &link, &packet).map_err(early)?;
-                if let Content::Discovery(message) = packet.content {
-                    self.discovery(at, &link, &packet, message).map_err(early)?;
-                    self.built_in(Decided::Nd)?
-                } else {
-                    let destination = self.destination(at, &link, &packet).map_err(early)?;
-                    self.authorise(at, &link, &packet, &source, &destination)?
-                }
-            }
+            Body::Ip(packet) => packet,
         };
-
-        self.learn(at, link.source, here).map_err(early)?;
-        let leaves = self
-            .forward(at, &link, here, passed.inside)
-            .map_err(early)?;
-        if let Some((key, opener)) = passed.flow {
-            self.flows.entry(key).or_insert(opener);
+        let flow = flow::key(segment, &link, &packet);
+        if let Some(key) = flow
+            && let Some(settled) = self.settled(here, &link, &packet, key)
+        {
+            return Ok(settled);
         }
+        let source = self.source(at, &link, &packet).map_err(early)?;
+        if let Content::Discovery(message) = packet.content {
+            self.discovery(at, &link, &packet, message).map_err(early)?;
+            let passed = self.built_in(Decided::Nd)?;
+            return self.deliver(at, &link, here, &passed);
+        }
+        let destination = self.destination(at, &link, &packet).map_err(early)?;
+        let passed = self.authorise(&packet, flow, &source, &destination)?;
+        let (leaves, rule) = self.deliver(at, &link, here, &passed)?;
+        if let Some(key) = flow {
+            self.remember(here, &link, &packet, key, (passed.opener, rule, leaves));
+        }
+        Ok((leaves, rule))
+    }
+
+    /// Learns the source, and finds the destination.
+    fn deliver(
+        &mut self,
+        at: Ingress,
+        link: &Link,
+        here: Attachment,
+        passed: &Passed,
+    ) -> Result<(Leaves, Decided), Refused> {
+        let early = |reason| (reason, Decided::Nothing);
+        self.learn(at, link.source, here).map_err(early)?;
+        let leaves = self.forward(at, link, here, passed.inside).map_err(early)?;
         Ok((leaves, passed.rule))
     }
 
@@ -191,6 +219,14 @@ impl Oracle {
         port.is_some_and(|port| port.uplink)
     }
 
+    /// Whether a station is behind an uplink: by the policy in force, or as it was if that does not know the place.
+    fn is_behind(&self, station: Station) -> bool {
+        match self.segment_at(station.at) {
+            Some(_) => self.is_uplink(station.at),
+            None => station.uplink,
+        }
+    }
+
     /// What passes at every posture but sever.
     fn built_in(&self, rule: Decided) -> Result<Passed, Refused> {
         match self.posture {
@@ -198,18 +234,22 @@ impl Oracle {
             _ => Ok(Passed {
                 rule,
                 inside: false,
-                flow: None,
+                opener: None,
             }),
         }
     }
 
     fn learn(&mut self, at: Ingress, mac: Mac, here: Attachment) -> Result<(), Reason> {
         let before = self.stations.get(&(at.segment, mac)).copied();
-        let was_behind = before.is_some_and(|before| self.is_uplink(before));
+        let was_behind = before.is_some_and(|before| self.is_behind(before));
         if was_behind && !at.uplink && who::listed(&self.policy, at.segment, mac).is_none() {
             return Err(Reason::StationMove);
         }
-        self.stations.insert((at.segment, mac), here);
+        let station = Station {
+            at: here,
+            uplink: at.uplink,
+        };
+        self.stations.insert((at.segment, mac), station);
         Ok(())
     }
 
@@ -229,11 +269,12 @@ impl Oracle {
         }
         let listed = who::listed(&self.policy, at.segment, link.destination).is_some();
         let attachments = &self.policy.segments[at.segment].attachments;
-        match self.stations.get(&(at.segment, link.destination)) {
-            Some(station) if *station == here => Err(Reason::SameAttachment),
-            Some(station) if !attachments.contains(station) => Ok(flood(listed)),
-            Some(station) if listed && self.is_uplink(*station) => Ok(flood(true)),
-            Some(station) => Ok(Leaves::By(*station)),
+        let station = self.stations.get(&(at.segment, link.destination));
+        match station.map(|station| station.at) {
+            Some(station) if station == here => Err(Reason::SameAttachment),
+            Some(station) if !attachments.contains(&station) => Ok(flood(listed)),
+            Some(station) if listed && self.is_uplink(station) => Ok(flood(true)),
+            Some(station) => Ok(Leaves::By(station)),
             None => Ok(flood(listed)),
         }
     }

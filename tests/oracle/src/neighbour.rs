@@ -21,7 +21,8 @@ impl Oracle {
         let ethernet_ipv4 = packet[..6] == [0, 1, 0x08, 0x00, 6, 4];
         let operation = frame::word(packet, 6);
         let sender = IpAddr::from([packet[14], packet[15], packet[16], packet[17]]);
-        let bad_sender = who::is_group(&self.policy, sender) || sender.is_loopback();
+        let everybody = sender == IpAddr::from([255, 255, 255, 255]);
+        let bad_sender = sender.is_multicast() || everybody || sender.is_loopback();
         if !ethernet_ipv4
             || !(operation == 1 || operation == 2)
             || frame::mac(packet, 8) != link.source
@@ -50,22 +51,22 @@ impl Oracle {
             return bad;
         }
         let length = message.len();
+        let own = |option: &[u8], kind| names(option, kind, link.source);
         match message[0] {
             133 => {
-                let own = length == 16 && names(&message[8..], SOURCE_LINK_ADDRESS, link.source);
-                if length == 8 || own { Ok(()) } else { bad }
+                let option = length == 16 && own(&message[8..], SOURCE_LINK_ADDRESS);
+                if length == 8 || option { Ok(()) } else { bad }
             }
             134 if !at.uplink => Err(Reason::RaGuard),
             134 => Ok(()),
             135 => {
-                let own = length == 32 && names(&message[24..], SOURCE_LINK_ADDRESS, link.source);
-                let nonce =
-                    length == 32 && packet.source.is_unspecified() && message[24..26] == [NONCE, 1];
-                if length == 24 || own || nonce {
-                    Ok(())
-                } else {
-                    bad
-                }
+                // Who has no address yet does not name its link-layer address (RFC 4861, 4.3).
+                let option = length == 32
+                    && match packet.source.is_unspecified() {
+                        true => message[24..26] == [NONCE, 1],
+                        false => own(&message[24..], SOURCE_LINK_ADDRESS),
+                    };
+                if length == 24 || option { Ok(()) } else { bad }
             }
             _ => {
                 if length != 24 && length != 32 {
@@ -78,7 +79,7 @@ impl Oracle {
                 if self.speaker(at, link.source, target.into()).is_err() {
                     return bad;
                 }
-                if length == 32 && !names(&message[24..], TARGET_LINK_ADDRESS, link.source) {
+                if length == 32 && !own(&message[24..], TARGET_LINK_ADDRESS) {
                     return bad;
                 }
                 Ok(())

@@ -1,0 +1,17 @@
+//! One frame, three opinions: the XDP program in the kernel, the same verdict in user space, and the oracle.
+
+mod faults;
+mod history;
+mod kernel;
+mod said;
+mod shrink;
+mod sides;
+mod tally;
+
+pub use faults::{FAULTS, Fault};
+pub use history::{Scenario, Settings, Step};
+pub use kernel::{Kernel, in_namespace};
+pub use said::{Said, Verdict};
+pub use shrink::shrink;
+pub use sides::{Difference, Sides};
+pub use tally::Tally;

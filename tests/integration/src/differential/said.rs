@@ -1,0 +1,196 @@
+//! A verdict in the form in which verdicts are compared.
+
+use std::fmt;
+
+use cordon_compile::rule_number;
+use cordon_kernel::Run;
+use cordon_oracle::{Answer, Decided, Leaves};
+use cordon_portable::Judged;
+use cordon_verdict::abi::{RULE_ARP, RULE_ND, attachment};
+use cordon_verdict::{Egress, Reason};
+
+const XDP_DROP: u32 = 1;
+const XDP_REDIRECT: u32 = 4;
+
+/// What was said of a frame, whoever said it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// The number of the rule, 0 for none.
+    pub rule: u32,
+}
+
+/// What becomes of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is dropped.
+    Drop(Reason),
+    /// It leaves by one attachment.
+    Leaves {
+        /// As in `cordon_verdict::abi`.
+        attachment: u16,
+        /// As it leaves.
+        frame: Vec<u8>,
+    },
+    /// It is copied.
+    Flood {
+        /// Of which segment.
+        segment: u16,
+        /// Not to uplinks.
+        inside: bool,
+        /// By port; none where they cannot be seen, as in a test run in the kernel.
+        copies: Option<Vec<(u16, Vec<u8>)>>,
+    },
+    /// What no verdict looks like.
+    Nonsense(String),
+}
+
+impl Said {
+    /// What user space says.
+    pub fn portable(judged: Judged) -> Said {
+        let Judged { outcome, leaving } = judged;
+        let verdict = match outcome.verdict {
+            Err(reason) => Verdict::Drop(reason),
+            Ok(Egress::Flood { segment, inside }) => Verdict::Flood {
+                segment,
+                inside,
+                copies: Some(leaving),
+            },
+            Ok(Egress::Attachment(attachment)) => match <[_; 1]>::try_from(leaving) {
+                Ok([(port, frame)]) if port == attachment >> 12 => {
+                    Verdict::Leaves { attachment, frame }
+                }
+                other => Verdict::Nonsense(format!("leaves by {attachment:#06x} as {other:x?}")),
+            },
+        };
+        Said {
+            verdict,
+            rule: outcome.rule,
+        }
+    }
+
+    /// What the oracle says.
+    pub fn oracle(answer: Answer) -> Said {
+        let Answer {
+            verdict,
+            rule,
+            leaving,
+        } = answer;
+        let mut copies: Vec<_> = leaving
+            .into_iter()
+            .map(|(port, frame)| (port as u16, frame))
+            .collect();
+        let verdict = match verdict {
+            Err(reason) => Verdict::Drop(reason),
+            Ok(Leaves::By(by)) => Verdict::Leaves {
+                attachment: attachment(by.port as u16, by.vlan),
+                frame: copies.pop().map(|(_, frame)| frame).unwrap_or_default(),
+            },
+            Ok(Leaves::Flood { segment, inside }) => Verdict::Flood {
+                segment: segment as u16,
+                inside,
+                copies: Some(copies),
+            },
+        };
+        let rule = match rule {
+            Decided::Nothing => 0,
+            Decided::Arp => RULE_ARP,
+            Decided::Nd => RULE_ND,
+            Decided::Rule(index) => rule_number(index),
+        };
+        Said { verdict, rule }
+    }
+
+    /// What the kernel says.
+    pub fn kernel(run: Run) -> Said {
+        let Run {
+            action,
+            trace,
+            frame,
+        } = run;
+        let verdict = match (action, Reason::from_number(trace.reason), trace.flood) {
+            (XDP_DROP, Some(reason), 0) => Verdict::Drop(reason),
+            (XDP_REDIRECT, None, 0) if trace.reason == 0 => Verdict::Leaves {
+                attachment: trace.egress,
+                frame,
+            },
+            (XDP_REDIRECT, None, flood @ 1..=2) if trace.reason == 0 => Verdict::Flood {
+                segment: trace.egress,
+                inside: flood == 2,
+                copies: None,
+            },
+            _ => Verdict::Nonsense(format!("action {action}, {trace:?}")),
+        };
+        Said {
+            verdict,
+            rule: trace.rule,
+        }
+    }
+
+    /// Whether two say the same, as far as both say it.
+    pub fn agrees(&self, other: &Said) -> bool {
+        let verdicts = match (&self.verdict, &other.verdict) {
+            (
+                Verdict::Flood {
+                    segment,
+                    inside,
+                    copies,
+                },
+                Verdict::Flood {
+                    segment: segment2,
+                    inside: inside2,
+                    copies: copies2,
+                },
+            ) => {
+                let known = copies.is_some() && copies2.is_some();
+                segment == segment2 && inside == inside2 && (!known || copies == copies2)
+            }
+            (one, other) => one == other,
+        };
+        verdicts && self.rule == other.rule
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.verdict {
+            Verdict::Drop(reason) => write!(f, "dropped: {}", reason.name())?,
+            Verdict::Leaves { attachment, frame } => write!(
+                f,
+                "leaves by p{}.{} as {}",
+                attachment >> 12,
+                attachment & 0xfff,
+                hex(frame)
+            )?,
+            Verdict::Flood {
+                segment,
+                inside,
+                copies,
+            } => {
+                let inside = if *inside { ", inside only" } else { "" };
+                write!(f, "flooded in segment {segment}{inside}")?;
+                for (port, frame) in copies.iter().flatten() {
+                    write!(f, "; p{port}: {}", hex(frame))?;
+                }
+            }
+            Verdict::Nonsense(what) => write!(f, "nonsense: {what}")?,
+        }
+        match self.rule {
+            0 => Ok(()),
+            rule => write!(f, " (rule {rule})"),
+        }
+    }
+}
+
+/// Two digits a byte, headers apart as far as their lengths are fixed.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for (at, byte) in bytes.iter().enumerate() {
+        if [6, 12, 14].contains(&at) || (at == 18 && bytes[12..14] == [0x81, 0]) {
+            out.push(' ');
+        }
+        out += &format!("{byte:02x}");
+    }
+    out
+}

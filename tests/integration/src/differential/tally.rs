@@ -1,0 +1,131 @@
+//! What occurred, and how often: a comparison proves nothing of what it never saw.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use cordon_compile::rule_index;
+use cordon_policy::{Origin, Policy};
+use cordon_verdict::Reason;
+use cordon_verdict::abi::{RULE_ARP, RULE_ND};
+
+use super::said::{Said, Verdict};
+
+/// Counts.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Policies installed.
+    pub policies: usize,
+    /// Changes of posture.
+    pub postures: usize,
+    /// Frames by reason; those that passed are in `egresses`.
+    pub reasons: BTreeMap<Reason, usize>,
+    /// Frames by the kind of the rule that decided.
+    pub rules: BTreeMap<&'static str, usize>,
+    /// Frames that passed, by how they left.
+    pub egresses: BTreeMap<&'static str, usize>,
+    /// Copies by what became of the tag.
+    pub tags: BTreeMap<&'static str, usize>,
+    kinds: Vec<&'static str>,
+}
+
+impl Tally {
+    pub(super) fn installed(&mut self, policy: &Policy) {
+        self.policies += 1;
+        let kind = |rule: &cordon_policy::Rule| match (rule.origin, rule.allow) {
+            (Origin::Written, true) => "written, allows",
+            (Origin::Written, false) => "written, denies",
+            (Origin::Infrastructure, _) => "infrastructure",
+            (Origin::Segment, _) => "segment",
+            (Origin::Observe, _) => "observe",
+        };
+        self.kinds = policy.rules.iter().map(kind).collect();
+    }
+
+    pub(super) fn said(&mut self, frame: &[u8], said: &Said) {
+        let rule = match said.rule {
+            0 => "none",
+            RULE_ARP => "arp",
+            RULE_ND => "nd",
+            number => rule_index(number).map_or("unknown", |index| self.kinds[index]),
+        };
+        *self.rules.entry(rule).or_default() += 1;
+        let egress = match &said.verdict {
+            Verdict::Drop(reason) => {
+                *self.reasons.entry(*reason).or_default() += 1;
+                return;
+            }
+            Verdict::Leaves { frame: out, .. } => {
+                self.tag(frame, out);
+                "to one attachment"
+            }
+            Verdict::Flood { inside, copies, .. } => {
+                let copies = copies.iter().flatten();
+                for (_, out) in copies.clone() {
+                    self.tag(frame, out);
+                }
+                match (copies.count(), inside) {
+                    (0, false) => "flood, to nobody",
+                    (0, true) => "flood inside, to nobody",
+                    (1, false) => "flood, one copy",
+                    (1, true) => "flood inside, one copy",
+                    (_, false) => "flood, copies",
+                    (_, true) => "flood inside, copies",
+                }
+            }
+            Verdict::Nonsense(_) => "nonsense",
+        };
+        *self.egresses.entry(egress).or_default() += 1;
+    }
+
+    fn tag(&mut self, before: &[u8], after: &[u8]) {
+        let tag = |frame: &[u8]| match frame.get(12..16) {
+            Some(&[0x81, 0x00, a, b]) => Some(u16::from_be_bytes([a, b])),
+            _ => None,
+        };
+        let what = match (tag(before), tag(after)) {
+            (None, None) => "untagged",
+            (None, Some(_)) => "tag added",
+            (Some(tag), None) if tag & 0x0fff == 0 => "priority tag removed",
+            (Some(_), None) => "tag removed",
+            (Some(before), Some(after)) if before == after => "tag kept",
+            (Some(tag), Some(_)) if tag & 0x0fff == 0 => "priority tag rewritten",
+            (Some(_), Some(_)) => "tag rewritten",
+        };
+        *self.tags.entry(what).or_default() += 1;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (policies, postures) = (self.policies, self.postures);
+        writeln!(
+            f,
+            "{policies} policies, {postures} other changes of posture"
+        )?;
+        let reasons = Reason::ALL.iter().map(|reason| {
+            let count = self.reasons.get(reason).copied().unwrap_or_default();
+            (reason.name(), count)
+        });
+        table(f, "dropped", reasons)?;
+        for (title, counts) in [
+            ("passed", &self.egresses),
+            ("tags of what left", &self.tags),
+            ("rules", &self.rules),
+        ] {
+            table(f, title, counts.iter().map(|(name, count)| (*name, *count)))?;
+        }
+        Ok(())
+    }
+}
+
+fn table(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    rows: impl Iterator<Item = (&'static str, usize)>,
+) -> fmt::Result {
+    writeln!(f, "{title}")?;
+    for (name, count) in rows {
+        writeln!(f, "  {name:<24} {count:>8}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Frames, byte by byte. Checksums are left zero: no stage looks at them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use cordon_policy::Mac;
+
+pub(super) const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
+pub(super) const ICMP: u8 = 1;
+pub(super) const ICMP6: u8 = 58;
+
+pub(super) const FIN: u8 = 1;
+pub(super) const SYN: u8 = 2;
+pub(super) const RST: u8 = 4;
+pub(super) const ACK: u8 = 16;
+
+/// A frame; a VLAN tag is the tag control information.
+pub(super) fn ethernet(
+    destination: Mac,
+    source: Mac,
+    tag: Option<u16>,
+    ether_type: u16,
+    payload: &[u8],
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(18 + payload.len());
+    out.extend(destination.0);
+    out.extend(source.0);
+    if let Some(tag) = tag {
+        out.extend([0x81, 0x00]);
+        out.extend(tag.to_be_bytes());
+    }
+    out.extend(ether_type.to_be_bytes());
+    out.extend(payload);
+    out
+}
+
+/// An IP packet, and its EtherType. Both addresses are of one version.
+pub(super) fn ip(
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    hop_limit: u8,
+    payload: &[u8],
+) -> (u16, Vec<u8>) {
+    match (source, destination) {
+        (IpAddr::V6(source), IpAddr::V6(destination)) => (
+            0x86dd,
+            ip6(source, destination, protocol, hop_limit, payload),
+        ),
+        (IpAddr::V4(source), IpAddr::V4(destination)) => (
+            0x0800,
+            ip4(source, destination, protocol, hop_limit, payload),
+        ),
+        _ => unreachable!("addresses are chosen of one version"),
+    }
+}
+
+fn ip4(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8, ttl: u8, payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x45, 0];
+    out.extend((20 + payload.len() as u16).to_be_bytes());
+    out.extend([0, 1, 0x40, 0, ttl, protocol, 0, 0]);
+    out.extend(source.octets());
+    out.extend(destination.octets());
+    out.extend(payload);
+    out
+}
+
+fn ip6(
+    source: Ipv6Addr,
+    destination: Ipv6Addr,
+    protocol: u8,
+    hop_limit: u8,
+    payload: &[u8],
+) -> Vec<u8> {
+    let mut out = vec![0x60, 0, 0, 0];
+    out.extend((payload.len() as u16).to_be_bytes());
+    out.extend([protocol, hop_limit]);
+    out.extend(source.octets());
+    out.extend(destination.octets());
+    out.extend(payload);
+    out
+}
+
+pub(super) fn tcp(ports: (u16, u16), flags: u8, data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend(ports.0.to_be_bytes());
+    out.extend(ports.1.to_be_bytes());
+    out.extend([0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags, 0x10, 0, 0, 0, 0, 0]);
+    out.extend(data);
+    out
+}
+
+pub(super) fn udp(ports: (u16, u16), data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend(ports.0.to_be_bytes());
+    out.extend(ports.1.to_be_bytes());
+    out.extend((8 + data.len() as u16).to_be_bytes());
+    out.extend([0, 0]);
+    out.extend(data);
+    out
+}
+
+pub(super) fn icmp(kind: u8, code: u8, identifier: u16, data: &[u8]) -> Vec<u8> {
+    let mut out = vec![kind, code, 0, 0];
+    out.extend(identifier.to_be_bytes());
+    out.extend([0, 1]);
+    out.extend(data);
+    out
+}
+
+pub(super) fn arp(operation: u16, sender: (Mac, Ipv4Addr), target: (Mac, Ipv4Addr)) -> Vec<u8> {
+    let mut out = vec![0, 1, 0x08, 0x00, 6, 4];
+    out.extend(operation.to_be_bytes());
+    out.extend(sender.0.0);
+    out.extend(sender.1.octets());
+    out.extend(target.0.0);
+    out.extend(target.1.octets());
+    out
+}
+
+/// A neighbour or router discovery message: what is before the options is `fixed`.
+pub(super) fn discovery(kind: u8, fixed: &[u8], options: &[u8]) -> Vec<u8> {
+    let mut out = vec![kind, 0, 0, 0, 0, 0, 0, 0];
+    out.extend(fixed);
+    out.extend(options);
+    out
+}
+
+pub(super) fn link_address_option(kind: u8, mac: Mac) -> Vec<u8> {
+    let mut out = vec![kind, 1];
+    out.extend(mac.0);
+    out
+}

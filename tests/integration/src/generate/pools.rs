@@ -1,0 +1,300 @@
+//! The few names and addresses that frames are made of, most of them a policy's.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use cordon_policy::{Attachment, Mac, Policy};
+use ipnet::IpNet;
+
+use super::{Rng, one, percent};
+
+pub(super) const BROADCAST: Mac = Mac([0xff; 6]);
+
+/// Addresses behind the uplinks, of which zones and groups know some.
+const REMOTE: &[&str] = &[
+    "10.9.0.1",
+    "10.9.0.5",
+    "10.9.0.6",
+    "10.9.1.1",
+    "10.1.0.9",
+    "192.0.2.1",
+    "203.0.113.9",
+    "2001:db8:9::1",
+    "2001:db8:9::5",
+    "2001:db8:7::1",
+    "2600::1",
+    "8001::1",
+    "fe80::99",
+];
+
+const MULTICAST: &[&str] = &[
+    "224.0.0.1",
+    "224.0.0.251",
+    "239.1.1.1",
+    "239.1.2.2",
+    "ff02::1",
+    "ff02::fb",
+    "ff02::1:ff00:1",
+    "ff05::5",
+    "ff0e::9",
+];
+
+/// What no frame should carry, or only now and then.
+const ODD: &[&str] = &[
+    "0.0.0.0",
+    "127.0.0.1",
+    "127.1.2.3",
+    "10.1.0.0",
+    "10.1.0.7",
+    "10.2.0.7",
+    "10.3.0.3",
+    "10.6.0.255",
+    "255.255.255.254",
+    "223.255.255.255",
+    "240.0.0.1",
+    "::",
+    "::1",
+    "::2",
+    "::ffff:10.1.0.1",
+    "::fffe:0:1",
+    "febf::1",
+    "fec0::1",
+    "fe80::1",
+    "fdff::1",
+];
+
+const PORTS: [u16; 9] = [1, 2, 3, 4, 53, 67, 68, 123, 443];
+const ECHO: [u16; 3] = [1, 7, 300];
+
+/// Who can speak or be spoken to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Party {
+    pub mac: Mac,
+    pub ip: IpAddr,
+}
+
+/// What there is under one policy.
+#[derive(Debug)]
+pub(super) struct Pools {
+    /// With the index of the segment, and whether it is at an uplink.
+    pub attachments: Vec<(Attachment, usize, bool)>,
+    /// By segment: the devices listed in it.
+    devices: Vec<Vec<(Mac, Vec<IpAddr>)>>,
+    /// By segment: hosts of its subnets, and their directed broadcasts.
+    hosts: Vec<Vec<IpAddr>>,
+    directed: Vec<Vec<IpAddr>>,
+    bound: Vec<IpAddr>,
+}
+
+fn parsed(words: &[&str], v6: bool) -> Vec<IpAddr> {
+    let ips = words.iter().map(|word| word.parse::<IpAddr>());
+    ips.map(|ip| ip.expect("is one"))
+        .filter(|ip| ip.is_ipv6() == v6)
+        .collect()
+}
+
+/// MAC addresses 1 to 6 are those that policies list, 7 and 8 are listed nowhere, 9 is a router.
+fn mac(number: u8) -> Mac {
+    Mac([0x02, 0, 0, 0, 0, number])
+}
+
+impl Pools {
+    pub(super) fn new(policy: &Policy) -> Pools {
+        let mut attachments = Vec::new();
+        let mut hosts = Vec::new();
+        let mut directed = Vec::new();
+        for (index, segment) in policy.segments.iter().enumerate() {
+            let with = |attachment: &Attachment| {
+                (*attachment, index, policy.ports[attachment.port].uplink)
+            };
+            attachments.extend(segment.attachments.iter().map(with));
+            hosts.push(segment.subnets.iter().flat_map(first_hosts).collect());
+            let broadcast = |net: &IpNet| match net {
+                IpNet::V4(net) => Some(IpAddr::V4(net.broadcast())),
+                IpNet::V6(_) => None,
+            };
+            directed.push(segment.subnets.iter().filter_map(broadcast).collect());
+        }
+        let devices_of = |segment| {
+            let mine = policy.devices.iter().filter(|one| one.segment == segment);
+            mine.map(|one| (one.mac, one.ips.clone())).collect()
+        };
+        Pools {
+            attachments,
+            devices: (0..policy.segments.len()).map(devices_of).collect(),
+            hosts,
+            directed,
+            bound: policy
+                .devices
+                .iter()
+                .flat_map(|one| one.ips.clone())
+                .collect(),
+        }
+    }
+
+    /// Where a frame can come in so that it is admitted.
+    pub(super) fn attachment(&self, rng: &mut Rng) -> (Attachment, usize, bool) {
+        one(rng, &self.attachments)
+    }
+
+    /// Another attachment of a segment.
+    pub(super) fn attachment_of(&self, rng: &mut Rng, segment: usize) -> (Attachment, usize, bool) {
+        let of = |(_, index, _): &&(Attachment, usize, bool)| *index == segment;
+        let all: Vec<_> = self.attachments.iter().filter(of).copied().collect();
+        one(rng, &all)
+    }
+
+    /// Someone who speaks in this segment, on this side.
+    pub(super) fn speaker(&self, rng: &mut Rng, segment: usize, uplink: bool, v6: bool) -> Party {
+        if uplink && percent(rng, 85) {
+            return self.beyond(rng, segment, v6);
+        }
+        self.inside(rng, segment, v6)
+    }
+
+    /// Someone to speak to in this segment.
+    pub(super) fn listener(&self, rng: &mut Rng, segment: usize, v6: bool) -> Party {
+        match rng.u8(..100) {
+            0..50 => self.inside(rng, segment, v6),
+            50..78 => self.beyond(rng, segment, v6),
+            78..95 => self.many(rng, segment, v6),
+            _ => Party {
+                mac: self.any_mac(rng),
+                ip: self.any_ip(rng, v6),
+            },
+        }
+    }
+
+    fn inside(&self, rng: &mut Rng, segment: usize, v6: bool) -> Party {
+        let devices = &self.devices[segment];
+        if !devices.is_empty() && percent(rng, 75) {
+            let (mac, ips) = &devices[rng.usize(..devices.len())];
+            let own: Vec<IpAddr> = ips
+                .iter()
+                .filter(|ip| ip.is_ipv6() == v6)
+                .copied()
+                .collect();
+            let ip = match rng.u8(..100) {
+                0..80 if !own.is_empty() => one(rng, &own),
+                0..60 => self.host(rng, segment, v6),
+                60..80 => link_local(rng, v6),
+                80..90 => self.host(rng, segment, v6),
+                _ => self.any_ip(rng, v6),
+            };
+            return Party { mac: *mac, ip };
+        }
+        let ip = match rng.u8(..100) {
+            0..70 => self.host(rng, segment, v6),
+            70..85 => link_local(rng, v6),
+            _ => self.any_ip(rng, v6),
+        };
+        Party {
+            mac: mac(rng.u8(5..=8)),
+            ip,
+        }
+    }
+
+    fn beyond(&self, rng: &mut Rng, segment: usize, v6: bool) -> Party {
+        let router = percent(rng, 75);
+        let ip = match rng.u8(..100) {
+            0..55 => one(rng, &parsed(REMOTE, v6)),
+            55..75 => self.host(rng, segment, v6),
+            75..90 => {
+                let other = rng.usize(..self.hosts.len());
+                self.host(rng, other, v6)
+            }
+            _ => self.any_ip(rng, v6),
+        };
+        Party {
+            mac: if router { mac(9) } else { mac(rng.u8(1..=9)) },
+            ip,
+        }
+    }
+
+    fn many(&self, rng: &mut Rng, segment: usize, v6: bool) -> Party {
+        let ip = match rng.u8(..100) {
+            0..40 if !v6 => IpAddr::V4(Ipv4Addr::BROADCAST),
+            40..65 if !v6 && !self.directed[segment].is_empty() => {
+                one(rng, &self.directed[segment])
+            }
+            _ => one(rng, &parsed(MULTICAST, v6)),
+        };
+        Party {
+            mac: group_mac(ip),
+            ip,
+        }
+    }
+
+    fn host(&self, rng: &mut Rng, segment: usize, v6: bool) -> IpAddr {
+        let of_version = self.hosts[segment].iter().filter(|ip| ip.is_ipv6() == v6);
+        let hosts: Vec<IpAddr> = of_version.copied().collect();
+        match hosts.is_empty() {
+            true => one(rng, &parsed(REMOTE, v6)),
+            false => one(rng, &hosts),
+        }
+    }
+
+    pub(super) fn any_mac(&self, rng: &mut Rng) -> Mac {
+        match rng.u8(..100) {
+            0..80 => mac(rng.u8(1..=9)),
+            80..92 => BROADCAST,
+            92..97 => Mac([0x33, 0x33, 0, 0, 0, 1]),
+            _ => Mac([0; 6]),
+        }
+    }
+
+    pub(super) fn any_ip(&self, rng: &mut Rng, v6: bool) -> IpAddr {
+        let bound: Vec<IpAddr> = self
+            .bound
+            .iter()
+            .filter(|ip| ip.is_ipv6() == v6)
+            .copied()
+            .collect();
+        match rng.u8(..100) {
+            0..45 if !bound.is_empty() => one(rng, &bound),
+            0..55 => one(rng, &parsed(REMOTE, v6)),
+            55..65 => one(rng, &parsed(MULTICAST, v6)),
+            65..70 if !v6 => IpAddr::V4(Ipv4Addr::BROADCAST),
+            _ => one(rng, &parsed(ODD, v6)),
+        }
+    }
+}
+
+/// The first eight hosts of a network; of wide ones these are the ones that policies bind.
+fn first_hosts(net: &IpNet) -> Vec<IpAddr> {
+    net.hosts().take(6).collect()
+}
+
+fn link_local(rng: &mut Rng, v6: bool) -> IpAddr {
+    match v6 {
+        true => IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, rng.u16(1..=3))),
+        false => IpAddr::V4(Ipv4Addr::new(169, 254, 0, rng.u8(1..=2))),
+    }
+}
+
+/// The MAC address that a group address goes to.
+pub(super) fn group_mac(ip: IpAddr) -> Mac {
+    match ip {
+        IpAddr::V4(ip) if ip.is_multicast() => {
+            let [_, b, c, d] = ip.octets();
+            Mac([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+        }
+        IpAddr::V4(_) => BROADCAST,
+        IpAddr::V6(ip) => {
+            let [.., a, b, c, d] = ip.octets();
+            Mac([0x33, 0x33, a, b, c, d])
+        }
+    }
+}
+
+pub(super) fn ports(rng: &mut Rng) -> (u16, u16) {
+    let high = 40000 + rng.u16(..3);
+    match rng.u8(..100) {
+        0..70 => (high, one(rng, &PORTS)),
+        70..85 => (one(rng, &PORTS), high),
+        _ => (one(rng, &PORTS), one(rng, &PORTS)),
+    }
+}
+
+pub(super) fn echo_identifier(rng: &mut Rng) -> u16 {
+    one(rng, &ECHO)
+}
