@@ -129,3 +129,6 @@ impl Plane for Dataplane {
         links
     }
 }
+
+#[cfg(test)]
+pub mod fake;

@@ -385,3 +385,169 @@ pub fn hash_of(sources: &Sources) -> String {
     let digest = Sha256::digest(json(sources));
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use cordon_protocol::{OrderKind, Scope};
+
+    use super::*;
+    use crate::state::Slot;
+
+    fn store() -> (tempfile::TempDir, Directory) {
+        let root = tempfile::tempdir().expect("makes a directory");
+        let store = Directory::open(root.path()).expect("opens");
+        (root, store)
+    }
+
+    fn order(sequence: u64) -> Order {
+        Order {
+            sequence,
+            kind: OrderKind::Quarantine,
+            scope: Scope::Site,
+            posture: "contain".to_owned(),
+            before: "normal".to_owned(),
+            reason: "a test".to_owned(),
+            ticket: None,
+            by: "tester".to_owned(),
+            time: "2026-05-28T20:26:40.000Z".to_owned(),
+            until: None,
+            in_force_milliseconds: Some(1.5),
+            warning: None,
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let (root, store) = store();
+        assert_eq!(store.state().expect("reads"), None);
+        let sources = Sources {
+            site: "site: x".to_owned(),
+            ..Sources::default()
+        };
+        let hash = store.add_sources(&sources).expect("writes");
+        assert_eq!(store.sources(&hash).expect("reads"), sources);
+        let state = State {
+            generation: 3,
+            ..State::default()
+        };
+        store.set_state(&state).expect("writes");
+        store.add_order(&order(1)).expect("writes");
+        store.add_order(&order(2)).expect("writes");
+        drop(store);
+        let store = Directory::open(root.path()).expect("opens");
+        assert_eq!(store.state().expect("reads"), Some(state));
+        assert_eq!(store.orders().expect("reads"), [order(1), order(2)]);
+    }
+
+    #[test]
+    fn what_is_prepared_is_not_yet_what_counts() {
+        let (_root, store) = store();
+        let first = State::default();
+        store.set_state(&first).expect("writes");
+        let second = State {
+            generation: 1,
+            ..State::default()
+        };
+        store.prepare_state(&second).expect("writes");
+        assert_eq!(store.state().expect("reads"), Some(first));
+        store.commit_state().expect("moves");
+        assert_eq!(store.state().expect("reads"), Some(second));
+    }
+
+    #[test]
+    fn damage_is_noticed_and_told_with_its_file() {
+        let (root, store) = store();
+        let hash = store.add_sources(&Sources::default()).expect("writes");
+        let other = json(&Sources {
+            site: "other".to_owned(),
+            ..Sources::default()
+        });
+        fs::write(root.path().join(policy_file(&hash)), other).expect("writes");
+        let wrong = store.sources(&hash).expect_err("is noticed");
+        assert!(matches!(wrong, StoreError::Damaged { .. }));
+        let good = json(&State::default());
+        for length in 0..good.len() {
+            fs::write(root.path().join(STATE), &good[..length]).expect("writes");
+            let wrong = store.state().expect_err("is noticed");
+            assert!(
+                wrong.to_string().contains("state.json is damaged"),
+                "{wrong}"
+            );
+            assert!(!wrong.hint().is_empty());
+        }
+        fs::write(root.path().join(ORDERS), "{}\n").expect("writes");
+        let wrong = store.orders().expect_err("is noticed");
+        assert!(wrong.to_string().contains("line 1"), "{wrong}");
+    }
+
+    #[test]
+    fn an_order_that_a_power_cut_left_unfinished_does_not_spoil_the_next() {
+        let whole = [json(&order(1)), b"\n".to_vec()].concat();
+        let half = json(&order(2));
+        for length in 0..half.len() {
+            let root = tempfile::tempdir().expect("makes a directory");
+            let text = [&whole[..], &half[..length]].concat();
+            fs::write(root.path().join(ORDERS), text).expect("writes");
+            let store = Directory::open(root.path()).expect("opens");
+            store.add_order(&order(2)).expect("writes");
+            assert_eq!(store.orders().expect("reads"), [order(1), order(2)]);
+        }
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_kept_under_another_name() {
+        let (root, store) = store();
+        store
+            .set_state_aside()
+            .expect("nothing to keep is no error");
+        for content in ["one", "two"] {
+            fs::write(root.path().join(STATE), content).expect("writes");
+            store.set_state_aside().expect("keeps");
+            store.set_state(&State::default()).expect("writes");
+            let kept = fs::read_to_string(root.path().join("state.json.damaged"));
+            assert_eq!(kept.expect("is there"), content);
+            assert_eq!(store.state().expect("reads"), Some(State::default()));
+        }
+    }
+
+    #[test]
+    fn policies_that_nobody_goes_back_to_are_forgotten() {
+        let (_root, store) = store();
+        let named = |site: &str| Sources {
+            site: site.to_owned(),
+            ..Sources::default()
+        };
+        let [a, b, c] =
+            ["a", "b", "c"].map(|site| store.add_sources(&named(site)).expect("writes"));
+        store.keep_only(&[&a, &c]);
+        assert!(store.sources(&a).is_ok() && store.sources(&c).is_ok());
+        assert!(store.sources(&b).is_err());
+    }
+
+    #[test]
+    fn what_is_not_known_of_the_kernel_is_not_told() {
+        let (root, store) = store();
+        assert_eq!(store.kernel(), InKernel::default());
+        let kernel = InKernel {
+            slots: [None, Some(Slot::default())],
+            ..InKernel::default()
+        };
+        store.set_kernel(&kernel);
+        assert_eq!(store.kernel(), kernel);
+        // Where it cannot be written, what it said before is not so any more.
+        fs::create_dir(root.path().join("kernel.new")).expect("makes a directory");
+        store.set_kernel(&InKernel::default());
+        assert_eq!(store.kernel(), InKernel::default());
+        assert!(!root.path().join(KERNEL).exists());
+    }
+
+    #[test]
+    fn the_policy_is_for_the_daemon_alone_to_read() {
+        use std::os::unix::fs::MetadataExt;
+        let root = tempfile::tempdir().expect("makes a directory");
+        let state = root.path().join("state");
+        let _store = Directory::open(&state).expect("opens");
+        let mode = fs::metadata(&state).expect("is there").mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}

@@ -1,0 +1,191 @@
+//! The engine over a kernel and a disk that a test stands in for.
+
+mod crash;
+mod orders;
+mod policy;
+mod restore;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use cordon_kernel::Opened;
+use cordon_protocol::{Apply, NewOrder, Order, OrderKind, Scope, Sources};
+use tempfile::TempDir;
+
+use super::{Caller, Gateway, Parts};
+use crate::clock::fake::Fake;
+use crate::metrics;
+use crate::plane::fake::{Disk, KILLED, Kernel, Steps};
+use crate::refusal::Refusal;
+use crate::store::Directory;
+
+/// A machine: what outlives the daemon.
+struct Machine {
+    kernel: Kernel,
+    disk: TempDir,
+    full: Arc<AtomicBool>,
+    steps: Arc<Steps>,
+    clock: Arc<Fake>,
+    boots: usize,
+}
+
+impl Machine {
+    fn new() -> Machine {
+        let steps = Arc::new(Steps::default());
+        Machine {
+            kernel: Kernel::new(Arc::clone(&steps)),
+            disk: tempfile::tempdir().expect("makes a directory"),
+            full: Arc::default(),
+            steps,
+            clock: Arc::new(Fake::new("boot 1")),
+            boots: 1,
+        }
+    }
+
+    /// Starts the daemon.
+    fn start(&self) -> Gateway {
+        let directory = Directory::open(self.disk.path()).expect("nobody else has it");
+        let disk = Disk::new(directory, Arc::clone(&self.steps), Arc::clone(&self.full));
+        let opened = match self.kernel.tables().control {
+            None => Opened::New,
+            Some(_) => Opened::TakenOver,
+        };
+        Gateway::start(Parts {
+            plane: Box::new(self.kernel.clone()),
+            opened,
+            store: Box::new(disk),
+            clock: self.clock.clone(),
+            pins: "/pins".to_owned(),
+            flows: [1, 1],
+            order_seconds: metrics::order_seconds(),
+        })
+        .expect("starts")
+    }
+
+    /// The power fails and comes back; the daemon is not started yet.
+    fn reboot(&mut self) {
+        self.kernel.forget();
+        self.boots += 1;
+        self.clock = Arc::new(Fake::new(&format!("boot {}", self.boots)));
+    }
+
+    fn fill_disk(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+    }
+
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        self.disk.path().join(name)
+    }
+}
+
+/// Runs `work`; true if the daemon was killed in it.
+fn is_killed(work: impl FnOnce()) -> bool {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(()) => false,
+        Err(panic) => {
+            let killed = panic.downcast_ref::<&str>() == Some(&KILLED);
+            if !killed {
+                std::panic::resume_unwind(panic);
+            }
+            true
+        }
+    }
+}
+
+/// A site with two devices, and the rules given.
+fn sources(rules: &str) -> Sources {
+    with_ports(
+        "access0: {device: eth1}, core0: {device: eth2, uplink: true}",
+        rules,
+    )
+}
+
+fn with_ports(ports: &str, rules: &str) -> Sources {
+    let site = format!(
+        "site: test\nports: {{{ports}}}\nsegments:\n  imaging: {{attach: [access0.210, core0.210], \
+         subnets: [10.21.0.0/24], isolate: true}}\nzones:\n  clinical: {{segments: [imaging]}}\n  \
+         world: {{networks: [0.0.0.0/0]}}\n"
+    );
+    let devices = "name,mac,ips,segment,profile,function,criticality\n\
+                   ct,02:00:00:00:00:01,10.21.0.1,imaging,ct,imaging,high\n\
+                   us,02:00:00:00:00:02,10.21.0.2,imaging,us,imaging,low\n";
+    Sources {
+        site,
+        policy: Some(format!("rules:\n{rules}")),
+        devices: Some(devices.to_owned()),
+    }
+}
+
+/// Two policies that differ.
+fn policy_a() -> Sources {
+    sources("  - {name: a, from: ct, to: us, service: dicom}\n")
+}
+
+fn policy_b() -> Sources {
+    sources("  - {name: b, from: us, to: ct, service: https}\n")
+}
+
+fn apply(gateway: &Gateway, sources: Sources) -> Result<(), Refusal> {
+    let apply = Apply {
+        sources,
+        confirm_seconds: None,
+    };
+    gateway.apply(&apply).map(drop)
+}
+
+fn try_out(gateway: &Gateway, sources: Sources, seconds: u64) -> Result<(), Refusal> {
+    let apply = Apply {
+        sources,
+        confirm_seconds: Some(seconds),
+    };
+    gateway.apply(&apply).map(drop)
+}
+
+fn new_order(kind: OrderKind, posture: &str, seconds: Option<u64>) -> NewOrder {
+    NewOrder {
+        kind,
+        scope: Scope::Site,
+        posture: posture.to_owned(),
+        reason: "a test".to_owned(),
+        ticket: None,
+        by: Some("tester".to_owned()),
+        seconds,
+    }
+}
+
+fn give(gateway: &Gateway, order: NewOrder) -> Result<Order, Refusal> {
+    gateway.engine().give(order, Caller(7), Instant::now())
+}
+
+fn quarantine(gateway: &Gateway, posture: &str) -> Result<Order, Refusal> {
+    give(gateway, new_order(OrderKind::Quarantine, posture, None))
+}
+
+fn quarantine_for(gateway: &Gateway, posture: &str, seconds: u64) -> Result<Order, Refusal> {
+    give(
+        gateway,
+        new_order(OrderKind::Quarantine, posture, Some(seconds)),
+    )
+}
+
+fn release(gateway: &Gateway) -> Result<Order, Refusal> {
+    give(gateway, new_order(OrderKind::Release, "normal", None))
+}
+
+/// The name of the first rule of the policy in force.
+fn in_force(gateway: &Gateway) -> Option<String> {
+    let named = gateway.engine().current()?;
+    named.policy.rules.first().map(|rule| rule.name.clone())
+}
+
+fn warned(gateway: &Gateway, of: &str) -> bool {
+    let engine = gateway.engine();
+    engine.warnings().any(|warning| warning.contains(of))
+}
+
+const NORMAL: u8 = 0;
+const CONTAIN: u8 = 2;
+const LOCKDOWN: u8 = 4;
+const SEVER: u8 = 5;
