@@ -190,9 +190,10 @@ fn network_class(network: Option<Network>) -> u16 {
 pub fn learn<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Result<(), Reason> {
     let member = member(ingress.admission.segment, link.source);
     let uplink = ingress.admission.is(Admission::UPLINK);
+    let flags = if uplink { Station::UPLINK } else { 0 };
     let known = tables.station(member);
     if let Some(known) = known {
-        if known.attachment == ingress.attachment {
+        if known.attachment == ingress.attachment && known.flags == flags {
             return Ok(());
         }
         // A host that is no listed device must not pull the router's frames to itself.
@@ -203,7 +204,6 @@ pub fn learn<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Resul
             return Err(Reason::StationMove);
         }
     }
-    let flags = if uplink { Station::UPLINK } else { 0 };
     let since = tables.now();
     tables.learn(
         member,
