@@ -12,12 +12,12 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
-use crate::api::server;
+use crate::api::server::{self, Limits};
 use crate::engine::Gateway;
 use crate::metrics::{self, Snapshot};
 
-/// Scrapers at a time.
-const MOST: usize = 16;
+/// Scrapers at a time, and how long they may take.
+const LIMITS: Limits = Limits::new(16);
 
 #[derive(Clone)]
 struct Scrape {
@@ -44,7 +44,7 @@ pub async fn serve(
         .route("/metrics", get(metrics))
         .fallback(elsewhere)
         .with_state(scrape);
-    server::serve(MOST, async || {
+    server::serve(LIMITS, async || {
         let (stream, _) = listener.accept().await?;
         Ok((stream, router.clone()))
     })

@@ -3,6 +3,9 @@
 pub mod server;
 pub mod socket;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -14,10 +14,27 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
-/// How long a caller may take to send the head of its request.
-const HEAD: Duration = Duration::from_secs(10);
-/// How long all of a call may take: a large policy is compiled and installed well within it.
-const CALL: Duration = Duration::from_secs(120);
+/// What callers may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Callers at a time.
+    pub callers: usize,
+    /// How long one may take to send the head of its request.
+    pub head: Duration,
+    /// How long all of a call may take: a large policy is compiled and installed well within it.
+    pub call: Duration,
+}
+
+impl Limits {
+    /// For so many callers.
+    pub const fn new(callers: usize) -> Limits {
+        Limits {
+            callers,
+            head: Duration::from_secs(10),
+            call: Duration::from_secs(120),
+        }
+    }
+}
 
 /// Marks a call that goes on for as long as the caller listens.
 #[derive(Clone, Default)]
@@ -34,13 +51,13 @@ impl Endless {
     }
 }
 
-/// Accepts connections for ever, `most` at a time. `accept` answers a connection and the router for it.
-pub async fn serve<S, F>(most: usize, mut accept: impl FnMut() -> F)
+/// Accepts connections for ever. `accept` answers a connection and the router for it.
+pub async fn serve<S, F>(limits: Limits, mut accept: impl FnMut() -> F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Future<Output = io::Result<(S, Router)>>,
 {
-    let permits = Arc::new(Semaphore::new(most));
+    let permits = Arc::new(Semaphore::new(limits.callers));
     loop {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
@@ -48,7 +65,7 @@ where
         match accept().await {
             Ok((stream, router)) => {
                 tokio::spawn(async move {
-                    converse(stream, router).await;
+                    converse(stream, router, limits).await;
                     drop(permit);
                 });
             }
@@ -61,7 +78,7 @@ where
     }
 }
 
-async fn converse<S>(stream: S, router: Router)
+async fn converse<S>(stream: S, router: Router, limits: Limits)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -69,12 +86,12 @@ where
     let service = TowerToHyperService::new(router.layer(Extension(endless.clone())));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(limits.head)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     loop {
-        match tokio::time::timeout(CALL, connection.as_mut()).await {
+        match tokio::time::timeout(limits.call, connection.as_mut()).await {
             // A caller that hangs up is its own affair.
             Ok(_) => return,
             Err(_) if endless.get() => {}

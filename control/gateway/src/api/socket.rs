@@ -11,12 +11,12 @@ use axum::{Extension, Router};
 use nix::sys::stat::{Mode, umask};
 use tokio::net::UnixListener;
 
-use super::server;
+use super::server::{self, Limits};
 use crate::config;
 use crate::engine::Caller;
 
-/// Callers at a time.
-const MOST: usize = 128;
+/// Callers at a time, and how long they may take.
+const LIMITS: Limits = Limits::new(128);
 
 /// The socket, for as long as the daemon runs.
 pub struct Socket {
@@ -55,7 +55,12 @@ impl Socket {
 
     /// Serves callers for ever.
     pub async fn serve(&self, router: Router) {
-        server::serve(MOST, async || {
+        self.serve_within(LIMITS, router).await;
+    }
+
+    /// Serves callers for ever, within other limits.
+    pub async fn serve_within(&self, limits: Limits, router: Router) {
+        server::serve(limits, async || {
             let (stream, _) = self.listener.accept().await?;
             // As the kernel saw it when the caller connected (SO_PEERCRED).
             let caller = Caller(stream.peer_cred()?.uid());

@@ -97,14 +97,9 @@ impl Gateway {
                 });
             }
         };
-        let named = {
-            let _one_at_a_time = self
-                .compiling
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let today = clock::date(self.clock.wall());
-            Arc::new(compile(&apply.sources, today, Invariants::Refuse)?)
-        };
+        let today = clock::date(self.clock.wall());
+        let compile = || compile(&apply.sources, today, Invariants::Refuse);
+        let named = Arc::new(self.while_compiling(compile)?);
         let mut engine = self.engine();
         engine.apply(&named, &apply.sources, trial)?;
         engine.applied()
@@ -113,11 +108,7 @@ impl Gateway {
     /// Does what a tick found to be done.
     pub(super) fn work(&self, job: Job) {
         let today = clock::date(self.clock.wall());
-        let _one_at_a_time = self
-            .compiling
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match job {
+        self.while_compiling(|| match job {
             Job::GoBack(sources) => {
                 let named = sources.map(|sources| compile_stored(&sources, today).map(Arc::new));
                 self.engine().go_back(named.transpose());
@@ -130,7 +121,16 @@ impl Gateway {
                 self.engine()
                     .recompiled(&before, compiled, started.elapsed());
             }
-        }
+        });
+    }
+
+    /// Compiles: one at a time, and without holding the engine, so that orders do not wait for it.
+    pub(crate) fn while_compiling<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _one_at_a_time = self
+            .compiling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        work()
     }
 }
 

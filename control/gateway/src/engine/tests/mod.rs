@@ -22,8 +22,9 @@ use crate::refusal::Refusal;
 use crate::store::Directory;
 
 /// A machine: what outlives the daemon.
-struct Machine {
-    kernel: Kernel,
+pub struct Machine {
+    /// Its kernel.
+    pub kernel: Kernel,
     disk: TempDir,
     full: Arc<AtomicBool>,
     steps: Arc<Steps>,
@@ -32,7 +33,8 @@ struct Machine {
 }
 
 impl Machine {
-    fn new() -> Machine {
+    /// A new one.
+    pub fn new() -> Machine {
         let steps = Arc::new(Steps::default());
         Machine {
             kernel: Kernel::new(Arc::clone(&steps)),
@@ -45,7 +47,7 @@ impl Machine {
     }
 
     /// Starts the daemon.
-    fn start(&self) -> Gateway {
+    pub fn start(&self) -> Gateway {
         let directory = Directory::open(self.disk.path()).expect("nobody else has it");
         let disk = Disk::new(directory, Arc::clone(&self.steps), Arc::clone(&self.full));
         let opened = match self.kernel.tables().control {
@@ -71,7 +73,8 @@ impl Machine {
         self.clock = Arc::new(Fake::new(&format!("boot {}", self.boots)));
     }
 
-    fn fill_disk(&self, full: bool) {
+    /// Fills the disk, or makes room on it.
+    pub fn fill_disk(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
     }
 
@@ -118,8 +121,8 @@ fn with_ports(ports: &str, rules: &str) -> Sources {
     }
 }
 
-/// Two policies that differ.
-fn policy_a() -> Sources {
+/// Two policies that differ: the first.
+pub fn policy_a() -> Sources {
     sources("  - {name: a, from: ct, to: us, service: dicom}\n")
 }
 
