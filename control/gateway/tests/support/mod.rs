@@ -1,0 +1,278 @@
+//! The real `cordond`, in a network namespace of its own, and a caller of its API that knows no more than HTTP.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs in network and mount namespaces of its own, with the ports `eth1` and `eth2` of the example site; what is sent
+/// into `eth1-peer` comes in at `eth1`.
+pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("the test runs as root");
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("may be private");
+        ip("link set lo up");
+        for port in ["eth1", "eth2"] {
+            ip(&format!("link add {port} type veth peer name {port}-peer"));
+            // The kernel's own IPv6 chatter would be counted with the test's frames.
+            for end in [port, &format!("{port}-peer")] {
+                ip(&format!("link set {end} addrgenmode none"));
+            }
+            ip(&format!("link set {port}-peer up"));
+        }
+        test();
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+pub fn ip(command: &str) {
+    let status = Command::new("ip").args(command.split(' ')).status();
+    assert!(
+        status.expect("iproute2 is installed").success(),
+        "ip {command}"
+    );
+}
+
+/// What a daemon keeps, gone with the test.
+pub struct Site {
+    directory: tempfile::TempDir,
+    pins: PathBuf,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.pins);
+    }
+}
+
+impl Site {
+    pub fn new(name: &str) -> Site {
+        let directory = tempfile::tempdir().expect("makes a directory");
+        let pins = format!("/sys/fs/bpf/cordond-test-{}-{name}", std::process::id()).into();
+        let site = Site { directory, pins };
+        fs::create_dir(site.state()).expect("makes a directory");
+        let config = format!(
+            "state = {:?}\npins = {:?}\n[socket]\npath = {:?}\n[metrics]\nlisten = \"127.0.0.1:9469\"\n[log]\nformat = \"json\"\n",
+            site.state(),
+            site.pins,
+            site.socket()
+        );
+        fs::write(site.config(), config).expect("writes");
+        site
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    pub fn pins(&self) -> &Path {
+        &self.pins
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("run/cordond.sock")
+    }
+
+    fn config(&self) -> PathBuf {
+        self.directory.path().join("gateway.toml")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cordond"));
+        command
+            .arg("--config")
+            .arg(self.config())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts the daemon; it answers when this returns.
+    pub fn start(&self) -> Daemon {
+        let mut child = self.command().spawn().expect("starts");
+        // Collected, so that it never waits for someone to read what it says.
+        let mut log = child.stderr.take().expect("is piped");
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::stderr()));
+        let daemon = Daemon {
+            child,
+            socket: self.socket(),
+        };
+        let since = Instant::now();
+        while UnixStream::connect(&daemon.socket).is_err() {
+            assert!(since.elapsed() < PATIENCE, "cordond does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        daemon
+    }
+
+    /// Starts a daemon that must not start, and answers what it says.
+    pub fn refused(&self) -> String {
+        let output = self.command().output().expect("starts");
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).expect("is text")
+    }
+}
+
+/// A daemon, killed with the test.
+pub struct Daemon {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Daemon {
+    /// Ends it with a signal; answers how it ended.
+    pub fn end(mut self, signal: Signal) -> ExitStatus {
+        let pid = Pid::from_raw(self.child.id() as i32);
+        kill(pid, signal).expect("is alive");
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("is ours") {
+                assert!(status.signal().is_none() || status.signal() == Some(signal as i32));
+                return status;
+            }
+            assert!(since.elapsed() < PATIENCE, "cordond does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Value {
+        let (status, body) = self.call("GET", path, "");
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.call("POST", path, &body.to_string())
+    }
+
+    fn call(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let mut stream = UnixStream::connect(&self.socket).expect("connects");
+        let (status, body) = http(&mut stream, method, path, body);
+        (status, serde_json::from_str(&body).expect("is JSON"))
+    }
+
+    /// Follows the events until one fits.
+    pub fn event(&self, meanwhile: impl FnOnce(), fits: impl Fn(&Value) -> bool) -> Value {
+        let mut stream = UnixStream::connect(&self.socket).expect("connects");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("is a socket");
+        stream
+            .write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
+            .expect("writes");
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stream));
+        // Behind the head, whoever listens is told.
+        lines
+            .by_ref()
+            .find(|line| line.as_ref().is_ok_and(String::is_empty));
+        meanwhile();
+        let events = lines.map_while(Result::ok);
+        let mut events = events.filter_map(|line| serde_json::from_str(&line).ok());
+        events.find(fits).expect("there is one")
+    }
+
+    /// Puts the example policy into force.
+    pub fn apply_example(&self) -> (u16, Value) {
+        let example = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../policy/examples/manchester-memorial"
+        );
+        let file =
+            |name: &str| fs::read_to_string(Path::new(example).join(name)).expect("is there");
+        let sources = json!({
+            "site": file("site.yaml"), "policy": file("policy.yaml"), "devices": file("devices.csv"),
+        });
+        self.post("/v1/policy", &json!({"sources": sources}))
+    }
+
+    pub fn order(&self, kind: &str, posture: &str) -> (u16, Value) {
+        let order = json!({"kind": kind, "scope": "site", "posture": posture, "reason": "a test"});
+        self.post("/v1/orders", &order)
+    }
+
+    /// What Prometheus would be told.
+    pub fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect("127.0.0.1:9469").expect("connects");
+        let (status, body) = http(&mut stream, "GET", "/metrics", "");
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// One value of it.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics();
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value
+            .unwrap_or_else(|| panic!("no {name} in {text}"))
+            .parse()
+            .expect("is a number")
+    }
+
+    /// Waits until a metric has a value.
+    pub fn wait_for(&self, name: &str, value: f64) {
+        let since = Instant::now();
+        while self.metric(name) != value {
+            let now = self.metric(name);
+            assert!(since.elapsed() < PATIENCE, "{name} is {now}, not {value}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn http(stream: &mut (impl Read + Write), method: &str, path: &str, body: &str) -> (u16, String) {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).expect("writes");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("is text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("has a head");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    (status.expect("has a status"), body.to_owned())
+}
+
+/// Sends frames into an interface.
+pub fn send(interface: &str, frames: &[Vec<u8>]) {
+    let found = pnet::datalink::interfaces()
+        .into_iter()
+        .find(|found| found.name == interface);
+    let channel =
+        pnet::datalink::channel(&found.expect("is there"), pnet::datalink::Config::default());
+    let Ok(pnet::datalink::Channel::Ethernet(mut sender, _)) = channel else {
+        panic!("{interface} takes no frames");
+    };
+    for frame in frames {
+        sender
+            .send_to(frame, None)
+            .expect("has room")
+            .expect("sends");
+    }
+}
