@@ -1,0 +1,305 @@
+//! Large policies, and such as are too large.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use common::{lines, policy, today};
+use cordon_compile::{Compiled, compile};
+use cordon_policy::{Code, Policy, Rejected, Rule, Selector, Service};
+
+const SEGMENTS: usize = 250;
+const PROFILES: usize = 60;
+
+/// A hospital: segments of 400 devices with three profiles, in zones by department; most rules name a device.
+fn hospital(devices: usize, rules: usize, no_smb_to: &str) -> Policy {
+    let mut site = "segments:\n".to_owned();
+    for index in 0..SEGMENTS {
+        let isolate = index % 10 != 0;
+        writeln!(
+            site,
+            "  s{index}: {{attach: [access0.{v}, core0.{v}], subnets: [10.{}.{}.0/23], isolate: {isolate}}}",
+            index / 100,
+            index % 100 * 2,
+            v = index + 1
+        )
+        .expect("a string takes it");
+    }
+    site += "zones:\n";
+    for zone in 0..25 {
+        let members: Vec<String> = (zone * 10..zone * 10 + 10)
+            .map(|s| format!("s{s}"))
+            .collect();
+        writeln!(site, "  z{zone}: {{segments: [{}]}}", members.join(", ")).expect("a string");
+    }
+    site +=
+        "  data-centre: {networks: [10.200.0.0/14]}\n  world: {networks: [0.0.0.0/0, '::/0']}\n";
+    site += "infrastructure: {dhcp: [10.200.0.5], dns: [10.200.0.53], ntp: [10.200.0.123]}\n";
+
+    let mut text = "groups:\n".to_owned();
+    for group in 0..PROFILES {
+        writeln!(text, "  p{group}: {{profile: profile-{group}}}").expect("a string");
+    }
+    for group in 0..200 {
+        writeln!(text, "  n{group}: {{networks: [10.201.{group}.0/24]}}").expect("a string");
+    }
+    text += "rules:\n";
+    writeln!(
+        text,
+        "  - {{name: no-smb, from: any, to: {no_smb_to}, service: smb, action: deny}}"
+    )
+    .expect("a string");
+    let services = [
+        "dicom",
+        "hl7",
+        "https",
+        "tcp/5000-6000",
+        "ssh",
+        "sip",
+        "ldap",
+    ];
+    for rule in 1..rules {
+        // Between areas there are some rules, between one thing and another there are many.
+        let (from, to) = match rule % 5 {
+            0 if rule < 100 => (format!("p{}", rule % PROFILES), format!("z{}", rule % 25)),
+            1 if rule < 100 => (format!("z{}", rule % 25), "data-centre".to_owned()),
+            0 | 1 => (
+                format!("d{}", rule * 11 % devices),
+                format!("n{}", rule % 200),
+            ),
+            2 => (
+                format!("n{}", rule % 200),
+                format!("d{}", rule * 7 % devices),
+            ),
+            3 => (format!("s{}", rule % SEGMENTS), format!("n{}", rule % 200)),
+            _ => (
+                format!("p{}", rule % PROFILES),
+                format!("n{}", rule * 3 % 200),
+            ),
+        };
+        let service = match rule % 3 {
+            0 => format!("tcp/{}", 7000 + rule),
+            _ => services[rule % services.len()].to_owned(),
+        };
+        writeln!(
+            text,
+            "  - {{name: r{rule}, from: {from}, to: {to}, service: {service}}}"
+        )
+        .expect("a string");
+    }
+    text += "invariants:\n";
+    for zone in 0..25 {
+        writeln!(
+            text,
+            "  - {{from: world, to: z{zone}, at: contain, expect: deny}}"
+        )
+        .expect("a string");
+        writeln!(
+            text,
+            "  - {{from: [world, data-centre], to: z{zone}, service: tcp/23, expect: deny}}"
+        )
+        .expect("a string");
+    }
+
+    let mut listed = String::new();
+    for device in 0..devices {
+        let segment = device % SEGMENTS;
+        let host = device / SEGMENTS + 1;
+        writeln!(
+            listed,
+            "d{device},02:00:5e:{:02x}:{:02x}:{:02x},10.{}.{}.{},s{segment},profile-{}",
+            device >> 16,
+            device >> 8 & 0xff,
+            device & 0xff,
+            segment / 100,
+            segment % 100 * 2 + host / 256,
+            host % 256,
+            (segment * 3 + device / SEGMENTS % 3) % PROFILES
+        )
+        .expect("a string takes it");
+    }
+    policy(&site, &text, &listed)
+}
+
+fn compiled(policy: &Policy) -> Compiled {
+    let started = Instant::now();
+    let compiled = match compile(policy, today()) {
+        Ok(compiled) => compiled,
+        Err(rejected) => panic!("{}", lines(&rejected.problems)),
+    };
+    println!(
+        "{} devices, {} rules: {} classes, {} rows, {} networks, in {:?}",
+        policy.devices.len(),
+        policy.rules.len(),
+        compiled.classes,
+        compiled.generation.policy.len(),
+        compiled.generation.networks().len(),
+        started.elapsed()
+    );
+    compiled
+}
+
+#[test]
+fn a_hundred_thousand_devices() {
+    // From anybody to anybody is every class twice over: it fits for some hundreds of them, and not for the thousands
+    // that the last of these has.
+    for (rules, no_smb_to) in [(10, "any"), (1_000, "any"), (10_000, "data-centre")] {
+        let policy = hospital(100_000, rules, no_smb_to);
+        let compiled = compiled(&policy);
+        assert_eq!(compiled.generation.devices.len(), 100_000);
+        assert_eq!(compiled.generation.addresses.len(), 100_000);
+        // Every row is in reach: its classes and its service exist.
+        let services = compiled
+            .generation
+            .services
+            .iter()
+            .max()
+            .expect("is a table");
+        for key in compiled.generation.policy.keys() {
+            let classes = usize::from(key.from.max(key.to));
+            assert!(
+                classes < compiled.classes && key.service <= *services,
+                "{key:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn devices_do_not_make_rows() {
+    let few = compiled(&hospital(25_000, 500, "any"));
+    let many = compiled(&hospital(100_000, 500, "any"));
+    // As many segments and profiles, and as many devices that a rule names.
+    assert_eq!(few.classes, many.classes);
+    assert_eq!(few.generation.policy.len(), many.generation.policy.len());
+}
+
+fn limit(result: Result<Compiled, Rejected>) -> String {
+    let rejected = result.expect_err("is too large");
+    let [problem] = &rejected.problems[..] else {
+        panic!("{}", lines(&rejected.problems));
+    };
+    assert_eq!(problem.code, Code::Limit);
+    problem.to_string()
+}
+
+#[test]
+fn more_rows_than_there_is_room_for() {
+    // 2,100 devices that are each told from the others, and all may speak to all.
+    let mut text = "rules:\n".to_owned();
+    let mut listed = String::new();
+    for device in 0..2_100 {
+        writeln!(
+            text,
+            "  - {{name: r{device}, from: d{device}, to: lab, service: ssh}}"
+        )
+        .expect("a string");
+        writeln!(
+            listed,
+            "d{device},02:00:5e:00:{:02x}:{:02x},,lab,",
+            device >> 8,
+            device & 0xff
+        )
+        .expect("a string");
+    }
+    text += "  - {name: all, from: any, to: any, service: https}\n";
+    let site = "segments: {lab: {attach: [access0, core0], isolate: true}}\n";
+    let mut policy = policy(site, &text, &listed);
+    let said = limit(compile(&policy, today()));
+    assert!(
+        said.starts_with("policy.yaml:2102:5: the policy comes to more than the 4000000 entries that a gateway holds; rule `all` alone bears on "),
+        "{said}"
+    );
+    // It is that rule indeed.
+    policy.rules.retain(|rule| rule.name != "all");
+    policy.rules.truncate(1_000);
+    compiled(&policy);
+}
+
+#[test]
+fn more_rules_than_have_a_counter() {
+    let site = "segments: {lab: {attach: [access0, core0], isolate: true}}\n";
+    let text = "rules: [{name: one, from: lab, to: lab, service: ssh}]\ninvariants:\n  - {from: lab, to: lab, service: ssh, expect: deny}\n";
+    let mut policy = policy(
+        site,
+        text,
+        "a,02:00:00:00:00:01,,lab,\nb,02:00:00:00:00:02,,lab,\n",
+    );
+    let rule = policy.rules[0].clone();
+    policy.rules.resize(65_533, rule.clone());
+    assert_eq!(
+        compile(&policy, today())
+            .expect_err("breaks its invariant")
+            .problems
+            .len(),
+        1
+    );
+    policy.rules.push(rule);
+    let problems = compile(&policy, today())
+        .expect_err("has one too many")
+        .problems;
+    let codes: Vec<Code> = problems.iter().map(|problem| problem.code).collect();
+    assert_eq!(
+        codes,
+        [Code::Limit, Code::Invariant],
+        "{}",
+        lines(&problems)
+    );
+    assert!(
+        problems[0].message.contains("comes to 65534 rules"),
+        "{}",
+        problems[0]
+    );
+}
+
+#[test]
+fn more_kinds_than_have_a_number() {
+    let site = "segments: {lab: {attach: [access0, core0], isolate: true}}\n";
+    let mut listed = String::new();
+    for device in 0..66_000 {
+        let [_, a, b, c] = u32::to_be_bytes(device);
+        writeln!(listed, "d{device},02:00:00:{a:02x}:{b:02x}:{c:02x},,lab,").expect("a string");
+    }
+    let mut policy = policy(
+        site,
+        "rules: [{name: one, from: lab, to: d0, service: ssh}]\n",
+        &listed,
+    );
+    // 33,000 rules, each of which tells two devices from all others.
+    let one = policy.rules[0].clone();
+    policy.rules = (0..33_000)
+        .map(|index| Rule {
+            from: vec![Selector::Device(2 * index)],
+            to: vec![Selector::Device(2 * index + 1)],
+            ..one.clone()
+        })
+        .collect();
+    let said = limit(compile(&policy, today()));
+    assert!(
+        said.contains("tell 66002 kinds of devices and networks apart"),
+        "{said}"
+    );
+}
+
+#[test]
+fn more_services_than_have_a_number() {
+    let site = "segments: {lab: {attach: [access0, core0], isolate: true}}\n";
+    let text = "rules: [{name: one, from: lab, to: any, service: ssh}]\n";
+    let mut policy = policy(site, text, "");
+    let one = policy.rules[0].clone();
+    policy.rules = (0..65_530)
+        .map(|port| Rule {
+            services: vec![Service::Tcp(port, port)],
+            ..one.clone()
+        })
+        .collect();
+    let compiled = compile(&policy, today()).expect("has a number for each, and for the rest");
+    assert_eq!(compiled.generation.services.iter().max(), Some(&65_530));
+    // Where two of these overlap is a service of its own.
+    for (first, rule) in (0..).step_by(10).zip(&mut policy.rules[..20]) {
+        rule.services.push(Service::Udp(first, first + 14));
+    }
+    let said = limit(compile(&policy, today()));
+    assert!(said.contains("tell 65550 services apart"), "{said}");
+}
