@@ -136,18 +136,19 @@ impl fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 impl Config {
-    /// Reads the file; the defaults if there is none.
+    /// Reads the file that was named, which must be there; or else the usual one, which need not.
     ///
     /// # Errors
     /// [`Unusable`], with line and column where there is one.
-    pub fn read(path: &Path) -> Result<Config, Unusable> {
+    pub fn read(named: Option<&Path>) -> Result<Config, Unusable> {
+        let path = named.unwrap_or(Path::new(USUAL));
         let unusable = |why: String| Unusable {
             path: path.to_owned(),
             why,
         };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
                 return Ok(Config::default());
             }
             Err(error) => return Err(unusable(error.to_string())),
@@ -161,6 +162,74 @@ impl Config {
                 LEVELS.join(", ")
             )));
         }
+        if config.flows.ipv4 == 0 || config.flows.ipv6 == 0 {
+            return Err(unusable(
+                "flows: there is room for one of each at least".to_owned(),
+            ));
+        }
+        for (name, path) in [
+            ("state", &config.state),
+            ("pins", &config.pins),
+            ("socket.path", &config.socket.path),
+        ] {
+            if !path.is_absolute() {
+                return Err(unusable(format!(
+                    "{name} is {path:?}; it is an absolute path"
+                )));
+            }
+        }
         Ok(config)
+    }
+}
+
+/// Where the configuration is, unless told otherwise.
+const USUAL: &str = "/etc/cordon/gateway.toml";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let file = tempfile::NamedTempFile::new().expect("makes a file");
+        std::fs::write(file.path(), text).expect("writes");
+        Config::read(Some(file.path())).map_err(|unusable| unusable.to_string())
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let config = read("").expect("is good");
+        assert_eq!(config.socket.path, Path::new(cordon_protocol::SOCKET));
+        assert_eq!(config.state, Path::new("/var/lib/cordon"));
+        let config =
+            read("[log]\nformat = \"json\"\n[socket]\ngroup = \"cordon\"\n").expect("is good");
+        assert_eq!(
+            (config.log.format, config.log.level.as_str()),
+            (LogFormat::Json, "info")
+        );
+        assert_eq!(config.socket.group.as_deref(), Some("cordon"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_told_with_its_place() {
+        for (text, told) in [
+            ("stat = \"/x\"", "stat"),
+            ("[log]\nlevel = \"loud\"", "error, warn, info, debug, trace"),
+            ("[log]\n\nformat = \"xml\"", "line 3"),
+            ("[metrics]\nlisten = \"here\"", "line 2"),
+            ("[flows]\nipv4 = 0", "room"),
+            ("state = \"cordon\"", "absolute"),
+        ] {
+            let error = read(text).expect_err("is refused");
+            assert!(error.contains(told), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_named_must_be_there() {
+        let missing = Path::new("/nowhere/gateway.toml");
+        let error = Config::read(Some(missing))
+            .expect_err("is refused")
+            .to_string();
+        assert!(error.contains("/nowhere/gateway.toml"), "{error}");
     }
 }

@@ -42,9 +42,9 @@ use crate::store::Directory;
 #[derive(Parser)]
 #[command(name = "cordond", version)]
 struct Arguments {
-    /// The configuration file. A missing file means the defaults.
-    #[arg(long, default_value = "/etc/cordon/gateway.toml")]
-    config: PathBuf,
+    /// The configuration file. Without this, /etc/cordon/gateway.toml if it is there, else the defaults.
+    #[arg(long)]
+    config: Option<PathBuf>,
     /// Check the configuration, say what is wrong with it, and stop.
     #[arg(long)]
     check: bool,
@@ -61,9 +61,9 @@ fn main() -> ExitCode {
 }
 
 fn start_up(arguments: &Arguments) -> anyhow::Result<()> {
-    let config = Config::read(&arguments.config)?;
+    let config = Config::read(arguments.config.as_deref())?;
     if arguments.check {
-        println!("{}: good", arguments.config.display());
+        println!("the configuration is good");
         return Ok(());
     }
     start_log(&config);

@@ -12,11 +12,11 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
-use crate::api::server::{self, Limits};
+use crate::api::server::{self, Accepted, Limits};
 use crate::engine::Gateway;
 use crate::metrics::{self, Snapshot};
 
-/// Scrapers at a time, and how long they may take.
+/// What scrapers may take, all together.
 const LIMITS: Limits = Limits::new(16);
 
 #[derive(Clone)]
@@ -46,7 +46,11 @@ pub async fn serve(
         .with_state(scrape);
     server::serve(LIMITS, async || {
         let (stream, _) = listener.accept().await?;
-        Ok((stream, router.clone()))
+        Ok(Accepted {
+            caller: 0,
+            stream,
+            router: router.clone(),
+        })
     })
     .await;
 }

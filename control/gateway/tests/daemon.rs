@@ -248,8 +248,10 @@ fn on_a_full_disk_it_closes_but_opens_nothing_and_applies_nothing() {
         let daemon = site.start();
         assert_eq!(daemon.get("/v1/status")["posture"], "contain");
         std::fs::remove_file(&filler).expect("is there");
+        // That it was found closed is still to be looked at, until someone opens.
         daemon.wait_for("cordon_warnings", 1.0);
         assert_eq!(daemon.order("release", "normal").0, 200);
+        daemon.wait_for("cordon_warnings", 0.0);
         assert_eq!(daemon.get("/v1/orders").as_array().map(Vec::len), Some(2));
     });
 }
@@ -276,5 +278,32 @@ fn a_port_comes_into_service_when_its_interface_appears() {
         ip("link set eth2-peer up");
         daemon.wait_for("cordon_warnings", 0.0);
         assert_eq!(port(&daemon.get("/v1/status"), "core0"), "up");
+    });
+}
+
+#[test]
+fn a_program_of_another_abi_is_left_in_force() {
+    in_namespace(|| {
+        let site = Site::new("abi");
+        let daemon = site.start();
+        assert_eq!(daemon.apply_example().0, 200);
+        daemon.end(Signal::SIGTERM);
+        let meta = aya::maps::MapData::from_pin(site.pins().join("META")).expect("is pinned");
+        let meta = aya::maps::Map::from_map_data(meta).expect("is a map");
+        let mut meta: aya::maps::Array<_, u64> = meta.try_into().expect("is an array");
+        let ours = meta.get(&0, 0).expect("reads");
+        meta.set(0, ours + 1, 0).expect("writes");
+        let said = site.refused();
+        let expected = format!(
+            "ABI {}, this one {ours}: the old one stays in force",
+            ours + 1
+        );
+        assert!(said.contains(&expected), "{said}");
+        // It still judges: the daemon that it belongs to finds what it counted.
+        send("eth1-peer", &[announcement()]);
+        meta.set(0, ours, 0).expect("writes");
+        let daemon = site.start();
+        assert_eq!(daemon.get("/v1/status")["dataplane"], "taken-over");
+        daemon.wait_for(&rule("monitors-announce"), 1.0);
     });
 }

@@ -1,6 +1,7 @@
 //! Serving connections: one request each, bounded in number and in time, so that nobody slow or hostile keeps others
 //! waiting.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -14,11 +15,12 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
-/// What callers may take.
+/// What callers may take. Callers are told apart (by user ID, on the Unix socket), so that whoever takes all that is
+/// theirs takes nothing from others.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Callers at a time.
-    pub callers: usize,
+    /// Calls at a time, of one caller; four times as many may wait.
+    pub calls: usize,
     /// How long one may take to send the head of its request.
     pub head: Duration,
     /// How long all of a call may take: a large policy is compiled and installed well within it.
@@ -26,10 +28,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For so many callers.
-    pub const fn new(callers: usize) -> Limits {
+    /// For so many calls at a time.
+    pub const fn new(calls: usize) -> Limits {
         Limits {
-            callers,
+            calls,
             head: Duration::from_secs(10),
             call: Duration::from_secs(120),
         }
@@ -51,30 +53,61 @@ impl Endless {
     }
 }
 
-/// Accepts connections for ever. `accept` answers a connection and the router for it.
+/// A connection that was accepted.
+pub struct Accepted<S> {
+    /// Whose it is.
+    pub caller: u32,
+    /// The connection.
+    pub stream: S,
+    /// What answers it.
+    pub router: Router,
+}
+
+/// What one caller has in use.
+#[derive(Clone)]
+struct Share {
+    calls: Arc<Semaphore>,
+    room: Arc<Semaphore>,
+}
+
+/// Accepts connections for ever.
 pub async fn serve<S, F>(limits: Limits, mut accept: impl FnMut() -> F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = io::Result<(S, Router)>>,
+    F: Future<Output = io::Result<Accepted<S>>>,
 {
-    let permits = Arc::new(Semaphore::new(limits.callers));
+    let room = limits.calls * 5;
+    let mut shares: HashMap<u32, Share> = HashMap::new();
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-            return;
-        };
-        match accept().await {
-            Ok((stream, router)) => {
-                tokio::spawn(async move {
-                    converse(stream, router, limits).await;
-                    drop(permit);
-                });
-            }
+        let accepted = match accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, say: not for ever.
                 tracing::warn!("a connection was not accepted: {error}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
             }
-        }
+        };
+        // Callers that have nothing in use are forgotten.
+        shares.retain(|_, share| share.room.available_permits() < room);
+        let share = shares.entry(accepted.caller).or_insert_with(|| Share {
+            calls: Arc::new(Semaphore::new(limits.calls)),
+            room: Arc::new(Semaphore::new(room)),
+        });
+        let Ok(room) = Arc::clone(&share.room).try_acquire_owned() else {
+            tracing::warn!(
+                caller = accepted.caller,
+                "a caller was hung up on: too many calls at a time"
+            );
+            continue;
+        };
+        let calls = Arc::clone(&share.calls);
+        tokio::spawn(async move {
+            if let Ok(_turn) = calls.acquire().await {
+                converse(accepted.stream, accepted.router, limits).await;
+            }
+            drop(room);
+        });
     }
 }
 

@@ -11,12 +11,12 @@ use axum::{Extension, Router};
 use nix::sys::stat::{Mode, umask};
 use tokio::net::UnixListener;
 
-use super::server::{self, Limits};
+use super::server::{self, Accepted, Limits};
 use crate::config;
 use crate::engine::Caller;
 
-/// Callers at a time, and how long they may take.
-const LIMITS: Limits = Limits::new(128);
+/// What one user may take.
+const LIMITS: Limits = Limits::new(32);
 
 /// The socket, for as long as the daemon runs.
 pub struct Socket {
@@ -63,8 +63,13 @@ impl Socket {
         server::serve(limits, async || {
             let (stream, _) = self.listener.accept().await?;
             // As the kernel saw it when the caller connected (SO_PEERCRED).
-            let caller = Caller(stream.peer_cred()?.uid());
-            Ok((stream, router.clone().layer(Extension(caller))))
+            let caller = stream.peer_cred()?.uid();
+            let router = router.clone().layer(Extension(Caller(caller)));
+            Ok(Accepted {
+                caller,
+                stream,
+                router,
+            })
         })
         .await;
     }

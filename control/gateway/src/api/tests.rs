@@ -232,7 +232,7 @@ async fn on_a_full_disk_an_order_is_in_force_and_a_policy_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_that_stall_are_hung_up_on_and_keep_nobody_waiting() {
     let limits = Limits {
-        callers: 3,
+        calls: 3,
         head: Duration::from_millis(200),
         call: Duration::from_millis(400),
     };
@@ -283,7 +283,7 @@ async fn an_order_is_taken_while_a_policy_is_compiled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_come_as_lines_for_as_long_as_someone_listens() {
     let limits = Limits {
-        callers: 16,
+        calls: 16,
         head: Duration::from_millis(100),
         call: Duration::from_millis(100),
     };

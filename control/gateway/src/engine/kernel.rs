@@ -130,7 +130,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts the posture of the state into force. What was counted under the one before is looked at on the way.
+    /// The same tables are those of another day: nothing to do in the kernel.
+    pub(super) fn rename_day(&mut self, named: Arc<Named>) -> Result<(), Error> {
+        let slot = self.plane.control()?.slot;
+        if let Some(known) = &mut self.in_kernel.slots[usize::from(slot)] {
+            known.day = named.day.to_string();
+            self.store.set_kernel(&self.in_kernel);
+        }
+        self.slots.set(slot, Some(Arc::clone(&named)));
+        self.current = Some(named);
+        Ok(())
+    }
+
+    /// Puts the posture of the state into force.
     pub(super) fn change_posture(&mut self) -> Result<(), Error> {
         let InForce::Tables(before) = self.in_force()? else {
             // Nothing is forwarded: the posture counts from the first policy on.

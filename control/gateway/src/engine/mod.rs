@@ -216,8 +216,13 @@ impl Engine {
 
     /// The order that set the posture: the strictest in force.
     pub fn last_order(&self) -> Option<Order> {
-        let strictest = self.state.quarantines.last();
-        strictest.map(|quarantine| quarantine.order.clone())
+        let strictest = self.state.quarantines.last()?;
+        let end = strictest.end.as_ref();
+        Some(Order {
+            // Anew, because the wall's clock may have been set since.
+            until: end.map(|end| end.until(&*self.clock)),
+            ..strictest.order.clone()
+        })
     }
 
     /// Flows as the last sweep found them, and how many it and those before it have forgotten.

@@ -179,6 +179,7 @@ impl Engine {
             *unlisted = order.clone();
         }
         self.list_orders();
+        self.warn("posture", None);
         self.rules_stand_still_from_here(Posture::Normal);
         tracing::warn!(
             sequence = order.sequence,

@@ -335,8 +335,13 @@ impl Engine {
         let installed = match compiled {
             Ok(mut named) => {
                 named.compile_seconds = took.as_secs_f64();
-                self.change_kernel(Some(Arc::new(named)))
-                    .map_err(|error| error.to_string())
+                let named = Arc::new(named);
+                let same = before.generation(|old| named.generation(|new| old == new));
+                let done = match same {
+                    true => self.rename_day(named),
+                    false => self.change_kernel(Some(named)),
+                };
+                done.map_err(|error| error.to_string())
             }
             Err(rejected) => Err(rejected.to_string()),
         };

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -102,9 +102,19 @@ impl Site {
         command
     }
 
-    /// Starts the daemon; it answers when this returns.
+    /// Starts the daemon as a service manager does; it has said that it is ready when this returns.
     pub fn start(&self) -> Daemon {
-        let mut child = self.command().spawn().expect("starts");
+        let notify = self.directory.path().join("notify");
+        let _ = fs::remove_file(&notify);
+        let manager = UnixDatagram::bind(&notify).expect("binds");
+        manager
+            .set_read_timeout(Some(PATIENCE))
+            .expect("is a socket");
+        let mut child = self
+            .command()
+            .env("NOTIFY_SOCKET", &notify)
+            .spawn()
+            .expect("starts");
         // Collected, so that it never waits for someone to read what it says.
         let mut log = child.stderr.take().expect("is piped");
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::stderr()));
@@ -112,11 +122,11 @@ impl Site {
             child,
             socket: self.socket(),
         };
-        let since = Instant::now();
-        while UnixStream::connect(&daemon.socket).is_err() {
-            assert!(since.elapsed() < PATIENCE, "cordond does not answer");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let mut said = [0; 64];
+        let length = manager
+            .recv(&mut said)
+            .expect("cordond says that it is ready");
+        assert_eq!(said[..length].trim_ascii(), b"READY=1");
         daemon
     }
 

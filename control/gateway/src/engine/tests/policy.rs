@@ -162,6 +162,21 @@ fn a_rule_is_gone_on_the_day_after_its_last() {
 }
 
 #[test]
+fn a_new_day_on_which_nothing_expires_changes_nothing() {
+    let machine = Machine::new();
+    let gateway = machine.start();
+    apply(&gateway, policy_a()).expect("is applied");
+    let installs = machine.kernel.tables().installs;
+    machine.clock.pass(86400);
+    gateway.tick();
+    gateway.tick();
+    drop(gateway);
+    let gateway = machine.start();
+    assert_eq!(machine.kernel.tables().installs, installs);
+    assert_eq!(in_force(&gateway).as_deref(), Some("a"));
+}
+
+#[test]
 fn ports_that_change_numbers_are_never_judged_by_the_wrong_policy() {
     let machine = Machine::new();
     let gateway = machine.start();
@@ -270,4 +285,31 @@ fn what_a_shut_rule_lets_pass_is_noticed_and_nothing_else() {
     release(&gateway).expect("is given");
     count(30, 30);
     assert_eq!(forbidden(), 3, "open again");
+}
+
+#[test]
+fn whoever_calls_at_the_same_time_is_served_one_after_the_other() {
+    let machine = Machine::new();
+    let gateway = machine.start();
+    apply(&gateway, policy_a()).expect("is applied");
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..20).for_each(|_| apply(&gateway, policy_b()).expect("is applied")));
+        scope.spawn(|| (0..20).for_each(|_| gateway.tick()));
+        scope.spawn(|| {
+            for _ in 0..20 {
+                quarantine(&gateway, "contain").expect("is given");
+                assert_eq!(
+                    machine.kernel.posture(),
+                    CONTAIN,
+                    "in force when it returns"
+                );
+                release(&gateway).expect("is given");
+            }
+        });
+    });
+    assert_eq!(machine.kernel.posture(), NORMAL);
+    assert_eq!(gateway.engine().state().generation, 21);
+    let orders = gateway.engine().orders().expect("reads");
+    let numbers: Vec<u64> = orders.iter().map(|order| order.sequence).collect();
+    assert_eq!(numbers, (1..=40).collect::<Vec<u64>>());
 }
