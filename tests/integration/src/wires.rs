@@ -1,0 +1,151 @@
+//! What was on the wires at both sides of the gateway, and what that says of it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use cordon_lab::{Direction, Lab, Result, Seen, Tap, Wire, missing};
+
+/// How much later than the gateway let go of it a frame may be seen, on a machine that has other things to do. One that
+/// was handed to the gateway after the moment in question is never excused.
+const LATE: Duration = Duration::from_millis(250);
+
+/// Taps on both wires of the gateway, at their far ends.
+pub struct Wires {
+    access: Tap,
+    core: Tap,
+}
+
+/// What went through the gateway, or did not.
+pub struct Recorded {
+    /// From the devices to the core.
+    pub outward: Way,
+    /// From the core to the devices.
+    pub inward: Way,
+}
+
+/// One way through the gateway.
+pub struct Way {
+    /// Frames that were handed to the gateway.
+    pub entered: Vec<Seen>,
+    /// Frames that the gateway let go of at its other side.
+    pub left: Vec<Seen>,
+}
+
+/// A time, in nanoseconds since the epoch as [`cordon_lab::now`] has it: from, and until.
+pub type Span = (u64, u64);
+
+impl Wires {
+    /// Begins to record.
+    pub fn tap(lab: &Lab) -> Result<Wires> {
+        Ok(Wires {
+            access: lab.tap(Wire::Access)?,
+            core: lab.tap(Wire::Core)?,
+        })
+    }
+
+    /// What was recorded so far.
+    pub fn so_far(&self) -> Result<Recorded> {
+        Ok(recorded(self.access.frames()?, self.core.frames()?))
+    }
+
+    /// Ends it.
+    pub fn stop(self) -> Result<Recorded> {
+        Ok(recorded(self.access.stop()?, self.core.stop()?))
+    }
+}
+
+fn recorded(access: Vec<Seen>, core: Vec<Seen>) -> Recorded {
+    let part = |frames: &[Seen], direction| -> Vec<Seen> {
+        let such = frames.iter().filter(|seen| seen.direction == direction);
+        such.copied().collect()
+    };
+    // At the far end what is sent is on its way to the gateway, and what is received has left it.
+    Recorded {
+        outward: Way {
+            entered: part(&access, Direction::Sent),
+            left: part(&core, Direction::Received),
+        },
+        inward: Way {
+            entered: part(&core, Direction::Sent),
+            left: part(&access, Direction::Received),
+        },
+    }
+}
+
+impl Recorded {
+    /// Both ways.
+    pub fn ways(&self) -> [&Way; 2] {
+        [&self.outward, &self.inward]
+    }
+
+    /// Frames that left within a time although they were `forbidden` in all of it.
+    pub fn leaked(&self, span: Span, forbidden: impl Fn(&Seen) -> bool) -> Vec<Seen> {
+        let ways = self.ways().into_iter();
+        ways.flat_map(|way| way.leaked(span, &forbidden)).collect()
+    }
+
+    /// Of the frames that left within a time although they were `forbidden`, those that are excused: handed to the gateway
+    /// before, and seen a moment late.
+    pub fn late(&self, span: Span, forbidden: impl Fn(&Seen) -> bool) -> usize {
+        self.passed(span, &forbidden) - self.leaked(span, &forbidden).len()
+    }
+
+    /// Such frames that entered the gateway and never left it.
+    pub fn lost(&self, such: impl Fn(&Seen) -> bool) -> Vec<Seen> {
+        let ways = self.ways().into_iter();
+        ways.flat_map(|way| way.lost(&such)).collect()
+    }
+
+    /// How many such frames were handed to the gateway within a time.
+    pub fn tried(&self, span: Span, such: impl Fn(&Seen) -> bool) -> usize {
+        let ways = self.ways().into_iter();
+        ways.map(|way| count(&way.entered, span, &such)).sum()
+    }
+
+    /// How many such frames left the gateway within a time.
+    pub fn passed(&self, span: Span, such: impl Fn(&Seen) -> bool) -> usize {
+        let ways = self.ways().into_iter();
+        ways.map(|way| count(&way.left, span, &such)).sum()
+    }
+}
+
+impl Way {
+    fn leaked(&self, (from, until): Span, forbidden: impl Fn(&Seen) -> bool) -> Vec<Seen> {
+        let mut entered: HashMap<u64, u64> = HashMap::new();
+        for seen in &self.entered {
+            let at = entered.entry(seen.digest).or_default();
+            *at = seen.at.max(*at);
+        }
+        let excused = |seen: &Seen| {
+            let handed_over = entered.get(&seen.digest);
+            handed_over.is_some_and(|at| *at <= from) && seen.at <= from + LATE.as_nanos() as u64
+        };
+        let within = self
+            .left
+            .iter()
+            .filter(|seen| is_within(seen, (from, until)));
+        within
+            .filter(|seen| forbidden(seen) && !excused(seen))
+            .copied()
+            .collect()
+    }
+
+    fn lost(&self, such: impl Fn(&Seen) -> bool) -> Vec<Seen> {
+        let entered: Vec<Seen> = self
+            .entered
+            .iter()
+            .filter(|seen| such(seen))
+            .copied()
+            .collect();
+        missing(&entered, &self.left)
+    }
+}
+
+fn count(frames: &[Seen], span: Span, such: impl Fn(&Seen) -> bool) -> usize {
+    let within = frames.iter().filter(|seen| is_within(seen, span));
+    within.filter(|seen| such(seen)).count()
+}
+
+fn is_within(seen: &Seen, (from, until): Span) -> bool {
+    from < seen.at && seen.at < until
+}
