@@ -43,15 +43,12 @@ pub(crate) fn services(policy: &Policy, count: usize) -> Option<Problem> {
     })
 }
 
-/// `widest` is the index of the rule with the most pairs of classes, and how many these are.
-pub(crate) fn rows(policy: &Policy, widest: Option<(usize, usize)>) -> Problem {
-    let (place, which) = match widest {
-        Some((rule, pairs)) => {
+/// `dearest` is the index of the rule that would have the most rows alone, and how many.
+pub(crate) fn rows(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem {
+    let (place, which) = match dearest {
+        Some((rule, count)) => {
             let rule = &policy.rules[rule];
-            let which = format!(
-                "; rule `{}` alone bears on {pairs} pairs of classes",
-                rule.name
-            );
+            let which = format!("; rule `{}` alone comes to {count}", rule.name);
             (rule.place, which)
         }
         None => (top(policy), String::new()),

@@ -51,68 +51,59 @@ impl Rows {
         }
         let mut rows = Rows::default();
         let mut known: HashMap<Key, u32> = HashMap::new();
+        // By class of the other end, used again for every class: which bundles match.
         let mut matching: Vec<Vec<u32>> = vec![Vec::new(); classes.count()];
-        let mut touched: Vec<u16> = Vec::new();
         for from in (0..classes.count()).map(|class| class as u16) {
-            for bundle in classes
-                .lists(from)
-                .iter()
-                .filter_map(|list| by_from.get(list))
-                .flatten()
-            {
+            let lists = classes.lists(from).iter();
+            let opened = lists.filter_map(|list| by_from.get(list)).flatten();
+            let mut met: Vec<u16> = Vec::new();
+            for bundle in opened {
                 for to in classes.in_list(bundles[*bundle as usize].to) {
                     let matching = &mut matching[usize::from(*to)];
                     if matching.is_empty() {
-                        touched.push(*to);
+                        met.push(*to);
                     }
                     matching.push(*bundle);
                 }
             }
-            touched.sort_unstable();
-            let mut pairs = Vec::with_capacity(touched.len());
-            for to in touched.drain(..) {
-                let span = classes.span(from, to);
-                let mut key = (std::mem::take(&mut matching[usize::from(to)]), span);
-                key.0.sort_unstable();
+            met.sort_unstable();
+            let mut pairs = Vec::with_capacity(met.len());
+            for to in met {
+                let mut matching = std::mem::take(&mut matching[usize::from(to)]);
+                matching.sort_unstable();
+                let key = (matching, classes.span(from, to));
                 let set = match known.get(&key) {
                     Some(set) => *set,
                     None => {
-                        let set = rows.sets.len() as u32;
-                        let rules = key.0.iter().flat_map(|at| &bundles[*at as usize].rules);
-                        let mut rules: Vec<usize> = rules.copied().collect();
-                        rules.sort_unstable();
-                        rows.add(policy, &rules, span, services);
+                        let set = rows.add(policy, &rules(&bundles, &key.0), key.1, services);
                         known.insert(key, set);
                         set
                     }
                 };
-                rows.count += rows.sets[set as usize].len();
                 pairs.push((to, set));
+                rows.count += rows.sets[set as usize].len();
+                if rows.count > limits::ROWS {
+                    let costs = costs(policy, &bundles, classes, services);
+                    return Err(limits::rows(policy, costs.max_by_key(|(_, cost)| *cost)));
+                }
             }
             rows.pairs.push(pairs);
-            if rows.count > limits::ROWS {
-                let widest = bundles.iter().max_by_key(|bundle| breadth(bundle, classes));
-                return Err(limits::rows(
-                    policy,
-                    widest.map(|bundle| (bundle.rules[0], breadth(bundle, classes))),
-                ));
-            }
         }
         Ok(rows)
     }
 
-    /// Adds what some rules come to.
-    fn add(&mut self, policy: &Policy, rules: &[usize], span: Span, services: &Services) {
+    /// Adds what some rules come to; answers its number.
+    fn add(&mut self, policy: &Policy, rules: &[usize], span: Span, services: &Services) -> u32 {
+        let number = self.sets.len() as u32;
         let observes = |rule: &&usize| policy.rules[**rule].origin == Origin::Observe;
         if rules.iter().any(|rule| observes(&rule)) {
             let others = rules.iter().filter(|rule| !observes(rule));
             let others: Vec<usize> = others.copied().collect();
-            self.enforced.insert(
-                self.sets.len() as u32,
-                decide(policy, &others, span, services),
-            );
+            let enforced = decide(policy, &others, span, services);
+            self.enforced.insert(number, enforced);
         }
         self.sets.push(decide(policy, rules, span, services));
+        number
     }
 
     /// How many rows there are.
@@ -171,9 +162,31 @@ fn bundles(policy: &Policy, today: Date, ends: &Ends) -> Vec<Bundle> {
     bundles
 }
 
-/// How many pairs of classes a bundle matches.
-fn breadth(bundle: &Bundle, classes: &Classes) -> usize {
-    classes.in_list(bundle.from).len() * classes.in_list(bundle.to).len()
+/// The rules of some bundles, in order.
+fn rules(bundles: &[Bundle], which: &[u32]) -> Vec<usize> {
+    let all = which.iter().flat_map(|at| &bundles[*at as usize].rules);
+    let mut rules: Vec<usize> = all.copied().collect();
+    rules.sort_unstable();
+    rules
+}
+
+/// How many rows each rule would have if there were no other.
+fn costs<'a>(
+    policy: &'a Policy,
+    bundles: &'a [Bundle],
+    classes: &'a Classes,
+    services: &'a Services,
+) -> impl Iterator<Item = (usize, usize)> + 'a {
+    bundles.iter().flat_map(move |bundle| {
+        let pairs = classes.in_list(bundle.from).len() * classes.in_list(bundle.to).len();
+        bundle.rules.iter().map(move |rule| {
+            let services = match services.covered(&policy.rules[*rule].services) {
+                Covered::All => 1,
+                Covered::Classes(classes) => classes.len(),
+            };
+            (*rule, pairs * services)
+        })
+    })
 }
 
 /// What some rules say, in order, for every service class that they tell from the others.
