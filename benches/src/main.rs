@@ -42,9 +42,9 @@ struct Options {
     /// For how long each time.
     #[arg(long, default_value_t = 1.0, value_parser = seconds)]
     seconds: f64,
-    /// Only cases whose name contains this, `cordon.60k` for example.
-    #[arg(long, value_name = "NAME")]
-    only: Option<String>,
+    /// Only these cases, `cordon.60k,redirect.60k` for example.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
     /// The processor to send, forward and receive on; the last one if not given.
     #[arg(long)]
     processor: Option<usize>,

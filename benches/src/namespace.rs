@@ -148,21 +148,21 @@ pub fn tool(name: &str, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Runs `nft` over a file, and answers what it prints.
+/// Has `nft` take rules over.
 ///
 /// # Errors
 /// What it says.
-pub fn nft(arguments: &[&str], file: &str) -> Result<String> {
+pub fn nft(rules: &str) -> Result<()> {
     let mut child = Command::new("nft")
-        .args(arguments)
+        .args(["-f", "-"])
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot run nft: install nftables (on Debian: apt install nftables)")?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin
-            .write_all(file.as_bytes())
+            .write_all(rules.as_bytes())
             .context("nft does not read its rules")?;
     }
     let output = child.wait_with_output().context("cannot wait for nft")?;
@@ -171,5 +171,5 @@ pub fn nft(arguments: &[&str], file: &str) -> Result<String> {
         let first: Vec<_> = said.lines().take(3).collect();
         bail!("nft: {}", first.join("; "));
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(())
 }

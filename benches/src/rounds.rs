@@ -18,8 +18,8 @@ pub struct Plan {
     pub rounds: usize,
     /// For how long.
     pub seconds: f64,
-    /// Only cases whose name contains this.
-    pub only: Option<String>,
+    /// Only cases called so, as a whole or in their first parts; all if there are none.
+    pub only: Vec<String>,
     /// The processor it all happens on.
     pub sender: usize,
 }
@@ -43,9 +43,8 @@ impl Plan {
                 cases.push(case(Kind::Cordon, devices));
             }
         }
-        if let Some(only) = &self.only {
-            cases.retain(|case| case.name().contains(only.as_str()));
-        }
+        let wanted = |case: &Case| self.only.iter().any(|only| begins(&case.name(), only));
+        cases.retain(|case| self.only.is_empty() || wanted(case));
         cases
     }
 
@@ -85,7 +84,7 @@ impl Plan {
 
     fn names(&self) -> String {
         let all = Plan {
-            only: None,
+            only: Vec::new(),
             ..self.clone()
         };
         let names: Vec<_> = all.cases().into_iter().map(Case::name).collect();
@@ -128,11 +127,40 @@ impl Plan {
     }
 }
 
+/// Whether a name begins with these parts.
+fn begins(name: &str, parts: &str) -> bool {
+    let rest = name.strip_prefix(parts);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// Million frames a second: a first guess.
 fn expected(kind: Kind) -> f64 {
     match kind {
         Kind::Redirect => 8.0,
         Kind::Cordon => 6.0,
         Kind::Nftables => 1.2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(only: &[&str]) -> Vec<String> {
+        let plan = Plan {
+            rounds: 1,
+            seconds: 1.0,
+            only: only.iter().map(|only| (*only).to_owned()).collect(),
+            sender: 0,
+        };
+        plan.cases().into_iter().map(Case::name).collect()
+    }
+
+    #[test]
+    fn all_cases_are_measured_unless_some_are_named() {
+        assert_eq!(names(&[]).len(), 10);
+        assert_eq!(names(&["cordon.1k.10"]), ["cordon.1k.10"]);
+        assert_eq!(names(&["cordon.60k", "redirect.60k"]).len(), 3);
+        assert!(names(&["cordon.6"]).is_empty());
     }
 }

@@ -149,7 +149,10 @@ fn wrong(before: &Counts, after: &Counts) -> Vec<String> {
         );
     }
     if let (Some(before), Some(after)) = (before.account.opened, after.account.opened) {
-        say(after - before, "were not of an established flow");
+        say(
+            after.saturating_sub(before),
+            "opened a flow instead of being of one",
+        );
     }
     for (reason, count) in &after.account.dropped {
         let was = before
@@ -158,7 +161,10 @@ fn wrong(before: &Counts, after: &Counts) -> Vec<String> {
             .iter()
             .find(|(name, _)| name == reason);
         let was = was.map_or(0, |(_, count)| *count);
-        say(count - was, &format!("were dropped: {reason}"));
+        say(
+            count.saturating_sub(was),
+            &format!("were dropped: {reason}"),
+        );
     }
     wrong
 }

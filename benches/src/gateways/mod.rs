@@ -62,7 +62,7 @@ impl Case {
 pub struct Account {
     /// Frames passed on.
     pub passed: Option<u64>,
-    /// Frames that opened a flow, or were not of an established one.
+    /// Flows opened.
     pub opened: Option<u64>,
     /// Frames dropped, with the reason.
     pub dropped: Vec<(String, u64)>,
