@@ -1,29 +1,247 @@
-//! Ways to be wrong, one or more for each stage: the comparison must find every one of them.
+//! Ways to be wrong, some for each stage: the comparison must find every one of them.
 
-use cordon_portable::{Generation, Portable};
+use cordon_portable::{Generation, Portable, Prefix};
+use cordon_verdict::abi::{
+    Admission, Control, Flow, Network, POSTURES, PolicyKey, RULE_FIRST, Ruling, service_index,
+};
 
-/// Something that makes user space decide wrongly.
+/// Something that makes one side decide wrongly.
 #[derive(Clone, Copy)]
 pub struct Fault {
     /// The stage, and what is wrong with it.
     pub name: &'static str,
     /// Done to the tables of every policy.
     pub generation: fn(&mut Generation),
-    /// How the posture is changed.
+    /// How user space changes the posture.
     pub posture: fn(&mut Portable, u8),
-    /// Done before every frame.
+    /// Done to user space before every frame.
     pub before: fn(&mut Portable),
-    /// What is judged instead of a frame.
+    /// What user space judges instead of a frame.
     pub frame: fn(&[u8]) -> Vec<u8>,
 }
 
 const NONE: Fault = Fault {
-    name: "none",
+    name: "nothing",
     generation: |_| {},
     posture: |portable, posture| portable.set_posture(posture),
     before: |_| {},
     frame: <[u8]>::to_vec,
 };
 
+const fn in_tables(name: &'static str, generation: fn(&mut Generation)) -> Fault {
+    Fault {
+        name,
+        generation,
+        ..NONE
+    }
+}
+
+const fn before_frames(name: &'static str, before: fn(&mut Portable)) -> Fault {
+    Fault {
+        name,
+        before,
+        ..NONE
+    }
+}
+
+const fn in_frames(name: &'static str, frame: fn(&[u8]) -> Vec<u8>) -> Fault {
+    Fault {
+        name,
+        frame,
+        ..NONE
+    }
+}
+
+const fn in_posture(name: &'static str, posture: fn(&mut Portable, u8)) -> Fault {
+    Fault {
+        name,
+        posture,
+        ..NONE
+    }
+}
+
 /// All of them.
-pub const FAULTS: &[Fault] = &[NONE];
+pub const FAULTS: &[Fault] = &[
+    in_frames("parse: fragments are whole packets", |frame| {
+        in_ipv4(frame, |packet| (packet[6], packet[7]) = (0x40, 0))
+    }),
+    in_frames("parse: options are not seen", |frame| {
+        in_ipv4(frame, |packet| packet[0] = packet[0] & 0xf0 | 5)
+    }),
+    in_tables("admit: an attachment is left out", |tables| {
+        tables.admissions.pop_first();
+    }),
+    in_tables("admit: attachments are in the next segment", |tables| {
+        let count = tables.admissions.values().map(|one| one.segment + 1).max();
+        for admission in tables.admissions.values_mut() {
+            admission.segment = (admission.segment + 1) % count.unwrap_or(1);
+        }
+    }),
+    in_tables("identify: uplinks are none", |tables| {
+        for admission in tables.admissions.values_mut() {
+            admission.flags &= !Admission::UPLINK;
+        }
+    }),
+    in_tables("identify: unknown devices are admitted", |tables| {
+        for admission in tables.admissions.values_mut() {
+            admission.flags |= Admission::ADMIT_UNKNOWN;
+        }
+    }),
+    in_tables("identify: a device is missing", |tables| {
+        let first = tables.devices.keys().min().copied();
+        first.and_then(|key| tables.devices.remove(&key));
+    }),
+    in_tables("identify: an address is bound to nobody", |tables| {
+        let first = tables.addresses.keys().min().copied();
+        first.and_then(|key| tables.addresses.remove(&key));
+    }),
+    in_tables("identify: two devices have each other's class", |tables| {
+        let mut keys: Vec<u64> = tables.devices.keys().copied().collect();
+        keys.sort_unstable();
+        if let [first, .., last] = keys[..] {
+            let classes = (tables.devices[&first].class, tables.devices[&last].class);
+            for (key, class) in [(first, classes.1), (last, classes.0)] {
+                tables
+                    .devices
+                    .entry(key)
+                    .and_modify(|one| one.class = class);
+            }
+        }
+    }),
+    in_tables("identify: networks are in the next segment", |tables| {
+        in_networks(tables, |network| {
+            if network.segment != Network::NO_SEGMENT {
+                network.segment += 1;
+            }
+        });
+    }),
+    in_tables("identify: what is behind an uplink is inside", |tables| {
+        in_networks(tables, |network| network.behind = network.class);
+    }),
+    in_tables("identify: directed broadcasts are hosts", |tables| {
+        in_networks(tables, |network| network.flags &= !Network::BROADCAST);
+    }),
+    before_frames("track: flows are forgotten", |portable| {
+        portable.memory.flows4.clear();
+        portable.memory.flows6.clear();
+    }),
+    before_frames("track: what was judged is not judged again", |portable| {
+        let epoch = portable.memory.control.epoch;
+        in_flows(portable, |flow| {
+            flow.judged = Flow::judged(epoch, flow.ruling());
+        });
+    }),
+    before_frames("track: everybody has opened everything", |portable| {
+        in_flows(portable, |flow| {
+            flow.state |= Flow::OPENED | Flow::OPENED << 1;
+        });
+    }),
+    in_posture(
+        "track: a posture comes without an epoch",
+        |portable, posture| {
+            portable.memory.control.posture = posture;
+        },
+    ),
+    in_posture("authorise: one posture too open", |portable, posture| {
+        portable.set_posture(posture.saturating_sub(1));
+    }),
+    in_posture("authorise: the posture stays", |portable, _| {
+        let Control { posture, .. } = portable.memory.control;
+        portable.set_posture(posture);
+    }),
+    in_tables("authorise: contain is as normal", |tables| {
+        for row in tables.policy.values_mut() {
+            row.rulings[2] = row.rulings[0];
+        }
+    }),
+    in_tables("authorise: lockdown is as sever", |tables| {
+        for row in tables.policy.values_mut() {
+            row.rulings[4] = row.rulings[POSTURES - 1];
+        }
+    }),
+    in_tables("authorise: rules are read backwards", |tables| {
+        let rows = std::mem::take(&mut tables.policy);
+        let turned = rows.into_iter().map(|(key, row)| {
+            let PolicyKey { from, to, .. } = key;
+            (
+                PolicyKey {
+                    from: to,
+                    to: from,
+                    ..key
+                },
+                row,
+            )
+        });
+        tables.policy = turned.collect();
+    }),
+    in_tables("authorise: a port is no rule's", |tables| {
+        tables.services[service_index(6, 1) as usize] = 0;
+    }),
+    in_tables("authorise: what is denied is allowed", |tables| {
+        in_rulings(tables, |ruling| match ruling.rule() {
+            0 => ruling,
+            rule if ruling.allows() => Ruling::deny(rule),
+            rule => Ruling::allow(rule),
+        });
+    }),
+    in_tables("account: the next rule is named", |tables| {
+        in_rulings(tables, |ruling| match ruling.rule() {
+            RULE_FIRST.. => Ruling(ruling.0 + 1),
+            _ => ruling,
+        });
+    }),
+    in_tables("forward: what stays inside leaves", |tables| {
+        in_rulings(tables, |ruling| match ruling.is_inside() {
+            true => Ruling::allow(ruling.rule()),
+            false => ruling,
+        });
+    }),
+    in_tables("forward: a port is left out of a flood", |tables| {
+        tables.floods.pop_first();
+    }),
+    in_tables("forward: copies have the next VLAN's tag", |tables| {
+        for vlan in tables.floods.values_mut() {
+            *vlan += 1;
+        }
+    }),
+    before_frames("forward: stations are forgotten", |portable| {
+        portable.memory.stations.clear();
+    }),
+    before_frames("forward: stations are all at the first port", |portable| {
+        for station in portable.memory.stations.values_mut() {
+            station.attachment &= 0x0fff;
+        }
+    }),
+];
+
+fn in_ipv4(frame: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    let at = match frame.get(12..14) {
+        Some([0x81, 0x00]) => 18,
+        _ => 14,
+    };
+    if frame.len() >= at + 20 && frame[at - 2..at] == [0x08, 0x00] {
+        change(&mut frame[at..]);
+    }
+    frame
+}
+
+fn in_networks(tables: &mut Generation, change: impl Fn(&mut Network)) {
+    let all: Vec<(Prefix, Network)> = tables.networks().map(|(key, one)| (*key, *one)).collect();
+    for (prefix, mut network) in all {
+        change(&mut network);
+        tables.add_network(prefix, network);
+    }
+}
+
+fn in_flows(portable: &mut Portable, change: impl Fn(&mut Flow)) {
+    let memory = &mut portable.memory;
+    memory.flows4.values_mut().for_each(&change);
+    memory.flows6.values_mut().for_each(&change);
+}
+
+fn in_rulings(tables: &mut Generation, change: impl Fn(Ruling) -> Ruling) {
+    for row in tables.policy.values_mut() {
+        row.rulings = row.rulings.map(&change);
+    }
+}

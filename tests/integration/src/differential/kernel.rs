@@ -23,12 +23,11 @@ pub struct Kernel {
     pins: PathBuf,
 }
 
-fn ip(command: &str) {
-    let status = Command::new("ip")
-        .args(command.split(' '))
-        .status()
-        .expect("iproute2 is installed");
-    assert!(status.success(), "ip {command}");
+/// Runs a program to its end.
+pub(super) fn run(program: &str, arguments: &str) {
+    let status = Command::new(program).args(arguments.split(' ')).status();
+    let status = status.unwrap_or_else(|error| panic!("{program} cannot be started: {error}"));
+    assert!(status.success(), "{program} {arguments}");
 }
 
 /// Runs in a network namespace of its own, which goes with the thread, on one processor: what the program writes
@@ -39,15 +38,15 @@ pub fn in_namespace<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static
         .spawn(|| {
             nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
                 .expect("the test runs as root");
+            // The kernel's own chatter would be judged between the test's frames.
+            std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")
+                .expect("is this namespace's");
             for port in 0..PORTS {
-                ip(&format!(
-                    "link add p{port} type veth peer name p{port}-peer"
-                ));
-                // The kernel's own IPv6 chatter would be judged between the test's frames.
-                for end in [format!("p{port}"), format!("p{port}-peer")] {
-                    ip(&format!("link set {end} addrgenmode none"));
-                }
-                ip(&format!("link set p{port}-peer up"));
+                run(
+                    "ip",
+                    &format!("link add p{port} type veth peer name p{port}-peer"),
+                );
+                run("ip", &format!("link set p{port}-peer up"));
             }
             let here = nix::sched::sched_getcpu().expect("is on one");
             let mut one = nix::sched::CpuSet::new();

@@ -7,6 +7,7 @@ mod said;
 mod shrink;
 mod sides;
 mod tally;
+mod wire;
 
 pub use faults::{FAULTS, Fault};
 pub use history::{Scenario, Settings, Step};

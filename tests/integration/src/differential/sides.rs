@@ -9,7 +9,8 @@ use cordon_portable::Portable;
 
 use super::faults::Fault;
 use super::kernel::{Kernel, PORTS};
-use super::said::Said;
+use super::said::{Said, Verdict};
+use super::wire::Wire;
 
 /// The day on which all policies are compiled.
 pub(super) fn today() -> Date {
@@ -21,6 +22,8 @@ pub struct Sides {
     portable: Portable,
     oracle: Oracle,
     kernel: Option<Kernel>,
+    /// What is flooded goes over it for real.
+    wire: Option<Wire>,
     fault: Option<Fault>,
 }
 
@@ -36,14 +39,29 @@ pub struct Difference {
 }
 
 impl Sides {
-    /// Without the kernel, two sides are left. With a fault, user space is wrong on purpose.
+    /// Without the kernel, two sides are left. With a fault, one side is wrong on purpose: the kernel, as far as the
+    /// fault is in the tables, or else user space.
     pub fn new(kernel: Option<Kernel>, fault: Option<Fault>) -> Sides {
         Sides {
             portable: Portable::default(),
             oracle: Oracle::new(today()),
             kernel,
+            wire: None,
             fault,
         }
+    }
+
+    /// From now on, frames that are to be flooded go through the kernel's ports for real, instead of a test run.
+    pub fn go_live(&mut self) {
+        self.wire = Some(Wire::open());
+    }
+
+    /// Whether all copies of such frames have come out, and nothing else.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn compare_live(&self) -> Result<usize, String> {
+        self.wire.as_ref().map_or(Ok(0), Wire::compare)
     }
 
     /// Puts a policy into force on all sides.
@@ -54,11 +72,13 @@ impl Sides {
             rules,
             ..
         } = compiled.unwrap_or_else(|rejected| panic!("does not compile: {rejected}"));
-        if let Some(kernel) = &mut self.kernel {
-            kernel.install(&generation, rules, posture);
-        }
+        let mut faulty = generation.clone();
         if let Some(fault) = &self.fault {
-            (fault.generation)(&mut generation);
+            (fault.generation)(&mut faulty);
+        }
+        match &mut self.kernel {
+            Some(kernel) => kernel.install(&faulty, rules, posture),
+            None => generation = faulty,
         }
         self.portable.install(generation, posture as u8);
         self.oracle.install(policy.clone(), posture);
@@ -81,10 +101,15 @@ impl Sides {
     /// # Errors
     /// [`Difference`].
     pub fn judge(&mut self, port: u16, frame: &[u8]) -> Result<Said, Box<Difference>> {
-        let kernel = self
-            .kernel
-            .as_mut()
-            .and_then(|kernel| kernel.judge(port, frame));
+        let live = self.will_flood(port, frame);
+        let kernel = match (&mut self.wire, &mut self.kernel) {
+            (Some(wire), _) if live => {
+                wire.send(port, frame);
+                None
+            }
+            (_, Some(kernel)) => kernel.judge(port, frame),
+            _ => None,
+        };
         let portable = match &self.fault {
             None => self.portable.judge(port, frame),
             Some(fault) => {
@@ -98,6 +123,11 @@ impl Sides {
         let index = (port < PORTS).then_some(usize::from(port));
         let oracle = Said::oracle(self.oracle.judge(index, frame));
         let kernel_agrees = kernel.as_ref().is_none_or(|kernel| kernel.agrees(&oracle));
+        if let (true, Some(wire), Verdict::Flood { copies, .. }) =
+            (live, &mut self.wire, &oracle.verdict)
+        {
+            wire.expect(copies.as_deref().unwrap_or_default());
+        }
         if portable.agrees(&oracle) && kernel_agrees {
             return Ok(oracle);
         }
@@ -108,14 +138,13 @@ impl Sides {
         }))
     }
 
-    /// User space, open to inspection.
-    pub fn portable(&self) -> &Portable {
-        &self.portable
-    }
-
-    /// The kernel, if it is asked.
-    pub fn kernel(&self) -> Option<&Kernel> {
-        self.kernel.as_ref()
+    /// Whether a frame that comes next goes over the wire: only floods do, as user space sees it.
+    fn will_flood(&self, port: u16, frame: &[u8]) -> bool {
+        if self.wire.is_none() || port >= PORTS {
+            return false;
+        }
+        let judged = self.portable.clone().judge(port, frame);
+        matches!(Said::portable(judged).verdict, Verdict::Flood { .. })
     }
 }
 

@@ -10,6 +10,39 @@ use cordon_verdict::abi::{RULE_ARP, RULE_ND};
 
 use super::said::{Said, Verdict};
 
+/// What does not occur here. The flow tables of the kernel have room for more flows than there are, and those of user
+/// space have no end. A test run leaves room in front of every frame, as drivers must, so that a tag always fits.
+const NEVER: [Reason; 2] = [Reason::FlowTableFull, Reason::Retag];
+
+const EGRESSES: [&str; 7] = [
+    "to one attachment",
+    "flood, to nobody",
+    "flood inside, to nobody",
+    "flood, one copy",
+    "flood inside, one copy",
+    "flood, copies",
+    "flood inside, copies",
+];
+const TAGS: [&str; 7] = [
+    "untagged",
+    "tag added",
+    "tag removed",
+    "tag kept",
+    "tag rewritten",
+    "priority tag removed",
+    "priority tag rewritten",
+];
+const RULES: [&str; 8] = [
+    "none",
+    "arp",
+    "nd",
+    "written, allows",
+    "written, denies",
+    "infrastructure",
+    "segment",
+    "observe",
+];
+
 /// Counts.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -29,6 +62,33 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// What has occurred less often than `least` times though it could, and what has occurred though it cannot.
+    pub fn amiss(&self, least: usize) -> Vec<String> {
+        let mut amiss = Vec::new();
+        for reason in Reason::ALL {
+            let count = self.reasons.get(reason).copied().unwrap_or_default();
+            let never = NEVER.contains(reason);
+            if (never && count > 0) || (!never && count < least) {
+                amiss.push(format!("{}: {count}", reason.name()));
+            }
+        }
+        for (known, counts) in [
+            (&EGRESSES[..], &self.egresses),
+            (&TAGS, &self.tags),
+            (&RULES, &self.rules),
+        ] {
+            for name in known {
+                let count = counts.get(name).copied().unwrap_or_default();
+                if count < least {
+                    amiss.push(format!("{name}: {count}"));
+                }
+            }
+            let unknown = counts.keys().filter(|name| !known.contains(name));
+            amiss.extend(unknown.map(|name| format!("{name}: at all")));
+        }
+        amiss
+    }
+
     pub(super) fn installed(&mut self, policy: &Policy) {
         self.policies += 1;
         let kind = |rule: &cordon_policy::Rule| match (rule.origin, rule.allow) {

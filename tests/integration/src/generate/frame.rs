@@ -4,18 +4,26 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cordon_policy::Mac;
 
-pub(super) const TCP: u8 = 6;
-pub(super) const UDP: u8 = 17;
-pub(super) const ICMP: u8 = 1;
-pub(super) const ICMP6: u8 = 58;
+/// IP protocol number.
+pub const TCP: u8 = 6;
+/// IP protocol number.
+pub const UDP: u8 = 17;
+/// IP protocol number.
+pub const ICMP: u8 = 1;
+/// IP protocol number.
+pub const ICMP6: u8 = 58;
 
-pub(super) const FIN: u8 = 1;
-pub(super) const SYN: u8 = 2;
-pub(super) const RST: u8 = 4;
-pub(super) const ACK: u8 = 16;
+/// TCP flag.
+pub const FIN: u8 = 1;
+/// TCP flag.
+pub const SYN: u8 = 2;
+/// TCP flag.
+pub const RST: u8 = 4;
+/// TCP flag.
+pub const ACK: u8 = 16;
 
 /// A frame; a VLAN tag is the tag control information.
-pub(super) fn ethernet(
+pub fn ethernet(
     destination: Mac,
     source: Mac,
     tag: Option<u16>,
@@ -35,7 +43,7 @@ pub(super) fn ethernet(
 }
 
 /// An IP packet, and its EtherType. Both addresses are of one version.
-pub(super) fn ip(
+pub fn ip(
     source: IpAddr,
     destination: IpAddr,
     protocol: u8,
@@ -81,7 +89,8 @@ fn ip6(
     out
 }
 
-pub(super) fn tcp(ports: (u16, u16), flags: u8, data: &[u8]) -> Vec<u8> {
+/// A TCP segment, from the first to the second port.
+pub fn tcp(ports: (u16, u16), flags: u8, data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(ports.0.to_be_bytes());
     out.extend(ports.1.to_be_bytes());
@@ -90,7 +99,8 @@ pub(super) fn tcp(ports: (u16, u16), flags: u8, data: &[u8]) -> Vec<u8> {
     out
 }
 
-pub(super) fn udp(ports: (u16, u16), data: &[u8]) -> Vec<u8> {
+/// A UDP datagram, from the first to the second port.
+pub fn udp(ports: (u16, u16), data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(ports.0.to_be_bytes());
     out.extend(ports.1.to_be_bytes());
@@ -100,7 +110,8 @@ pub(super) fn udp(ports: (u16, u16), data: &[u8]) -> Vec<u8> {
     out
 }
 
-pub(super) fn icmp(kind: u8, code: u8, identifier: u16, data: &[u8]) -> Vec<u8> {
+/// An ICMP or ICMPv6 message with an identifier.
+pub fn icmp(kind: u8, code: u8, identifier: u16, data: &[u8]) -> Vec<u8> {
     let mut out = vec![kind, code, 0, 0];
     out.extend(identifier.to_be_bytes());
     out.extend([0, 1]);
@@ -108,7 +119,8 @@ pub(super) fn icmp(kind: u8, code: u8, identifier: u16, data: &[u8]) -> Vec<u8> 
     out
 }
 
-pub(super) fn arp(operation: u16, sender: (Mac, Ipv4Addr), target: (Mac, Ipv4Addr)) -> Vec<u8> {
+/// An ARP packet: 1 asks, 2 answers.
+pub fn arp(operation: u16, sender: (Mac, Ipv4Addr), target: (Mac, Ipv4Addr)) -> Vec<u8> {
     let mut out = vec![0, 1, 0x08, 0x00, 6, 4];
     out.extend(operation.to_be_bytes());
     out.extend(sender.0.0);
@@ -119,14 +131,15 @@ pub(super) fn arp(operation: u16, sender: (Mac, Ipv4Addr), target: (Mac, Ipv4Add
 }
 
 /// A neighbour or router discovery message: what is before the options is `fixed`.
-pub(super) fn discovery(kind: u8, fixed: &[u8], options: &[u8]) -> Vec<u8> {
+pub fn discovery(kind: u8, fixed: &[u8], options: &[u8]) -> Vec<u8> {
     let mut out = vec![kind, 0, 0, 0, 0, 0, 0, 0];
     out.extend(fixed);
     out.extend(options);
     out
 }
 
-pub(super) fn link_address_option(kind: u8, mac: Mac) -> Vec<u8> {
+/// A link-layer address option: 1 names the source's, 2 the target's.
+pub fn link_address_option(kind: u8, mac: Mac) -> Vec<u8> {
     let mut out = vec![kind, 1];
     out.extend(mac.0);
     out

@@ -2,7 +2,7 @@
 //! spoofs; the same from the same seed.
 
 mod edit;
-mod frame;
+pub mod frame;
 mod policy;
 mod pools;
 mod talk;
