@@ -345,19 +345,20 @@ impl Lab {
     }
 }
 
-/// No frames but those that somebody means to send: addresses that the kernel makes up speak by themselves. A neighbour
-/// that was not there is found soon after it is, and one that is slow because the machine is busy is not given up.
+/// No frames but those that somebody means to send: addresses that the kernel makes up speak by themselves.
 const HOST: &[(&str, &str)] = &[
-    ("ipv4/neigh/default/retrans_time_ms", "100"),
-    ("ipv4/neigh/default/mcast_solicit", "10"),
-    ("ipv4/neigh/default/ucast_solicit", "30"),
-    ("ipv6/neigh/default/retrans_time_ms", "100"),
-    ("ipv6/neigh/default/mcast_solicit", "10"),
-    ("ipv6/neigh/default/ucast_solicit", "30"),
     ("ipv6/conf/default/addr_gen_mode", "1"),
     ("ipv6/conf/default/accept_ra", "0"),
     ("ipv6/conf/default/accept_dad", "0"),
     ("ipv4/ping_group_range", "0 2147483647"),
+];
+
+/// A neighbour that is not there is given up before a ping is, so that the next ping asks anew; one that is known, and
+/// slow to answer on a busy machine, is not.
+const NEIGHBOURS: &[(&str, &str)] = &[
+    ("retrans_time_ms", "100"),
+    ("mcast_solicit", "5"),
+    ("ucast_solicit", "30"),
 ];
 
 /// The router forwards, and leaves it to the gateway to notice what comes from the wrong side.
@@ -408,6 +409,17 @@ fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>) -> Result<()> {
             tools::run(&mut ethtool).map(drop)
         })
     })??;
+    // These have no default that a namespace could change.
+    let mut settings = Vec::new();
+    for family in ["ipv4", "ipv6"] {
+        for interface in wires() {
+            let named = |(name, value): &(&str, &'static str)| {
+                (format!("{family}/neigh/{interface}/{name}"), *value)
+            };
+            settings.extend(NEIGHBOURS.iter().map(named));
+        }
+    }
+    node.set(&settings)?;
     let up: Vec<String> = interfaces
         .values()
         .map(|name| format!("link set {name} up"))
