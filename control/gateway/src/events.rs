@@ -123,3 +123,47 @@ fn knows_segment(reason: Option<Reason>) -> bool {
         )
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use cordon_verdict::Ip;
+    use cordon_verdict::abi::{EVENT_FLOW, attachment};
+
+    use super::*;
+
+    #[test]
+    fn a_drop_says_no_more_than_the_frame_got_to_say() {
+        let event = abi::Event {
+            kind: EVENT_DROP,
+            reason: Reason::UnknownAttachment as u8,
+            source_mac: 0x02_00_5e_21_00_11,
+            ingress: attachment(1, 210),
+            length: 60,
+            ..abi::Event::BLANK
+        };
+        let told = describe(&event, None);
+        assert_eq!(told.kind, EventKind::Drop);
+        assert_eq!(told.reason.as_deref(), Some("unknown-attachment"));
+        assert_eq!(told.source_mac, "02:00:5e:21:00:11");
+        assert_eq!(told.ingress, "port-1.210");
+        assert_eq!((told.segment, told.from, told.protocol), (None, None, None));
+    }
+
+    #[test]
+    fn a_flow_has_both_ends() {
+        let event = abi::Event {
+            kind: EVENT_FLOW,
+            protocol: 6,
+            source: Ip::v4(0x0a15_000b),
+            destination: Ip::v4(0x0ac8_040a),
+            source_port: 49152,
+            destination_port: 104,
+            ..abi::Event::BLANK
+        };
+        let told = describe(&event, None);
+        let to = told.to.expect("is IP");
+        assert_eq!((to.ip.as_str(), to.port), ("10.200.4.10", 104));
+        assert_eq!(told.from.expect("is IP").ip, "10.21.0.11");
+        assert_eq!((told.reason, told.protocol.as_deref()), (None, Some("tcp")));
+    }
+}

@@ -14,6 +14,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use cordon_protocol::{Order, Sources};
 use nix::errno::Errno;
@@ -316,22 +317,29 @@ impl Store for Directory {
     }
 }
 
+/// How long a daemon that was killed may take to be gone: it had much in memory.
+const GOING: Duration = Duration::from_secs(3);
+
 /// Locks a directory, for as long as what it answers lives.
 ///
 /// # Errors
 /// [`StoreError::InUse`]; [`StoreError::Io`].
 pub fn lock(directory: &Path) -> Result<Flock<File>, StoreError> {
-    let file = File::open(directory).map_err(io_at(directory))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+    let mut file = File::open(directory).map_err(io_at(directory))?;
+    let since = Instant::now();
+    loop {
         let path = directory.to_owned();
-        match errno {
-            Errno::EWOULDBLOCK => StoreError::InUse { path },
-            errno => StoreError::Io {
-                path,
-                source: errno.into(),
-            },
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((again, Errno::EWOULDBLOCK)) if since.elapsed() < GOING => file = again,
+            Err((_, Errno::EWOULDBLOCK)) => return Err(StoreError::InUse { path }),
+            Err((_, errno)) => {
+                let source = errno.into();
+                return Err(StoreError::Io { path, source });
+            }
         }
-    })
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Cuts off a last line that a power cut left unfinished: it was never acknowledged.

@@ -166,17 +166,23 @@ async fn explain_packet(
 
 async fn apply(
     State(app): State<App>,
+    Extension(Caller(uid)): Extension<Caller>,
     request: Request,
 ) -> Result<Answer<cordon_protocol::Applied>, Refused> {
     let Ok(_permit) = app.applying.try_acquire() else {
         return Err(busy("other policies are being applied just now"));
     };
     let policy = body(request, LONGEST_POLICY).await?;
+    tracing::info!(uid, "a policy is to be applied");
     let gateway = Arc::clone(&app.gateway);
     blocking(move || gateway.apply(&policy)).await
 }
 
-async fn confirm(State(app): State<App>) -> Result<Answer<cordon_protocol::Applied>, Refused> {
+async fn confirm(
+    State(app): State<App>,
+    Extension(Caller(uid)): Extension<Caller>,
+) -> Result<Answer<cordon_protocol::Applied>, Refused> {
+    tracing::info!(uid, "the policy on trial is to stay");
     blocking(move || app.gateway.engine().confirm()).await
 }
 

@@ -199,6 +199,7 @@ impl Engine {
     /// Ends the orders whose time is over. That they end was made durable when they were given, so that nothing needs
     /// to be written down before.
     pub(super) fn end_orders(&mut self) -> Result<(), Error> {
+        let before = self.plane.control()?.posture;
         let clock = &*self.clock;
         let (over, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.state.quarantines)
             .into_iter()
@@ -226,7 +227,6 @@ impl Engine {
             tracing::warn!(sequence = order.sequence, %posture, "{}", order.reason);
             self.state.unlisted.push(order);
         }
-        let before = self.plane.control()?.posture;
         let _ = self.look_at_rules(before);
         let opened = self.change_posture();
         // If it cannot be written, a restart finds the same orders over again.
