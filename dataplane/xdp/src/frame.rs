@@ -1,6 +1,7 @@
 //! A frame as the kernel shows it: two pointers.
 
 use core::arch::asm;
+use core::intrinsics::is_val_statically_known;
 use core::mem::size_of;
 
 use aya_ebpf::EbpfContext as _;
@@ -11,6 +12,10 @@ use cordon_verdict::Frame;
 
 /// No header starts farther into a frame. The verifier wants to know that there is a bound.
 const FARTHEST: usize = 512;
+
+/// What an offset is cut to, where it may not be known: [`FARTHEST`] at least.
+const REACH: usize = 1023;
+const _: () = assert!(FARTHEST <= REACH);
 
 pub struct XdpFrame {
     ctx: *mut xdp_md,
@@ -34,7 +39,7 @@ impl XdpFrame {
         if at > FARTHEST {
             return None;
         }
-        let start = opaque(self.data + at);
+        let start = opaque(self.data + bounded(at));
         if start + size_of::<T>() > self.end { None } else { Some(start as *mut T) }
     }
 
@@ -68,6 +73,19 @@ impl XdpFrame {
             *to_low = low;
         }
         Some(())
+    }
+}
+
+/// The same offset, in a register of which the verifier knows that it is bounded.
+///
+/// That it was compared is not enough: LLVM may have compared another copy of it. Kernels before 6.8 do not know that
+/// what is read back from the stack twice is the same number.
+#[inline(always)]
+fn bounded(at: usize) -> usize {
+    if is_val_statically_known(at) {
+        at
+    } else {
+        opaque(at) & REACH
     }
 }
 

@@ -5,7 +5,8 @@
 //! of the flow table.
 #![no_std]
 #![no_main]
-#![feature(asm_experimental_arch)]
+#![feature(asm_experimental_arch, core_intrinsics)]
+#![allow(internal_features, reason = "`is_val_statically_known` has no other name yet")]
 
 mod frame;
 mod maps;
