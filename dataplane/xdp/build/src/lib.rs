@@ -4,6 +4,9 @@
 //! `rust-web-src`. Both need `bpf-linker`. Nothing is installed here: `cargo xtask setup` does that.
 
 mod environment;
+mod script;
+
+pub use script::embed;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,7 +49,7 @@ pub enum Error {
         /// There is no `bpf-linker`.
         linker: bool,
     },
-    /// cargo could not be run.
+    /// cargo could not be run, or what it built not be found.
     Run(io::Error),
     /// The build failed; cargo said why.
     Failed {
@@ -150,7 +153,7 @@ pub fn linker() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Builds the program in `program` (its crate's folder) below `target`, and answers where the object is.
+/// Builds the crate in the folder `program` below `target`, and answers with the folder that its binaries are in.
 ///
 /// # Errors
 /// [`Error::Run`] and [`Error::Failed`].
@@ -164,7 +167,7 @@ pub fn build(toolchain: &Toolchain, program: &Path, target: &Path) -> Result<Pat
             output: String::from_utf8_lossy(&output.stderr).into_owned(),
         });
     }
-    Ok(target.join(TARGET).join("release/cordon-xdp"))
+    Ok(target.join(TARGET).join("release"))
 }
 
 fn command(toolchain: &Toolchain, program: &Path, target: &Path) -> Command {
