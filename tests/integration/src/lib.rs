@@ -4,4 +4,6 @@ pub mod chatter;
 pub mod differential;
 pub mod generate;
 pub mod hospital;
+pub mod pace;
+pub mod steps;
 pub mod wires;

@@ -36,6 +36,9 @@ pub type Span = (u64, u64);
 
 impl Wires {
     /// Begins to record.
+    ///
+    /// # Errors
+    /// If the taps cannot be opened.
     pub fn tap(lab: &Lab) -> Result<Wires> {
         Ok(Wires {
             access: lab.tap(Wire::Access)?,
@@ -43,12 +46,31 @@ impl Wires {
         })
     }
 
-    /// What was recorded so far.
-    pub fn so_far(&self) -> Result<Recorded> {
-        Ok(recorded(self.access.frames()?, self.core.frames()?))
+    /// How many such frames were handed to the gateway so far.
+    ///
+    /// # Errors
+    /// If a tap lost something.
+    pub fn entered(&self, such: impl Fn(&Seen) -> bool) -> Result<usize> {
+        self.count(Direction::Sent, such)
+    }
+
+    /// How many such frames the gateway let go of so far.
+    ///
+    /// # Errors
+    /// If a tap lost something.
+    pub fn left(&self, such: impl Fn(&Seen) -> bool) -> Result<usize> {
+        self.count(Direction::Received, such)
+    }
+
+    fn count(&self, direction: Direction, such: impl Fn(&Seen) -> bool) -> Result<usize> {
+        let such = |seen: &Seen| seen.direction == direction && such(seen);
+        Ok(self.access.count(such)? + self.core.count(such)?)
     }
 
     /// Ends it.
+    ///
+    /// # Errors
+    /// If a tap lost something.
     pub fn stop(self) -> Result<Recorded> {
         Ok(recorded(self.access.stop()?, self.core.stop()?))
     }

@@ -1,18 +1,16 @@
 //! One action: what is forbidden stops, what is kept goes on. Counted on the wires, never by asking the gateway.
 
 use std::net::UdpSocket;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cordon_integration::chatter::Chatter;
 use cordon_integration::hospital::{
     self, Line, MONITORS_ANNOUNCE, STATIONS_ANNOUNCE, broadcast, line, lines,
 };
+use cordon_integration::steps::{PATIENCE, check_losses, comes_after, quarantine, release};
 use cordon_integration::wires::{Span, Wires};
-use cordon_lab::{ARP, Flows, Gateway, Lab, Result, Running, Seen, TCP, now};
+use cordon_lab::{ARP, Flows, Lab, Result, Running, Seen, TCP, now};
 use cordon_policy::Posture;
-
-/// How long anything that comes may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Numbered flows of each talk; with what `CHATTER` adds, a thousand.
 const FLOWS: [(&str, u32); 9] = [
@@ -62,8 +60,8 @@ fn a_thousand_flows_and_one_action() -> Result<()> {
         check_knock(line, Posture::Contain)?;
     }
     std::thread::sleep(Duration::from_secs(2));
-    let release = now();
-    gateway.must(&["release", "site", "--reason", "the drill is over"])?;
+    let open_again = now();
+    release(gateway)?;
     let released = now();
 
     for (line, flows) in &numbered {
@@ -84,7 +82,7 @@ fn a_thousand_flows_and_one_action() -> Result<()> {
     let kept = |seen: &Seen| goes_on(&lines, Posture::Contain, seen);
     let forbidden = |seen: &Seen| !kept(seen) && seen.ethertype != ARP;
     // Not one frame that is forbidden, of whatever kind, either way.
-    let leaked = seen.leaked((closed, release), forbidden);
+    let leaked = seen.leaked((closed, open_again), forbidden);
     assert!(
         leaked.is_empty(),
         "{} frames leaked: {:?}",
@@ -105,7 +103,7 @@ fn a_thousand_flows_and_one_action() -> Result<()> {
     }
 
     // None of which says anything unless it was tried, and passed before and afterwards.
-    let closed = (closed, release);
+    let closed = (closed, open_again);
     println!(
         "{} frames were on the wire at the quarantine",
         seen.late(closed, forbidden)
@@ -174,7 +172,7 @@ fn every_posture_stops_what_it_must_and_nothing_else() -> Result<()> {
         std::thread::sleep(Duration::from_millis(300));
         spans.push((posture, (closed, now())));
     }
-    gateway.must(&["release", "site", "--reason", "the drill is over"])?;
+    release(gateway)?;
     let released = now();
     for (line, flows) in &numbered {
         comes_after(flows, released, line.talk.name)?;
@@ -235,14 +233,6 @@ fn goes_on(lines: &[Line], posture: Posture, seen: &Seen) -> bool {
     kept.any(|line| line.carries(seen))
 }
 
-fn quarantine(gateway: &Gateway, posture: Posture) -> Result<()> {
-    let posture = posture.to_string();
-    let order = ["quarantine", "site", "--posture", &posture];
-    gateway
-        .must(&[&order[..], &["--reason", "drill"]].concat())
-        .map(drop)
-}
-
 fn start(line: Line, count: u32, every: Duration) -> Result<(Line, Running)> {
     let flows = line.flows(count, every).start()?;
     Ok((line, flows))
@@ -274,27 +264,4 @@ fn check_knock(line: &Line, posture: Posture) -> Result<()> {
         }
     };
     line.from.run(send)
-}
-
-/// Waits until something comes through on every flow of a line that was sent after a moment.
-fn comes_after(flows: &Running, moment: u64, name: &str) -> Result<()> {
-    let start = Instant::now();
-    loop {
-        let report = flows.report()?;
-        if report.flows.iter().all(|flow| flow.newest > Some(moment)) {
-            return Ok(());
-        }
-        assert!(
-            start.elapsed() < PATIENCE,
-            "{name} does not go on: {report}"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// An end that misses a frame proves nothing about the gateway if the lab itself lost some.
-fn check_losses(lab: &Lab) -> Result<()> {
-    let losses = lab.losses()?;
-    assert!(losses.is_none(), "the lab itself lost frames: {losses:?}");
-    Ok(())
 }

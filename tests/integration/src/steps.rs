@@ -1,0 +1,119 @@
+//! What these tests do and look at again and again.
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use cordon_lab::{Gateway, Lab, Result, Running, Seen, UDP};
+use cordon_policy::Posture;
+
+use crate::hospital::{self, Line};
+use crate::wires::Wires;
+
+/// How long anything that comes may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Puts the site into quarantine.
+///
+/// # Errors
+/// If the order is not taken.
+pub fn quarantine(gateway: &Gateway, posture: Posture) -> Result<()> {
+    let posture = posture.to_string();
+    let order = ["quarantine", "site", "--posture", &posture];
+    gateway
+        .must(&[&order[..], &["--reason", "drill"]].concat())
+        .map(drop)
+}
+
+/// Ends every quarantine of the site.
+///
+/// # Errors
+/// If the order is not taken.
+pub fn release(gateway: &Gateway) -> Result<()> {
+    gateway
+        .must(&["release", "site", "--reason", "the drill is over"])
+        .map(drop)
+}
+
+/// The posture that the gateway says it has.
+///
+/// # Errors
+/// If it does not answer.
+pub fn posture(gateway: &Gateway) -> Result<Posture> {
+    let status = gateway.json(&["status"])?;
+    let posture = status["posture"].as_str().unwrap_or_default();
+    Ok(posture
+        .parse()
+        .unwrap_or_else(|error| panic!("{error}: {status}")))
+}
+
+/// Waits until something holds.
+///
+/// # Errors
+/// What asking whether it holds answers with. It panics if it does not hold for too long.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    while !holds()? {
+        assert!(start.elapsed() < PATIENCE, "in vain: waiting until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// Waits until something comes through on every flow of a line that was sent after a moment.
+///
+/// # Errors
+/// If the flows cannot be asked.
+pub fn comes_after(flows: &Running, moment: u64, name: &str) -> Result<()> {
+    wait_until(&format!("{name} comes through"), || {
+        let report = flows.report()?;
+        Ok(report.flows.iter().all(|flow| flow.newest > Some(moment)))
+    })
+}
+
+/// An end that misses a frame proves nothing about the gateway if the lab itself lost some.
+///
+/// # Errors
+/// If that cannot be told.
+pub fn check_losses(lab: &Lab) -> Result<()> {
+    let losses = lab.losses()?;
+    assert!(losses.is_none(), "the lab itself lost frames: {losses:?}");
+    Ok(())
+}
+
+/// Whether a datagram that opens a flow from the wider network to a device gets through. Nothing is guessed from time:
+/// what comes out behind it, of something that is always let through up to lockdown, says that it will not come any more.
+///
+/// # Errors
+/// If it cannot be sent. It panics if what is always let through is not.
+pub fn gets_in(lab: &Lab, wires: &Wires, line: &Line) -> Result<bool> {
+    assert!(line.from.vlan().is_none() && line.to.vlan().is_some() && line.talk.protocol == UDP);
+    let ours = send(line)?;
+    let is_ours = |seen: &Seen| line.asks(seen) && seen.ports.0 == ours;
+    wait_until("the datagram is on its way", || {
+        Ok(wires.entered(is_ours)? > 0)
+    })?;
+    let behind = hospital::line(lab, "vitals")?;
+    let last = send(&behind)?;
+    let is_last = |seen: &Seen| {
+        behind.asks(seen) && seen.ports.0 == last && seen.destination == behind.to.mac()
+    };
+    wait_until("what is behind the datagram has come out", || {
+        Ok(wires.left(is_last)? > 0)
+    })?;
+    Ok(wires.left(is_ours)? > 0)
+}
+
+/// Sends a datagram, and says from which port.
+fn send(line: &Line) -> Result<u16> {
+    let send = || -> std::io::Result<u16> {
+        let socket = UdpSocket::bind(line.from.at(0))?;
+        socket.send_to(b"anyone?", line.to.at(line.talk.port))?;
+        Ok(socket.local_addr()?.port())
+    };
+    line.from
+        .run(send)?
+        .map_err(|source| cordon_lab::Error::Io {
+            what: format!("sending a datagram of {}", line.talk.name),
+            source,
+        })
+}
