@@ -9,8 +9,9 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nix::mount::{MsFlags, mount};
+
 use crate::error::{Error, Result};
-use crate::lab;
 use crate::node::Node;
 use crate::process::{Output, Process};
 
@@ -40,7 +41,7 @@ impl Gateway {
             daemon: Mutex::default(),
             commands: Mutex::default(),
         };
-        lab::mount_pins(&gateway.pins())?;
+        mount_pins(&gateway.pins())?;
         let policy_to = &gateway.policy;
         fs::create_dir_all(policy_to)
             .and_then(|()| match policy {
@@ -272,6 +273,15 @@ impl Gateway {
     fn lock(&self) -> MutexGuard<'_, Option<Process>> {
         self.daemon.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A file system for pins that is the lab's own, so that they go away with it.
+fn mount_pins(at: &Path) -> Result<()> {
+    fs::create_dir_all(at).map_err(Error::io(format!("making {}", at.display())))?;
+    mount(Some("bpf"), at, Some("bpf"), MsFlags::empty(), None::<&str>).map_err(Error::io(format!(
+        "mounting a bpf file system at {}",
+        at.display()
+    )))
 }
 
 /// A program of this workspace, from the build that the calling program is of.

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use cordon_policy::Mac;
-use nix::mount::{MsFlags, mount};
 
 use crate::error::{Error, Result};
 use crate::gateway::Gateway;
+use crate::losses::{Losses, dropped};
 use crate::node::{Host, Node};
-use crate::plan::{self, Device, Plan, Remote, Vlan};
+use crate::plan::{self, Device, Plan};
 use crate::registry::{self, Identity};
 use crate::seen::Seen;
 use crate::switch::{Switch, TO_ACCESS, TO_CORE};
 use crate::tap::Tap;
 use crate::tools;
+use crate::wiring::{
+    FORWARD, HOST, bring_up, configure_router, cores, device_host, link, receive_redirected,
+    remote_host,
+};
 
 /// A link between the gateway and a switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,22 +38,6 @@ pub struct Lab {
     hosts: Mutex<BTreeMap<String, Host>>,
     plan: Plan,
     identity: Identity,
-}
-
-/// Frames that the lab itself lost: with any of these, an end that misses one does not mean that the gateway lost it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// By the switch for lack of time, by port.
-    pub switch: BTreeMap<String, u64>,
-    /// By a network interface for lack of room, as `node interface direction`.
-    pub interfaces: BTreeMap<String, u64>,
-}
-
-impl Losses {
-    /// Whether there are none.
-    pub fn is_none(&self) -> bool {
-        *self == Losses::default()
-    }
 }
 
 /// A lab that was left up.
@@ -343,204 +327,4 @@ impl Lab {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Host>> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// No frames but those that somebody means to send: addresses that the kernel makes up speak by themselves.
-const HOST: &[(&str, &str)] = &[
-    ("ipv6/conf/default/addr_gen_mode", "1"),
-    ("ipv6/conf/default/accept_ra", "0"),
-    ("ipv6/conf/default/accept_dad", "0"),
-    ("ipv4/ping_group_range", "0 2147483647"),
-];
-
-/// A neighbour that is not there is given up before a ping is, so that the next ping asks anew; one that is known, and
-/// slow to answer on a busy machine, is not.
-const NEIGHBOURS: &[(&str, &str)] = &[
-    ("retrans_time_ms", "100"),
-    ("mcast_solicit", "5"),
-    ("ucast_solicit", "30"),
-];
-
-/// The router forwards, and leaves it to the gateway to notice what comes from the wrong side.
-const FORWARD: &[(&str, &str)] = &[
-    ("ipv4/ip_forward", "1"),
-    ("ipv6/conf/all/forwarding", "1"),
-    ("ipv4/conf/all/rp_filter", "0"),
-    ("ipv4/conf/default/rp_filter", "0"),
-    ("ipv4/conf/all/send_redirects", "0"),
-    ("ipv4/conf/default/send_redirects", "0"),
-];
-
-/// The router's VLANs and its addresses in each.
-fn cores(vlans: &[Vlan]) -> BTreeMap<u16, Vec<ipnet::IpNet>> {
-    let mut cores: BTreeMap<u16, Vec<ipnet::IpNet>> = BTreeMap::new();
-    for vlan in vlans {
-        let routers = cores.entry(vlan.core).or_default();
-        for router in &vlan.routers {
-            if !routers.contains(router) {
-                routers.push(*router);
-            }
-        }
-    }
-    cores
-}
-
-/// Two namespaces, linked.
-fn link(one: &Node, interface: &str, other: &Node, peer: &str, mac: Option<Mac>) -> String {
-    let address = mac.map_or(String::new(), |mac| format!("address {mac} "));
-    format!(
-        "link add name {interface} {address}netns {} type veth peer name {peer} netns {}",
-        one.namespace(),
-        other.namespace()
-    )
-}
-
-/// Up, and every frame on the wire as it would be on a cable: whole, with its tag in it and its checksum made. What is
-/// left for the hardware to do does not survive a redirect or a switch in user space.
-fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>) -> Result<()> {
-    let wires = || interfaces.values().filter(|name| *name != "lo");
-    node.run(|| {
-        wires().try_for_each(|name| {
-            let mut ethtool = Command::new("ethtool");
-            ethtool.args(["-K", name]);
-            for feature in ["tx", "tso", "gso", "gro", "txvlan", "rxvlan"] {
-                ethtool.args([feature, "off"]);
-            }
-            tools::run(&mut ethtool).map(drop)
-        })
-    })??;
-    // These have no default that a namespace could change.
-    let mut settings = Vec::new();
-    for family in ["ipv4", "ipv6"] {
-        for interface in wires() {
-            let named = |(name, value): &(&str, &'static str)| {
-                (format!("{family}/neigh/{interface}/{name}"), *value)
-            };
-            settings.extend(NEIGHBOURS.iter().map(named));
-        }
-    }
-    node.set(&settings)?;
-    let up: Vec<String> = interfaces
-        .values()
-        .map(|name| format!("link set {name} up"))
-        .collect();
-    tools::ip_batch(Some(node.namespace()), &up)
-}
-
-/// A veth receives what its peer redirects only with GRO on (or a program of its own). It must not merge anything
-/// though: the switch would get packets larger than it has room for.
-fn receive_redirected(interfaces: &[&str]) -> Result<()> {
-    for interface in interfaces {
-        tools::run(Command::new("ethtool").args(["-K", interface, "gro", "on"]))?;
-        let never = ["link", "set", interface, "gro_max_size", "1"];
-        tools::run(Command::new("ip").args(never))?;
-    }
-    Ok(())
-}
-
-fn configure_router(
-    router: &Node,
-    cores: &BTreeMap<u16, Vec<ipnet::IpNet>>,
-    remotes: &[Remote],
-) -> Result<()> {
-    let mut commands = Vec::new();
-    for (vlan, addresses) in cores {
-        for address in addresses {
-            commands.push(format!("addr add {address} dev vlan-{vlan}"));
-        }
-    }
-    for remote in remotes {
-        let Remote { name, address, .. } = remote;
-        commands.push(format!("addr add {} dev {name}", router_for(*address)));
-        commands.push(format!("route add {address} dev {name}"));
-        if remote.default {
-            commands.push(format!("route add default via {address} dev {name}"));
-        }
-    }
-    tools::ip_batch(Some(router.namespace()), &commands)
-}
-
-/// The router's address on the link to a remote host: the first of its network, or the second if that is the host's.
-fn router_for(remote: IpAddr) -> IpAddr {
-    let nth = |number: u8| match remote {
-        IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            IpAddr::from([a, b, c, number])
-        }
-        IpAddr::V6(ip) => {
-            let prefix = u128::from(ip) >> 64 << 64;
-            IpAddr::from((prefix | u128::from(number)).to_be_bytes())
-        }
-    };
-    if nth(1) == remote { nth(2) } else { nth(1) }
-}
-
-fn device_host(node: Node, device: &Device, vlans: &[Vlan]) -> Result<Host> {
-    let interface = Host::INTERFACE;
-    let mut commands = Vec::new();
-    for address in &device.addresses {
-        commands.push(format!("addr add {address} dev {interface}"));
-    }
-    let routers = vlans
-        .iter()
-        .filter(|vlan| vlan.access == device.vlan)
-        .flat_map(|vlan| &vlan.routers);
-    for router in routers {
-        let reaches = |address: &&ipnet::IpNet| address.contains(&router.addr());
-        if device.addresses.iter().find(reaches).is_some() {
-            commands.push(format!(
-                "route add default via {} dev {interface}",
-                router.addr()
-            ));
-        }
-    }
-    tools::ip_batch(Some(node.namespace()), &commands)?;
-    let addresses = device.addresses.iter().map(|net| net.addr()).collect();
-    Ok(Host::new(node, device.mac, addresses, Some(device.vlan)))
-}
-
-fn remote_host(node: Node, remote: &Remote) -> Result<Host> {
-    let interface = Host::INTERFACE;
-    let router = router_for(remote.address);
-    let commands = [
-        format!("addr add {} dev {interface}", remote.address),
-        format!("route add {router} dev {interface}"),
-        format!("route add default via {router} dev {interface}"),
-    ];
-    tools::ip_batch(Some(node.namespace()), &commands)?;
-    let path = format!("/sys/class/net/{interface}/address");
-    let said = tools::run(node.command("cat").arg(&path))?;
-    let mac = said
-        .trim()
-        .parse()
-        .map_err(|()| Error::Plan(format!("{} has no MAC address: {said:?}", remote.name)))?;
-    Ok(Host::new(node, mac, vec![remote.address], None))
-}
-
-/// A file system for pins that is the lab's own, so that they go away with it.
-pub(crate) fn mount_pins(at: &Path) -> Result<()> {
-    std::fs::create_dir_all(at).map_err(Error::io(format!("making {}", at.display())))?;
-    mount(Some("bpf"), at, Some("bpf"), MsFlags::empty(), None::<&str>).map_err(Error::io(format!(
-        "mounting a bpf file system at {}",
-        at.display()
-    )))
-}
-
-/// Adds what the interfaces of a node have dropped.
-fn dropped(node: &Node, to: &mut BTreeMap<String, u64>) -> Result<()> {
-    let mut ip = Command::new("ip");
-    ip.args(["-n", node.namespace(), "-s", "-j", "link", "show"]);
-    let said = tools::run(&mut ip)?;
-    let links: serde_json::Value =
-        serde_json::from_str(&said).map_err(Error::io("reading what ip says of the interfaces"))?;
-    for link in links.as_array().into_iter().flatten() {
-        for (direction, word) in [("rx", "received"), ("tx", "sent")] {
-            let frames = link["stats64"][direction]["dropped"].as_u64().unwrap_or(0);
-            let interface = link["ifname"].as_str().unwrap_or_default();
-            if frames > 0 {
-                to.insert(format!("{} {interface} {word}", node.name()), frames);
-            }
-        }
-    }
-    Ok(())
 }
