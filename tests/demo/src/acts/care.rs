@@ -1,0 +1,191 @@
+//! Clinical traffic, by real programs where there are any.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use cordon_lab::{Flows, Host, Report, Wire};
+
+use crate::counting::rules;
+use crate::hl7::Results;
+use crate::tell::{count, megabytes, number, span};
+use crate::wire::{ANNOUNCE, EXPORT, entered, left};
+use crate::{Story, records};
+
+/// How long monitors and pumps are listened to.
+const WHILE: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_secs(20);
+const RESULTS: u64 = 20;
+
+/// Plays it.
+pub fn play(story: &mut Story) -> Result<()> {
+    let Story {
+        tell,
+        ledger,
+        hospital,
+    } = story;
+    let studies = hospital.studies();
+    let host = |name: &str| hospital.host(name);
+    tell.act("2. Care, by real programs")?;
+    let before = rules(hospital)?;
+
+    let (whole, took) = studies.ct.delivered(hospital, "ct-1", "pacs")?;
+    ledger.promise(
+        tell,
+        whole,
+        "CT to the image archive (DICOM)",
+        format!(
+            "{} slices, {}, stored pixel for pixel in {}",
+            studies.ct.len(),
+            megabytes(studies.ct.bytes()),
+            span(took)
+        ),
+    )?;
+    let (whole, took) = studies
+        .ultrasound
+        .delivered(hospital, "us-1", "station-1")?;
+    ledger.promise(
+        tell,
+        whole,
+        "ultrasound to a workstation (DICOM)",
+        format!(
+            "{} images, {}, in {}; between two VLANs, so twice through the gateway",
+            studies.ultrasound.len(),
+            megabytes(studies.ultrasound.bytes()),
+            span(took)
+        ),
+    )?;
+    let engine = host("interfaces")?.at(2575);
+    let mut results = Results::start(
+        &host("central-1")?,
+        engine,
+        Duration::from_millis(10),
+        RESULTS,
+    );
+    let outcome = results.finish();
+    ledger.promise(
+        tell,
+        outcome.accepted == RESULTS,
+        "results to the interface engine (HL7)",
+        match outcome.trouble {
+            Some(trouble) => trouble,
+            None => format!(
+                "{} of {} ORU^R01 acknowledged (MLLP, MSA|AA), half of them within {}",
+                outcome.accepted,
+                outcome.sent,
+                span(outcome.median)
+            ),
+        },
+    )?;
+    let page = records::read(hospital, &host("station-1")?)?;
+    ledger.promise(
+        tell,
+        page.read,
+        "a workstation reads a chart (HTTPS)",
+        match page.read {
+            true => format!("verified against its certificate, in {}", span(page.took)),
+            false => page.complaint,
+        },
+    )?;
+    monitors(story)?;
+
+    let Story {
+        tell,
+        ledger,
+        hospital,
+    } = story;
+    let (guest, internet) = (hospital.host("guest")?, hospital.host("internet")?);
+    let web = guest.connects(internet.at(443), Duration::from_secs(3))?;
+    let vendor = internet.connects(hospital.host("ct-1")?.at(22), Duration::from_secs(3))?;
+    ledger.promise(
+        tell,
+        web && vendor,
+        "a guest's web, a vendor's ssh to the CT",
+        match (web, vendor) {
+            (true, true) => "both connect",
+            (false, _) => "the guest does not connect",
+            (_, false) => "the vendor does not connect",
+        },
+    )?;
+    let after = rules(hospital)?;
+    let hits = |rule: &str| {
+        let packets = |of: &std::collections::BTreeMap<String, u64>| of.get(rule).copied();
+        Some(packets(&after)? - packets(&before)?)
+    };
+    let mut told = Vec::new();
+    for rule in ["ct-to-pacs", "monitors-results", "stations-to-records"] {
+        let packets = hits(rule).with_context(|| format!("there is no rule {rule}"))?;
+        told.push(format!("{rule} {}", number(packets)));
+    }
+    tell.fact("packets by rule (`cordon rules`)", told.join(", "))?;
+    Ok(())
+}
+
+/// Bedside devices: no real programs for these, but their ports, their rhythm, and every datagram numbered.
+fn monitors(story: &mut Story) -> Result<()> {
+    let Story {
+        tell,
+        ledger,
+        hospital,
+    } = story;
+    let host = |name: &str| hospital.host(name);
+    let taps = [
+        hospital
+            .lab()
+            .tap_only(Wire::Access, |seen| seen.is_udp_to(ANNOUNCE))?,
+        hospital
+            .lab()
+            .tap_only(Wire::Core, |seen| seen.is_udp_to(ANNOUNCE))?,
+    ];
+    let announcements = announce(hospital.host("monitor-1")?, &host("central-1")?, hospital)?;
+    let export = export(&host("monitor-2")?, &host("central-1")?)?;
+    let pumps = Flows::tcp(&host("pump-2")?, &host("pump-server-1")?, 3613).start()?;
+    for flows in [&announcements, &export, &pumps] {
+        flows.established(PATIENCE)?;
+    }
+    std::thread::sleep(WHILE);
+    let (announcements, export, pumps) = (announcements.stop()?, export.stop()?, pumps.stop()?);
+    let [access, core] = taps;
+    let (shown, copied) = (entered(&access.stop()?).len(), left(&core.stop()?).len());
+    ledger.promise(
+        tell,
+        announcements.lost() == 0 && shown == copied && copied > 0,
+        "a monitor announces itself (udp 24005)",
+        format!(
+            "the central station heard {} of {} broadcasts; the gateway passed {copied} of {shown}",
+            announcements.arrived(),
+            announcements.sent()
+        ),
+    )?;
+    let bedside = |report: &Report| report.lost() == 0 && report.unanswered() == 0;
+    ledger.promise(
+        tell,
+        bedside(&export) && bedside(&pumps),
+        "monitors and pumps to their servers",
+        format!(
+            "{} (udp 24105) and {} (tcp 3613), each answered; within a VLAN the access switch carries them",
+            count(export.sent(), "measurement"),
+            count(pumps.sent(), "dose report")
+        ),
+    )?;
+    Ok(())
+}
+
+/// A monitor says that it is there, ten times a second, to everyone in its VLAN.
+pub fn announce(
+    monitor: Host,
+    central: &Host,
+    hospital: &crate::hospital::Hospital,
+) -> Result<cordon_lab::Running> {
+    let subnets = &hospital.boundary().subnets;
+    let subnet = subnets.iter().find(|subnet| subnet.contains(&monitor.ip()));
+    let everyone: IpAddr = subnet.context("a monitor is in no subnet")?.broadcast();
+    let flows = Flows::udp(&monitor, central, ANNOUNCE).to_address(everyone);
+    let flows = flows.every(Duration::from_millis(100)).one_way();
+    Ok(flows.start()?)
+}
+
+/// A monitor's measurements, fifty times a second.
+pub fn export(monitor: &Host, central: &Host) -> Result<cordon_lab::Running> {
+    Ok(Flows::udp(monitor, central, EXPORT).size(300).start()?)
+}

@@ -1,0 +1,153 @@
+//! The records server, and who reads from it: HTTPS with a certificate made for this run.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use cordon_lab::{Host, Process};
+
+use crate::hospital::Hospital;
+
+const NAME: &str = "records.echn.example";
+const CHART: &str = "chart-4711.html";
+const ARCHIVE: &str = "charts.bin";
+const SERVER: &str = include_str!("records.py");
+
+/// What curl says of a page.
+pub struct Page {
+    /// Whether it is what the server has, over a connection that the certificate vouches for.
+    pub read: bool,
+    /// What curl complained of.
+    pub complaint: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A large file on its way.
+pub struct Download {
+    process: Process,
+    to: PathBuf,
+    of: PathBuf,
+}
+
+fn directory(hospital: &Hospital) -> PathBuf {
+    hospital.files().join("records")
+}
+
+fn certificate(hospital: &Hospital) -> PathBuf {
+    hospital.files().join("records.pem")
+}
+
+/// Makes the certificate and the charts, and starts the server.
+pub fn serve(hospital: &Hospital) -> Result<()> {
+    let (charts, certificate) = (directory(hospital), certificate(hospital));
+    let key = hospital.files().join("records.key");
+    let script = hospital.files().join("records.py");
+    fs::create_dir_all(&charts)?;
+    fs::write(charts.join(CHART), chart())?;
+    fs::write(charts.join(ARCHIVE), archive())?;
+    fs::write(&script, SERVER)?;
+    let mut openssl = Command::new("openssl");
+    openssl
+        .args(["req", "-x509", "-nodes", "-days", "2", "-newkey", "ec"])
+        .args(["-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-subj", &format!("/CN={NAME}")])
+        .args(["-addext", &format!("subjectAltName=DNS:{NAME}")])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key);
+    let made = openssl.output().context("running openssl")?;
+    if !made.status.success() {
+        bail!("openssl: {}", String::from_utf8_lossy(&made.stderr));
+    }
+    let [script, charts, certificate, key] =
+        [script, charts, certificate, key].map(|path| path.display().to_string());
+    let line = ["python3", &script, "443", &charts, &certificate, &key];
+    hospital.serve("records", &line, &[443])
+}
+
+/// The beginning of a curl line.
+fn curl(hospital: &Hospital) -> Result<String> {
+    let address = hospital.host("records")?.ip();
+    Ok(format!(
+        "curl --noproxy * --connect-timeout 2 --cacert {} --resolve {NAME}:443:{address}",
+        certificate(hospital).display()
+    ))
+}
+
+fn download(hospital: &Hospital, page: &str, to: &str) -> Result<Vec<String>> {
+    let curl = curl(hospital)?;
+    let line = format!(
+        "{curl} --silent --show-error --fail --max-time 60 --output {to} https://{NAME}/{page}"
+    );
+    Ok(line.split_whitespace().map(str::to_owned).collect())
+}
+
+/// As one would type it.
+pub fn command(hospital: &Hospital) -> Result<String> {
+    let curl = curl(hospital)?.replace(" * ", " '*' ");
+    Ok(format!("{curl} https://{NAME}/{CHART}"))
+}
+
+/// Reads a chart.
+pub fn read(hospital: &Hospital, from: &Host) -> Result<Page> {
+    let began = Instant::now();
+    let output = from.exec(&download(hospital, CHART, "-")?)?;
+    Ok(Page {
+        read: output.success() && output.stdout == chart(),
+        complaint: output.stderr.trim().to_owned(),
+        took: began.elapsed(),
+    })
+}
+
+impl Download {
+    /// Begins to download all charts.
+    pub fn start(hospital: &Hospital, from: &Host) -> Result<Download> {
+        let to = hospital.files().join(format!("download-{}", from.name()));
+        let line = download(hospital, ARCHIVE, &to.display().to_string())?;
+        Ok(Download {
+            process: from.spawn(&line)?,
+            of: directory(hospital).join(ARCHIVE),
+            to,
+        })
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> u64 {
+        fs::metadata(&self.to).map_or(0, |file| file.len())
+    }
+
+    /// Bytes of the whole.
+    pub fn of(&self) -> u64 {
+        fs::metadata(&self.of).map_or(0, |file| file.len())
+    }
+
+    /// Waits for its end, and answers whether every byte has come.
+    pub fn finish(&mut self, within: Duration) -> Result<bool> {
+        // One that does not end in time is not complete; it ends with the demo.
+        let ended = self
+            .process
+            .wait(within)
+            .is_ok_and(|output| output.success());
+        Ok(ended && fs::read(&self.to)? == fs::read(&self.of)?)
+    }
+}
+
+fn chart() -> String {
+    "<!doctype html><title>4711</title><p>Demo, Patient: allergic to penicillin.\n".to_owned()
+}
+
+/// 10 MB that do not repeat.
+fn archive() -> Vec<u8> {
+    let mut state: u64 = 4711;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..10_000_000 / 8).flat_map(|_| next()).collect()
+}
