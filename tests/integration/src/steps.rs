@@ -117,3 +117,41 @@ fn send(line: &Line) -> Result<u16> {
             source,
         })
 }
+
+/// Does to the kernel what a reboot does. The daemon must not run.
+///
+/// # Errors
+/// If the namespace cannot be looked into.
+pub fn forget(gateway: &Gateway) -> Result<()> {
+    std::fs::remove_dir_all(gateway.pins().join("cordon")).expect("removes the pins");
+    // The kernel lets go of the programs a little later.
+    wait_until("no program is attached", || {
+        let links = gateway.node().exec(&["ip", "-json", "link", "show"])?;
+        Ok(!links.stdout.contains("\"xdp\""))
+    })
+}
+
+/// Makes a policy directory like the hospital's, but for some texts: file, what it says, what it is to say instead.
+///
+/// # Errors
+/// If it cannot be written. It panics if a file does not say what it is to say.
+pub fn variant(lab: &Lab, name: &str, changes: &[(&str, &str, &str)]) -> Result<String> {
+    let directory = lab.directory().join(name);
+    let copy = || -> std::io::Result<()> {
+        std::fs::create_dir_all(&directory)?;
+        for file in ["site.yaml", "policy.yaml", "devices.csv"] {
+            let mut text = std::fs::read_to_string(hospital::policy().join(file))?;
+            for (_, from, to) in changes.iter().filter(|change| change.0 == file) {
+                assert!(text.contains(from), "{file} does not say {from:?}");
+                text = text.replace(from, to);
+            }
+            std::fs::write(directory.join(file), text)?;
+        }
+        Ok(())
+    };
+    copy().map_err(|source| cordon_lab::Error::Io {
+        what: format!("writing {}", directory.display()),
+        source,
+    })?;
+    Ok(directory.display().to_string())
+}
