@@ -127,20 +127,25 @@ impl Drop for Wire {
 
 /// A capture of what an interface receives, under way.
 fn capture(interface: &str, file: &std::path::Path) -> Child {
-    let mut child = Command::new("tcpdump")
+    // It does not outlive this thread, not even if the test is killed: it would keep the namespace alive.
+    let mut child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "tcpdump"])
         .args(["-i", interface, "-Q", "in", "-U", "--immediate-mode"])
         .args(["-s", "0", "-Z", "root", "-w"])
         .arg(file)
         .stderr(Stdio::piped())
         .spawn()
-        .expect("tcpdump is installed");
+        .expect("setpriv is installed");
     let stderr = child.stderr.take().expect("is piped");
     let mut lines = BufReader::new(stderr).lines();
     let ready = lines.find(|line| {
         line.as_ref()
             .is_ok_and(|line| line.contains("listening on"))
     });
-    assert!(ready.is_some(), "tcpdump does not listen on {interface}");
+    assert!(
+        ready.is_some(),
+        "tcpdump is not installed, or does not listen on {interface}"
+    );
     // It says something more when it ends: let it.
     std::thread::spawn(move || lines.for_each(drop));
     child
