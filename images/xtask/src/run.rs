@@ -1,8 +1,9 @@
 //! The demo and the bench: built, and run in the foreground.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::setup::{self, Purpose};
 use crate::workspace::{self, Workspace};
@@ -27,8 +28,9 @@ pub fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     }
     // Not `cargo run`: with one package selected, cargo would resolve features anew and compile half of it twice.
     let demo = workspace.target.join("debug/cordon-demo");
-    let status = workspace::run(Command::new(demo).args(passed_on(arguments)))?;
-    Ok(workspace::exit_code(status))
+    // In our place, so that a shell waits after Ctrl-C until the demo has cleared up.
+    let error = Command::new(&demo).args(passed_on(arguments)).exec();
+    Err(error).with_context(|| format!("cannot run {}", demo.display()))
 }
 
 pub fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {

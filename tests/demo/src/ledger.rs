@@ -59,7 +59,7 @@ impl Ledger {
     }
 
     /// The summary: the headlines, and all that was broken. Answers whether all were kept.
-    pub fn tell(&self, tell: &Tell) -> io::Result<bool> {
+    pub fn tell(&self, tell: &Tell, moral: &str) -> io::Result<bool> {
         tell.act("Measured in this run")?;
         for promise in &self.promises {
             if promise.headline || !promise.kept {
@@ -69,7 +69,7 @@ impl Ledger {
         let total = self.promises.len();
         let broken = self.promises.iter().filter(|one| !one.kept).count();
         match broken {
-            0 => tell.verdict(true, &format!("All {total} promises were kept."))?,
+            0 => tell.verdict(true, &format!("All {total} promises were kept: {moral}."))?,
             _ => tell.verdict(
                 false,
                 &format!("NOT AS PROMISED: {broken} of {total}, marked ✗ above."),

@@ -82,6 +82,8 @@ struct Story {
     tell: Tell,
     ledger: Ledger,
     hospital: Hospital,
+    /// What it comes to, if every promise is kept.
+    moral: String,
 }
 
 /// Plays all acts, and answers whether everything was as promised.
@@ -93,6 +95,7 @@ fn play(keep: bool) -> Result<bool> {
     let mut story = Story {
         hospital: Hospital::raise()?,
         ledger: Ledger::default(),
+        moral: String::new(),
         tell,
     };
     acts::arrival::play(&mut story, began.elapsed())?;
@@ -100,7 +103,7 @@ fn play(keep: bool) -> Result<bool> {
     acts::intruders::play(&mut story)?;
     let traffic = acts::quarantine::play(&mut story)?;
     acts::release::play(&mut story, traffic)?;
-    let kept = story.ledger.tell(&story.tell)?;
+    let kept = story.ledger.tell(&story.tell, &story.moral)?;
     match keep {
         true => acts::keep(story)?,
         false => {

@@ -1,9 +1,12 @@
 //! How the story looks on a terminal, and in a file.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
+
+use textwrap::{Options, WordSplitter};
 
 /// Lines longer than this are hard to read.
 const WIDEST: usize = 100;
@@ -74,7 +77,7 @@ impl Tell {
 
     /// Sentences.
     pub fn say(&self, text: &str) -> io::Result<()> {
-        for line in textwrap::wrap(text, self.width) {
+        for line in wrap(text, self.width) {
             self.line(line)?;
         }
         Ok(())
@@ -134,7 +137,7 @@ impl Tell {
     pub fn verdict(&self, good: bool, text: &str) -> io::Result<()> {
         let ink = if good { Ink::Good } else { Ink::Bad };
         self.line("")?;
-        for line in textwrap::wrap(text, self.width) {
+        for line in wrap(text, self.width) {
             self.line(self.ink(ink, &line))?;
         }
         Ok(())
@@ -163,8 +166,8 @@ impl Tell {
 
     /// What it is to the left, the figure to the right; each wraps below itself.
     fn row(&self, mark: &str, what: &str, figure: &str) -> io::Result<()> {
-        let left = textwrap::wrap(what, FIGURES - 6);
-        let right = textwrap::wrap(figure, self.width - FIGURES);
+        let left = wrap(what, FIGURES - 6);
+        let right = wrap(figure, self.width - FIGURES);
         for number in 0..left.len().max(right.len()).max(1) {
             let mark = if number == 0 { mark } else { " " };
             let what = left.get(number).map_or("", |line| line);
@@ -199,6 +202,14 @@ impl Tell {
         writeln!(out, "{line}")?;
         out.flush()
     }
+}
+
+/// Names with dashes in them stay whole.
+fn wrap(text: &str, width: usize) -> Vec<Cow<'_, str>> {
+    textwrap::wrap(
+        text,
+        Options::new(width).word_splitter(WordSplitter::NoHyphenation),
+    )
 }
 
 /// With thousands apart.

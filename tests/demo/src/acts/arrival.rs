@@ -16,6 +16,7 @@ pub fn play(story: &mut Story, raised: Duration) -> Result<()> {
         tell,
         ledger,
         hospital,
+        ..
     } = story;
     let lab = hospital.lab();
     tell.act("1. A gateway without a policy lets nothing pass")?;

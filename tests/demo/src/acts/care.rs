@@ -23,6 +23,7 @@ pub fn play(story: &mut Story) -> Result<()> {
         tell,
         ledger,
         hospital,
+        ..
     } = story;
     let studies = hospital.studies();
     let host = |name: &str| hospital.host(name);
@@ -93,6 +94,7 @@ pub fn play(story: &mut Story) -> Result<()> {
         tell,
         ledger,
         hospital,
+        ..
     } = story;
     let (guest, internet) = (hospital.host("guest")?, hospital.host("internet")?);
     let web = guest.connects(internet.at(443), Duration::from_secs(3))?;
@@ -100,7 +102,7 @@ pub fn play(story: &mut Story) -> Result<()> {
     ledger.promise(
         tell,
         web && vendor,
-        "a guest's web, a vendor's ssh to the CT",
+        "guest's web, vendor's ssh to the CT",
         match (web, vendor) {
             (true, true) => "both connect",
             (false, _) => "the guest does not connect",
@@ -127,6 +129,7 @@ fn monitors(story: &mut Story) -> Result<()> {
         tell,
         ledger,
         hospital,
+        ..
     } = story;
     let host = |name: &str| hospital.host(name);
     let taps = [

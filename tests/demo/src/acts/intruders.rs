@@ -29,6 +29,7 @@ pub fn play(story: &mut Story) -> Result<()> {
         tell,
         ledger,
         hospital,
+        ..
     } = story;
     let lab = hospital.lab();
     let host = |name: &str| hospital.host(name);
@@ -266,6 +267,9 @@ type Named = BTreeMap<(String, &'static str), BTreeSet<String>>;
 fn named(events: &[Event], hospital: &Hospital) -> Result<Named> {
     let guest = hospital.host("guest")?;
     let laptop = hospital.host("laptop")?.mac().to_string();
+    let hosts = hospital.lab().hosts().into_iter();
+    let known = hosts.map(|host| (host.ip().to_string(), host.name().to_owned()));
+    let known: BTreeMap<String, String> = known.collect();
     let mut named = Named::new();
     for event in events {
         let Some(reason) = REASONS
@@ -281,7 +285,10 @@ fn named(events: &[Event], hospital: &Hospital) -> Result<Named> {
             None => event.source_mac.clone(),
         };
         let to = match &event.to {
-            Some(end) => end.device.clone().unwrap_or_else(|| end.ip.clone()),
+            Some(end) => match known.get(&end.ip) {
+                Some(name) => name.clone(),
+                None => end.ip.clone(),
+            },
             None => "everyone (ARP)".to_owned(),
         };
         named.entry((who, *reason)).or_default().insert(to);

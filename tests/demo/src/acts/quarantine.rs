@@ -60,6 +60,7 @@ pub fn play(story: &mut Story) -> Result<CutOff> {
         tell,
         ledger,
         hospital,
+        ..
     } = story;
     tell.gap()?;
     let records = hospital.host("records")?.ip();
@@ -71,6 +72,10 @@ pub fn play(story: &mut Story) -> Result<CutOff> {
         "and anyone can see why",
         "explain runs the kernel's own code; exit code 4 means dropped",
     )?;
+    story.moral = format!(
+        "the site was cut off in {}, and nothing on its continuity list was lost",
+        apart(order.began, order.returned)
+    );
     Ok(CutOff {
         traffic,
         since: order.returned,
@@ -116,8 +121,18 @@ fn listed(streams: &[Stream]) -> String {
 
 /// Bytes and results that have come across, once what had arrived before is read.
 fn settled(traffic: &Traffic) -> (u64, u64) {
-    std::thread::sleep(Duration::from_millis(300));
-    (traffic.download.bytes(), traffic.results.accepted())
+    let now = || (traffic.download.bytes(), traffic.results.accepted());
+    let mut before = now();
+    // What is not cut off never settles: it is caught later.
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_millis(300));
+        let after = now();
+        if after == before {
+            break;
+        }
+        before = after;
+    }
+    before
 }
 
 /// What somebody tries anew while the site is cut off.
@@ -192,6 +207,7 @@ fn stopped(
         tell,
         ledger,
         hospital,
+        ..
     } = story;
     let boundary = hospital.boundary();
     let mut forbidden = Vec::new();
@@ -315,6 +331,7 @@ fn went_on(
         tell,
         ledger,
         hospital,
+        ..
     } = story;
     let emergency = &hospital.studies().emergency;
     let stored = emergency.stored(&dicom::arrivals(hospital, "pacs"));

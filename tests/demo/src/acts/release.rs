@@ -20,6 +20,7 @@ pub fn play(story: &mut Story, cut_off: CutOff) -> Result<()> {
         tell,
         ledger,
         hospital,
+        ..
     } = story;
     let CutOff { mut traffic, since } = cut_off;
     tell.act("5. Release")?;
