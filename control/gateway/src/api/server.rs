@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,7 +20,7 @@ use tokio::sync::Semaphore;
 /// theirs takes nothing from others.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Calls at a time, of one caller; four times as many may wait.
+    /// Calls at a time, of one caller; four times as many may wait, or listen.
     pub calls: usize,
     /// How long one may take to send the head of its request.
     pub head: Duration,
@@ -103,20 +104,27 @@ where
         };
         let calls = Arc::clone(&share.calls);
         tokio::spawn(async move {
-            if let Ok(_turn) = calls.acquire().await {
-                converse(accepted.stream, accepted.router, limits).await;
-            }
+            converse(accepted.stream, accepted.router, &calls, limits).await;
             drop(room);
         });
     }
 }
 
-async fn converse<S>(stream: S, router: Router, limits: Limits)
+async fn converse<S>(stream: S, router: Router, calls: &Semaphore, limits: Limits)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let endless = Endless::default();
-    let service = TowerToHyperService::new(router.layer(Extension(endless.clone())));
+    let answers = TowerToHyperService::new(router.layer(Extension(endless.clone())));
+    // A turn lasts from the end of a request's head to the beginning of its answer: whoever has said nothing yet, or
+    // only listens by now, keeps nobody waiting.
+    let service = service_fn(|request| {
+        let answer = answers.call(request);
+        async {
+            let _turn = calls.acquire().await;
+            answer.await
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)

@@ -260,6 +260,24 @@ async fn callers_that_stall_are_hung_up_on_and_keep_nobody_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn callers_that_only_listen_or_say_nothing_keep_nobody_waiting() {
+    // For longer than this test waits.
+    let served = Served::start(Limits::new(2));
+    let _: Applied = of(served.apply().await);
+    let mut held = Vec::new();
+    for said in ["GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n", "GET /v1/st"] {
+        for _ in 0..4 {
+            let mut stream = served.connect().await;
+            stream.write_all(said.as_bytes()).await.expect("writes");
+            held.push(stream);
+        }
+    }
+    let order = async { served.post("/v1/orders", &contain()).await };
+    let order = tokio::time::timeout(Duration::from_secs(5), order);
+    let _: Order = of(order.await.expect("is not kept waiting"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_taken_while_a_policy_is_compiled() {
     let served = Served::start(LIMITS);
     let _: Applied = of(served.apply().await);
