@@ -46,6 +46,14 @@ pub fn posture(gateway: &Gateway) -> Result<Posture> {
         .unwrap_or_else(|error| panic!("{error}: {status}")))
 }
 
+/// The hash of the policy that the gateway says is in force.
+///
+/// # Errors
+/// If it does not answer.
+pub fn hash(gateway: &Gateway) -> Result<String> {
+    Ok(gateway.json(&["status"])?["policy"]["hash"].to_string())
+}
+
 /// Waits until something holds.
 ///
 /// # Errors

@@ -7,8 +7,8 @@ use cordon_integration::chatter::Chatter;
 use cordon_integration::hospital::{self, Line, line, lines};
 use cordon_integration::pace::Pace;
 use cordon_integration::steps::{
-    PATIENCE, check_losses, comes_after, forget, gets_in, posture, quarantine, release, variant,
-    wait_until,
+    PATIENCE, check_losses, comes_after, forget, gets_in, hash, posture, quarantine, release,
+    variant, wait_until,
 };
 use cordon_integration::wires::{Recorded, Span, Wires};
 use cordon_lab::{ARP, Gateway, Lab, Output, Result, Running, Seen, now};
@@ -231,10 +231,6 @@ fn killed_in_the_middle_of_an_apply() -> Result<()> {
     println!("{pace:?}");
     check_kept(&lab, wires, flows)?;
     Ok(())
-}
-
-fn hash(gateway: &Gateway) -> Result<String> {
-    Ok(gateway.json(&["status"])?["policy"]["hash"].to_string())
 }
 
 #[test]
