@@ -73,16 +73,14 @@ pub fn serve(hospital: &Hospital) -> Result<()> {
 fn curl(hospital: &Hospital) -> Result<String> {
     let address = hospital.host("records")?.ip();
     Ok(format!(
-        "curl --noproxy * --connect-timeout 2 --cacert {} --resolve {NAME}:443:{address}",
+        "curl -sS --noproxy * --connect-timeout 2 --cacert {} --resolve {NAME}:443:{address}",
         certificate(hospital).display()
     ))
 }
 
 fn download(hospital: &Hospital, page: &str, to: &str) -> Result<Vec<String>> {
     let curl = curl(hospital)?;
-    let line = format!(
-        "{curl} --silent --show-error --fail --max-time 60 --output {to} https://{NAME}/{page}"
-    );
+    let line = format!("{curl} --fail --max-time 60 --output {to} https://{NAME}/{page}");
     Ok(line.split_whitespace().map(str::to_owned).collect())
 }
 

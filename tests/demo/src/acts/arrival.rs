@@ -1,5 +1,6 @@
 //! The hospital comes up; nothing passes; a policy is applied.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -25,11 +26,13 @@ pub fn play(story: &mut Story, raised: Duration) -> Result<()> {
         .into_iter()
         .filter(|host| host.vlan().is_some())
         .collect();
+    let vlans: BTreeSet<u16> = devices.iter().filter_map(Host::vlan).collect();
     tell.fact(
         "Manchester Memorial",
         format!(
-            "{} devices in 5 VLANs: imaging, monitors, infusion, workstations, guests; up in {}",
+            "{} devices in {} VLANs: imaging, monitors, infusion, workstations, guests; up in {}",
             devices.len(),
+            vlans.len(),
             span(raised)
         ),
     )?;
