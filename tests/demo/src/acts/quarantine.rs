@@ -70,7 +70,7 @@ pub fn play(story: &mut Story) -> Result<CutOff> {
         tell,
         explained.code == Some(4) && explained.text.contains("posture"),
         "and anyone can see why",
-        "explain runs the kernel's own code; exit code 4 means dropped",
+        "by the same function that judges in the kernel; exit code 4: dropped",
     )?;
     story.moral = format!(
         "the site was cut off in {}, and nothing on its continuity list was lost",
