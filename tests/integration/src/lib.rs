@@ -2,6 +2,7 @@
 
 pub mod chatter;
 pub mod differential;
+pub mod disk;
 pub mod exposition;
 pub mod generate;
 pub mod hospital;

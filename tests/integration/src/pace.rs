@@ -5,20 +5,17 @@ use std::time::Duration;
 /// Picks delays around the time that something takes, which it learns.
 #[derive(Debug)]
 pub struct Pace {
+    rounds: u32,
     usual: Duration,
     /// How often it struck before, and after.
     struck: [u32; 2],
 }
 
-/// Strikes of either kind that say something, and how many there are at most in all.
-const ENOUGH: u32 = 6;
-const AT_LEAST: u32 = 20;
-const AT_MOST: u32 = 60;
-
 impl Pace {
-    /// Begins with a guess.
-    pub fn new(usual: Duration) -> Pace {
+    /// For this many rounds at least, beginning with a guess.
+    pub fn new(rounds: u32, usual: Duration) -> Pace {
         Pace {
+            rounds,
             usual,
             struck: [0; 2],
         }
@@ -35,14 +32,12 @@ impl Pace {
         self.usual = self.usual.mul_f64(if done { 0.8 } else { 1.25 });
     }
 
-    /// Whether that was enough. It panics if it never will be.
+    /// Whether that was enough: a quarter of the rounds of either kind. It panics if it never will be.
     pub fn is_enough(&self) -> bool {
         let [before, after] = self.struck;
-        let enough = before + after >= AT_LEAST && before >= ENOUGH && after >= ENOUGH;
-        assert!(
-            enough || before + after < AT_MOST,
-            "always too early or too late: {self:?}"
-        );
+        let enough = before + after >= self.rounds && before.min(after) >= self.rounds / 4;
+        let hopeless = !enough && before + after > 3 * self.rounds;
+        assert!(!hopeless, "always too early or too late: {self:?}");
         enough
     }
 }

@@ -213,7 +213,7 @@ fn killed_in_the_middle_of_an_apply() -> Result<()> {
     let wires = Wires::tap(&lab)?;
     let flows = keep_busy(&lab)?;
     let mut current = 1;
-    let mut pace = Pace::new(Duration::from_millis(60));
+    let mut pace = Pace::new(20, Duration::from_millis(60));
     while !pace.is_enough() {
         let next = 1 - current;
         let given = strike(gateway, pace.delay(), &["apply", &policies[next]])?;
@@ -244,7 +244,7 @@ fn killed_in_the_middle_of_an_order() -> Result<()> {
     let _lookups = Chatter::start(&line(&lab, "lookups")?, 10, Duration::from_millis(5))?;
     let remote_desk = line(&lab, "remote desk")?;
     let mut closed = Vec::new();
-    let mut paces = [(); 2].map(|()| Pace::new(Duration::from_millis(60)));
+    let mut paces = [(); 2].map(|()| Pace::new(20, Duration::from_millis(60)));
     while !(paces[0].is_enough() && paces[1].is_enough()) {
         let order = [
             "quarantine",

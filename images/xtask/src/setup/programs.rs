@@ -65,6 +65,11 @@ pub const PROGRAMS: &[Program] = &[
         )
     },
     program(
+        "mkfs.ext4",
+        "e2fsprogs",
+        "a disk that loses power under the gateway",
+    ),
+    program(
         "qemu-system-x86_64",
         "qemu-system-x86",
         "boots a stock kernel for the XDP program",
