@@ -9,7 +9,7 @@ use cordon_policy::{Mode, Posture};
 use cordon_protocol::{
     Device, DeviceState, DropCount, Flow, FlowCount, Flows, Port, Problem, Rule, Segment, Status,
 };
-use cordon_verdict::abi::{Counter, RULE_ARP, RULE_ND, Station, member};
+use cordon_verdict::abi::{self, Counter, RULE_FIRST, Station, member};
 
 use crate::clock;
 use crate::engine::{Gateway, InForce};
@@ -176,14 +176,9 @@ pub fn rules(gateway: &Gateway) -> Result<Vec<Rule>, Refusal> {
         open_at: open_at(number),
         ..built_in(name, reason, of(number))
     };
-    let mut rules = vec![
-        built_in("arp", "devices find each other's addresses", RULE_ARP),
-        built_in(
-            "nd",
-            "devices find each other's addresses, in IPv6",
-            RULE_ND,
-        ),
-    ];
+    let mut rules: Vec<Rule> = (0..RULE_FIRST)
+        .filter_map(|number| abi::built_in(number).map(|(name, why)| built_in(name, why, number)))
+        .collect();
     for (index, rule) in named.policy.rules.iter().enumerate() {
         let Counter { packets, bytes } = of(rule_number(index));
         rules.push(Rule {
@@ -281,11 +276,7 @@ struct Busy(FlowEntry);
 
 impl Busy {
     fn bytes(&self) -> u64 {
-        self.0
-            .flow
-            .bytes
-            .iter()
-            .fold(0, |sum, bytes| sum.saturating_add(*bytes))
+        self.0.bytes(0) + self.0.bytes(1)
     }
 }
 
@@ -338,8 +329,8 @@ fn flow(
             .map_or_else(unknown, str::to_owned),
         current: is_current,
         answered: entry.answered(),
-        bytes_sent: entry.flow.bytes[from],
-        bytes_received: entry.flow.bytes[to],
+        bytes_sent: entry.bytes(from),
+        bytes_received: entry.bytes(to),
         // A tick is 2^30 nanoseconds.
         idle_seconds: (u64::from(now.saturating_sub(entry.flow.seen)) << 30) / 1_000_000_000,
     }

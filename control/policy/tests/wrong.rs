@@ -484,8 +484,8 @@ fn cases() -> Vec<Case> {
         ),
         (
             "an unknown protocol",
-            policy("services:\n  x: {sctp: 1}\n"),
-            "policy.yaml:2:7: unknown-field: service `x` has no field `sctp`",
+            policy("services:\n  x: {dccp: 1}\n"),
+            "policy.yaml:2:7: unknown-field: service `x` has no field `dccp`",
             "icmp",
         ),
         (

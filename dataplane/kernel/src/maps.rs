@@ -8,15 +8,15 @@ use aya::maps::xdp::{DevMap, XdpMapError};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{
-    Address, Admission, Counter, Device, Flow, FlowKey4, FlowKey6, Network, PolicyKey, PolicyRow,
-    Sampling, Station, Trace,
+    Address, Admission, Counter, Device, Flow, FlowKey4, FlowKey6, Limit, Network, PolicyKey,
+    PolicyRow, PortSetting, Sampling, Station, Trace,
 };
 
 use crate::error::Error;
 use crate::raw::Raw;
 
 /// Every map of the program, by the name it is pinned with.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 27] = [
     "META",
     "CONTROL",
     "PORTS_IN",
@@ -25,6 +25,9 @@ pub const NAMES: [&str; 20] = [
     "FLOOD_INSIDE",
     "ADMISSIONS",
     "FLOODS",
+    "PORT_SETTINGS",
+    "PORT_RATES",
+    "ETHER_TYPES",
     "DEVICES",
     "ADDRESSES",
     "NETWORKS",
@@ -33,6 +36,10 @@ pub const NAMES: [&str; 20] = [
     "STATIONS",
     "FLOWS4",
     "FLOWS6",
+    "HALF4",
+    "HALF6",
+    "LIMITS",
+    "FRAGMENTS",
     "RULE_COUNTERS",
     "DROP_COUNTERS",
     "EVENTS",
@@ -76,6 +83,8 @@ pub struct Maps {
     pub flood_ports: [DevMap<MapData>; 2],
     pub admissions: Array<MapData, Raw<Admission>>,
     pub floods: Array<MapData, u32>,
+    pub port_settings: Array<MapData, Raw<PortSetting>>,
+    pub ether_types: HashMap<MapData, u64, u32>,
     pub devices: ArrayOfMaps<MapData, DeviceMap>,
     pub addresses: ArrayOfMaps<MapData, AddressMap>,
     pub networks: ArrayOfMaps<MapData, NetworkMap>,
@@ -84,6 +93,9 @@ pub struct Maps {
     pub stations: HashMap<MapData, u64, Raw<Station>>,
     pub flows4: HashMap<MapData, Raw<FlowKey4>, Raw<Flow>>,
     pub flows6: HashMap<MapData, Raw<FlowKey6>, Raw<Flow>>,
+    pub half4: HashMap<MapData, Raw<FlowKey4>, Raw<Flow>>,
+    pub half6: HashMap<MapData, Raw<FlowKey6>, Raw<Flow>>,
+    pub limits: HashMap<MapData, u64, Raw<Limit>>,
     pub rules: PerCpuArray<MapData, Raw<Counter>>,
     pub drops: PerCpuArray<MapData, Raw<Counter>>,
     pub sampling: PerCpuArray<MapData, Raw<Sampling>>,
@@ -116,6 +128,8 @@ impl Maps {
             flood_ports: [typed(pins, FLOODS[0].map)?, typed(pins, FLOODS[1].map)?],
             admissions: typed(pins, "ADMISSIONS")?,
             floods: typed(pins, "FLOODS")?,
+            port_settings: typed(pins, "PORT_SETTINGS")?,
+            ether_types: typed(pins, "ETHER_TYPES")?,
             devices: typed(pins, "DEVICES")?,
             addresses: typed(pins, "ADDRESSES")?,
             networks: typed(pins, "NETWORKS")?,
@@ -124,6 +138,9 @@ impl Maps {
             stations: typed(pins, "STATIONS")?,
             flows4: typed(pins, "FLOWS4")?,
             flows6: typed(pins, "FLOWS6")?,
+            half4: typed(pins, "HALF4")?,
+            half6: typed(pins, "HALF6")?,
+            limits: typed(pins, "LIMITS")?,
             rules: typed(pins, "RULE_COUNTERS")?,
             drops: typed(pins, "DROP_COUNTERS")?,
             sampling: typed(pins, "SAMPLING")?,

@@ -1,6 +1,6 @@
 //! The program: taken over from pins, or loaded anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -70,6 +70,8 @@ pub struct Dataplane {
     pub(crate) trace: Option<TraceMap>,
     pub(crate) pins: PathBuf,
     pub(crate) ports: BTreeMap<u16, Nic>,
+    /// Members that have as many flows as they may.
+    pub(crate) held: HashSet<u64>,
 }
 
 impl Dataplane {
@@ -105,6 +107,7 @@ impl Dataplane {
             trace,
             pins: pins.clone(),
             ports: BTreeMap::new(),
+            held: HashSet::new(),
         };
         if opened == Opened::Replaced {
             ports::replace_programs(&mut dataplane)?;

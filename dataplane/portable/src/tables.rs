@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, Event, FLOOD_MEMBER, FLOOD_NONE, Flow, FlowKey4,
-    FlowKey6, Network, PolicyKey, PolicyRow, Station,
+    FlowKey6, Fragments, FragmentsKey, Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting,
+    Station,
 };
 use cordon_verdict::{Full, Ip, Reason, Tables};
 
@@ -25,6 +26,16 @@ pub struct Memory {
     pub flows4: HashMap<FlowKey4, Flow>,
     /// IPv6 flows.
     pub flows6: HashMap<FlowKey6, Flow>,
+    /// Half-open IPv4 flows.
+    pub half4: HashMap<FlowKey4, Flow>,
+    /// Half-open IPv6 flows.
+    pub half6: HashMap<FlowKey6, Flow>,
+    /// Who opened how many flows, by `abi::member`.
+    pub limits: HashMap<u64, Limit>,
+    /// Packets of which a first fragment passed.
+    pub fragments: HashMap<FragmentsKey, Fragments>,
+    /// By port.
+    pub rates: BTreeMap<u16, PortRate>,
     /// By slot and rule.
     pub rules: HashMap<(u8, u32), Counter>,
     /// By reason.
@@ -46,6 +57,11 @@ impl Default for Memory {
             stations: HashMap::new(),
             flows4: HashMap::new(),
             flows6: HashMap::new(),
+            half4: HashMap::new(),
+            half6: HashMap::new(),
+            limits: HashMap::new(),
+            fragments: HashMap::new(),
+            rates: BTreeMap::new(),
             rules: HashMap::new(),
             drops: BTreeMap::new(),
             events: Vec::new(),
@@ -83,6 +99,22 @@ impl Tables for Memory {
         }
     }
 
+    fn port(&self, slot: u8, port: u16) -> PortSetting {
+        self.slot(slot)
+            .ports
+            .get(&port)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn rate(&mut self, port: u16) -> Option<&mut PortRate> {
+        Some(self.rates.entry(port).or_default())
+    }
+
+    fn ether_type(&self, slot: u8, segment: u16, ether_type: u16) -> bool {
+        self.slot(slot).ether_types.contains(&(segment, ether_type))
+    }
+
     fn device(&self, slot: u8, member: u64) -> Option<Device> {
         self.slot(slot).devices.get(&member).copied()
     }
@@ -91,8 +123,8 @@ impl Tables for Memory {
         self.slot(slot).addresses.get(&ip).copied()
     }
 
-    fn network(&self, slot: u8, ip: Ip) -> Option<Network> {
-        self.slot(slot).network(ip)
+    fn network(&self, slot: u8, ip: Ip) -> Network {
+        self.slot(slot).network(ip).unwrap_or(Network::NOWHERE)
     }
 
     fn service(&self, slot: u8, index: u32) -> u16 {
@@ -131,6 +163,48 @@ impl Tables for Memory {
     fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
         self.flows6.entry(*key).or_insert(*flow);
         Ok(())
+    }
+
+    fn half4(&mut self, key: &FlowKey4) -> Option<&mut Flow> {
+        self.half4.get_mut(key)
+    }
+
+    fn half6(&mut self, key: &FlowKey6) -> Option<&mut Flow> {
+        self.half6.get_mut(key)
+    }
+
+    fn add_half4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
+        self.half4.insert(*key, *flow);
+        Ok(())
+    }
+
+    fn add_half6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
+        self.half6.insert(*key, *flow);
+        Ok(())
+    }
+
+    fn remove_half4(&mut self, key: &FlowKey4) {
+        self.half4.remove(key);
+    }
+
+    fn remove_half6(&mut self, key: &FlowKey6) {
+        self.half6.remove(key);
+    }
+
+    fn limit(&mut self, member: u64) -> Option<&mut Limit> {
+        self.limits.get_mut(&member)
+    }
+
+    fn set_limit(&mut self, member: u64, limit: &Limit) {
+        self.limits.insert(member, *limit);
+    }
+
+    fn fragments(&mut self, key: &FragmentsKey) -> Option<&mut Fragments> {
+        self.fragments.get_mut(key)
+    }
+
+    fn set_fragments(&mut self, key: &FragmentsKey, fragments: &Fragments) {
+        self.fragments.insert(*key, *fragments);
     }
 
     fn count_rule(&mut self, slot: u8, rule: u32, bytes: usize) {

@@ -1,19 +1,27 @@
 //! The packet path, in order.
 
-use crate::abi::{Control, Ruling, attachment_port};
+use crate::abi::{Control, PORTS, RULE_LINK_CONTROL, Ruling, attachment_port};
 use crate::account;
 pub use crate::account::dropped;
-use crate::admit::{Ingress, admit};
+use crate::admit::{Ingress, admit, storm};
 pub use crate::authorise::Denied;
 use crate::authorise::{Classes, authorise};
 use crate::forward;
+use crate::fragment;
 use crate::frame::Frame;
+use crate::group;
+use crate::half;
 use crate::identify;
+use crate::link_control;
+use crate::membership;
 use crate::neighbour;
-use crate::parse::{self, Kind, Link, Packet};
+use crate::other;
+use crate::parse::{self, Kind, Link, Packet, Unparsed};
 use crate::reason::Reason;
+use crate::related;
 use crate::tables::Tables;
 use crate::track::{self, Decided, Known};
+use crate::walk::{self, Walked};
 
 /// Where a frame leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +55,16 @@ pub fn judge<F: Frame, T: Tables>(frame: &mut F, tables: &mut T, port: u16) -> O
     let entered = enter(frame, tables, control, port);
     let decided = match entered {
         Ok(Step::Settled(passed)) => Ok(passed),
-        Ok(Step::Judge(pending)) => decide(frame, tables, &pending),
+        Ok(Step::Judge(pending)) => who(frame, tables, &pending)
+            .and_then(|identified| decide(frame, tables, &pending, &identified)),
+        Ok(Step::Rare(waiting)) => match rare(frame, tables, &waiting) {
+            Ok(Step::Settled(passed)) => Ok(passed),
+            Ok(Step::Judge(pending)) => who(frame, tables, &pending)
+                .and_then(|identified| decide(frame, tables, &pending, &identified)),
+            // It answers with one of the two above.
+            Ok(Step::Rare(_)) => Err(Reason::IpHeader.into()),
+            Err(denied) => Err(denied),
+        },
         Err(denied) => Err(denied),
     };
     match decided {
@@ -82,9 +99,32 @@ pub enum Step {
     Settled(Passed),
     /// To be judged.
     Judge(Pending),
+    /// To be parsed the long way: see [`rare`].
+    Rare(Rare),
 }
 
-/// A frame on its way from [`enter`] to [`decide`].
+/// A frame on its way from [`enter`] to [`rare`].
+#[derive(Clone, Copy)]
+pub struct Rare {
+    ingress: Ingress,
+    link: Link,
+}
+
+impl Rare {
+    /// The policy and posture it is judged under.
+    #[inline(always)]
+    pub fn control(&self) -> Control {
+        self.ingress.control
+    }
+
+    /// The port it came in on.
+    #[inline(always)]
+    pub fn port(&self) -> u16 {
+        attachment_port(self.ingress.attachment)
+    }
+}
+
+/// A frame on its way from [`enter`] to [`who`] and [`decide`].
 #[derive(Clone, Copy)]
 pub struct Pending {
     ingress: Ingress,
@@ -122,11 +162,18 @@ pub fn enter<F: Frame, T: Tables>(
     if control.epoch == 0 {
         return Err(Reason::NoPolicy.into());
     }
-    let link = parse::link(frame)?;
+    let link = match parse::link(frame) {
+        Err(Reason::LinkControl) => return between_ports(frame, tables, control, port),
+        link => link?,
+    };
+    if link.ether_type == link_control::PTP && !link.tagged {
+        return between_ports(frame, tables, control, port);
+    }
     let ingress = admit(tables, control, port, &link)?;
+    storm(tables, control, port, &link)?;
     let packet = match link.ether_type {
-        parse::ETHERTYPE_IPV4 => parse::ipv4(frame, link.network)?,
-        parse::ETHERTYPE_IPV6 => parse::ipv6(frame, link.network)?,
+        parse::ETHERTYPE_IPV4 => parse::ipv4(frame, link.network),
+        parse::ETHERTYPE_IPV6 => parse::ipv6(frame, link.network),
         parse::ETHERTYPE_ARP => {
             return Ok(Step::Judge(Pending {
                 ingress,
@@ -135,7 +182,12 @@ pub fn enter<F: Frame, T: Tables>(
                 known: Known::Nothing,
             }));
         }
-        _ => return Err(Reason::EtherType.into()),
+        _ => Err(Unparsed::Rare),
+    };
+    let packet = match packet {
+        Ok(packet) => packet,
+        Err(Unparsed::Rare) => return Ok(Step::Rare(Rare { ingress, link })),
+        Err(Unparsed::Drop(reason)) => return Err(reason.into()),
     };
     let known = match track::key(&ingress, &link, &packet) {
         Some(track) => track::find(tables, &ingress, &link, &packet, &track, frame.len()),
@@ -159,7 +211,157 @@ pub fn enter<F: Frame, T: Tables>(
     }))
 }
 
-/// The stages for everything else: identify, authorise, forward, account.
+/// What has options, extension headers or fragments, ICMP errors, and group membership: parsed the long way.
+///
+/// # Errors
+/// As [`enter`].
+#[inline(always)]
+pub fn rare<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    waiting: &Rare,
+) -> Result<Step, Denied> {
+    let Rare { ingress, link } = waiting;
+    let control = ingress.control;
+    if !matches!(
+        link.ether_type,
+        parse::ETHERTYPE_IPV4 | parse::ETHERTYPE_IPV6
+    ) {
+        let ruling = other::ether_type(tables, ingress, link)?;
+        let (egress, ruling) = deliver(tables, ingress, link, ruling)?;
+        return settle(frame, tables, control, link, egress, ruling);
+    }
+    let walked = walk::headers(frame, link)?;
+    if walked.piece.offset != 0 {
+        let (egress, ruling) = fragment::follow(tables, ingress, link, &walked)?;
+        return settle(frame, tables, control, link, egress, ruling);
+    }
+    let Walked {
+        source,
+        destination,
+        protocol,
+        at,
+        length,
+        ..
+    } = walked;
+    let packet = if walked.piece.is_whole() {
+        parse::transport(frame, source, destination, protocol, at, length)
+    } else {
+        parse::first_fragment(frame, &walked).map_err(Unparsed::Drop)
+    };
+    let packet = match packet {
+        Ok(packet) => packet,
+        Err(Unparsed::Rare) => return control_message(frame, tables, ingress, link, &walked),
+        Err(Unparsed::Drop(reason)) => return Err(reason.into()),
+    };
+    Ok(Step::Judge(Pending {
+        ingress: *ingress,
+        link: *link,
+        packet: Some(packet),
+        known: Known::Unasked,
+    }))
+}
+
+/// ICMP errors and group membership.
+#[inline(always)]
+fn control_message<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    ingress: &Ingress,
+    link: &Link,
+    walked: &Walked,
+) -> Result<Step, Denied> {
+    let control = ingress.control;
+    if walked.protocol != parse::IGMP && !parse::is_listener(frame, walked)? {
+        let (ruling, egress) = related::error(frame, tables, ingress, link, walked)?;
+        let egress = Egress::Attachment(egress);
+        return settle(frame, tables, control, link, egress, ruling);
+    }
+    let ruling = membership::membership(frame, tables, ingress, link, walked)?;
+    let (egress, ruling) = deliver(tables, ingress, link, ruling)?;
+    settle(frame, tables, control, link, egress, ruling)
+}
+
+/// A frame of which everything is known leaves.
+#[inline(always)]
+fn settle<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    control: Control,
+    link: &Link,
+    egress: Egress,
+    ruling: Ruling,
+) -> Result<Step, Denied> {
+    if let Egress::Attachment(attachment) = egress {
+        forward::retag(frame, link, attachment)?;
+    }
+    Ok(Step::Settled(pass(frame, tables, control, egress, ruling)))
+}
+
+/// Link-control frames have no segment: they go from port to port.
+#[inline(always)]
+fn between_ports<F: Frame, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    control: Control,
+    port: u16,
+) -> Result<Step, Denied> {
+    if port as usize >= PORTS {
+        return Err(Reason::UnknownPort.into());
+    }
+    link_control::crosses(frame, tables, control, port)?;
+    let egress = Egress::Flood {
+        segment: u16::MAX,
+        inside: false,
+    };
+    let ruling = Ruling::allow(RULE_LINK_CONTROL);
+    Ok(Step::Settled(pass(frame, tables, control, egress, ruling)))
+}
+
+/// Who speaks, and to whom.
+#[derive(Clone, Copy)]
+pub struct Identified {
+    classes: Classes,
+    /// What was decided already, of ARP and discovery; [`Ruling::NONE`] if nothing was.
+    ruling: Ruling,
+}
+
+/// The stage for everything that is not settled: identify. What resolves addresses is decided here as well, since all
+/// that counts is who speaks.
+///
+/// # Errors
+/// As [`enter`].
+#[inline(always)]
+pub fn who<F: Frame, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    pending: &Pending,
+) -> Result<Identified, Denied> {
+    let Pending { ingress, link, .. } = pending;
+    let resolved = |ruling| Identified {
+        classes: Classes::STRANGERS,
+        ruling,
+    };
+    let Some(packet) = &pending.packet else {
+        let sender = neighbour::arp_sender(frame, link)?;
+        return Ok(resolved(neighbour::arp(tables, ingress, link, sender)?));
+    };
+    let source = identify::source(tables, ingress, link, packet)?;
+    if packet.kind == Kind::Discovery {
+        let ruling = neighbour::discovery(frame, tables, ingress, link, packet)?;
+        return Ok(resolved(ruling));
+    }
+    let destination = identify::destination(tables, ingress, link, packet)?;
+    Ok(Identified {
+        classes: Classes {
+            source,
+            destination,
+        },
+        ruling: Ruling::NONE,
+    })
+}
+
+/// The last stages: authorise, forward, account.
 ///
 /// # Errors
 /// As [`enter`].
@@ -168,6 +370,7 @@ pub fn decide<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &mut T,
     pending: &Pending,
+    identified: &Identified,
 ) -> Result<Passed, Denied> {
     let Pending {
         ingress,
@@ -175,9 +378,17 @@ pub fn decide<F: Frame, T: Tables>(
         packet,
         known,
     } = pending;
+    let Identified { classes, ruling } = *identified;
     let (egress, ruling) = match packet {
-        None => resolve(frame, tables, ingress, link)?,
-        Some(packet) => authorised(frame, tables, ingress, link, packet, *known)?,
+        Some(packet) if !ruling.allows() => {
+            let length = frame.len();
+            let decided = authorised(tables, ingress, link, packet, classes, *known, length)?;
+            let rule = decided.1.rule();
+            let egress = decided.0;
+            fragment::remember(tables, ingress, link, packet, Passed { egress, rule });
+            decided
+        }
+        _ => deliver(tables, ingress, link, ruling)?,
     };
     if let Egress::Attachment(attachment) = egress {
         forward::retag(frame, link, attachment)?;
@@ -198,29 +409,36 @@ fn pass<F: Frame, T: Tables>(
     Passed { egress, rule }
 }
 
-/// Who speaks, to whom, and whether they may.
+/// Whether the one may say this to the other.
 #[inline(always)]
-fn authorised<F: Frame, T: Tables>(
-    frame: &F,
+fn authorised<T: Tables>(
     tables: &mut T,
     ingress: &Ingress,
     link: &Link,
     packet: &Packet,
+    classes: Classes,
     known: Known,
+    length: usize,
 ) -> Result<(Egress, Ruling), Denied> {
-    let source = identify::source(tables, ingress, link, packet)?;
-    if packet.kind == Kind::Discovery {
-        let ruling = neighbour::discovery(frame, tables, ingress, link, packet)?;
-        return deliver(tables, ingress, link, ruling);
-    }
-    let destination = identify::destination(tables, ingress, link, packet)?;
-    let classes = Classes {
-        source,
-        destination,
+    let track = track::key(ingress, link, packet);
+    let known = match (known, &track) {
+        (Known::Nothing, Some(track)) => half::known(tables, track),
+        (Known::Unasked, Some(track)) => track::ask(tables, ingress, packet, track),
+        (known, _) => known,
     };
-    let authorised = authorise(tables, ingress, packet, classes, known)?;
+    if let Known::Outside { ruling } = known {
+        return Err(Denied {
+            reason: Reason::TcpSequence,
+            rule: ruling.rule(),
+        });
+    }
+    let authorised = match authorise(tables, ingress, packet, classes, known) {
+        Err(denied) => group::answers(tables, ingress, link, packet).ok_or(denied)?,
+        Ok(authorised) => authorised,
+    };
     let (egress, ruling) = deliver(tables, ingress, link, authorised.ruling)?;
-    if let Some(track) = track::key(ingress, link, packet) {
+    group::asked(tables, ingress, link, packet, ruling);
+    if let Some(track) = track {
         let decided = Decided {
             ruling,
             by_sender: authorised.by_sender,
@@ -228,30 +446,17 @@ fn authorised<F: Frame, T: Tables>(
                 Egress::Attachment(attachment) => Some(attachment),
                 Egress::Flood { .. } => None,
             },
-            length: frame.len(),
+            length,
         };
-        track::remember(tables, ingress, link, packet, &track, decided).map_err(|_| Denied {
-            reason: Reason::FlowTableFull,
-            rule: ruling.rule(),
+        track::remember(tables, ingress, link, packet, &track, decided).map_err(|reason| {
+            let rule = ruling.rule();
+            Denied { reason, rule }
         })?;
-        if matches!(known, Known::Nothing) {
-            account::opened(tables, ingress, link, packet, ruling, frame.len());
+        if matches!(known, Known::Nothing | Known::Unasked) {
+            account::opened(tables, ingress, link, packet, ruling, length);
         }
     }
     Ok((egress, ruling))
-}
-
-/// ARP has a path of its own: no classes, no flow.
-#[inline(always)]
-fn resolve<F: Frame, T: Tables>(
-    frame: &F,
-    tables: &mut T,
-    ingress: &Ingress,
-    link: &Link,
-) -> Result<(Egress, Ruling), Denied> {
-    let sender = neighbour::arp_sender(frame, link)?;
-    let ruling = neighbour::arp(tables, ingress, link, sender)?;
-    deliver(tables, ingress, link, ruling)
 }
 
 /// Learns the source, and finds the destination.

@@ -19,7 +19,7 @@ use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::abi::{RETIRE_KEY, Trace, attachment_port};
-use cordon_verdict::{Egress, Passed, Step, Tables as _, decide, dropped, enter, flood_copy};
+use cordon_verdict::{Egress, Passed, Step, Tables as _, decide, dropped, enter, flood_copy, rare, who};
 
 use frame::XdpFrame;
 use maps::{FLOOD_INSIDE, FLOOD_PORTS, PORTS_OUT, Scratch, TRACE_OUT, port_of, scratch, tracing};
@@ -28,14 +28,22 @@ use tables::Maps;
 /// What the pieces below answer besides an XDP action.
 const JUDGE: u32 = 0x100;
 const REFUSE: u32 = 0x101;
+const WALK: u32 = 0x102;
+const DECIDE: u32 = 0x103;
 
 /// A frame came in on a port. The packet path of `cordon_verdict::judge`, in pieces: an established flow is done
 /// after the first. One after the other rather than one inside the other, for the sake of the 512 bytes of stack
 /// that they share.
-#[xdp]
+#[xdp(frags)]
 pub fn cordon(ctx: XdpContext) -> u32 {
     let mut answer = begin(ctx.ctx);
+    if answer == WALK {
+        answer = walk(ctx.ctx);
+    }
     if answer == JUDGE {
+        answer = identify(ctx.ctx);
+    }
+    if answer == DECIDE {
         answer = conclude(ctx.ctx);
     }
     if answer == REFUSE {
@@ -55,6 +63,9 @@ fn begin(ctx: *mut xdp_md) -> u32 {
         Ok(Step::Judge(pending)) => leave(JUDGE, |scratch| {
             scratch.pending = MaybeUninit::new(pending);
         }),
+        Ok(Step::Rare(rare)) => leave(WALK, |scratch| {
+            scratch.rare = MaybeUninit::new(rare);
+        }),
         Err(denied) => leave(REFUSE, |scratch| {
             scratch.control = control;
             scratch.port = port;
@@ -63,18 +74,71 @@ fn begin(ctx: *mut xdp_md) -> u32 {
     }
 }
 
-/// Judges what `begin` left in the scratch space. A global function: the verifier looks at it once, by itself,
-/// instead of once for every way to get here.
+/// Parses the long way what `begin` left in the scratch space. A global function: the verifier looks at it once, by
+/// itself, instead of once for every way to get here.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn walk(ctx: *mut xdp_md) -> u32 {
+    let Some(scratch) = scratch() else {
+        return XDP_ABORTED;
+    };
+    // SAFETY: `begin` wrote it, on this processor, for this frame.
+    let waiting = unsafe { scratch.rare.assume_init_ref() };
+    let mut frame = XdpFrame::new(&XdpContext::new(ctx));
+    match rare(&mut frame, &mut Maps, waiting) {
+        Ok(Step::Settled(passed)) => send(passed),
+        Ok(Step::Judge(pending)) => {
+            scratch.pending = MaybeUninit::new(pending);
+            JUDGE
+        }
+        // It answers with one of the two above.
+        Ok(Step::Rare(_)) => XDP_ABORTED,
+        Err(denied) => {
+            scratch.control = waiting.control();
+            scratch.port = waiting.port();
+            scratch.denied = MaybeUninit::new(denied);
+            REFUSE
+        }
+    }
+}
+
+/// Finds out who sent what one of the above left in the scratch space, and to whom. Global as well.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn identify(ctx: *mut xdp_md) -> u32 {
+    let Some(scratch) = scratch() else {
+        return XDP_ABORTED;
+    };
+    // SAFETY: `begin` or `walk` wrote it, on this processor, for this frame.
+    let pending = unsafe { scratch.pending.assume_init_ref() };
+    let frame = XdpFrame::new(&XdpContext::new(ctx));
+    match who(&frame, &mut Maps, pending) {
+        Ok(identified) => {
+            scratch.identified = MaybeUninit::new(identified);
+            DECIDE
+        }
+        Err(denied) => {
+            scratch.control = pending.control();
+            scratch.port = pending.port();
+            scratch.denied = MaybeUninit::new(denied);
+            REFUSE
+        }
+    }
+}
+
+/// Decides. Global as well.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn conclude(ctx: *mut xdp_md) -> u32 {
     let Some(scratch) = scratch() else {
         return XDP_ABORTED;
     };
-    // SAFETY: `begin` wrote it, on this processor, for this frame.
+    // SAFETY: `begin` or `walk` wrote it, on this processor, for this frame.
     let pending = unsafe { scratch.pending.assume_init_ref() };
+    // SAFETY: `identify` wrote it, just now.
+    let identified = unsafe { scratch.identified.assume_init_ref() };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    match decide(&mut frame, &mut Maps, pending) {
+    match decide(&mut frame, &mut Maps, pending, identified) {
         Ok(passed) => send(passed),
         Err(denied) => {
             scratch.control = pending.control();
@@ -92,7 +156,7 @@ extern "C" fn refuse(ctx: *mut xdp_md) -> u32 {
     let Some(scratch) = scratch() else {
         return XDP_ABORTED;
     };
-    // SAFETY: `begin` or `conclude` wrote it, on this processor, for this frame.
+    // SAFETY: one of the pieces above wrote it, on this processor, for this frame.
     let denied = unsafe { scratch.denied.assume_init() };
     let frame = XdpFrame::new(&XdpContext::new(ctx));
     dropped(&frame, &mut Maps, scratch.control, scratch.port, denied);
@@ -133,13 +197,13 @@ fn send(passed: Passed) -> u32 {
 }
 
 /// A copy of a flooded frame leaves by a port.
-#[xdp(map = "devmap")]
+#[xdp(frags, map = "devmap")]
 pub fn cordon_flood(ctx: XdpContext) -> u32 {
     copy(&ctx, false)
 }
 
 /// A copy of a frame that is flooded inside leaves by a port, unless that is an uplink.
-#[xdp(map = "devmap")]
+#[xdp(frags, map = "devmap")]
 pub fn cordon_inside(ctx: XdpContext) -> u32 {
     copy(&ctx, true)
 }

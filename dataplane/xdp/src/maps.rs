@@ -7,10 +7,10 @@ use aya_ebpf::btf_maps::{
 };
 use aya_ebpf::macros::btf_map;
 use cordon_verdict::abi::{
-    Address, Admission, Control, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Network, PORTS, PolicyKey,
-    PolicyRow, RULES, SEGMENTS, SERVICES, Sampling, Station, Trace,
+    Address, Admission, Control, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, Network, PORTS, PolicyKey,
+    PolicyRow, PortRate, PortSetting, RULES, SEGMENTS, SERVICES, Sampling, Station, Trace,
 };
-use cordon_verdict::{Denied, Ip, Pending, Reason};
+use cordon_verdict::{Denied, Identified, Ip, Pending, Rare, Reason};
 
 /// Generations of the policy tables: the one in force and the one being built.
 const SLOTS: usize = 2;
@@ -46,6 +46,18 @@ pub static ADMISSIONS: Array<Admission, { SLOTS << 16 }> = Array::new();
 /// By `abi::flood_index`.
 #[btf_map]
 pub static FLOODS: Array<u32, { SLOTS * SEGMENTS * PORTS }> = Array::new();
+
+/// By `abi::port_index`.
+#[btf_map]
+pub static PORT_SETTINGS: Array<PortSetting, { SLOTS * PORTS }> = Array::new();
+
+/// By port.
+#[btf_map]
+pub static PORT_RATES: Array<PortRate, PORTS> = Array::new();
+
+/// By `abi::ether_type_key`.
+#[btf_map]
+pub static ETHER_TYPES: HashMap<u64, u32, 8192> = HashMap::new();
 
 /// By slot, then by `abi::member`. The sizes of inner maps here are templates': the loader makes each as
 /// large as its generation needs.
@@ -105,6 +117,22 @@ pub static FLOWS4: HashMap<FlowKey4, Flow, 262_144> = HashMap::new();
 #[btf_map]
 pub static FLOWS6: HashMap<FlowKey6, Flow, 65536> = HashMap::new();
 
+/// Half-open IPv4 flows. Unlike the two above it makes room by itself.
+#[btf_map]
+pub static HALF4: LruHashMap<FlowKey4, Flow, 65536> = LruHashMap::new();
+
+/// Half-open IPv6 flows.
+#[btf_map]
+pub static HALF6: LruHashMap<FlowKey6, Flow, 16384> = LruHashMap::new();
+
+/// Who opened how many flows, by `abi::member`.
+#[btf_map]
+pub static LIMITS: LruHashMap<u64, Limit, 131_072> = LruHashMap::new();
+
+/// Packets of which a first fragment passed.
+#[btf_map]
+pub static FRAGMENTS: LruHashMap<FragmentsKey, Fragments, 16384> = LruHashMap::new();
+
 /// By `abi::rule_index`.
 #[btf_map]
 pub static RULE_COUNTERS: PerCpuArray<Counter, { SLOTS * RULES }> = PerCpuArray::new();
@@ -129,7 +157,9 @@ pub static TRACE_OUT: PerCpuArray<Trace, 1> = PerCpuArray::new();
 pub struct Scratch {
     pub control: Control,
     pub port: u16,
+    pub rare: MaybeUninit<Rare>,
     pub pending: MaybeUninit<Pending>,
+    pub identified: MaybeUninit<Identified>,
     pub denied: MaybeUninit<Denied>,
 }
 

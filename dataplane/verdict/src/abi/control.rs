@@ -3,6 +3,10 @@
 /// Number of postures: `normal watch contain isolate lockdown sever`, in this order.
 pub const POSTURES: usize = 6;
 
+/// The number of the posture from which on the site is cut off.
+pub const CONTAIN: u8 = 2;
+/// The number of the posture that leaves the continuity list.
+pub const LOCKDOWN: u8 = 4;
 /// The number of the last posture, at which nothing passes.
 pub const SEVER: u8 = 5;
 

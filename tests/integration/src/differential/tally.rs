@@ -6,7 +6,7 @@ use std::fmt;
 use cordon_compile::rule_index;
 use cordon_policy::{Origin, Policy};
 use cordon_verdict::Reason;
-use cordon_verdict::abi::{RULE_ARP, RULE_ND};
+use cordon_verdict::abi::built_in;
 
 use super::said::{Said, Verdict};
 
@@ -104,8 +104,7 @@ impl Tally {
     pub(super) fn said(&mut self, frame: &[u8], said: &Said) {
         let rule = match said.rule {
             0 => "none",
-            RULE_ARP => "arp",
-            RULE_ND => "nd",
+            number if built_in(number).is_some() => built_in(number).map_or("none", |(name, _)| name),
             number => rule_index(number).map_or("unknown", |index| self.kinds[index]),
         };
         *self.rules.entry(rule).or_default() += 1;
