@@ -187,7 +187,15 @@ fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
                 .map(fields::list)
                 .unwrap_or_default()
             {
-                let read = subnet(node, problems);
+                let read = subnet(node, problems).filter(|subnet| {
+                    let unicast = !subnet.addr().is_multicast();
+                    if !unicast {
+                        problems
+                            .add(node.place, Code::BadValue, format!("{subnet} is for multicast"))
+                            .hint("no host has an address of it: name it in a group, as a destination");
+                    }
+                    unicast
+                });
                 if read.is_none() {
                     site.doubtful.push(index);
                 }

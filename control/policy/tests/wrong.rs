@@ -483,6 +483,12 @@ fn cases() -> Vec<Case> {
             "another name",
         ),
         (
+            "a subnet of multicast addresses",
+            site("[10.21.0.0/24]", "[239.1.0.0/24]"),
+            "site.yaml:6:57: bad-value: 239.1.0.0/24 is for multicast",
+            "group",
+        ),
+        (
             "a storm without a number",
             site("uplink: true}", "uplink: true, storm: many}"),
             "site.yaml:4:46: bad-value: `many` is no number of frames",
