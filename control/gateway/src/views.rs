@@ -11,7 +11,6 @@ use cordon_protocol::{
 };
 use cordon_verdict::abi::{self, Counter, RULE_FIRST, Station, member};
 
-use crate::clock;
 use crate::engine::{Gateway, InForce};
 use crate::names::{Named, number_of_mac, protocol};
 use crate::refusal::Refusal;
@@ -241,7 +240,7 @@ pub fn flows(gateway: &Gateway, limit: usize) -> Result<Flows, Refusal> {
         });
     };
     let slots = [gateway.slots.get(0), gateway.slots.get(1)];
-    let now = clock::ticks();
+    let now = control.tick;
     let named_by = |epoch: u32| {
         // Judged before the policy in force was: by the one before, if it is still known.
         let this = usize::from(control.slot);
@@ -305,7 +304,7 @@ fn flow(
     judged_by: Option<&Named>,
     current: Option<&Named>,
     is_current: bool,
-    now: u32,
+    now: u16,
 ) -> Flow {
     let from = usize::from(entry.flow.initiator & 1);
     let to = from ^ 1;
@@ -331,7 +330,6 @@ fn flow(
         answered: entry.answered(),
         bytes_sent: entry.bytes(from),
         bytes_received: entry.bytes(to),
-        // A tick is 2^30 nanoseconds.
-        idle_seconds: (u64::from(now.saturating_sub(entry.flow.seen)) << 30) / 1_000_000_000,
+        idle_seconds: u64::from(entry.idle(now)) * abi::AGE_SECONDS,
     }
 }

@@ -36,6 +36,11 @@ impl FlowEntry {
         !self.half_open
     }
 
+    /// For how many ticks of [`Control::tick`](cordon_verdict::abi::Control::tick) it has been idle at `now`.
+    pub fn idle(&self, now: u16) -> u16 {
+        now.wrapping_sub(self.flow.seen)
+    }
+
     /// Whether it is a TCP connection that was closed or reset.
     pub fn closed(&self) -> bool {
         let both = Flow::FIN | Flow::FIN << 1;

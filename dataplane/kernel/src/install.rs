@@ -60,6 +60,7 @@ impl Dataplane {
             epoch,
             posture,
             slot,
+            ..before
         })?;
         let counted = self.rule_counters(before.slot, RULES)?;
         Ok(Installed { control, counted })

@@ -150,6 +150,19 @@ impl Dataplane {
         })
     }
 
+    /// Moves the clock of flows on by one: to be called every `abi::AGE_SECONDS`.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn age(&mut self) -> Result<(), Error> {
+        let control = self.control()?;
+        let tick = control.tick.wrapping_add(1);
+        self.maps
+            .control
+            .set(0, Control { tick, ..control }.pack(), 0)
+            .map_err(of("CONTROL"))
+    }
+
     pub(crate) fn set_control(&mut self, control: Control) -> Result<Control, Error> {
         self.maps
             .control

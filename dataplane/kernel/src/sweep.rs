@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use aya::programs::{TestRun, TestRunOptions};
 use cordon_verdict::abi::{
-    Admission, Limit, RETIRE_KEY, admission_index, member, way_attachment, way_mac,
+    AGE_SECONDS, Admission, Limit, RETIRE_KEY, admission_index, member, way_attachment, way_mac,
 };
 
 use crate::barrier;
@@ -14,43 +14,47 @@ use crate::maps::of;
 use crate::program::Dataplane;
 use crate::raw::{Raw, bytes};
 
-/// After how many ticks without a packet a flow is forgotten.
+/// After how many ticks of [`Control::tick`](cordon_verdict::abi::Control::tick) without a packet a flow is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Idle {
     /// TCP, both ends heard: HL7 sessions are silent for hours.
-    pub tcp: u32,
+    pub tcp: u16,
     /// UDP and ICMP, both ends heard.
-    pub datagram: u32,
+    pub datagram: u16,
     /// Only one end heard.
-    pub unanswered: u32,
+    pub unanswered: u16,
     /// TCP, closed or reset.
-    pub closed: u32,
+    pub closed: u16,
     /// How many flows a device may have, both ends heard. A router, which speaks for many, may have any number.
     pub quota: u32,
+}
+
+const fn ticks(seconds: u64) -> u16 {
+    seconds.div_ceil(AGE_SECONDS) as u16
 }
 
 impl Default for Idle {
     /// A day and a half; five minutes; one minute; ten seconds.
     fn default() -> Idle {
         Idle {
-            tcp: 120_000,
-            datagram: 280,
-            unanswered: 60,
-            closed: 10,
+            tcp: ticks(36 * 3600),
+            datagram: ticks(300),
+            unanswered: ticks(60),
+            closed: ticks(10),
             quota: 16_384,
         }
     }
 }
 
 impl Idle {
-    fn is_over(&self, entry: &FlowEntry, now: u32) -> bool {
+    fn is_over(&self, entry: &FlowEntry, now: u16) -> bool {
         let limit = match entry.protocol {
             6 if entry.closed() => self.closed,
             _ if entry.half_open => self.unanswered,
             6 => self.tcp,
             _ => self.datagram,
         };
-        now.saturating_sub(entry.flow.seen) > limit
+        entry.idle(now) > limit
     }
 }
 
@@ -66,11 +70,12 @@ pub struct Swept {
 }
 
 impl Dataplane {
-    /// Forgets flows that are idle at `now`, in ticks.
+    /// Forgets flows that are idle.
     ///
     /// # Errors
     /// [`Error::Batch`], [`Error::Barrier`].
-    pub fn sweep(&mut self, now: u32, idle: &Idle) -> Result<Swept, Error> {
+    pub fn sweep(&mut self, idle: &Idle) -> Result<Swept, Error> {
+        let now = self.control()?.tick;
         let mut swept = Swept::default();
         let mut over = Vec::new();
         let mut half_over = Vec::new();

@@ -6,8 +6,8 @@ use std::process::Command;
 use cordon_kernel::{Dataplane, Opened, Options};
 use cordon_portable::{Generation, Portable, Prefix};
 use cordon_verdict::abi::{
-    Address, Admission, Device, Network, PolicyKey, PolicyRow, RULE_FIRST, Ruling, attachment,
-    member, service_index,
+    AGE_SECONDS, Address, Admission, Device, Network, PolicyKey, PolicyRow, RULE_FIRST, Ruling,
+    attachment, member, service_index,
 };
 use cordon_verdict::{Ip, Reason};
 
@@ -354,15 +354,16 @@ fn idle_flows_are_swept_and_others_stay() {
             )
             .expect("runs");
 
-        let mut seen = 0;
-        kernel
-            .flows(|entry| seen = seen.max(entry.flow.seen))
-            .expect("reads");
-        let swept = kernel.sweep(seen + 1, &Default::default()).expect("sweeps");
+        let age = |kernel: &mut Dataplane, seconds: u64| {
+            for _ in 0..seconds.div_ceil(AGE_SECONDS) {
+                kernel.age().expect("ages");
+            }
+        };
+        age(&mut kernel, 8);
+        let swept = kernel.sweep(&Default::default()).expect("sweeps");
         assert_eq!((swept.open, swept.half_open, swept.forgotten), (1, 1, 0));
-        let swept = kernel
-            .sweep(seen + 100, &Default::default())
-            .expect("sweeps");
+        age(&mut kernel, 100);
+        let swept = kernel.sweep(&Default::default()).expect("sweeps");
         assert_eq!((swept.open, swept.forgotten), (1, 1));
         let mut ports = Vec::new();
         kernel.flows(|entry| ports.push(entry.port)).expect("reads");

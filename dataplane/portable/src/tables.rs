@@ -49,6 +49,7 @@ impl Default for Memory {
         Memory {
             control: Control {
                 epoch: 0,
+                tick: 0,
                 posture: 0,
                 slot: 0,
             },

@@ -46,7 +46,8 @@ pub fn asked<T: Tables>(
         if let Some(this) = flow.way.get_mut(track.direction) {
             *this = way;
         }
-        flow.seen = now;
+        flow.acknowledged = [now, 0];
+        flow.seen = ingress.control.tick;
         compiler_fence(Ordering::SeqCst);
         flow.judged = judged;
         return;
@@ -55,8 +56,8 @@ pub fn asked<T: Tables>(
         judged,
         way: [Way { from: 0, to: 0 }; 2],
         volume: [0; 2],
-        acknowledged: [0; 2],
-        seen: now,
+        acknowledged: [now, 0],
+        seen: ingress.control.tick,
         initiator: track.direction as u8,
         state: 0,
         pad: 0,
@@ -89,10 +90,11 @@ pub fn answers<T: Tables>(
     );
     let flow = half::lookup(tables, &track.key)?;
     let ruling = flow.ruling();
+    let [asked_at, _] = flow.acknowledged;
     let asked = flow.way.get(track.direction ^ 1)?;
     let fits = (flow.judged >> 32) as u32 == ingress.control.epoch
         && way_mac(asked.from) == link.destination
-        && now.wrapping_sub(flow.seen) <= SOLICITED
+        && now.wrapping_sub(asked_at) <= SOLICITED
         // Who was not asked does not answer.
         && !(ruling.is_inside() && ingress.admission.is(Admission::UPLINK));
     fits.then_some(Authorised {

@@ -47,15 +47,14 @@ pub fn remember<T: Tables>(
     packet: &Packet,
     track: &Track,
     decided: Decided,
-    now: u32,
 ) -> Result<(), Reason> {
     let Some(flow) = lookup(tables, &track.key) else {
-        limit(tables, ingress, link, now)?;
+        limit(tables, ingress, link)?;
         let mut flow = BLANK;
-        let _ = advance(&mut flow, ingress, link, packet, track, decided, now);
+        let _ = advance(&mut flow, ingress, link, packet, track, decided);
         return add(tables, &track.key, &flow).map_err(|_| Reason::FlowTableFull);
     };
-    if !advance(flow, ingress, link, packet, track, decided, now) {
+    if !advance(flow, ingress, link, packet, track, decided) {
         return Ok(());
     }
     let established = *flow;
@@ -95,9 +94,8 @@ fn advance(
     packet: &Packet,
     track: &Track,
     decided: Decided,
-    now: u32,
 ) -> bool {
-    track::update(flow, ingress, link, packet, track, decided, now);
+    track::update(flow, ingress, link, packet, track, decided);
     let other = flow.volume.get(track.direction ^ 1).copied();
     let answers = other.unwrap_or(0) != 0;
     if packet.kind != Kind::Tcp {
@@ -115,12 +113,8 @@ fn advance(
 
 /// Nobody opens flows without end: so many in a tick, and so many in all.
 #[inline(always)]
-fn limit<T: Tables>(
-    tables: &mut T,
-    ingress: &Ingress,
-    link: &Link,
-    now: u32,
-) -> Result<(), Reason> {
+fn limit<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Result<(), Reason> {
+    let now = tables.now();
     let most = if ingress.admission.is(Admission::UPLINK) {
         Limit::UPLINK
     } else {

@@ -134,7 +134,7 @@ pub fn find<T: Tables>(
     track: &Track,
     length: usize,
 ) -> Known {
-    let now = tables.now();
+    let now = ingress.control.tick;
     let Some(flow) = lookup(tables, &track.key) else {
         return Known::Nothing;
     };
@@ -209,11 +209,11 @@ fn may_reset(flow: &Flow, packet: &Packet, direction: usize) -> bool {
 
 /// What changes with every packet of a flow.
 #[inline(always)]
-pub fn note(flow: &mut Flow, packet: &Packet, direction: usize, length: usize, now: u32) {
+pub fn note(flow: &mut Flow, packet: &Packet, direction: usize, length: usize, now: u16) {
     if let Some(volume) = flow.volume.get_mut(direction) {
         *volume = volume.wrapping_add(length.div_ceil(Flow::VOLUME) as u32);
     }
-    // Written once a second, not once a packet: both directions share the line.
+    // Written once in a while, not once a packet: both directions share the line.
     if flow.seen != now {
         flow.seen = now;
     }
@@ -268,15 +268,14 @@ pub fn remember<T: Tables>(
     track: &Track,
     decided: Decided,
 ) -> Result<(), Reason> {
-    let now = tables.now();
     if let Some(flow) = lookup(tables, &track.key) {
         if packet.opens() {
             flow.state &= KEPT;
         }
-        update(flow, ingress, link, packet, track, decided, now);
+        update(flow, ingress, link, packet, track, decided);
         return Ok(());
     }
-    half::remember(tables, ingress, link, packet, track, decided, now)
+    half::remember(tables, ingress, link, packet, track, decided)
 }
 
 /// Brings an entry up to date with a packet that was judged and allowed.
@@ -288,7 +287,6 @@ pub fn update(
     packet: &Packet,
     track: &Track,
     decided: Decided,
-    now: u32,
 ) {
     let epoch = ingress.control.epoch;
     let direction = track.direction;
@@ -310,7 +308,13 @@ pub fn update(
     }
     flow.initiator = initiator(track, &decided);
     flow.state |= Flow::OPENED << flow.initiator;
-    note(flow, packet, direction, decided.length, now);
+    note(
+        flow,
+        packet,
+        direction,
+        decided.length,
+        ingress.control.tick,
+    );
     compiler_fence(Ordering::SeqCst);
     flow.judged = Flow::judged(epoch, decided.ruling);
 }

@@ -93,9 +93,16 @@ fn bounded(at: usize) -> usize {
     }
 }
 
-/// Bytes of the frame, in all of its pages.
+/// What a frame of several pages has in its first at least: drivers fill that before they take another.
+const FIRST_PAGE: usize = 512;
+
+/// Bytes of the frame, in all of its pages. To ask costs more than to count, so that is left out where there is but one.
 #[inline(always)]
 fn length(ctx: &XdpContext) -> usize {
+    let first = ctx.data_end() - ctx.data();
+    if first < FIRST_PAGE {
+        return first;
+    }
     // SAFETY: the context is valid.
     unsafe { bpf_xdp_get_buff_len(ctx.ctx) as usize }
 }

@@ -27,7 +27,7 @@ impl Tables for Maps {
             // SAFETY: valid while the program runs; volatile, because user space changes it at any time
             // and a packet must see one value.
             Some(word) => Control::unpack(unsafe { core::ptr::read_volatile(word) }),
-            None => Control { epoch: 0, posture: 0, slot: 0 },
+            None => Control { epoch: 0, tick: 0, posture: 0, slot: 0 },
         }
     }
 

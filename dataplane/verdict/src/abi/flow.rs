@@ -126,16 +126,16 @@ pub struct Flow {
     /// two processors see the same direction. Starts again behind 64 GiB.
     pub volume: [u32; 2],
     /// The last TCP acknowledgement number in each direction (RFC 9293 §3.1): what the other side may go on with.
-    /// 0 before there is one.
+    /// 0 before there is one. Of a question to a group, the first is when it was asked, in ticks (see `Tables::now`).
     pub acknowledged: [u32; 2],
-    /// When the last packet was seen, in ticks (see `Tables::now`).
-    pub seen: u32,
+    /// [`super::Control::tick`] when the last packet was seen.
+    pub seen: u16,
     /// Which direction the one that opened it last speaks in, 0 or 1.
     pub initiator: u8,
     /// [`Flow::FIN`] and [`Flow::OPENED`] per direction, and their neighbours.
     pub state: u8,
     /// Zero.
-    pub pad: u16,
+    pub pad: u32,
 }
 
 impl Flow {

@@ -8,7 +8,7 @@ mod event;
 mod flow;
 mod records;
 
-pub use control::{CONTAIN, Control, LOCKDOWN, POSTURES, SEVER};
+pub use control::{AGE_SECONDS, CONTAIN, Control, LOCKDOWN, POSTURES, SEVER};
 pub use event::{EVENT_DROP, EVENT_FLOW, Event};
 pub use flow::{
     Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, RETIRE_KEY, Ruling, Way,
