@@ -102,7 +102,9 @@ fn advance(
         return answers;
     }
     if packet.opens() {
+        // It asks, whoever was heard before: it answers nothing.
         flow.state &= track::KEPT;
+        return false;
     }
     let answered = flow.state & Flow::ANSWERED != 0;
     if answers && packet.flags & TCP_RST == 0 {

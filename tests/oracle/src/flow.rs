@@ -10,7 +10,7 @@ use crate::packet::Packet;
 use crate::transport::{Content, SCTP, TCP, Tcp, UDP};
 use crate::{Decided, Leaves, Oracle};
 
-/// How far a reset may be from what was acknowledged.
+/// A reset is less than this ahead of what was acknowledged.
 const WINDOW: u32 = 1 << 22;
 
 /// One end of a flow: address and port, or address and echo identifier.
@@ -171,7 +171,7 @@ impl Oracle {
         packet: &Packet,
         key: FlowKey,
     ) -> Option<(Leaves, Decided)> {
-        if packet.adorned || packet.is_first() || self.is_forged_reset(packet, key) {
+        if packet.adorned || packet.is_first() || self.forged_reset(packet, key).is_some() {
             return None;
         }
         let flow = self.flows.get_mut(&key)?;
@@ -185,21 +185,16 @@ impl Oracle {
         Some((Leaves::By(way.to.1), flow.rule))
     }
 
-    /// A reset of an established flow that is nowhere near what its receiver has acknowledged.
-    pub(crate) fn is_forged_reset(&self, packet: &Packet, key: FlowKey) -> bool {
-        let (Some(flow), Some(tcp)) = (self.flows.get(&key), packet.content.tcp()) else {
-            return false;
-        };
+    /// A reset of an established flow that is not what its receiver waits for; by which rule it was let pass so far.
+    pub(crate) fn forged_reset(&self, packet: &Packet, key: FlowKey) -> Option<Decided> {
+        let (flow, tcp) = (self.flows.get(&key)?, packet.content.tcp()?);
         if !tcp.rst || !flow.established || flow.epoch != self.epoch {
-            return false;
+            return None;
         }
-        let Some(acknowledged) = flow.acknowledged.get(&ends(packet).1) else {
-            return false;
-        };
-        let ahead = tcp.sequence.wrapping_sub(*acknowledged);
-        let near = ahead <= WINDOW || ahead.wrapping_neg() <= WINDOW;
+        let acknowledged = *flow.acknowledged.get(&ends(packet).1)?;
+        let fits = acknowledged == 0 || tcp.sequence.wrapping_sub(acknowledged) < WINDOW;
         let refuses = tcp.sequence == 0 && flow.asked;
-        !near && !refuses
+        (!fits && !refuses).then_some(flow.rule)
     }
 
     /// Remembers a packet that was judged and passed.

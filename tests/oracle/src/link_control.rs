@@ -26,12 +26,12 @@ impl Oracle {
         port: Option<usize>,
         frame: &[u8],
     ) -> Result<(Leaves, Decided), Refused> {
-        let port = port.and_then(|port| self.policy.ports.get(port));
         let Some(port) = port else {
             return Err((Reason::UnknownPort, Decided::Nothing));
         };
+        let set = self.policy.ports.get(port);
         match protocol(frame) {
-            Some(protocol) if port.pass.contains(&protocol) => {
+            Some(protocol) if set.is_some_and(|set| set.pass.contains(&protocol)) => {
                 let passed = self.built_in(Decided::LinkControl)?;
                 Ok((Leaves::LinkControl(protocol), passed.rule))
             }

@@ -25,7 +25,6 @@ impl Oracle {
             Head::LinkControl => return self.link_control(port, frame),
             Head::Frame(link) => link,
         };
-        let port = port.filter(|port| *port < self.policy.ports.len());
         let port = port.ok_or(early(Reason::UnknownPort))?;
         let here = Attachment {
             port,
@@ -90,8 +89,8 @@ impl Oracle {
         }
         let source = self.source(at, link, packet).map_err(early)?;
         let destination = self.destination(at, link, packet).map_err(early)?;
-        if flow.is_some_and(|key| self.is_forged_reset(packet, key)) {
-            return Err(early(Reason::TcpSequence));
+        if let Some(rule) = flow.and_then(|key| self.forged_reset(packet, key)) {
+            return Err((Reason::TcpSequence, rule));
         }
         let passed = match self.authorise(packet, flow, &source, &destination) {
             Ok(passed) => passed,

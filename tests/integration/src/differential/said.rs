@@ -6,7 +6,9 @@ use cordon_compile::rule_number;
 use cordon_kernel::Run;
 use cordon_oracle::{Answer, Decided, Leaves};
 use cordon_portable::Judged;
-use cordon_verdict::abi::{RULE_ARP, RULE_ND, attachment};
+use cordon_verdict::abi::{
+    RULE_ARP, RULE_ETHER_TYPE, RULE_LINK_CONTROL, RULE_MEMBERSHIP, RULE_ND, attachment,
+};
 use cordon_verdict::{Egress, Reason};
 
 const XDP_DROP: u32 = 1;
@@ -92,11 +94,19 @@ impl Said {
                 inside,
                 copies: Some(copies),
             },
+            Ok(Leaves::LinkControl(_)) => Verdict::Flood {
+                segment: 0,
+                inside: false,
+                copies: Some(copies),
+            },
         };
         let rule = match rule {
             Decided::Nothing => 0,
             Decided::Arp => RULE_ARP,
             Decided::Nd => RULE_ND,
+            Decided::Membership => RULE_MEMBERSHIP,
+            Decided::LinkControl => RULE_LINK_CONTROL,
+            Decided::EtherType => RULE_ETHER_TYPE,
             Decided::Rule(index) => rule_number(index),
         };
         Said { verdict, rule }

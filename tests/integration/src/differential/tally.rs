@@ -32,10 +32,13 @@ const TAGS: [&str; 7] = [
     "priority tag removed",
     "priority tag rewritten",
 ];
-const RULES: [&str; 8] = [
+const RULES: [&str; 11] = [
     "none",
     "arp",
     "nd",
+    "membership",
+    "link-control",
+    "ether-type",
     "written, allows",
     "written, denies",
     "infrastructure",
