@@ -150,6 +150,19 @@ impl Dataplane {
         })
     }
 
+    /// Instructions that the kernel's verifier looked at before it took the packet path: it gives up at a million.
+    ///
+    /// # Errors
+    /// [`Error::Program`].
+    pub fn verified_instructions(&self) -> Result<u32, Error> {
+        let wrong = |source| Error::Program {
+            name: PROGRAM,
+            source,
+        };
+        let info = self.program.info().map_err(wrong)?;
+        Ok(info.verified_instruction_count().unwrap_or(0))
+    }
+
     /// Moves the clock of flows on by one: to be called every `abi::AGE_SECONDS`.
     ///
     /// # Errors

@@ -300,6 +300,12 @@ fn what_is_pinned_outlives_the_process() {
     in_namespace(move || {
         {
             let (mut first, _) = Dataplane::open(&options).expect("loads");
+            let effort = first.verified_instructions().expect("is told");
+            assert!(
+                (1..500_000).contains(&effort),
+                "{effort}: too near to where kernels give up"
+            );
+            eprintln!("verified {effort}");
             first.attach(0, "eth1").expect("attaches");
             first.install(&generation(), 10, 0).expect("installs");
             first.set_posture(3).expect("isolates");

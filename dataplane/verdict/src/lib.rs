@@ -33,8 +33,8 @@ pub use address::{Ip, Mac};
 pub use forward::flood_copy;
 pub use frame::Frame;
 pub use path::{
-    Denied, Egress, Identified, Outcome, Passed, Pending, Rare, Step, decide, dropped, enter,
-    judge, rare, who,
+    Denied, Egress, Outcome, Passed, Pending, Rare, Step, conclude, dropped, enter, judge, rare,
+    whether, whither, who,
 };
 pub use reason::Reason;
 pub use tables::{Full, Tables};

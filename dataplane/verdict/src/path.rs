@@ -52,22 +52,7 @@ pub struct Outcome {
 #[inline(always)]
 pub fn judge<F: Frame, T: Tables>(frame: &mut F, tables: &mut T, port: u16) -> Outcome {
     let control = tables.control();
-    let entered = enter(frame, tables, control, port);
-    let decided = match entered {
-        Ok(Step::Settled(passed)) => Ok(passed),
-        Ok(Step::Judge(pending)) => who(frame, tables, &pending)
-            .and_then(|identified| decide(frame, tables, &pending, &identified)),
-        Ok(Step::Rare(waiting)) => match rare(frame, tables, &waiting) {
-            Ok(Step::Settled(passed)) => Ok(passed),
-            Ok(Step::Judge(pending)) => who(frame, tables, &pending)
-                .and_then(|identified| decide(frame, tables, &pending, &identified)),
-            // It answers with one of the two above.
-            Ok(Step::Rare(_)) => Err(Reason::IpHeader.into()),
-            Err(denied) => Err(denied),
-        },
-        Err(denied) => Err(denied),
-    };
-    match decided {
+    match walk_path(frame, tables, control, port) {
         Ok(passed) => Outcome {
             verdict: Ok(passed.egress),
             rule: passed.rule,
@@ -82,6 +67,30 @@ pub fn judge<F: Frame, T: Tables>(frame: &mut F, tables: &mut T, port: u16) -> O
             }
         }
     }
+}
+
+/// The stages. The XDP program calls the same, one after the other, each as a piece of its own.
+#[inline(always)]
+fn walk_path<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    control: Control,
+    port: u16,
+) -> Result<Passed, Denied> {
+    let mut step = enter(frame, tables, control, port)?;
+    if let Step::Rare(waiting) = step {
+        step = rare(frame, tables, &waiting)?;
+    }
+    let mut pending = match step {
+        Step::Settled(passed) => return Ok(passed),
+        Step::Judge(pending) => pending,
+        // It answers with one of the two above.
+        Step::Rare(_) => return Err(Reason::IpHeader.into()),
+    };
+    who(frame, tables, &mut pending)?;
+    whether(tables, &mut pending)?;
+    whither(tables, &mut pending)?;
+    conclude(frame, tables, &pending)
 }
 
 /// A frame that passes.
@@ -124,7 +133,7 @@ impl Rare {
     }
 }
 
-/// A frame on its way from [`enter`] to [`who`] and [`decide`].
+/// A frame on its way through the stages behind [`enter`]: what is known of it so far.
 #[derive(Clone, Copy)]
 pub struct Pending {
     ingress: Ingress,
@@ -132,9 +141,32 @@ pub struct Pending {
     /// `None` for ARP.
     packet: Option<Packet>,
     known: Known,
+    classes: Classes,
+    /// [`Ruling::NONE`] until it is decided.
+    ruling: Ruling,
+    /// Whether the sender is who opened the flow.
+    by_sender: bool,
+    egress: Egress,
 }
 
 impl Pending {
+    #[inline(always)]
+    fn new(ingress: Ingress, link: Link, packet: Option<Packet>, known: Known) -> Pending {
+        Pending {
+            ingress,
+            link,
+            packet,
+            known,
+            classes: Classes::STRANGERS,
+            ruling: Ruling::NONE,
+            by_sender: true,
+            egress: Egress::Flood {
+                segment: ingress.admission.segment,
+                inside: true,
+            },
+        }
+    }
+
     /// The policy and posture it is judged under.
     #[inline(always)]
     pub fn control(&self) -> Control {
@@ -175,12 +207,12 @@ pub fn enter<F: Frame, T: Tables>(
         parse::ETHERTYPE_IPV4 => parse::ipv4(frame, link.network),
         parse::ETHERTYPE_IPV6 => parse::ipv6(frame, link.network),
         parse::ETHERTYPE_ARP => {
-            return Ok(Step::Judge(Pending {
+            return Ok(Step::Judge(Pending::new(
                 ingress,
                 link,
-                packet: None,
-                known: Known::Nothing,
-            }));
+                None,
+                Known::Nothing,
+            )));
         }
         _ => Err(Unparsed::Rare),
     };
@@ -203,12 +235,12 @@ pub fn enter<F: Frame, T: Tables>(
             ruling,
         )));
     }
-    Ok(Step::Judge(Pending {
+    Ok(Step::Judge(Pending::new(
         ingress,
         link,
-        packet: Some(packet),
+        Some(packet),
         known,
-    }))
+    )))
 }
 
 /// What has options, extension headers or fragments, ICMP errors, and group membership: parsed the long way.
@@ -254,12 +286,12 @@ pub fn rare<F: Frame, T: Tables>(
         Err(Unparsed::Rare) => return control_message(frame, tables, ingress, link, &walked),
         Err(Unparsed::Drop(reason)) => return Err(reason.into()),
     };
-    Ok(Step::Judge(Pending {
-        ingress: *ingress,
-        link: *link,
-        packet: Some(packet),
-        known: Known::Unasked,
-    }))
+    Ok(Step::Judge(Pending::new(
+        *ingress,
+        *link,
+        Some(packet),
+        Known::Unasked,
+    )))
 }
 
 /// ICMP errors and group membership.
@@ -318,16 +350,7 @@ fn between_ports<F: Frame, T: Tables>(
     Ok(Step::Settled(pass(frame, tables, control, egress, ruling)))
 }
 
-/// Who speaks, and to whom.
-#[derive(Clone, Copy)]
-pub struct Identified {
-    classes: Classes,
-    /// What was decided already, of ARP and discovery; [`Ruling::NONE`] if nothing was.
-    ruling: Ruling,
-}
-
-/// The stage for everything that is not settled: identify. What resolves addresses is decided here as well, since all
-/// that counts is who speaks.
+/// Stage: identify. What resolves addresses is decided here as well, since all that counts is who speaks.
 ///
 /// # Errors
 /// As [`enter`].
@@ -335,65 +358,144 @@ pub struct Identified {
 pub fn who<F: Frame, T: Tables>(
     frame: &F,
     tables: &mut T,
-    pending: &Pending,
-) -> Result<Identified, Denied> {
-    let Pending { ingress, link, .. } = pending;
-    let resolved = |ruling| Identified {
-        classes: Classes::STRANGERS,
-        ruling,
-    };
+    pending: &mut Pending,
+) -> Result<(), Denied> {
+    let Pending { ingress, link, .. } = &*pending;
     let Some(packet) = &pending.packet else {
         let sender = neighbour::arp_sender(frame, link)?;
-        return Ok(resolved(neighbour::arp(tables, ingress, link, sender)?));
+        pending.ruling = neighbour::arp(tables, ingress, link, sender)?;
+        return Ok(());
     };
     let source = identify::source(tables, ingress, link, packet)?;
     if packet.kind == Kind::Discovery {
-        let ruling = neighbour::discovery(frame, tables, ingress, link, packet)?;
-        return Ok(resolved(ruling));
+        pending.ruling = neighbour::discovery(frame, tables, ingress, link, packet)?;
+        return Ok(());
     }
     let destination = identify::destination(tables, ingress, link, packet)?;
-    Ok(Identified {
-        classes: Classes {
-            source,
-            destination,
-        },
-        ruling: Ruling::NONE,
-    })
+    pending.classes = Classes {
+        source,
+        destination,
+    };
+    Ok(())
 }
 
-/// The last stages: authorise, forward, account.
+/// Stage: authorise.
 ///
 /// # Errors
 /// As [`enter`].
 #[inline(always)]
-pub fn decide<F: Frame, T: Tables>(
+pub fn whether<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), Denied> {
+    let Pending { ingress, link, .. } = &*pending;
+    let packet = match &pending.packet {
+        Some(packet) if !pending.ruling.allows() => packet,
+        _ => return Ok(()),
+    };
+    let track = track::key(ingress, link, packet);
+    let known = match (pending.known, &track) {
+        (Known::Nothing, Some(track)) => half::known(tables, track),
+        (Known::Unasked, Some(track)) => track::ask(tables, ingress, packet, track),
+        (known, _) => known,
+    };
+    if let Known::Outside { ruling } = known {
+        return Err(Denied {
+            reason: Reason::TcpSequence,
+            rule: ruling.rule(),
+        });
+    }
+    let authorised = match authorise(tables, ingress, packet, pending.classes, known) {
+        Err(denied) => group::answers(tables, ingress, link, packet).ok_or(denied)?,
+        Ok(authorised) => authorised,
+    };
+    pending.known = known;
+    pending.ruling = authorised.ruling;
+    pending.by_sender = authorised.by_sender;
+    Ok(())
+}
+
+/// Stage: forward. Learns where the source is, and finds where the destination is.
+///
+/// # Errors
+/// As [`enter`].
+#[inline(always)]
+pub fn whither<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), Denied> {
+    let Pending {
+        ingress,
+        link,
+        ruling,
+        ..
+    } = &*pending;
+    let (egress, _) = deliver(tables, ingress, link, *ruling)?;
+    pending.egress = egress;
+    Ok(())
+}
+
+/// Stage: account, with what is remembered for the packets to come.
+///
+/// # Errors
+/// As [`enter`].
+#[inline(always)]
+pub fn conclude<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &mut T,
     pending: &Pending,
-    identified: &Identified,
 ) -> Result<Passed, Denied> {
     let Pending {
         ingress,
         link,
-        packet,
-        known,
+        ruling,
+        egress,
+        ..
     } = pending;
-    let Identified { classes, ruling } = *identified;
-    let (egress, ruling) = match packet {
-        Some(packet) if !ruling.allows() => {
-            let length = frame.len();
-            let decided = authorised(tables, ingress, link, packet, classes, *known, length)?;
-            let rule = decided.1.rule();
-            let egress = decided.0;
-            fragment::remember(tables, ingress, link, packet, Passed { egress, rule });
-            decided
-        }
-        _ => deliver(tables, ingress, link, ruling)?,
-    };
-    if let Egress::Attachment(attachment) = egress {
+    if let Some(packet) = &pending.packet
+        && packet.kind != Kind::Discovery
+    {
+        remember(tables, pending, packet, frame.len())?;
+    }
+    if let Egress::Attachment(attachment) = *egress {
         forward::retag(frame, link, attachment)?;
     }
-    Ok(pass(frame, tables, ingress.control, egress, ruling))
+    Ok(pass(frame, tables, ingress.control, *egress, *ruling))
+}
+
+#[inline(always)]
+fn remember<T: Tables>(
+    tables: &mut T,
+    pending: &Pending,
+    packet: &Packet,
+    length: usize,
+) -> Result<(), Denied> {
+    let Pending {
+        ingress,
+        link,
+        ruling,
+        egress,
+        ..
+    } = pending;
+    let rule = ruling.rule();
+    let passed = Passed {
+        egress: *egress,
+        rule,
+    };
+    fragment::remember(tables, ingress, link, packet, passed);
+    let Some(track) = track::key(ingress, link, packet) else {
+        group::asked(tables, ingress, link, packet, *ruling);
+        return Ok(());
+    };
+    let decided = Decided {
+        ruling: *ruling,
+        by_sender: pending.by_sender,
+        egress: match *egress {
+            Egress::Attachment(attachment) => Some(attachment),
+            Egress::Flood { .. } => None,
+        },
+        length,
+    };
+    track::remember(tables, ingress, link, packet, &track, decided)
+        .map_err(|reason| Denied { reason, rule })?;
+    if matches!(pending.known, Known::Nothing) {
+        account::opened(tables, ingress, link, packet, *ruling, length);
+    }
+    Ok(())
 }
 
 #[inline(always)]
@@ -407,56 +509,6 @@ fn pass<F: Frame, T: Tables>(
     let rule = ruling.rule();
     tables.count_rule(control.slot, rule, frame.len());
     Passed { egress, rule }
-}
-
-/// Whether the one may say this to the other.
-#[inline(always)]
-fn authorised<T: Tables>(
-    tables: &mut T,
-    ingress: &Ingress,
-    link: &Link,
-    packet: &Packet,
-    classes: Classes,
-    known: Known,
-    length: usize,
-) -> Result<(Egress, Ruling), Denied> {
-    let track = track::key(ingress, link, packet);
-    let known = match (known, &track) {
-        (Known::Nothing, Some(track)) => half::known(tables, track),
-        (Known::Unasked, Some(track)) => track::ask(tables, ingress, packet, track),
-        (known, _) => known,
-    };
-    if let Known::Outside { ruling } = known {
-        return Err(Denied {
-            reason: Reason::TcpSequence,
-            rule: ruling.rule(),
-        });
-    }
-    let authorised = match authorise(tables, ingress, packet, classes, known) {
-        Err(denied) => group::answers(tables, ingress, link, packet).ok_or(denied)?,
-        Ok(authorised) => authorised,
-    };
-    let (egress, ruling) = deliver(tables, ingress, link, authorised.ruling)?;
-    group::asked(tables, ingress, link, packet, ruling);
-    if let Some(track) = track {
-        let decided = Decided {
-            ruling,
-            by_sender: authorised.by_sender,
-            egress: match egress {
-                Egress::Attachment(attachment) => Some(attachment),
-                Egress::Flood { .. } => None,
-            },
-            length,
-        };
-        track::remember(tables, ingress, link, packet, &track, decided).map_err(|reason| {
-            let rule = ruling.rule();
-            Denied { reason, rule }
-        })?;
-        if matches!(known, Known::Nothing | Known::Unasked) {
-            account::opened(tables, ingress, link, packet, ruling, length);
-        }
-    }
-    Ok((egress, ruling))
 }
 
 /// Learns the source, and finds the destination.

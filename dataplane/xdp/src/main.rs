@@ -12,6 +12,7 @@ mod frame;
 mod maps;
 mod tables;
 
+use core::arch::asm;
 use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
@@ -19,17 +20,20 @@ use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::abi::{RETIRE_KEY, Trace, attachment_port};
-use cordon_verdict::{Egress, Passed, Step, Tables as _, decide, dropped, enter, flood_copy, rare, who};
+use cordon_verdict::{
+    Denied, Egress, Passed, Pending, Step, Tables as _, conclude, dropped, enter, flood_copy, rare, whether, whither,
+    who,
+};
 
 use frame::XdpFrame;
 use maps::{FLOOD_INSIDE, FLOOD_PORTS, PORTS_OUT, Scratch, TRACE_OUT, port_of, scratch, tracing};
 use tables::Maps;
 
 /// What the pieces below answer besides an XDP action.
-const JUDGE: u32 = 0x100;
-const REFUSE: u32 = 0x101;
-const WALK: u32 = 0x102;
-const DECIDE: u32 = 0x103;
+const WALK: u32 = 0x100;
+const JUDGE: u32 = 0x101;
+const NEXT: u32 = 0x102;
+const REFUSE: u32 = 0x103;
 
 /// A frame came in on a port. The packet path of `cordon_verdict::judge`, in pieces: an established flow is done
 /// after the first. One after the other rather than one inside the other, for the sake of the 512 bytes of stack
@@ -42,9 +46,15 @@ pub fn cordon(ctx: XdpContext) -> u32 {
     }
     if answer == JUDGE {
         answer = identify(ctx.ctx);
-    }
-    if answer == DECIDE {
-        answer = conclude(ctx.ctx);
+        if answer == NEXT {
+            answer = authorise(ctx.ctx);
+        }
+        if answer == NEXT {
+            answer = forward(ctx.ctx);
+        }
+        if answer == NEXT {
+            answer = finish(ctx.ctx);
+        }
     }
     if answer == REFUSE {
         answer = refuse(ctx.ctx);
@@ -74,8 +84,8 @@ fn begin(ctx: *mut xdp_md) -> u32 {
     }
 }
 
-/// Parses the long way what `begin` left in the scratch space. A global function: the verifier looks at it once, by
-/// itself, instead of once for every way to get here.
+/// Parses the long way what `begin` left in the scratch space. A global function, as are those below: the verifier looks
+/// at each once, by itself, instead of once for every way to get there.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn walk(ctx: *mut xdp_md) -> u32 {
@@ -102,44 +112,56 @@ extern "C" fn walk(ctx: *mut xdp_md) -> u32 {
     }
 }
 
-/// Finds out who sent what one of the above left in the scratch space, and to whom. Global as well.
+/// Who sent it, and to whom.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn identify(ctx: *mut xdp_md) -> u32 {
-    let Some(scratch) = scratch() else {
-        return XDP_ABORTED;
-    };
-    // SAFETY: `begin` or `walk` wrote it, on this processor, for this frame.
-    let pending = unsafe { scratch.pending.assume_init_ref() };
     let frame = XdpFrame::new(&XdpContext::new(ctx));
-    match who(&frame, &mut Maps, pending) {
-        Ok(identified) => {
-            scratch.identified = MaybeUninit::new(identified);
-            DECIDE
-        }
-        Err(denied) => {
-            scratch.control = pending.control();
-            scratch.port = pending.port();
-            scratch.denied = MaybeUninit::new(denied);
-            REFUSE
-        }
-    }
+    piece(|pending| who(&frame, &mut Maps, pending).map(|()| NEXT))
 }
 
-/// Decides. Global as well.
+/// Whether they may.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn conclude(ctx: *mut xdp_md) -> u32 {
+extern "C" fn authorise(ctx: *mut xdp_md) -> u32 {
+    take(ctx);
+    piece(|pending| whether(&mut Maps, pending).map(|()| NEXT))
+}
+
+/// Where it leaves.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn forward(ctx: *mut xdp_md) -> u32 {
+    take(ctx);
+    piece(|pending| whither(&mut Maps, pending).map(|()| NEXT))
+}
+
+/// What is remembered of it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn finish(ctx: *mut xdp_md) -> u32 {
+    let mut frame = XdpFrame::new(&XdpContext::new(ctx));
+    piece(|pending| conclude(&mut frame, &mut Maps, pending).map(send))
+}
+
+/// Keeps LLVM from dropping an argument that is not used: the verifier sees from the function's type that there is one,
+/// and wants the caller to pass it.
+#[inline(always)]
+fn take(ctx: *mut xdp_md) {
+    // SAFETY: does nothing, to nothing.
+    unsafe { asm!("{0} = {0}", inout(reg) ctx => _, options(nomem, nostack, preserves_flags)) };
+}
+
+/// One stage, on what the one before left in the scratch space.
+#[inline(always)]
+fn piece(stage: impl FnOnce(&mut Pending) -> Result<u32, Denied>) -> u32 {
     let Some(scratch) = scratch() else {
         return XDP_ABORTED;
     };
     // SAFETY: `begin` or `walk` wrote it, on this processor, for this frame.
-    let pending = unsafe { scratch.pending.assume_init_ref() };
-    // SAFETY: `identify` wrote it, just now.
-    let identified = unsafe { scratch.identified.assume_init_ref() };
-    let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    match decide(&mut frame, &mut Maps, pending, identified) {
-        Ok(passed) => send(passed),
+    let pending = unsafe { scratch.pending.assume_init_mut() };
+    match stage(pending) {
+        Ok(answer) => answer,
         Err(denied) => {
             scratch.control = pending.control();
             scratch.port = pending.port();

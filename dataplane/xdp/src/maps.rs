@@ -10,7 +10,7 @@ use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, Network, PORTS, PolicyKey,
     PolicyRow, PortRate, PortSetting, RULES, SEGMENTS, SERVICES, Sampling, Station, Trace,
 };
-use cordon_verdict::{Denied, Identified, Ip, Pending, Rare, Reason};
+use cordon_verdict::{Denied, Ip, Pending, Rare, Reason};
 
 /// Generations of the policy tables: the one in force and the one being built.
 const SLOTS: usize = 2;
@@ -159,7 +159,6 @@ pub struct Scratch {
     pub port: u16,
     pub rare: MaybeUninit<Rare>,
     pub pending: MaybeUninit<Pending>,
-    pub identified: MaybeUninit<Identified>,
     pub denied: MaybeUninit<Denied>,
 }
 
