@@ -31,6 +31,7 @@ fn user_space_and_oracle_agree_on_many_policies() {
         seed: settings.seed ^ 0x5eed,
         frames: settings.frames / 2,
         per_policy: 250,
+        timed: true,
     };
     agree(settings, &mut Sides::new(None, None));
 }
@@ -103,6 +104,7 @@ fn a_fault_in_what_comes_out_is_found() {
             seed: 1,
             frames: 1000,
             per_policy: 300,
+            timed: false,
         };
         let mut sides = Sides::new(Some(Kernel::open("fault-out")), Some(fault));
         sides.go_live();
@@ -118,6 +120,7 @@ fn found(fault: Fault, kernel: Option<Kernel>) -> Option<usize> {
         seed: 1,
         frames: ENOUGH,
         per_policy: 500,
+        timed: kernel.is_none(),
     };
     let mut sides = Sides::new(kernel, Some(fault));
     let result = Scenario::new(settings).run(&mut sides, &mut Tally::default());

@@ -13,11 +13,12 @@ use crate::{Decided, Ingress, Oracle};
 const PATIENCE: u64 = 10;
 
 /// Segment, who asked, and the port that was asked.
-pub(crate) type Question = (usize, Mac, End, u16);
+pub(crate) type Question = (usize, End, u16);
 
 /// By what a question passed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
+    mac: Mac,
     rule: Decided,
     inside: bool,
     epoch: u64,
@@ -33,13 +34,13 @@ impl Oracle {
         }
         let (from, to) = flow::ends(packet);
         let asked = Asked {
+            mac: link.source,
             rule: passed.rule,
             inside: passed.inside,
             epoch: self.epoch,
             tick: self.tick,
         };
-        let question = (segment, link.source, from, to.1);
-        self.questions.insert(question, asked);
+        self.questions.insert((segment, from, to.1), asked);
     }
 
     /// The rule by which a packet that would be refused passes, as the answer to such a question.
@@ -54,10 +55,9 @@ impl Oracle {
             return None;
         }
         let (from, to) = flow::ends(packet);
-        let question = (at.segment, link.destination, to, from.1);
-        let asked = self.questions.get(&question)?;
+        let asked = self.questions.get(&(at.segment, to, from.1))?;
         let present = asked.epoch == self.epoch && self.tick - asked.tick <= PATIENCE;
         let from_outside = at.uplink && asked.inside;
-        (present && !from_outside).then_some(asked.rule)
+        (present && asked.mac == link.destination && !from_outside).then_some(asked.rule)
     }
 }

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use cordon_policy::Attachment;
 use cordon_verdict::Reason;
 
-use crate::flow::{End, FlowKey, Kind};
+use crate::flow::{End, Flow, FlowKey, Kind};
 use crate::frame::{self, Link};
 use crate::packet::Packet;
 use crate::transport::{self, ICMP, ICMP6, SCTP, TCP, UDP};
-use crate::{Decided, Ingress, Leaves, Oracle};
+use crate::{Decided, Ingress, Leaves, Oracle, Refused};
 
 /// What an error quotes.
 struct Quoted {
@@ -26,23 +26,26 @@ impl Oracle {
         link: &Link,
         packet: &Packet,
         message: &[u8],
-    ) -> Result<(Leaves, Decided), Reason> {
+    ) -> Result<(Leaves, Decided), Refused> {
         if packet.source.is_unspecified() {
-            return Err(Reason::AddressBinding);
+            return Err((Reason::AddressBinding, Decided::Nothing));
         }
-        self.speaker(at, link.source, packet.source)?;
-        let found = self.related(at, here, link, packet, message);
-        found.ok_or(Reason::IcmpError)
+        self.speaker(at, link.source, packet.source)
+            .map_err(|reason| (reason, Decided::Nothing))?;
+        let refused = (Reason::IcmpError, Decided::Nothing);
+        let quoted = self.quoted_flow(at, packet, message);
+        let (flow, sender) = quoted.ok_or(refused)?;
+        let way = flow.ways.get(&sender).ok_or(refused)?;
+        let present = flow.epoch == self.epoch && way.epoch == self.epoch;
+        let back = way.to.1 == here && way.from.0 == link.destination;
+        match present && back {
+            true => Ok((Leaves::By(way.from.1), flow.rule)),
+            false => Err(refused),
+        }
     }
 
-    fn related(
-        &self,
-        at: Ingress,
-        here: Attachment,
-        link: &Link,
-        packet: &Packet,
-        message: &[u8],
-    ) -> Option<(Leaves, Decided)> {
+    /// The flow of the quoted packet, and who sent it.
+    fn quoted_flow(&self, at: Ingress, packet: &Packet, message: &[u8]) -> Option<(&Flow, End)> {
         let quoted = match packet.source {
             IpAddr::V4(_) => quoted4(&message[8..]),
             IpAddr::V6(_) => quoted6(&message[8..]),
@@ -51,11 +54,7 @@ impl Oracle {
             return None;
         }
         let key = FlowKey::new(at.segment, quoted.kind, quoted.from, quoted.to);
-        let flow = self.flows.get(&key)?;
-        let way = flow.ways.get(&quoted.from)?;
-        let present = flow.epoch == self.epoch && way.epoch == self.epoch;
-        let back = way.to.1 == here && way.from.0 == link.destination;
-        (present && back).then_some((Leaves::By(way.from.1), flow.rule))
+        Some((self.flows.get(&key)?, quoted.from))
     }
 }
 

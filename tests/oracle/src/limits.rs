@@ -30,36 +30,37 @@ impl<K> Default for Counts<K> {
 }
 
 impl<K: Eq + Hash> Counts<K> {
-    /// It occurs once more; how often it has occurred in this tick by now.
-    fn one_more(&mut self, what: K, tick: u64) -> u64 {
+    /// It occurs once more, unless it has occurred this often in this tick.
+    fn one_more(&mut self, what: K, tick: u64, most: u64) -> bool {
         let (last, count) = self.0.entry(what).or_insert((tick, 0));
         if *last != tick {
             (*last, *count) = (tick, 0);
         }
-        *count += 1;
-        *count
+        let may = *count < most;
+        *count += u64::from(may);
+        may
     }
 }
 
 impl Oracle {
-    /// Counts frames to groups.
+    /// Counts frames to groups that come in at a port that may only let so many in.
     pub(crate) fn storm(&mut self, port: usize, link: &Link) -> Result<(), Reason> {
-        if !frame::is_group_mac(link.destination) {
+        let rate = u64::from(self.policy.ports[port].storm);
+        if rate == 0 || !frame::is_group_mac(link.destination) {
             return Ok(());
         }
-        let count = self.group_frames.one_more(port, self.tick);
-        let rate = u64::from(self.policy.ports[port].storm);
-        match rate != 0 && count > rate * TICK / SECOND {
-            true => Err(Reason::Storm),
-            false => Ok(()),
+        let most = rate * TICK / SECOND;
+        match self.group_frames.one_more(port, self.tick, most) {
+            true => Ok(()),
+            false => Err(Reason::Storm),
         }
     }
 
     /// Counts hosts that turn up at a device-facing port without being listed.
     pub(crate) fn new_station(&mut self, port: usize) -> Result<(), Reason> {
-        match self.new_stations.one_more(port, self.tick) > STATIONS {
-            true => Err(Reason::StationLimit),
-            false => Ok(()),
+        match self.new_stations.one_more(port, self.tick, STATIONS) {
+            true => Ok(()),
+            false => Err(Reason::StationLimit),
         }
     }
 
@@ -67,10 +68,10 @@ impl Oracle {
     pub(crate) fn new_flow(&mut self, at: Ingress, mac: Mac) -> Result<(), Reason> {
         let most = if at.uplink { FLOWS_BEHIND } else { FLOWS };
         let host = (at.segment, mac);
-        let too_fast = self.new_flows.one_more(host, self.tick) > most;
-        match too_fast || self.replete.contains(&host) {
-            true => Err(Reason::FlowLimit),
-            false => Ok(()),
+        let may = self.new_flows.one_more(host, self.tick, most);
+        match may && !self.replete.contains(&host) {
+            true => Ok(()),
+            false => Err(Reason::FlowLimit),
         }
     }
 }

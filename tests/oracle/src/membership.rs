@@ -19,6 +19,10 @@ impl Oracle {
         packet: &Packet,
         message: &[u8],
     ) -> Result<(), Reason> {
+        let bad = Err(Reason::Membership);
+        if message.len() < 8 {
+            return bad;
+        }
         let everybody = IpAddr::from([255, 255, 255, 255]);
         let to_many = packet.destination.is_multicast() || packet.destination == everybody;
         let proper = match packet.source {
@@ -29,13 +33,8 @@ impl Oracle {
                     && (source.is_unspecified() || who::is_link_local(source.into()))
             }
         };
-        if !proper
-            || packet.hop_limit != 1
-            || !to_many
-            || !frame::is_group_mac(link.destination)
-            || message.len() < 8
-        {
-            return Err(Reason::Membership);
+        if !proper || packet.hop_limit != 1 || !to_many || !frame::is_group_mac(link.destination) {
+            return bad;
         }
         self.speaker(at, link.source, packet.source)?;
         let query = match packet.source {
@@ -43,7 +42,7 @@ impl Oracle {
             IpAddr::V6(_) => message[0] == 130,
         };
         match query && !at.uplink {
-            true => Err(Reason::Membership),
+            true => bad,
             false => Ok(()),
         }
     }

@@ -172,8 +172,7 @@ fn extensions<'a>(link: &Link, packet: &'a [u8]) -> Result<Extensions<'a>, Reaso
     let mut last = false;
     while [0, 43, 44, 50, 51, 60, 135, 139, 140].contains(&all.next) {
         let header = all.payload;
-        let at = link.header() + packet.len() - header.len();
-        if last || count == 4 || at > 256 || header.len() < 8 {
+        if last || count == 4 || header.len() < 8 {
             return bad;
         }
         let length = match all.next {
@@ -184,6 +183,10 @@ fn extensions<'a>(link: &Link, packet: &'a [u8]) -> Result<Extensions<'a>, Reaso
             return bad;
         }
         all.payload = &header[length..];
+        let behind = link.header() + packet.len() - all.payload.len();
+        if behind > 256 {
+            return bad;
+        }
         match all.next {
             0 if count == 0 => all.hop_by_hop = Some(&header[2..length]),
             60 => {}

@@ -79,7 +79,7 @@ pub(crate) fn on_ip4(protocol: u8, payload: &[u8], first: bool) -> Result<Conten
         UDP => udp(payload, first),
         SCTP => sctp(payload),
         ICMP => icmp(at_least(payload, 8)?),
-        IGMP => at_least(payload, 8).map(Content::Membership),
+        IGMP => Ok(Content::Membership(payload)),
         _ => Err(Reason::IpProtocol),
     }
 }

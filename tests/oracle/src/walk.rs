@@ -68,7 +68,7 @@ impl Oracle {
                 let passed = self.built_in(Decided::Membership)?;
                 self.deliver(at, link, here, &passed)
             }
-            Content::Error(message) => self.error(at, here, link, packet, message).map_err(early),
+            Content::Error(message) => self.error(at, here, link, packet, message),
             Content::Discovery(message) => {
                 self.source(at, link, packet).map_err(early)?;
                 self.discovery(at, link, packet, message).map_err(early)?;

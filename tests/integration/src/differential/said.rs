@@ -14,6 +14,9 @@ use cordon_verdict::{Egress, Reason};
 const XDP_DROP: u32 = 1;
 const XDP_REDIRECT: u32 = 4;
 
+/// Where link control goes: from port to port.
+const NO_SEGMENT: u16 = u16::MAX;
+
 /// What was said of a frame, whoever said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
@@ -95,7 +98,7 @@ impl Said {
                 copies: Some(copies),
             },
             Ok(Leaves::LinkControl(_)) => Verdict::Flood {
-                segment: 0,
+                segment: NO_SEGMENT,
                 inside: false,
                 copies: Some(copies),
             },

@@ -96,6 +96,13 @@ impl Sides {
         self.oracle.set_posture(posture);
     }
 
+    /// Moves the clock on by so many ticks, on all sides but the kernel.
+    pub fn pass_time(&mut self, ticks: u32) {
+        let now = self.portable.memory.now + ticks;
+        self.portable.memory.now = now;
+        self.oracle.set_clock(now.into());
+    }
+
     /// Has a frame judged on all sides. A port beyond the gateway's stands for an interface that is none.
     ///
     /// # Errors

@@ -107,7 +107,9 @@ impl Tally {
     pub(super) fn said(&mut self, frame: &[u8], said: &Said) {
         let rule = match said.rule {
             0 => "none",
-            number if built_in(number).is_some() => built_in(number).map_or("none", |(name, _)| name),
+            number if built_in(number).is_some() => {
+                built_in(number).map_or("none", |(name, _)| name)
+            }
             number => rule_index(number).map_or("unknown", |index| self.kinds[index]),
         };
         *self.rules.entry(rule).or_default() += 1;
