@@ -144,13 +144,15 @@ pub(crate) fn read(node: Option<&Node>, problems: &mut Problems) -> Vec<(String,
     services
 }
 
+/// A protocol with ports: its field, and what it makes of a range.
+type Protocol = (&'static str, fn(u16, u16) -> Service);
+
 fn one(node: &Node, name: &str, problems: &mut Problems) -> Option<Vec<Service>> {
     let mut fields = Fields::of(node, format!("service `{name}`"), problems)?;
     let mut entries = Vec::new();
-    let protocols: [(&'static str, fn(u16, u16) -> Service); 3] =
-        [("tcp", Tcp), ("udp", Udp), ("sctp", Sctp)];
+    const PROTOCOLS: [Protocol; 3] = [("tcp", Tcp), ("udp", Udp), ("sctp", Sctp)];
     let mut good = true;
-    for (protocol, make) in protocols {
+    for (protocol, make) in PROTOCOLS {
         for port in fields
             .optional(protocol)
             .map(fields::list)
