@@ -43,7 +43,11 @@ impl XdpFrame {
             return None;
         }
         let start = opaque(self.data + bounded(at));
-        if start + size_of::<T>() > self.end { None } else { Some(start as *mut T) }
+        if start + size_of::<T>() > self.end {
+            None
+        } else {
+            Some(start as *mut T)
+        }
     }
 
     /// Any record, as it lies there.

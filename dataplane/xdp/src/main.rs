@@ -6,7 +6,10 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch, core_intrinsics)]
-#![allow(internal_features, reason = "`is_val_statically_known` has no other name yet")]
+#![allow(
+    internal_features,
+    reason = "`is_val_statically_known` has no other name yet"
+)]
 
 mod frame;
 mod maps;
@@ -21,8 +24,8 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::abi::{RETIRE_KEY, Trace, attachment_port};
 use cordon_verdict::{
-    Denied, Egress, Passed, Pending, Step, Tables as _, conclude, dropped, enter, flood_copy, rare, whether, whither,
-    who,
+    Denied, Egress, Passed, Pending, Step, Tables as _, conclude, dropped, enter, flood_copy, rare,
+    whether, whither, who,
 };
 
 use frame::XdpFrame;
@@ -182,7 +185,11 @@ extern "C" fn refuse(ctx: *mut xdp_md) -> u32 {
     let denied = unsafe { scratch.denied.assume_init() };
     let frame = XdpFrame::new(&XdpContext::new(ctx));
     dropped(&frame, &mut Maps, scratch.control, scratch.port, denied);
-    trace(Trace { reason: denied.reason as u8, rule: denied.rule, ..Trace::default() });
+    trace(Trace {
+        reason: denied.reason as u8,
+        rule: denied.rule,
+        ..Trace::default()
+    });
     XDP_DROP
 }
 
@@ -204,14 +211,23 @@ fn send(passed: Passed) -> u32 {
     let rule = passed.rule;
     match passed.egress {
         Egress::Attachment(egress) => {
-            trace(Trace { egress, rule, ..Trace::default() });
+            trace(Trace {
+                egress,
+                rule,
+                ..Trace::default()
+            });
             // The low bits are what the kernel answers if the port is not there: fail closed.
             sent(PORTS_OUT.redirect(attachment_port(egress) as u32, XDP_DROP as u64))
         }
         Egress::Flood { segment, inside } => {
             const BROADCAST: u64 = 1 << 3;
             const EXCLUDE_INGRESS: u64 = 1 << 4;
-            trace(Trace { flood: 1 + inside as u8, egress: segment, rule, ..Trace::default() });
+            trace(Trace {
+                flood: 1 + inside as u8,
+                egress: segment,
+                rule,
+                ..Trace::default()
+            });
             let ports = if inside { &FLOOD_INSIDE } else { &FLOOD_PORTS };
             sent(ports.redirect(0, BROADCAST | EXCLUDE_INGRESS))
         }
@@ -256,8 +272,12 @@ pub fn cordon_retire(ctx: XdpContext) -> u32 {
 #[inline(always)]
 fn retire(frame: &XdpFrame) -> Option<()> {
     let flow = match frame.read::<u64>(0)? {
-        4 => Maps.flow4(&frame.read(RETIRE_KEY)?).map(|flow| flow.judged = 0),
-        6 => Maps.flow6(&frame.read(RETIRE_KEY)?).map(|flow| flow.judged = 0),
+        4 => Maps
+            .flow4(&frame.read(RETIRE_KEY)?)
+            .map(|flow| flow.judged = 0),
+        6 => Maps
+            .flow6(&frame.read(RETIRE_KEY)?)
+            .map(|flow| flow.judged = 0),
         _ => None,
     };
     flow

@@ -7,8 +7,9 @@ use aya_ebpf::btf_maps::{
 };
 use aya_ebpf::macros::btf_map;
 use cordon_verdict::abi::{
-    Address, Admission, Control, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, Network, PORTS, PolicyKey,
-    PolicyRow, PortRate, PortSetting, RULES, SEGMENTS, SERVICES, Sampling, Station, Trace,
+    Address, Admission, Control, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Fragments,
+    FragmentsKey, Limit, Network, PORTS, PolicyKey, PolicyRow, PortRate, PortSetting, RULES,
+    SEGMENTS, SERVICES, Sampling, Station, Trace,
 };
 use cordon_verdict::{Denied, Ip, Pending, Rare, Reason};
 
@@ -66,15 +67,18 @@ pub static ETHER_TYPES: HashMap<u64, u32, 8192> = HashMap::new();
 /// there, kernels before 6.2 refuse every inner map without BTF as another kind of map (`bpf_map_meta_equal` compares
 /// where a timer would be, and looks for one in structs only).
 #[btf_map]
-pub static DEVICES: ArrayOfMaps<HashMap<u64, [u64; words::<Device>()], 1>, SLOTS> = ArrayOfMaps::new();
+pub static DEVICES: ArrayOfMaps<HashMap<u64, [u64; words::<Device>()], 1>, SLOTS> =
+    ArrayOfMaps::new();
 
 /// By slot, then by address.
 #[btf_map]
-pub static ADDRESSES: ArrayOfMaps<HashMap<Ip, [u64; words::<Address>()], 1>, SLOTS> = ArrayOfMaps::new();
+pub static ADDRESSES: ArrayOfMaps<HashMap<Ip, [u64; words::<Address>()], 1>, SLOTS> =
+    ArrayOfMaps::new();
 
 /// By slot, then by longest prefix.
 #[btf_map]
-pub static NETWORKS: ArrayOfMaps<LpmTrie<[u64; 2], [u64; words::<Network>()], 1>, SLOTS> = ArrayOfMaps::new();
+pub static NETWORKS: ArrayOfMaps<LpmTrie<[u64; 2], [u64; words::<Network>()], 1>, SLOTS> =
+    ArrayOfMaps::new();
 
 /// By slot, then by `abi::service_index`.
 #[btf_map]
@@ -82,7 +86,8 @@ pub static SERVICE_CLASSES: ArrayOfMaps<Array<u16, SERVICES>, SLOTS> = ArrayOfMa
 
 /// By slot, then by classes and service.
 #[btf_map]
-pub static POLICY: ArrayOfMaps<HashMap<PolicyKey, [u64; words::<PolicyRow>()], 1>, SLOTS> = ArrayOfMaps::new();
+pub static POLICY: ArrayOfMaps<HashMap<PolicyKey, [u64; words::<PolicyRow>()], 1>, SLOTS> =
+    ArrayOfMaps::new();
 
 /// How many words a record is.
 const fn words<T>() -> usize {
@@ -175,7 +180,9 @@ pub fn scratch() -> Option<&'static mut Scratch> {
     // SAFETY: an element of a per-processor array, valid while the program runs; one frame is judged at a time on a
     // processor, and its pieces use it one after the other.
     // It is large and aligned enough, and any content is valid: what is not plain is `MaybeUninit`.
-    SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch.cast() })
+    SCRATCH
+        .get_ptr_mut(0)
+        .map(|scratch| unsafe { &mut *scratch.cast() })
 }
 
 /// Set by the loader to have outcomes written to `TRACE_OUT`; the verifier removes the code otherwise.

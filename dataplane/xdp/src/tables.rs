@@ -4,15 +4,15 @@ use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, EVENTS_PER_TICK, Event, Flow, FlowKey4, FlowKey6,
-    Fragments, FragmentsKey, Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting, Station, admission_index, ether_type_key, flood_index,
-    port_index, rule_index,
+    Fragments, FragmentsKey, Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting, Station,
+    admission_index, ether_type_key, flood_index, port_index, rule_index,
 };
 use cordon_verdict::{Full, Ip, Reason, Tables};
 
 use crate::maps::{
-    ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FLOWS4, FLOWS6, FRAGMENTS,
-    HALF4, HALF6, LIMITS, NETWORKS, POLICY, PORT_RATES, PORT_SETTINGS, RULE_COUNTERS, SAMPLING, SERVICE_CLASSES,
-    STATIONS, record,
+    ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FLOWS4,
+    FLOWS6, FRAGMENTS, HALF4, HALF6, LIMITS, NETWORKS, POLICY, PORT_RATES, PORT_SETTINGS,
+    RULE_COUNTERS, SAMPLING, SERVICE_CLASSES, STATIONS, record,
 };
 
 const NO_EXIST: u64 = 1;
@@ -27,7 +27,12 @@ impl Tables for Maps {
             // SAFETY: valid while the program runs; volatile, because user space changes it at any time
             // and a packet must see one value.
             Some(word) => Control::unpack(unsafe { core::ptr::read_volatile(word) }),
-            None => Control { epoch: 0, tick: 0, posture: 0, slot: 0 },
+            None => Control {
+                epoch: 0,
+                tick: 0,
+                posture: 0,
+                slot: 0,
+            },
         }
     }
 
@@ -39,23 +44,34 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn admission(&self, slot: u8, attachment: u16) -> Admission {
-        ADMISSIONS.get(admission_index(slot, attachment)).copied().unwrap_or_default()
+        ADMISSIONS
+            .get(admission_index(slot, attachment))
+            .copied()
+            .unwrap_or_default()
     }
 
     #[inline(always)]
     fn flood(&self, slot: u8, segment: u16, port: u16) -> u32 {
-        FLOODS.get(flood_index(slot, segment, port)).copied().unwrap_or(0)
+        FLOODS
+            .get(flood_index(slot, segment, port))
+            .copied()
+            .unwrap_or(0)
     }
 
     #[inline(always)]
     fn port(&self, slot: u8, port: u16) -> PortSetting {
-        PORT_SETTINGS.get(port_index(slot, port)).copied().unwrap_or_default()
+        PORT_SETTINGS
+            .get(port_index(slot, port))
+            .copied()
+            .unwrap_or_default()
     }
 
     #[inline(always)]
     fn rate(&mut self, port: u16) -> Option<&mut PortRate> {
         // SAFETY: valid while the program runs. Processors count into it together, and may lose a few.
-        PORT_RATES.get_ptr_mut(port as u32).map(|rate| unsafe { &mut *rate })
+        PORT_RATES
+            .get_ptr_mut(port as u32)
+            .map(|rate| unsafe { &mut *rate })
     }
 
     #[inline(always)]
@@ -67,18 +83,27 @@ impl Tables for Maps {
     #[inline(always)]
     fn device(&self, slot: u8, member: u64) -> Option<Device> {
         // SAFETY: generations are built before and dropped after any packet can see them.
-        DEVICES.get(slot as u32).and_then(|map| unsafe { map.get(member) }).map(record)
+        DEVICES
+            .get(slot as u32)
+            .and_then(|map| unsafe { map.get(member) })
+            .map(record)
     }
 
     #[inline(always)]
     fn address(&self, slot: u8, ip: Ip) -> Option<Address> {
         // SAFETY: as for devices.
-        ADDRESSES.get(slot as u32).and_then(|map| unsafe { map.get(ip) }).map(record)
+        ADDRESSES
+            .get(slot as u32)
+            .and_then(|map| unsafe { map.get(ip) })
+            .map(record)
     }
 
     #[inline(always)]
     fn network(&self, slot: u8, ip: Ip) -> Network {
-        match NETWORKS.get(slot as u32).and_then(|map| map.get(&Key::new(128, ip.octets()))) {
+        match NETWORKS
+            .get(slot as u32)
+            .and_then(|map| map.get(&Key::new(128, ip.octets())))
+        {
             Some(network) => record(network),
             None => Network::NOWHERE,
         }
@@ -86,13 +111,20 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn service(&self, slot: u8, index: u32) -> u16 {
-        SERVICE_CLASSES.get(slot as u32).and_then(|map| map.get(index)).copied().unwrap_or(0)
+        SERVICE_CLASSES
+            .get(slot as u32)
+            .and_then(|map| map.get(index))
+            .copied()
+            .unwrap_or(0)
     }
 
     #[inline(always)]
     fn policy(&self, slot: u8, key: &PolicyKey) -> Option<PolicyRow> {
         // SAFETY: as for devices.
-        POLICY.get(slot as u32).and_then(|map| unsafe { map.get(key) }).map(record)
+        POLICY
+            .get(slot as u32)
+            .and_then(|map| unsafe { map.get(key) })
+            .map(record)
     }
 
     #[inline(always)]
@@ -167,7 +199,9 @@ impl Tables for Maps {
     #[inline(always)]
     fn limit(&mut self, member: u64) -> Option<&mut Limit> {
         // SAFETY: valid while the program runs; counts of another member read by accident limit one packet.
-        LIMITS.get_ptr_mut(member).map(|limit| unsafe { &mut *limit })
+        LIMITS
+            .get_ptr_mut(member)
+            .map(|limit| unsafe { &mut *limit })
     }
 
     #[inline(always)]
@@ -179,7 +213,9 @@ impl Tables for Maps {
     fn fragments(&mut self, key: &FragmentsKey) -> Option<&mut Fragments> {
         // SAFETY: valid while the program runs. An element that is evicted meanwhile belongs to another packet, whose
         // key differs: one fragment may follow the wrong first, of a packet that was let pass as well.
-        FRAGMENTS.get_ptr_mut(key).map(|fragments| unsafe { &mut *fragments })
+        FRAGMENTS
+            .get_ptr_mut(key)
+            .map(|fragments| unsafe { &mut *fragments })
     }
 
     #[inline(always)]
