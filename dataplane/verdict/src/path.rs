@@ -341,7 +341,8 @@ fn between_ports<F: Frame, T: Tables>(
     if port as usize >= PORTS {
         return Err(Reason::UnknownPort.into());
     }
-    link_control::crosses(frame, tables, control, port)?;
+    link_control::crosses(frame, tables, control, port)
+        .map_err(|reason| closed_by(reason, RULE_LINK_CONTROL))?;
     let egress = Egress::Flood {
         segment: u16::MAX,
         inside: false,
@@ -520,5 +521,14 @@ fn deliver<T: Tables>(
     ruling: Ruling,
 ) -> Result<(Egress, Ruling), Denied> {
     identify::learn(tables, ingress, link)?;
-    Ok((forward::egress(tables, ingress, link, ruling)?, ruling))
+    let egress = forward::egress(tables, ingress, link, ruling)
+        .map_err(|reason| closed_by(reason, ruling.rule()))?;
+    Ok((egress, ruling))
+}
+
+/// A posture refuses what a rule would let pass: it is told which.
+#[inline(always)]
+fn closed_by(reason: Reason, rule: u32) -> Denied {
+    let rule = if reason == Reason::Posture { rule } else { 0 };
+    Denied { reason, rule }
 }

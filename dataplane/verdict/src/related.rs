@@ -43,10 +43,8 @@ pub fn error<F: Frame, T: Tables>(
         && way_attachment(way.to) == ingress.attachment
         && way_mac(way.from) == link.destination;
     if !answers {
-        return Err(Denied {
-            reason: Reason::IcmpError,
-            rule: ruling.rule(),
-        });
+        // Without the flow's rule, which may be one of an earlier policy.
+        return Err(Reason::IcmpError.into());
     }
     Ok((ruling, way_attachment(way.from)))
 }

@@ -9,7 +9,8 @@ use crate::reason::Reason;
 const EXTENSIONS: usize = 4;
 /// Options that are looked at.
 const OPTIONS: usize = 8;
-/// Where a transport layer starts at the latest: 14 + 8 bytes of link, 40 of IPv6, and room for extensions.
+/// Where a header, and what is behind the last, starts at the latest: 14 + 8 bytes of link, 40 of IPv6, and room for
+/// extensions.
 const FARTHEST: usize = 256;
 
 const HOP_BY_HOP: u8 = 0;
@@ -188,7 +189,6 @@ fn extensions<F: Frame>(frame: &F, walked: &mut Walked) -> Result<(), Reason> {
         };
         if walked.length < 8
             || number == EXTENSIONS
-            || at > FARTHEST
             || (walked.protocol == HOP_BY_HOP && !options)
         {
             return Err(Reason::Ipv6Extension);
@@ -216,6 +216,9 @@ fn extensions<F: Frame>(frame: &F, walked: &mut Walked) -> Result<(), Reason> {
         walked.protocol = (word >> 56) as u8;
         walked.at = at + header;
         walked.length -= header;
+        if walked.at > FARTHEST {
+            return Err(Reason::Ipv6Extension);
+        }
         if walked.piece.offset != 0 {
             // What a later fragment carries is not to be read as a header.
             return Ok(());
