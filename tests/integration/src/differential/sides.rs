@@ -80,6 +80,8 @@ impl Sides {
             Some(kernel) => kernel.install(&faulty, rules, posture),
             None => generation = faulty,
         }
+        // The kernel's clock has gone on as well.
+        self.pass_time(1);
         self.portable.install(generation, posture as u8);
         self.oracle.install(policy.clone(), posture);
     }

@@ -9,7 +9,7 @@ mod fragments;
 pub mod frame;
 mod fresh;
 mod membership;
-mod places;
+pub(crate) mod places;
 mod policy;
 mod pools;
 mod resolve;

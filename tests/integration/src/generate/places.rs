@@ -2,15 +2,17 @@
 
 /// Offsets into a frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     pub version: u8,
     pub ip: usize,
     pub transport: usize,
     pub protocol: u8,
+    /// Where an IPv6 fragment header is.
+    pub fragment: Option<usize>,
 }
 
 /// A tag is seen by its EtherType, headers by what they say of themselves.
-pub(super) fn places(frame: &[u8]) -> Option<Places> {
+pub(crate) fn places(frame: &[u8]) -> Option<Places> {
     let ip = network(frame)?;
     match frame.get(ip)? >> 4 {
         4 => Some(Places {
@@ -18,15 +20,20 @@ pub(super) fn places(frame: &[u8]) -> Option<Places> {
             ip,
             transport: ip + usize::from(frame[ip] & 0x0f).max(5) * 4,
             protocol: *frame.get(ip + 9)?,
+            fragment: None,
         }),
         6 => {
             let mut transport = ip + 40;
             let mut protocol = *frame.get(ip + 6)?;
+            let mut fragment = None;
             while [0, 44, 60].contains(&protocol) && frame.len() >= transport + 8 {
                 let words = match protocol {
                     44 => 0,
                     _ => usize::from(frame[transport + 1]),
                 };
+                if protocol == 44 {
+                    fragment = Some(transport);
+                }
                 protocol = frame[transport];
                 transport += 8 + 8 * words;
             }
@@ -35,6 +42,7 @@ pub(super) fn places(frame: &[u8]) -> Option<Places> {
                 ip,
                 transport,
                 protocol,
+                fragment,
             })
         }
         _ => None,
