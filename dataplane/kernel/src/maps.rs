@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::raw::Raw;
 
 /// Every map of the program, by the name it is pinned with.
-pub const NAMES: [&str; 27] = [
+pub const NAMES: [&str; 28] = [
     "META",
     "CONTROL",
     "PORTS_IN",
@@ -34,6 +34,7 @@ pub const NAMES: [&str; 27] = [
     "SERVICE_CLASSES",
     "POLICY",
     "STATIONS",
+    "MOVES",
     "FLOWS4",
     "FLOWS6",
     "HALF4",
@@ -91,6 +92,7 @@ pub struct Maps {
     pub services: ArrayOfMaps<MapData, ServiceMap>,
     pub policy: ArrayOfMaps<MapData, PolicyMap>,
     pub stations: HashMap<MapData, u64, Raw<Station>>,
+    pub moves: Array<MapData, u64>,
     pub flows4: HashMap<MapData, Raw<FlowKey4>, Raw<Flow>>,
     pub flows6: HashMap<MapData, Raw<FlowKey6>, Raw<Flow>>,
     pub half4: HashMap<MapData, Raw<FlowKey4>, Raw<Flow>>,
@@ -136,6 +138,7 @@ impl Maps {
             services: typed(pins, "SERVICE_CLASSES")?,
             policy: typed(pins, "POLICY")?,
             stations: typed(pins, "STATIONS")?,
+            moves: typed(pins, "MOVES")?,
             flows4: typed(pins, "FLOWS4")?,
             flows6: typed(pins, "FLOWS6")?,
             half4: typed(pins, "HALF4")?,

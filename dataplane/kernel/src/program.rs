@@ -72,6 +72,8 @@ pub struct Dataplane {
     pub(crate) ports: BTreeMap<u16, Nic>,
     /// Members that have as many flows as they may.
     pub(crate) held: HashSet<u64>,
+    /// How often a station had moved when flows were last looked through for it.
+    pub(crate) moves: u64,
 }
 
 impl Dataplane {
@@ -108,6 +110,7 @@ impl Dataplane {
             pins: pins.clone(),
             ports: BTreeMap::new(),
             held: HashSet::new(),
+            moves: 0,
         };
         if opened == Opened::Replaced {
             ports::replace_programs(&mut dataplane)?;

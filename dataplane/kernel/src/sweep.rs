@@ -100,6 +100,7 @@ impl Dataplane {
             }
         })?;
         self.hold(&opened, idle.quota)?;
+        self.follow()?;
         // Nothing is settled by these: no packet minds if one is gone.
         swept.forgotten = half_over.iter().filter(|entry| self.delete(entry)).count() as u64;
         if over.is_empty() {
@@ -116,6 +117,34 @@ impl Dataplane {
             }
         }
         Ok(swept)
+    }
+
+    /// Has flows judged again that lead to where a station was before it moved. One that speaks is followed at once; one
+    /// that only listens would be missed.
+    fn follow(&mut self) -> Result<(), Error> {
+        let moves = self.maps.moves.get(&0, 0).map_err(of("MOVES"))?;
+        if moves == self.moves {
+            return Ok(());
+        }
+        let mut stations = HashMap::new();
+        self.stations(|member, station| {
+            stations.insert(member, station.attachment);
+        })?;
+        let mut astray = Vec::new();
+        self.flows(|entry| {
+            let leads_astray = entry.flow.way.iter().any(|way| {
+                let station = stations.get(&member(entry.segment, way_mac(way.to)));
+                station.is_some_and(|attachment| *attachment != way_attachment(way.to))
+            });
+            if leads_astray && !entry.half_open {
+                astray.push(entry);
+            }
+        })?;
+        for entry in &astray {
+            self.retire(entry);
+        }
+        self.moves = moves;
+        Ok(())
     }
 
     fn retire(&mut self, entry: &FlowEntry) -> bool {

@@ -376,3 +376,51 @@ fn idle_flows_are_swept_and_others_stay() {
         assert_eq!(ports, [[40000, 104]]);
     });
 }
+
+#[test]
+fn flows_follow_a_station_that_moved_though_it_only_listens() {
+    let pins = Pins::new("moved");
+    let options = Options {
+        trace: true,
+        ..Options::new(&pins.0)
+    };
+    in_namespace(move || {
+        let (mut kernel, _) = Dataplane::open(&options).expect("loads");
+        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
+            kernel.attach(port as u16, nic).expect("attaches");
+        }
+        let mut generation = generation();
+        let uplink = generation.admissions[&attachment(1, 210)];
+        generation.admissions.insert(attachment(1, 211), uplink);
+        kernel.install(&generation, 20, 0).expect("installs");
+        let goes_on = Tcp {
+            flags: 0x10,
+            ..syn()
+        };
+        for (port, frame) in [(0, syn()), (1, answer()), (0, goes_on)] {
+            kernel.run(port, &tcp(&frame)).expect("runs");
+        }
+        let goes_on = tcp(&Tcp {
+            flags: 0x10,
+            ..syn()
+        });
+        let egress = |kernel: &Dataplane| kernel.run(0, &goes_on).expect("runs").trace.egress;
+        assert_eq!(egress(&kernel), attachment(1, 210));
+
+        // It moves to another VLAN, and speaks there of something else.
+        let other = Tcp {
+            ports: (40001, 104),
+            ..syn()
+        };
+        kernel.run(0, &tcp(&other)).expect("runs");
+        let mut moved = tcp(&Tcp {
+            ports: (104, 40001),
+            ..answer()
+        });
+        moved[15] += 1;
+        kernel.run(1, &moved).expect("runs");
+        assert_eq!(egress(&kernel), attachment(1, 210), "where it was");
+        kernel.sweep(&Default::default()).expect("sweeps");
+        assert_eq!(egress(&kernel), attachment(1, 211), "where it is");
+    });
+}

@@ -22,6 +22,8 @@ pub struct Memory {
     pub slots: [Generation; 2],
     /// Where MAC addresses were last seen.
     pub stations: HashMap<u64, Station>,
+    /// How often a station moved.
+    pub moves: u64,
     /// IPv4 flows.
     pub flows4: HashMap<FlowKey4, Flow>,
     /// IPv6 flows.
@@ -56,6 +58,7 @@ impl Default for Memory {
             now: 0,
             slots: Default::default(),
             stations: HashMap::new(),
+            moves: 0,
             flows4: HashMap::new(),
             flows6: HashMap::new(),
             half4: HashMap::new(),
@@ -146,6 +149,10 @@ impl Tables for Memory {
 
     fn learn(&mut self, member: u64, station: Station) {
         self.stations.insert(member, station);
+    }
+
+    fn moved(&mut self) {
+        self.moves += 1;
     }
 
     fn flow4(&mut self, key: &FlowKey4) -> Option<&mut Flow> {

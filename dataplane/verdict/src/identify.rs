@@ -211,6 +211,7 @@ pub fn learn<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Resul
         {
             return Err(Reason::StationMove);
         }
+        tables.moved();
     }
     let since = tables.now();
     if known.is_none() && !uplink && tables.device(ingress.control.slot, member).is_none() {

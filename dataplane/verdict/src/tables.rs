@@ -59,6 +59,9 @@ pub trait Tables {
     /// Remembers where it was seen. A table without room forgets the longest unused.
     fn learn(&mut self, member: u64, station: Station);
 
+    /// Notes that some station moved: established flows to it go where it was, until user space has them judged again.
+    fn moved(&mut self);
+
     /// An IPv4 flow, in place.
     fn flow4(&mut self, key: &FlowKey4) -> Option<&mut Flow>;
 

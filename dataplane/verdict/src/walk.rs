@@ -187,9 +187,7 @@ fn extensions<F: Frame>(frame: &F, walked: &mut Walked) -> Result<(), Reason> {
             }
             _ => return Ok(()),
         };
-        if walked.length < 8
-            || number == EXTENSIONS
-            || (walked.protocol == HOP_BY_HOP && !options)
+        if walked.length < 8 || number == EXTENSIONS || (walked.protocol == HOP_BY_HOP && !options)
         {
             return Err(Reason::Ipv6Extension);
         }

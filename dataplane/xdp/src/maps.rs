@@ -114,6 +114,10 @@ impl Record for PolicyRow {}
 #[btf_map]
 pub static STATIONS: LruHashMap<u64, Station, 262_144> = LruHashMap::new();
 
+/// How often a station moved.
+#[btf_map]
+pub static MOVES: Array<u64, 1> = Array::new();
+
 /// IPv4 flows.
 #[btf_map]
 pub static FLOWS4: HashMap<FlowKey4, Flow, 262_144> = HashMap::new();

@@ -11,7 +11,7 @@ use cordon_verdict::{Full, Ip, Reason, Tables};
 
 use crate::maps::{
     ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FLOWS4,
-    FLOWS6, FRAGMENTS, HALF4, HALF6, LIMITS, NETWORKS, POLICY, PORT_RATES, PORT_SETTINGS,
+    FLOWS6, FRAGMENTS, HALF4, HALF6, LIMITS, MOVES, NETWORKS, POLICY, PORT_RATES, PORT_SETTINGS,
     RULE_COUNTERS, SAMPLING, SERVICE_CLASSES, STATIONS, record,
 };
 
@@ -138,6 +138,14 @@ impl Tables for Maps {
     fn learn(&mut self, member: u64, station: Station) {
         // Without room the frame is flooded: nothing is lost but the short cut.
         let _ = STATIONS.insert(member, station, 0);
+    }
+
+    #[inline(always)]
+    fn moved(&mut self) {
+        if let Some(moves) = MOVES.get_ptr_mut(0) {
+            // SAFETY: valid while the program runs. Two processors may count as one: that it changes is enough.
+            unsafe { *moves += 1 };
+        }
     }
 
     #[inline(always)]
