@@ -2,7 +2,7 @@
 
 use cordon_verdict::abi::RULE_LINK_CONTROL;
 
-use super::said::Said;
+use super::said::{Said, Verdict};
 use crate::generate::places::{Places, places};
 
 /// All of them.
@@ -31,7 +31,10 @@ pub const KINDS: [&str; 19] = [
 /// Those that a frame is of.
 pub fn kinds(frame: &[u8], said: &Said) -> Vec<&'static str> {
     if said.rule == RULE_LINK_CONTROL {
-        return vec!["link control"];
+        return match said.verdict {
+            Verdict::Drop(_) => Vec::new(),
+            _ => vec!["link control"],
+        };
     }
     let ether_type = match frame.get(12..14) {
         Some([0x81, 0x00]) => frame.get(16..18),

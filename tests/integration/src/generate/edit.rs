@@ -6,6 +6,18 @@ use super::frame::{ACK, FIN, RST, SYN};
 use super::places::places;
 use super::{Rng, one, percent};
 
+/// Whether a frame carries part of a packet.
+pub(super) fn is_piece(frame: &[u8]) -> bool {
+    match places(frame) {
+        Some(places) if places.version == 4 => {
+            let flags = frame.get(places.ip + 6..places.ip + 8);
+            flags.is_some_and(|flags| (flags[0] & 0x3f, flags[1]) != (0, 0))
+        }
+        Some(places) => places.fragment.is_some(),
+        None => false,
+    }
+}
+
 /// Whether a frame is one that no rule decides about: ARP, discovery, membership, and what is not IP.
 pub(super) fn is_built_in(frame: &[u8]) -> bool {
     match places(frame) {

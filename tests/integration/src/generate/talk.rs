@@ -49,6 +49,10 @@ impl Talk {
         if edit::is_built_in(frame) && percent(rng, 95) {
             return;
         }
+        // Nor are pieces of packets good for much.
+        if edit::is_piece(frame) && percent(rng, 90) {
+            return;
+        }
         if self.passed.len() == MEMORY {
             self.passed.pop_front();
         }
