@@ -1,6 +1,7 @@
 //! The verdict's tables, in memory.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, Event, FLOOD_MEMBER, FLOOD_NONE, Flow, FlowKey4,
@@ -11,7 +12,7 @@ use cordon_verdict::{Full, Ip, Reason, Tables};
 
 use crate::generation::Generation;
 
-/// Tables in memory. Stations, flows and events are not bounded here.
+/// Tables in memory. Stations and events are not bounded here.
 #[derive(Clone, Debug)]
 pub struct Memory {
     /// The policy and posture in force.
@@ -24,6 +25,8 @@ pub struct Memory {
     pub stations: HashMap<u64, Station>,
     /// How often a station moved.
     pub moves: u64,
+    /// How many flows each of the next four has room for; as many as there are, unless it is set.
+    pub room: usize,
     /// IPv4 flows.
     pub flows4: HashMap<FlowKey4, Flow>,
     /// IPv6 flows.
@@ -59,6 +62,7 @@ impl Default for Memory {
             slots: Default::default(),
             stations: HashMap::new(),
             moves: 0,
+            room: usize::MAX,
             flows4: HashMap::new(),
             flows6: HashMap::new(),
             half4: HashMap::new(),
@@ -164,13 +168,11 @@ impl Tables for Memory {
     }
 
     fn add_flow4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
-        self.flows4.entry(*key).or_insert(*flow);
-        Ok(())
+        add(&mut self.flows4, self.room, *key, *flow)
     }
 
     fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
-        self.flows6.entry(*key).or_insert(*flow);
-        Ok(())
+        add(&mut self.flows6, self.room, *key, *flow)
     }
 
     fn half4(&mut self, key: &FlowKey4) -> Option<&mut Flow> {
@@ -182,13 +184,11 @@ impl Tables for Memory {
     }
 
     fn add_half4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
-        self.half4.insert(*key, *flow);
-        Ok(())
+        add(&mut self.half4, self.room, *key, *flow)
     }
 
     fn add_half6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
-        self.half6.insert(*key, *flow);
-        Ok(())
+        add(&mut self.half6, self.room, *key, *flow)
     }
 
     fn remove_half4(&mut self, key: &FlowKey4) {
@@ -228,6 +228,19 @@ impl Tables for Memory {
         fill(&mut event);
         self.events.push(event);
     }
+}
+
+fn add<K: Eq + Hash>(
+    flows: &mut HashMap<K, Flow>,
+    room: usize,
+    key: K,
+    flow: Flow,
+) -> Result<(), Full> {
+    if flows.len() >= room && !flows.contains_key(&key) {
+        return Err(Full);
+    }
+    flows.insert(key, flow);
+    Ok(())
 }
 
 fn count(counter: &mut Counter, bytes: usize) {
