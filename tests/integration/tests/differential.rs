@@ -58,7 +58,7 @@ fn what_is_flooded_comes_out_as_the_oracle_says() {
 }
 
 /// So many are enough to see a fault.
-const ENOUGH: usize = 30_000;
+const ENOUGH: usize = 100_000;
 
 #[test]
 fn every_fault_is_found() {
