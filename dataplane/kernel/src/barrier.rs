@@ -29,11 +29,12 @@ pub fn wait() -> Result<(), Error> {
 }
 
 /// Has the kernel hurry for as long as this lives: whoever gave the order waits for it, and on a starved machine an
-/// ordinary grace period takes seconds. Where it may not be asked to, it takes its time.
-struct Hurried(bool);
+/// ordinary grace period takes seconds, and every table put into a slot costs one. Where it may not be asked to, it takes
+/// its time.
+pub struct Hurried(bool);
 
 impl Hurried {
-    fn new() -> Hurried {
+    pub fn new() -> Hurried {
         let takes_its_time = fs::read_to_string(EXPEDITED).is_ok_and(|set| set.trim() == "0");
         Hurried(takes_its_time && fs::write(EXPEDITED, "1").is_ok())
     }

@@ -10,6 +10,7 @@ use cordon_verdict::abi::{
     admission_index, ether_type_key, flood_index, port_index, rule_index,
 };
 
+use crate::barrier::Hurried;
 use crate::batch;
 use crate::counters::{self, total};
 use crate::error::Error;
@@ -42,6 +43,7 @@ impl Dataplane {
         rules: usize,
         posture: u8,
     ) -> Result<Installed, Error> {
+        let _hurried = Hurried::new();
         fits("rules", rules, RULES)?;
         let segments = generation
             .floods
