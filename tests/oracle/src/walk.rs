@@ -103,7 +103,8 @@ impl Oracle {
         let (leaves, rule) = self.deliver(at, link, here, &passed)?;
         if let Some(key) = flow {
             if !self.flows.contains_key(&key) {
-                self.new_flow(at, link.source).map_err(early)?;
+                self.new_flow(at, link.source)
+                    .map_err(|reason| (reason, rule))?;
             }
             self.remember(here, link, packet, key, (passed.opener, rule, leaves));
         }
