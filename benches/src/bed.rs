@@ -1,5 +1,8 @@
 //! One gateway between a sender and a sink.
 
+use std::thread;
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 
 use crate::gateways::cordon::Cordon;
@@ -10,6 +13,9 @@ use crate::namespace::{Namespace, PINS};
 use crate::processor;
 use crate::programs::{Arrived, Generator, Pattern, Sink};
 use crate::traffic::FLOWS;
+
+/// In how many turns flows come to stand at the latest.
+const TURNS: u32 = 5;
 
 /// A gateway with a cable on either side, and every flow established through it.
 pub struct Bed {
@@ -91,14 +97,22 @@ impl Bed {
 
     /// Every flow is opened, answered, and goes on. The fewer flows are the first ones of the most.
     fn establish(&mut self, answers: &Generator, flows: u32, sender: usize) -> Result<()> {
-        let opening = self.generator(flows)?;
-        processor::on(sender, || {
-            opening.send(flows)?;
-            answers.send(flows)?;
-            opening.send(flows)
-        })?;
-        let gateway = &mut self.gateway;
-        let established = self.inside.run(|| gateway.established())?;
+        let mut established = 0;
+        for _ in 0..TURNS {
+            let opening = self.generator(flows)?;
+            processor::on(sender, || {
+                opening.send(flows)?;
+                answers.send(flows)?;
+                opening.send(flows)
+            })?;
+            let gateway = &mut self.gateway;
+            established = self.inside.run(|| gateway.established())?;
+            if established == u64::from(flows) {
+                break;
+            }
+            // A device may open so many flows at a time: the rest waits its turn.
+            thread::sleep(Duration::from_millis(1100));
+        }
         let account = self.counts(flows)?.account;
         let opened = account.opened.unwrap_or(u64::from(flows));
         ensure!(

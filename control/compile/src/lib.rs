@@ -38,7 +38,7 @@ pub struct Compiled {
 }
 
 /// The number of a rule, by its index in [`Policy::rules`]; also of one that has expired. Lower numbers are those of
-/// the built-in rules: 1 is `arp`, 2 is `nd`.
+/// the built-in rules: see [`cordon_verdict::abi::built_in`].
 pub fn rule_number(index: usize) -> u32 {
     u32::try_from(index).map_or(u32::MAX, |index| RULE_FIRST.saturating_add(index))
 }

@@ -1,10 +1,11 @@
 //! Who is in a segment, and where it is attached: devices, addresses, admissions, floods.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
-use cordon_policy::{Mac, Policy, Selector, Unknown};
+use cordon_policy::{LinkControl, Mac, Policy, Selector, Unknown};
 use cordon_portable::Generation;
-use cordon_verdict::abi::{self, Address, Admission, CLASS_STRANGER};
+use cordon_verdict::abi::{self, Address, Admission, CLASS_STRANGER, PortSetting};
 
 use crate::classes::Classes;
 use crate::ends::Ends;
@@ -109,15 +110,27 @@ pub(crate) fn write(
     classes: &Classes,
     generation: &mut Generation,
 ) {
+    let dhcp_servers: HashSet<IpAddr> = policy
+        .groups
+        .iter()
+        .filter(|group| group.name == "infrastructure:dhcp")
+        .flat_map(|group| group.networks.iter().map(|network| network.addr()))
+        .collect();
     generation.devices.reserve(policy.devices.len());
     generation.addresses.reserve(policy.devices.len());
     for (index, (device, identity)) in policy.devices.iter().zip(&members.devices).enumerate() {
         let (id, segment) = (index as u32, device.segment as u16);
         let class = classes.of(*identity);
-        let flags = match device.ips.is_empty() {
-            true => abi::Device::ANY_ADDRESS,
-            false => 0,
-        };
+        let mut flags = 0;
+        if device.ips.is_empty() {
+            flags |= abi::Device::ANY_ADDRESS;
+        }
+        if device.ips.iter().any(|ip| dhcp_servers.contains(ip)) {
+            flags |= abi::Device::DHCP_SERVER;
+        }
+        if let Some(port) = device.port {
+            flags |= abi::Device::at_port(port as u16);
+        }
         generation.devices.insert(
             abi::member(segment, mac(device.mac)),
             abi::Device { id, class, flags },
@@ -152,6 +165,33 @@ pub(crate) fn write(
             generation.admissions.insert(number, admission);
             generation.floods.insert((index as u16, port), vlan);
         }
+        let listed = segment.ether_types.iter();
+        generation
+            .ether_types
+            .extend(listed.map(|ether_type| (index as u16, *ether_type)));
+    }
+    for (index, port) in policy.ports.iter().enumerate() {
+        let setting = PortSetting {
+            storm: per_tick(port.storm),
+            link_control: port.pass.iter().fold(0, |set, protocol| set | bit(*protocol)),
+        };
+        generation.ports.insert(index as u16, setting);
+    }
+}
+
+/// A rate a second as one a tick of the data plane's clock, which is 2^30 nanoseconds.
+fn per_tick(rate: u32) -> u32 {
+    let ticks = u64::from(rate) * (1 << 30) / 1_000_000_000;
+    u32::try_from(ticks).unwrap_or(u32::MAX)
+}
+
+fn bit(protocol: LinkControl) -> u32 {
+    match protocol {
+        LinkControl::Stp => PortSetting::STP,
+        LinkControl::Lacp => PortSetting::LACP,
+        LinkControl::Eapol => PortSetting::EAPOL,
+        LinkControl::Lldp => PortSetting::LLDP,
+        LinkControl::Ptp => PortSetting::PTP,
     }
 }
 

@@ -8,6 +8,7 @@ use cordon_verdict::abi::{SERVICE_OTHER, SERVICES, service_index};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const SCTP: u8 = 132;
 const ICMP: u8 = 1;
 
 /// What a rule's services come to.
@@ -151,6 +152,7 @@ fn range(service: &Service) -> Range<u32> {
         Service::Any => 0..SERVICES as u32,
         Service::Tcp(first, last) => service_index(TCP, first)..service_index(TCP, last) + 1,
         Service::Udp(first, last) => service_index(UDP, first)..service_index(UDP, last) + 1,
+        Service::Sctp(first, last) => service_index(SCTP, first)..service_index(SCTP, last) + 1,
         Service::IcmpEcho => service_index(ICMP, 0)..service_index(ICMP, 0) + 1,
     }
 }
@@ -161,6 +163,7 @@ pub(crate) fn at(index: u32) -> Service {
     match index >> 16 {
         0 => Service::Tcp(port, port),
         1 => Service::Udp(port, port),
+        2 => Service::Sctp(port, port),
         _ => Service::IcmpEcho,
     }
 }

@@ -157,7 +157,8 @@ fn holds(entry: Service, service: Service) -> bool {
     match (entry, service) {
         (Service::Any, _) => true,
         (Service::Tcp(first, last), Service::Tcp(port, _))
-        | (Service::Udp(first, last), Service::Udp(port, _)) => (first..=last).contains(&port),
+        | (Service::Udp(first, last), Service::Udp(port, _))
+        | (Service::Sctp(first, last), Service::Sctp(port, _)) => (first..=last).contains(&port),
         (entry, service) => entry == service,
     }
 }

@@ -66,11 +66,6 @@ pub fn date(time: SystemTime) -> Date {
         .expect("1970-01-01 is a day")
 }
 
-/// Ticks of the data plane's clock, 2^30 nanoseconds of the monotonic clock each.
-pub fn ticks() -> u32 {
-    (read(ClockId::CLOCK_MONOTONIC).as_nanos() >> 30) as u32
-}
-
 /// The wall time of a monotonic time in nanoseconds, as the data plane's events are stamped.
 pub fn wall(at: u64) -> SystemTime {
     let now = read(ClockId::CLOCK_MONOTONIC);

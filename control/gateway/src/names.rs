@@ -9,7 +9,8 @@ use cordon_policy::{Date, Device, Policy, Problem};
 use cordon_portable::{Generation, Portable};
 use cordon_protocol::Endpoint;
 use cordon_verdict::abi::{
-    POSTURES, RULE_ARP, RULE_ND, attachment_port, attachment_vlan, member, service_index,
+    self, LOCKDOWN, RULE_ETHER_TYPE, RULE_FIRST, SEVER, attachment_port, attachment_vlan, member,
+    service_index,
 };
 use cordon_verdict::{Ip, Mac};
 
@@ -96,9 +97,7 @@ impl Named {
     /// A rule's name; none for 0.
     pub fn rule(&self, number: u32) -> Option<&str> {
         match number {
-            0 => None,
-            RULE_ARP => Some("arp"),
-            RULE_ND => Some("nd"),
+            0..RULE_FIRST => abi::built_in(number).map(|(name, _)| name),
             number => {
                 let rule = rule_index(number).and_then(|index| self.policy.rules.get(index));
                 rule.map(|rule| rule.name.as_str())
@@ -176,11 +175,15 @@ impl Named {
 
 /// By number of the rule, the postures at which it lets something through, as bits.
 fn open_at(generation: &Generation, rules: usize) -> Vec<u8> {
-    let mut open = vec![0; rules.max(RULE_ND as usize + 1)];
-    // ARP and neighbour discovery: at every posture but sever.
-    let all_but_sever = (1 << (POSTURES - 1)) - 1;
-    open[RULE_ARP as usize] = all_but_sever;
-    open[RULE_ND as usize] = all_but_sever;
+    let mut open = vec![0; rules.max(RULE_FIRST as usize)];
+    // What is built in: at every posture but sever; but what nobody reads is not on the continuity list.
+    for (number, open) in (0..RULE_FIRST).zip(&mut open) {
+        *open = match abi::built_in(number) {
+            None => 0,
+            Some(_) if number == RULE_ETHER_TYPE => (1 << LOCKDOWN) - 1,
+            Some(_) => (1 << SEVER) - 1,
+        };
+    }
     for row in generation.policy.values() {
         for (posture, ruling) in row.rulings.iter().enumerate() {
             if ruling.allows()

@@ -29,8 +29,11 @@ pub trait Plane: Send {
     /// Takes a port out of service.
     fn detach(&mut self, port: u16) -> Result<(), Error>;
 
-    /// Forgets flows that are idle at `now`.
-    fn sweep(&mut self, now: u32) -> Result<Swept, Error>;
+    /// Moves the clock of flows on by one.
+    fn age(&mut self) -> Result<(), Error>;
+
+    /// Forgets flows that are idle.
+    fn sweep(&mut self) -> Result<Swept, Error>;
 
     /// Calls `each` with every flow.
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error>;
@@ -89,8 +92,12 @@ impl Plane for Dataplane {
         Dataplane::detach(self, port)
     }
 
-    fn sweep(&mut self, now: u32) -> Result<Swept, Error> {
-        Dataplane::sweep(self, now, &Idle::default())
+    fn age(&mut self) -> Result<(), Error> {
+        Dataplane::age(self)
+    }
+
+    fn sweep(&mut self) -> Result<Swept, Error> {
+        Dataplane::sweep(self, &Idle::default())
     }
 
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error> {

@@ -9,9 +9,8 @@ use cordon_policy::{Mode, Posture};
 use cordon_protocol::{
     Device, DeviceState, DropCount, Flow, FlowCount, Flows, Port, Problem, Rule, Segment, Status,
 };
-use cordon_verdict::abi::{Counter, RULE_ARP, RULE_ND, Station, member};
+use cordon_verdict::abi::{self, Counter, RULE_FIRST, Station, member};
 
-use crate::clock;
 use crate::engine::{Gateway, InForce};
 use crate::names::{Named, number_of_mac, protocol};
 use crate::refusal::Refusal;
@@ -176,14 +175,9 @@ pub fn rules(gateway: &Gateway) -> Result<Vec<Rule>, Refusal> {
         open_at: open_at(number),
         ..built_in(name, reason, of(number))
     };
-    let mut rules = vec![
-        built_in("arp", "devices find each other's addresses", RULE_ARP),
-        built_in(
-            "nd",
-            "devices find each other's addresses, in IPv6",
-            RULE_ND,
-        ),
-    ];
+    let mut rules: Vec<Rule> = (0..RULE_FIRST)
+        .filter_map(|number| abi::built_in(number).map(|(name, why)| built_in(name, why, number)))
+        .collect();
     for (index, rule) in named.policy.rules.iter().enumerate() {
         let Counter { packets, bytes } = of(rule_number(index));
         rules.push(Rule {
@@ -246,7 +240,7 @@ pub fn flows(gateway: &Gateway, limit: usize) -> Result<Flows, Refusal> {
         });
     };
     let slots = [gateway.slots.get(0), gateway.slots.get(1)];
-    let now = clock::ticks();
+    let now = control.tick;
     let named_by = |epoch: u32| {
         // Judged before the policy in force was: by the one before, if it is still known.
         let this = usize::from(control.slot);
@@ -281,11 +275,7 @@ struct Busy(FlowEntry);
 
 impl Busy {
     fn bytes(&self) -> u64 {
-        self.0
-            .flow
-            .bytes
-            .iter()
-            .fold(0, |sum, bytes| sum.saturating_add(*bytes))
+        self.0.bytes(0) + self.0.bytes(1)
     }
 }
 
@@ -314,7 +304,7 @@ fn flow(
     judged_by: Option<&Named>,
     current: Option<&Named>,
     is_current: bool,
-    now: u32,
+    now: u16,
 ) -> Flow {
     let from = usize::from(entry.flow.initiator & 1);
     let to = from ^ 1;
@@ -338,9 +328,8 @@ fn flow(
             .map_or_else(unknown, str::to_owned),
         current: is_current,
         answered: entry.answered(),
-        bytes_sent: entry.flow.bytes[from],
-        bytes_received: entry.flow.bytes[to],
-        // A tick is 2^30 nanoseconds.
-        idle_seconds: (u64::from(now.saturating_sub(entry.flow.seen)) << 30) / 1_000_000_000,
+        bytes_sent: entry.bytes(from),
+        bytes_received: entry.bytes(to),
+        idle_seconds: u64::from(entry.idle(now)) * abi::AGE_SECONDS,
     }
 }

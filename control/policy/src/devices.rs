@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use csv::{ReaderBuilder, StringRecord};
 
 use crate::fields;
-use crate::model::{Device, Mac, Segment};
+use crate::model::{Device, Mac, Port, Segment};
 use crate::problem::{Code, File, Place, Problems};
 use crate::site::Site;
 
 /// Devices a gateway can hold.
 const DEVICES: usize = 131_072;
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
     "name",
     "mac",
     "ips",
@@ -20,6 +20,7 @@ const COLUMNS: [&str; 7] = [
     "profile",
     "function",
     "criticality",
+    "port",
 ];
 const NEEDED: [&str; 3] = ["name", "mac", "segment"];
 
@@ -34,6 +35,7 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
         .from_reader(text.as_bytes());
     let mut records = reader.records();
     let mut table = Table {
+        ports: &site.ports,
         segments,
         doubtful: &site.doubtful,
         by_name: HashMap::new(),
@@ -110,7 +112,7 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
 }
 
 /// The position of each of [`COLUMNS`].
-type Columns = [Option<usize>; 7];
+type Columns = [Option<usize>; 8];
 
 fn header_of(header: Result<StringRecord, csv::Error>, problems: &mut Problems) -> Option<Columns> {
     let place = |column: usize| Place {
@@ -215,6 +217,7 @@ impl<'a> Row<'a> {
 }
 
 struct Table<'a> {
+    ports: &'a [Port],
     segments: &'a [Segment],
     doubtful: &'a [usize],
     by_name: HashMap<String, u32>,
@@ -291,13 +294,20 @@ impl Table<'_> {
                 ));
             return;
         }
+        let port = match row.get("port") {
+            None => Some(None),
+            Some(name) => self.port(name, segment, row, problems).map(Some),
+        };
         let text = |column| row.get(column).map(str::to_owned);
-        if let (Some(name), Some(mac), Some(segment), Some(ips)) = (name, mac, segment, ips) {
+        if let (Some(name), Some(mac), Some(segment), Some(ips), Some(port)) =
+            (name, mac, segment, ips, port)
+        {
             self.devices.push(Device {
                 name,
                 mac,
                 ips,
                 segment,
+                port,
                 profile: text("profile"),
                 function: text("function"),
                 criticality: text("criticality"),
@@ -308,6 +318,38 @@ impl Table<'_> {
                 },
             });
         }
+    }
+
+    /// The port that a device must be at: one that its segment is attached to.
+    fn port(
+        &self,
+        name: &str,
+        segment: Option<usize>,
+        row: &Row,
+        problems: &mut Problems,
+    ) -> Option<usize> {
+        let Some(port) = self.ports.iter().position(|port| port.name == name) else {
+            let known = self.ports.iter().map(|port| port.name.as_str());
+            fields::unknown(problems, row.place("port"), "port", name, known);
+            return None;
+        };
+        let segment = &self.segments[segment?];
+        if self.ports[port].uplink || !segment.attachments.iter().any(|at| at.port == port) {
+            problems
+                .add(
+                    row.place("port"),
+                    Code::Conflict,
+                    format!(
+                        "no device of segment `{}` can be at port `{name}`",
+                        segment.name
+                    ),
+                )
+                .hint(
+                    "a device is at a port that its segment is attached to and that is no uplink",
+                );
+            return None;
+        }
+        Some(port)
     }
 
     fn mac(&self, text: &str, row: &Row, problems: &mut Problems) -> Option<Mac> {

@@ -19,8 +19,8 @@ use std::{fs, io};
 use problem::Problems;
 
 pub use model::{
-    Attachment, Date, Device, Group, Invariant, Mac, Mode, Origin, Policy, Port, Posture, Reach,
-    Rule, Segment, Selector, Service, Unknown, Zone,
+    Attachment, Date, Device, Group, Invariant, LinkControl, Mac, Mode, Origin, Policy, Port,
+    Posture, Reach, Rule, Segment, Selector, Service, Unknown, Zone,
 };
 pub use problem::{Code, File, Place, Problem, Rejected};
 pub use services::CATALOGUE;

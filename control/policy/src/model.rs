@@ -142,7 +142,8 @@ pub struct Date {
 impl Date {
     /// The day, if there is such a one.
     pub fn new(year: u16, month: u8, day: u8) -> Option<Date> {
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let leap =
+            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let days = match month {
             4 | 6 | 9 | 11 => 30,
             2 => 28 + u8::from(leap),
@@ -251,6 +252,25 @@ pub struct Port {
     pub device: String,
     /// Whether it faces the wider network.
     pub uplink: bool,
+    /// Broadcast and multicast frames that may come in a second; 0 for any number.
+    pub storm: u32,
+    /// Link-control protocols that may come in and leave.
+    pub pass: Vec<LinkControl>,
+}
+
+/// What bridges keep to themselves unless a port is set to let it pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LinkControl {
+    /// Spanning tree.
+    Stp,
+    /// Link aggregation.
+    Lacp,
+    /// Port authentication (802.1X).
+    Eapol,
+    /// Link-layer discovery.
+    Lldp,
+    /// Precision time over Ethernet.
+    Ptp,
 }
 
 /// A (port, VLAN) pair.
@@ -295,6 +315,8 @@ pub struct Segment {
     pub unknown: Unknown,
     /// Whether verdicts are put into effect.
     pub mode: Mode,
+    /// EtherTypes beside IP and ARP that pass unread.
+    pub ether_types: Vec<u16>,
     /// Index of its zone.
     pub zone: usize,
     /// Where it is written.
@@ -325,6 +347,8 @@ pub struct Device {
     pub ips: Vec<IpAddr>,
     /// Index of its segment.
     pub segment: usize,
+    /// Index of the port that it must be at; none: at any.
+    pub port: Option<usize>,
     /// Its profile.
     pub profile: Option<String>,
     /// What care it serves.
@@ -377,6 +401,8 @@ pub enum Service {
     Tcp(u16, u16),
     /// UDP, from the first to the last port.
     Udp(u16, u16),
+    /// SCTP, from the first to the last port.
+    Sctp(u16, u16),
     /// ICMP and ICMPv6 echo.
     IcmpEcho,
 }
@@ -390,6 +416,8 @@ impl fmt::Display for Service {
             Service::Tcp(first, last) => write!(f, "tcp/{first}-{last}"),
             Service::Udp(first, last) if first == last => write!(f, "udp/{first}"),
             Service::Udp(first, last) => write!(f, "udp/{first}-{last}"),
+            Service::Sctp(first, last) if first == last => write!(f, "sctp/{first}"),
+            Service::Sctp(first, last) => write!(f, "sctp/{first}-{last}"),
         }
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn read(
     } else {
         Names::new(site, devices, &[], root, problems);
     }
-    implicit(site, &mut written);
+    implicit(site, devices, &mut written);
     written
 }
 
@@ -510,14 +510,14 @@ impl Reader<'_> {
 
 /// The rules that follow from `site.yaml`, behind those that are written: what a segment needs of its
 /// infrastructure, that a segment which is not isolated may talk within itself, and that an observed one is let be.
-fn implicit(site: &Site, written: &mut Written) {
+fn implicit(site: &Site, devices: &[Device], written: &mut Written) {
     let members: Vec<Selector> = (0..site.segments.len()).map(Selector::Segment).collect();
     for entry in &site.infrastructure {
         let group = Selector::Group(written.groups.len());
         written.groups.push(Group {
             name: format!("infrastructure:{}", entry.service),
             profiles: Vec::new(),
-            devices: Vec::new(),
+            devices: owners(devices, &entry.servers),
             networks: entry.servers.iter().map(|ip| IpNet::from(*ip)).collect(),
         });
         // A DHCP client's first packet goes to everybody, and the server's (or its relay's) answer may.
@@ -591,6 +591,16 @@ fn implicit(site: &Site, written: &mut Written) {
             });
         }
     }
+}
+
+/// The devices that have one of these addresses: a network says nothing of them, and a server is often one.
+fn owners(devices: &[Device], servers: &[std::net::IpAddr]) -> Vec<usize> {
+    let has = |device: &Device| device.ips.iter().any(|ip| servers.contains(ip));
+    let indexed = devices.iter().enumerate();
+    indexed
+        .filter(|(_, device)| has(device))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// What the rules of segments have in common; from and to are the caller's.

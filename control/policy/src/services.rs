@@ -5,7 +5,7 @@ use crate::model::Service;
 use crate::problem::{Code, Problems};
 use crate::yaml::Node;
 
-use Service::{Any, IcmpEcho, Tcp, Udp};
+use Service::{Any, IcmpEcho, Sctp, Tcp, Udp};
 
 const fn tcp(port: u16) -> Service {
     Tcp(port, port)
@@ -84,7 +84,7 @@ pub const CATALOGUE: &[(&str, &[Service])] = &[
     ("jetdirect", &[tcp(9100)]),
 ];
 
-/// A service without a name: `any`, `icmp`, `tcp/104`, `udp/5000-5010`, `tcp/any`.
+/// A service without a name: `any`, `icmp`, `tcp/104`, `udp/5000-5010`, `sctp/2905`, `tcp/any`.
 pub(crate) fn inline(word: &str) -> Option<Service> {
     match word {
         "any" => return Some(Any),
@@ -96,6 +96,7 @@ pub(crate) fn inline(word: &str) -> Option<Service> {
     match protocol {
         "tcp" => Some(Tcp(first, last)),
         "udp" => Some(Udp(first, last)),
+        "sctp" => Some(Sctp(first, last)),
         _ => None,
     }
 }
@@ -143,12 +144,15 @@ pub(crate) fn read(node: Option<&Node>, problems: &mut Problems) -> Vec<(String,
     services
 }
 
+/// A protocol with ports: its field, and what it makes of a range.
+type Protocol = (&'static str, fn(u16, u16) -> Service);
+
 fn one(node: &Node, name: &str, problems: &mut Problems) -> Option<Vec<Service>> {
     let mut fields = Fields::of(node, format!("service `{name}`"), problems)?;
     let mut entries = Vec::new();
-    let protocols: [(&'static str, fn(u16, u16) -> Service); 2] = [("tcp", Tcp), ("udp", Udp)];
+    const PROTOCOLS: [Protocol; 3] = [("tcp", Tcp), ("udp", Udp), ("sctp", Sctp)];
     let mut good = true;
-    for (protocol, make) in protocols {
+    for (protocol, make) in PROTOCOLS {
         for port in fields
             .optional(protocol)
             .map(fields::list)
@@ -202,7 +206,8 @@ mod tests {
             ("tcp/10-5", None),
             ("tcp/", None),
             ("tcp/+1", None),
-            ("sctp/1", None),
+            ("sctp/1", Some(Sctp(1, 1))),
+            ("dccp/1", None),
             ("tcp", None),
         ] {
             assert_eq!(inline(word), expected, "{word}");

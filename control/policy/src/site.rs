@@ -6,12 +6,15 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::fields::{self, Fields};
-use crate::model::{Attachment, Mode, Port, Posture, Segment, Unknown, Zone};
+use crate::model::{Attachment, LinkControl, Mode, Port, Posture, Segment, Unknown, Zone};
 use crate::problem::{Code, Place, Problems};
 use crate::yaml::Node;
 
 /// Ports a gateway can have.
 const PORTS: usize = 16;
+/// Broadcast and multicast frames a second from a port, unless it says otherwise: more than a hospital's discovery
+/// makes, and less than a loop does.
+const STORM: u32 = 10_000;
 /// Segments a gateway can have.
 const SEGMENTS: usize = 4096;
 
@@ -78,6 +81,8 @@ fn ports(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
             name,
             device: String::new(),
             uplink: false,
+            storm: STORM,
+            pass: Vec::new(),
         };
         if let Some(mut fields) = Fields::of(node, format!("port `{}`", port.name), problems) {
             if let Some(device) = fields.required("device", problems)
@@ -109,6 +114,30 @@ fn ports(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
             }
             if let Some(uplink) = fields.optional("uplink") {
                 port.uplink = fields::boolean(uplink, "`uplink`", problems).unwrap_or(false);
+            }
+            if let Some(storm) = fields.optional("storm") {
+                let hint = "frames a second, `storm: 5000`; 0 for any number";
+                port.storm =
+                    fields::parsed(storm, "number of frames", hint, problems).unwrap_or(STORM);
+            }
+            for node in fields
+                .optional("pass")
+                .map(fields::list)
+                .unwrap_or_default()
+            {
+                let words = [
+                    ("stp", LinkControl::Stp),
+                    ("lacp", LinkControl::Lacp),
+                    ("eapol", LinkControl::Eapol),
+                    ("lldp", LinkControl::Lldp),
+                    ("ptp", LinkControl::Ptp),
+                ];
+                port.pass.extend(fields::word(
+                    node,
+                    "link-control protocol",
+                    &words,
+                    problems,
+                ));
             }
             fields.finish(problems);
         }
@@ -144,6 +173,7 @@ fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
             isolate: false,
             unknown: Unknown::Drop,
             mode: Mode::Enforce,
+            ether_types: Vec::new(),
             zone: usize::MAX,
             place: key.place,
         };
@@ -157,7 +187,15 @@ fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
                 .map(fields::list)
                 .unwrap_or_default()
             {
-                let read = subnet(node, problems);
+                let read = subnet(node, problems).filter(|subnet| {
+                    let unicast = !subnet.addr().is_multicast();
+                    if !unicast {
+                        problems
+                            .add(node.place, Code::BadValue, format!("{subnet} is for multicast"))
+                            .hint("no host has an address of it: name it in a group, as a destination");
+                    }
+                    unicast
+                });
                 if read.is_none() {
                     site.doubtful.push(index);
                 }
@@ -196,6 +234,13 @@ fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
                 segment.mode =
                     fields::word(node, "mode", &words, problems).unwrap_or(Mode::Enforce);
             }
+            for node in fields
+                .optional("ether-types")
+                .map(fields::list)
+                .unwrap_or_default()
+            {
+                segment.ether_types.extend(ether_type(node, problems));
+            }
             fields.finish(problems);
         }
         site.segments.push(segment);
@@ -208,6 +253,29 @@ fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
         let place = node.map(|node| node.place);
         if let Some(place) = place {
             problems.add(place, Code::MissingField, "a site has at least one segment");
+        }
+    }
+}
+
+/// An EtherType that nothing else decides on (IEEE 802.3 §3.2.6: 0x0600 is the lowest).
+fn ether_type(node: &Node, problems: &mut Problems) -> Option<u16> {
+    let text = fields::text(node, "an EtherType", problems)?;
+    let hex = text.strip_prefix("0x").filter(|digits| digits.len() == 4);
+    let value = hex.and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    let taken = [0x0800, 0x0806, 0x86dd, 0x8100, 0x88a8, 0x88f7];
+    match value {
+        Some(value) if value >= 0x0600 && !taken.contains(&value) => Some(value),
+        Some(value) if taken.contains(&value) => {
+            problems
+                .add(node.place, Code::Conflict, format!("EtherType `{text}` is not for a segment to let pass"))
+                .hint("IP and ARP are judged by rules, VLAN tags by attachments, and PTP by `pass: [ptp]` at ports");
+            None
+        }
+        _ => {
+            problems
+                .add(node.place, Code::BadValue, format!("`{text}` is no EtherType"))
+                .hint("four hexadecimal digits, 0x0600 or above: `ether-types: [0x8892]` for PROFINET");
+            None
         }
     }
 }

@@ -483,9 +483,39 @@ fn cases() -> Vec<Case> {
             "another name",
         ),
         (
+            "a subnet of multicast addresses",
+            site("[10.21.0.0/24]", "[239.1.0.0/24]"),
+            "site.yaml:6:57: bad-value: 239.1.0.0/24 is for multicast",
+            "group",
+        ),
+        (
+            "a storm without a number",
+            site("uplink: true}", "uplink: true, storm: many}"),
+            "site.yaml:4:46: bad-value: `many` is no number of frames",
+            "0 for any number",
+        ),
+        (
+            "an unknown link-control protocol",
+            site("{device: eth1}", "{device: eth1, pass: [lldp, cdp]}"),
+            "site.yaml:3:40: bad-value: `cdp` is no link-control protocol",
+            "lldp",
+        ),
+        (
+            "an EtherType that is a number",
+            site("isolate: true}", "isolate: true, ether-types: [34962]}"),
+            "site.yaml:6:101: bad-value: `34962` is no EtherType",
+            "0x8892",
+        ),
+        (
+            "an EtherType that rules decide on",
+            site("isolate: true}", "isolate: true, ether-types: [0x0800]}"),
+            "site.yaml:6:101: conflict: EtherType `0x0800` is not for a segment to let pass",
+            "rules",
+        ),
+        (
             "an unknown protocol",
-            policy("services:\n  x: {sctp: 1}\n"),
-            "policy.yaml:2:7: unknown-field: service `x` has no field `sctp`",
+            policy("services:\n  x: {dccp: 1}\n"),
+            "policy.yaml:2:7: unknown-field: service `x` has no field `dccp`",
             "icmp",
         ),
         (

@@ -1,14 +1,16 @@
 //! Putting a policy into force: build beside the old, flip one word, wait.
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{Array, HashMap, IterableMap as _, LpmTrie, MapData};
 use cordon_portable::Generation;
 use cordon_verdict::abi::{
-    Admission, Control, Counter, FLOOD_MEMBER, RULES, SEGMENTS, admission_index, flood_index,
-    rule_index,
+    Admission, Control, Counter, FLOOD_MEMBER, PORTS, PortSetting, RULES, SEGMENTS,
+    admission_index, ether_type_key, flood_index, port_index, rule_index,
 };
 
+use crate::barrier::Hurried;
 use crate::batch;
 use crate::counters::{self, total};
 use crate::error::Error;
@@ -41,6 +43,7 @@ impl Dataplane {
         rules: usize,
         posture: u8,
     ) -> Result<Installed, Error> {
+        let _hurried = Hurried::new();
         fits("rules", rules, RULES)?;
         let segments = generation
             .floods
@@ -51,6 +54,7 @@ impl Dataplane {
         let before = self.control()?;
         let slot = before.slot ^ 1;
         self.write_arrays(generation, slot)?;
+        self.write_settings(generation, slot)?;
         self.write_inner(generation, slot)?;
         self.clear_counters(slot, rules)?;
         let epoch = next_epoch(before.epoch);
@@ -58,6 +62,7 @@ impl Dataplane {
             epoch,
             posture,
             slot,
+            ..before
         })?;
         let counted = self.rule_counters(before.slot, RULES)?;
         Ok(Installed { control, counted })
@@ -92,6 +97,39 @@ impl Dataplane {
             &keys,
             &floods,
         )
+    }
+
+    fn write_settings(&mut self, generation: &Generation, slot: u8) -> Result<(), Error> {
+        let keys: Vec<u32> = (0..PORTS as u16)
+            .map(|port| port_index(slot, port))
+            .collect();
+        let settings: Vec<PortSetting> = (0..PORTS as u16)
+            .map(|port| generation.ports.get(&port).copied().unwrap_or_default())
+            .collect();
+        let name = "PORT_SETTINGS";
+        write(
+            name,
+            self.maps.port_settings.map().fd().as_fd(),
+            &keys,
+            &settings,
+        )?;
+
+        let name = "ETHER_TYPES";
+        let wanted: HashSet<u64> = generation
+            .ether_types
+            .iter()
+            .map(|(segment, ether_type)| ether_type_key(slot, *segment, *ether_type))
+            .collect();
+        let there = self.maps.ether_types.keys();
+        let there: HashSet<u64> = there.collect::<Result<_, _>>().map_err(of(name))?;
+        let of_slot = |key: &&u64| **key >> 32 == u64::from(slot);
+        for stale in there.difference(&wanted).filter(of_slot) {
+            self.maps.ether_types.remove(stale).map_err(of(name))?;
+        }
+        for key in wanted.difference(&there) {
+            self.maps.ether_types.insert(key, 1, 0).map_err(of(name))?;
+        }
+        Ok(())
     }
 
     fn write_inner(&mut self, generation: &Generation, slot: u8) -> Result<(), Error> {

@@ -18,12 +18,14 @@ mod ports;
 mod program;
 mod raw;
 mod run;
+mod sweep;
 
 pub use counters::{Drops, total};
 pub use error::Error;
 pub use events::Events;
-pub use flows::{FlowEntry, Idle, Swept};
+pub use flows::FlowEntry;
 pub use install::Installed;
 pub use nic::Nic;
 pub use program::{Dataplane, Opened, Options};
 pub use run::Run;
+pub use sweep::{Idle, Swept};

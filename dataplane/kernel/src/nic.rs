@@ -7,9 +7,8 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use crate::error::Error;
 
-/// The most bytes above the Ethernet header that one page leaves for a frame: 4096, less 256 of headroom,
-/// 320 of the kernel's own tail and 22 of Ethernet and VLAN headers. Drivers differ by a few bytes below.
-const LARGEST_MTU: i32 = 3498;
+/// Jumbo frames are of several pages, where the driver has such; what it does not take, attaching says.
+const LARGEST_MTU: i32 = 9216;
 
 /// Interface indices that the program's table of ports holds.
 const LARGEST_INDEX: u32 = 65535;
@@ -68,7 +67,7 @@ impl Nic {
         let mtu = settings.mtu()?;
         if mtu > LARGEST_MTU {
             return Err(unfit(
-                format!("its MTU of {mtu} does not fit one page"),
+                format!("its MTU of {mtu} is above {LARGEST_MTU}"),
                 format!("Lower it: ip link set {name} mtu {LARGEST_MTU}"),
             ));
         }

@@ -8,6 +8,7 @@ use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, Xdp, XdpMode};
 use cordon_verdict::abi::PORTS;
 
+use crate::barrier::Hurried;
 use crate::error::Error;
 use crate::maps::{FLOODS, of, of_devices};
 use crate::nic::Nic;
@@ -23,6 +24,7 @@ impl Dataplane {
         if usize::from(port) >= PORTS {
             return Err(Error::Port(port));
         }
+        let _hurried = Hurried::new();
         let nic = Nic::prepare(name)?;
         self.write_port(port, &nic)?;
         let pin = pin(&self.pins, port, nic.index);

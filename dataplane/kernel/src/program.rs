@@ -1,6 +1,6 @@
 //! The program: taken over from pins, or loaded anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -70,6 +70,10 @@ pub struct Dataplane {
     pub(crate) trace: Option<TraceMap>,
     pub(crate) pins: PathBuf,
     pub(crate) ports: BTreeMap<u16, Nic>,
+    /// Members that have as many flows as they may.
+    pub(crate) held: HashSet<u64>,
+    /// How often a station had moved when flows were last looked through for it.
+    pub(crate) moves: u64,
 }
 
 impl Dataplane {
@@ -105,6 +109,8 @@ impl Dataplane {
             trace,
             pins: pins.clone(),
             ports: BTreeMap::new(),
+            held: HashSet::new(),
+            moves: 0,
         };
         if opened == Opened::Replaced {
             ports::replace_programs(&mut dataplane)?;
@@ -145,6 +151,32 @@ impl Dataplane {
             epoch: next_epoch(control.epoch),
             ..control
         })
+    }
+
+    /// Instructions that the kernel's verifier looked at before it took the packet path: it gives up at a million.
+    ///
+    /// # Errors
+    /// [`Error::Program`].
+    pub fn verified_instructions(&self) -> Result<u32, Error> {
+        let wrong = |source| Error::Program {
+            name: PROGRAM,
+            source,
+        };
+        let info = self.program.info().map_err(wrong)?;
+        Ok(info.verified_instruction_count().unwrap_or(0))
+    }
+
+    /// Moves the clock of flows on by one: to be called every `abi::AGE_SECONDS`.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn age(&mut self) -> Result<(), Error> {
+        let control = self.control()?;
+        let tick = control.tick.wrapping_add(1);
+        self.maps
+            .control
+            .set(0, Control { tick, ..control }.pack(), 0)
+            .map_err(of("CONTROL"))
     }
 
     pub(crate) fn set_control(&mut self, control: Control) -> Result<Control, Error> {

@@ -2,8 +2,8 @@
 
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{
-    Address, Admission, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Network, PolicyKey,
-    PolicyRow, Sampling, Station, Trace,
+    Address, Admission, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Limit, Network,
+    PolicyKey, PolicyRow, PortSetting, Sampling, Station, Trace,
 };
 
 /// A record that is its bytes: `repr(C)`, no padding, every bit pattern valid.
@@ -22,8 +22,26 @@ macro_rules! records {
 }
 
 records!(
-    u16, u32, u64, Ip, Address, Admission, Counter, Device, Event, Flow, FlowKey4, FlowKey6,
-    Network, PolicyKey, PolicyRow, Sampling, Station, Trace,
+    u16,
+    u32,
+    u64,
+    Ip,
+    Address,
+    Admission,
+    Counter,
+    Device,
+    Event,
+    Flow,
+    FlowKey4,
+    FlowKey6,
+    Limit,
+    Network,
+    PolicyKey,
+    PolicyRow,
+    PortSetting,
+    Sampling,
+    Station,
+    Trace,
 );
 
 /// Bits of a prefix, then its address in network order: the kernel's `bpf_lpm_trie_key`.

@@ -6,8 +6,8 @@ use std::process::Command;
 use cordon_kernel::{Dataplane, Opened, Options};
 use cordon_portable::{Generation, Portable, Prefix};
 use cordon_verdict::abi::{
-    Address, Admission, Device, Network, PolicyKey, PolicyRow, RULE_FIRST, Ruling, attachment,
-    member, service_index,
+    AGE_SECONDS, Address, Admission, Device, Network, PolicyKey, PolicyRow, RULE_FIRST, Ruling,
+    attachment, member, service_index,
 };
 use cordon_verdict::{Ip, Reason};
 
@@ -300,6 +300,12 @@ fn what_is_pinned_outlives_the_process() {
     in_namespace(move || {
         {
             let (mut first, _) = Dataplane::open(&options).expect("loads");
+            let effort = first.verified_instructions().expect("is told");
+            assert!(
+                (1..500_000).contains(&effort),
+                "{effort}: too near to where kernels give up"
+            );
+            eprintln!("verified {effort}");
             first.attach(0, "eth1").expect("attaches");
             first.install(&generation(), 10, 0).expect("installs");
             first.set_posture(3).expect("isolates");
@@ -354,18 +360,67 @@ fn idle_flows_are_swept_and_others_stay() {
             )
             .expect("runs");
 
-        let mut seen = 0;
-        kernel
-            .flows(|entry| seen = seen.max(entry.flow.seen))
-            .expect("reads");
-        let swept = kernel.sweep(seen + 1, &Default::default()).expect("sweeps");
+        let age = |kernel: &mut Dataplane, seconds: u64| {
+            for _ in 0..seconds.div_ceil(AGE_SECONDS) {
+                kernel.age().expect("ages");
+            }
+        };
+        age(&mut kernel, 8);
+        let swept = kernel.sweep(&Default::default()).expect("sweeps");
         assert_eq!((swept.open, swept.half_open, swept.forgotten), (1, 1, 0));
-        let swept = kernel
-            .sweep(seen + 100, &Default::default())
-            .expect("sweeps");
+        age(&mut kernel, 100);
+        let swept = kernel.sweep(&Default::default()).expect("sweeps");
         assert_eq!((swept.open, swept.forgotten), (1, 1));
         let mut ports = Vec::new();
         kernel.flows(|entry| ports.push(entry.port)).expect("reads");
         assert_eq!(ports, [[40000, 104]]);
+    });
+}
+
+#[test]
+fn flows_follow_a_station_that_moved_though_it_only_listens() {
+    let pins = Pins::new("moved");
+    let options = Options {
+        trace: true,
+        ..Options::new(&pins.0)
+    };
+    in_namespace(move || {
+        let (mut kernel, _) = Dataplane::open(&options).expect("loads");
+        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
+            kernel.attach(port as u16, nic).expect("attaches");
+        }
+        let mut generation = generation();
+        let uplink = generation.admissions[&attachment(1, 210)];
+        generation.admissions.insert(attachment(1, 211), uplink);
+        kernel.install(&generation, 20, 0).expect("installs");
+        let goes_on = Tcp {
+            flags: 0x10,
+            ..syn()
+        };
+        for (port, frame) in [(0, syn()), (1, answer()), (0, goes_on)] {
+            kernel.run(port, &tcp(&frame)).expect("runs");
+        }
+        let goes_on = tcp(&Tcp {
+            flags: 0x10,
+            ..syn()
+        });
+        let egress = |kernel: &Dataplane| kernel.run(0, &goes_on).expect("runs").trace.egress;
+        assert_eq!(egress(&kernel), attachment(1, 210));
+
+        // It moves to another VLAN, and speaks there of something else.
+        let other = Tcp {
+            ports: (40001, 104),
+            ..syn()
+        };
+        kernel.run(0, &tcp(&other)).expect("runs");
+        let mut moved = tcp(&Tcp {
+            ports: (104, 40001),
+            ..answer()
+        });
+        moved[15] += 1;
+        kernel.run(1, &moved).expect("runs");
+        assert_eq!(egress(&kernel), attachment(1, 210), "where it was");
+        kernel.sweep(&Default::default()).expect("sweeps");
+        assert_eq!(egress(&kernel), attachment(1, 211), "where it is");
     });
 }

@@ -1,9 +1,11 @@
 //! The image of one policy.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cordon_verdict::Ip;
-use cordon_verdict::abi::{Address, Admission, Device, Network, PolicyKey, PolicyRow, SERVICES};
+use cordon_verdict::abi::{
+    Address, Admission, Device, Network, PolicyKey, PolicyRow, PortSetting, SERVICES,
+};
 
 /// A network prefix: significant bits (0 to 128; an IPv4 prefix has 96 more than it is written with), and
 /// the address with all other bits zero.
@@ -40,6 +42,10 @@ pub struct Generation {
     pub admissions: BTreeMap<u16, Admission>,
     /// By segment and port: the VLAN, 0 for untagged.
     pub floods: BTreeMap<(u16, u16), u16>,
+    /// By port.
+    pub ports: BTreeMap<u16, PortSetting>,
+    /// Segment and EtherType.
+    pub ether_types: BTreeSet<(u16, u16)>,
     /// By `abi::member`.
     pub devices: HashMap<u64, Device>,
     /// By address.
@@ -58,6 +64,8 @@ impl Default for Generation {
         Generation {
             admissions: BTreeMap::new(),
             floods: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            ether_types: BTreeSet::new(),
             devices: HashMap::new(),
             addresses: HashMap::new(),
             networks: HashMap::new(),

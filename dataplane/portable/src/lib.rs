@@ -35,11 +35,14 @@ impl Portable {
     /// Puts a policy into force at a posture: the next packet is judged by it. Flows stay, and are judged
     /// again.
     pub fn install(&mut self, generation: Generation, posture: u8) {
-        let Control { epoch, slot, .. } = self.memory.control;
+        let Control {
+            epoch, slot, tick, ..
+        } = self.memory.control;
         let slot = slot ^ 1;
         self.memory.slots[slot as usize] = generation;
         self.memory.control = Control {
             epoch: epoch + 1,
+            tick,
             posture,
             slot,
         };

@@ -1,16 +1,18 @@
 //! The verdict's tables, in memory.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, Event, FLOOD_MEMBER, FLOOD_NONE, Flow, FlowKey4,
-    FlowKey6, Network, PolicyKey, PolicyRow, Station,
+    FlowKey6, Fragments, FragmentsKey, Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting,
+    Station,
 };
 use cordon_verdict::{Full, Ip, Reason, Tables};
 
 use crate::generation::Generation;
 
-/// Tables in memory. Stations, flows and events are not bounded here.
+/// Tables in memory. Stations and events are not bounded here.
 #[derive(Clone, Debug)]
 pub struct Memory {
     /// The policy and posture in force.
@@ -21,10 +23,24 @@ pub struct Memory {
     pub slots: [Generation; 2],
     /// Where MAC addresses were last seen.
     pub stations: HashMap<u64, Station>,
+    /// How often a station moved.
+    pub moves: u64,
+    /// How many flows each of the next four has room for; as many as there are, unless it is set.
+    pub room: usize,
     /// IPv4 flows.
     pub flows4: HashMap<FlowKey4, Flow>,
     /// IPv6 flows.
     pub flows6: HashMap<FlowKey6, Flow>,
+    /// Half-open IPv4 flows.
+    pub half4: HashMap<FlowKey4, Flow>,
+    /// Half-open IPv6 flows.
+    pub half6: HashMap<FlowKey6, Flow>,
+    /// Who opened how many flows, by `abi::member`.
+    pub limits: HashMap<u64, Limit>,
+    /// Packets of which a first fragment passed.
+    pub fragments: HashMap<FragmentsKey, Fragments>,
+    /// By port.
+    pub rates: BTreeMap<u16, PortRate>,
     /// By slot and rule.
     pub rules: HashMap<(u8, u32), Counter>,
     /// By reason.
@@ -38,14 +54,22 @@ impl Default for Memory {
         Memory {
             control: Control {
                 epoch: 0,
+                tick: 0,
                 posture: 0,
                 slot: 0,
             },
             now: 0,
             slots: Default::default(),
             stations: HashMap::new(),
+            moves: 0,
+            room: usize::MAX,
             flows4: HashMap::new(),
             flows6: HashMap::new(),
+            half4: HashMap::new(),
+            half6: HashMap::new(),
+            limits: HashMap::new(),
+            fragments: HashMap::new(),
+            rates: BTreeMap::new(),
             rules: HashMap::new(),
             drops: BTreeMap::new(),
             events: Vec::new(),
@@ -83,6 +107,22 @@ impl Tables for Memory {
         }
     }
 
+    fn port(&self, slot: u8, port: u16) -> PortSetting {
+        self.slot(slot)
+            .ports
+            .get(&port)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn rate(&mut self, port: u16) -> Option<&mut PortRate> {
+        Some(self.rates.entry(port).or_default())
+    }
+
+    fn ether_type(&self, slot: u8, segment: u16, ether_type: u16) -> bool {
+        self.slot(slot).ether_types.contains(&(segment, ether_type))
+    }
+
     fn device(&self, slot: u8, member: u64) -> Option<Device> {
         self.slot(slot).devices.get(&member).copied()
     }
@@ -91,8 +131,8 @@ impl Tables for Memory {
         self.slot(slot).addresses.get(&ip).copied()
     }
 
-    fn network(&self, slot: u8, ip: Ip) -> Option<Network> {
-        self.slot(slot).network(ip)
+    fn network(&self, slot: u8, ip: Ip) -> Network {
+        self.slot(slot).network(ip).unwrap_or(Network::NOWHERE)
     }
 
     fn service(&self, slot: u8, index: u32) -> u16 {
@@ -115,6 +155,10 @@ impl Tables for Memory {
         self.stations.insert(member, station);
     }
 
+    fn moved(&mut self) {
+        self.moves += 1;
+    }
+
     fn flow4(&mut self, key: &FlowKey4) -> Option<&mut Flow> {
         self.flows4.get_mut(key)
     }
@@ -124,13 +168,51 @@ impl Tables for Memory {
     }
 
     fn add_flow4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
-        self.flows4.entry(*key).or_insert(*flow);
-        Ok(())
+        add(&mut self.flows4, self.room, *key, *flow)
     }
 
     fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
-        self.flows6.entry(*key).or_insert(*flow);
-        Ok(())
+        add(&mut self.flows6, self.room, *key, *flow)
+    }
+
+    fn half4(&mut self, key: &FlowKey4) -> Option<&mut Flow> {
+        self.half4.get_mut(key)
+    }
+
+    fn half6(&mut self, key: &FlowKey6) -> Option<&mut Flow> {
+        self.half6.get_mut(key)
+    }
+
+    fn add_half4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
+        add(&mut self.half4, self.room, *key, *flow)
+    }
+
+    fn add_half6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
+        add(&mut self.half6, self.room, *key, *flow)
+    }
+
+    fn remove_half4(&mut self, key: &FlowKey4) {
+        self.half4.remove(key);
+    }
+
+    fn remove_half6(&mut self, key: &FlowKey6) {
+        self.half6.remove(key);
+    }
+
+    fn limit(&mut self, member: u64) -> Option<&mut Limit> {
+        self.limits.get_mut(&member)
+    }
+
+    fn set_limit(&mut self, member: u64, limit: &Limit) {
+        self.limits.insert(member, *limit);
+    }
+
+    fn fragments(&mut self, key: &FragmentsKey) -> Option<&mut Fragments> {
+        self.fragments.get_mut(key)
+    }
+
+    fn set_fragments(&mut self, key: &FragmentsKey, fragments: &Fragments) {
+        self.fragments.insert(*key, *fragments);
     }
 
     fn count_rule(&mut self, slot: u8, rule: u32, bytes: usize) {
@@ -146,6 +228,19 @@ impl Tables for Memory {
         fill(&mut event);
         self.events.push(event);
     }
+}
+
+fn add<K: Eq + Hash>(
+    flows: &mut HashMap<K, Flow>,
+    room: usize,
+    key: K,
+    flow: Flow,
+) -> Result<(), Full> {
+    if flows.len() >= room && !flows.contains_key(&key) {
+        return Err(Full);
+    }
+    flows.insert(key, flow);
+    Ok(())
 }
 
 fn count(counter: &mut Counter, bytes: usize) {

@@ -54,6 +54,12 @@ impl Ip {
         self.hi >> 54 == 0xfe80 >> 6
     }
 
+    /// `fe80::/10` or `::`: who speaks before, or without, an address that others know.
+    #[inline(always)]
+    pub const fn is_v6_link_local_or_unspecified(self) -> bool {
+        self.is_v6_link_local() || (self.hi == 0 && self.lo == 0)
+    }
+
     /// IPv4 multicast (RFC 5771), limited broadcast (RFC 919) or IPv6 multicast (RFC 4291 §2.7).
     /// A subnet's directed broadcast is known to the tables only.
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! Stage 2, admit: from (port, VLAN) to a segment.
 
-use crate::abi::{Admission, Control, PORTS, attachment};
+use crate::abi::{Admission, Control, PORTS, PortRate, attachment};
+use crate::address::MAC_GROUP;
 use crate::parse::Link;
 use crate::reason::Reason;
 use crate::tables::Tables;
@@ -11,6 +12,41 @@ pub struct Ingress {
     pub control: Control,
     pub attachment: u16,
     pub admission: Admission,
+}
+
+/// Holds a port to what it may send to groups.
+#[inline(always)]
+pub fn storm<T: Tables>(
+    tables: &mut T,
+    control: Control,
+    port: u16,
+    link: &Link,
+) -> Result<(), Reason> {
+    if link.destination & MAC_GROUP == 0 {
+        return Ok(());
+    }
+    let most = tables.port(control.slot, port).storm;
+    if most == 0 {
+        return Ok(());
+    }
+    let now = tables.now();
+    let rate = tables.rate(port).ok_or(Reason::Storm)?;
+    start(rate, now);
+    if rate.groups >= most {
+        return Err(Reason::Storm);
+    }
+    rate.groups += 1;
+    Ok(())
+}
+
+/// Starts counting anew in a new tick.
+#[inline(always)]
+pub fn start(rate: &mut PortRate, now: u32) {
+    if rate.tick != now {
+        rate.tick = now;
+        rate.groups = 0;
+        rate.stations = 0;
+    }
 }
 
 #[inline(always)]

@@ -1,6 +1,6 @@
 //! Stage 5, authorise: posture, then policy by (class, class, service).
 
-use crate::abi::{PolicyKey, PolicyRow, Ruling, SERVICE_OTHER, service_index};
+use crate::abi::{CLASS_STRANGER, PolicyKey, PolicyRow, Ruling, SERVICE_OTHER, service_index};
 use crate::admit::Ingress;
 use crate::parse::{Kind, Packet};
 use crate::reason::Reason;
@@ -28,6 +28,13 @@ impl From<Reason> for Denied {
 pub struct Classes {
     pub source: u16,
     pub destination: u16,
+}
+
+impl Classes {
+    pub const STRANGERS: Classes = Classes {
+        source: CLASS_STRANGER,
+        destination: CLASS_STRANGER,
+    };
 }
 
 /// A ruling, and whether it is the sender or the receiver of the packet who initiates.

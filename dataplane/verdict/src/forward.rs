@@ -6,6 +6,7 @@ use crate::abi::{
 use crate::address::MAC_GROUP;
 use crate::admit::{Ingress, admit};
 use crate::frame::Frame;
+use crate::link_control;
 use crate::parse::{self, Link};
 use crate::path::Egress;
 use crate::reason::Reason;
@@ -28,7 +29,7 @@ pub fn egress<T: Tables>(
     // A listed device is never behind an uplink, so what is for one never leaves there.
     let flood = |tables: &T| Egress::Flood {
         segment,
-        inside: tables.device(ingress.control.slot, destination).is_some(),
+        inside: ruling.is_inside() || tables.device(ingress.control.slot, destination).is_some(),
     };
     let Some(station) = tables.station(destination) else {
         return Ok(flood(tables));
@@ -41,11 +42,15 @@ pub fn egress<T: Tables>(
     if !admission.is(Admission::IN_USE) || admission.segment != segment {
         return Ok(flood(tables));
     }
-    // Nor does it help to have been seen there before it was listed.
-    if admission.is(Admission::UPLINK)
-        && let all @ Egress::Flood { inside: true, .. } = flood(tables)
-    {
-        return Ok(all);
+    if admission.is(Admission::UPLINK) {
+        // Nor does it help to have been seen there before it was listed.
+        if let all @ Egress::Flood { inside: true, .. } = flood(tables) {
+            return if ruling.is_inside() {
+                Err(Reason::Posture)
+            } else {
+                Ok(all)
+            };
+        }
     }
     Ok(Egress::Attachment(station.attachment))
 }
@@ -90,7 +95,15 @@ pub fn flood_copy<F: Frame, T: Tables>(
     inside: bool,
 ) -> Result<(), Reason> {
     let control: Control = tables.control();
-    let link = parse::link(frame)?;
+    let link = match parse::link(frame) {
+        Err(Reason::LinkControl) => {
+            return link_control::crosses(frame, tables, control, egress);
+        }
+        link => link?,
+    };
+    if link.ether_type == link_control::PTP && !link.tagged {
+        return link_control::crosses(frame, tables, control, egress);
+    }
     let ingress = admit(tables, control, ingress, &link)?;
     if egress as usize >= PORTS {
         return Err(Reason::UnknownPort);

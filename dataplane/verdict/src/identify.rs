@@ -3,9 +3,10 @@
 //! A device is its MAC address in its segment, held to the IP addresses bound to it. What is behind an
 //! uplink, and what no device is listed for, is known by its network.
 
-use crate::abi::{Admission, CLASS_STRANGER, Device, Network, Station, member};
+use crate::abi::{Admission, Device, Network, PortRate, Station, attachment_port, member};
 use crate::address::{Ip, MAC_GROUP};
 use crate::admit::Ingress;
+use crate::admit::start;
 use crate::parse::{Kind, Link, Packet, UDP};
 use crate::reason::Reason;
 use crate::tables::Tables;
@@ -21,7 +22,24 @@ pub fn source<T: Tables>(
     if packet.source.is_unspecified() && !may_be_unspecified(packet) {
         return Err(Reason::AddressBinding);
     }
-    speaker(tables, ingress, link, packet.source)
+    let class = speaker(tables, ingress, link, packet.source)?;
+    if packet.protocol == UDP && answers_dhcp(packet) && !ingress.admission.is(Admission::UPLINK) {
+        let member = member(ingress.admission.segment, link.source);
+        match tables.device(ingress.control.slot, member) {
+            Some(device) if device.flags & Device::DHCP_SERVER != 0 => {}
+            _ => return Err(Reason::DhcpGuard),
+        }
+    }
+    Ok(class)
+}
+
+/// From a server's port to a client's (RFC 2131 §4.1, RFC 8415 §7.2).
+#[inline(always)]
+fn answers_dhcp(packet: &Packet) -> bool {
+    matches!(
+        (packet.source_port, packet.destination_port),
+        (67, 68) | (547, 546)
+    )
 }
 
 /// Only a client that has no address yet may do without one: DHCP (RFC 2131 §4.1) and duplicate address
@@ -57,18 +75,18 @@ pub fn speaker<T: Tables>(
         if device.is_some() || ours {
             return Err(Reason::DeviceOnUplink);
         }
-        return match (owner, tables.network(slot, ip)) {
-            (Some(owner), _) => Ok(owner.class),
+        let network = tables.network(slot, ip);
+        return match owner {
+            Some(owner) => Ok(owner.class),
             // Nobody's own: what is sent in its name would have everybody answer everybody.
-            (None, Some(network)) if network.flags & Network::BROADCAST != 0 => {
-                Err(Reason::AddressBinding)
-            }
-            (None, Some(network)) if network.segment == segment => Ok(network.behind),
-            (None, network) => Ok(network_class(network)),
+            None if network.flags & Network::BROADCAST != 0 => Err(Reason::AddressBinding),
+            None if network.segment == segment => Ok(network.behind),
+            None => Ok(network.class),
         };
     }
 
     match device {
+        Some(device) if !device.may_be_at(ingress.attachment) => Err(Reason::PortBinding),
         Some(device) => {
             let own = owner.map(|owner| owner.device);
             if owns(tables, ingress, device, ip, own) || ip.is_unspecified() {
@@ -80,10 +98,13 @@ pub fn speaker<T: Tables>(
         None if !ingress.admission.is(Admission::ADMIT_UNKNOWN) => Err(Reason::UnknownDevice),
         None if owner.is_some() => Err(Reason::AddressBinding),
         None if ip.is_unspecified() || ip.is_v6_link_local() => Ok(ingress.admission.anonymous),
-        None => match tables.network(slot, ip) {
-            Some(network) if has_hosts_of(&network, segment) => Ok(network.class),
-            _ => Err(Reason::AddressBinding),
-        },
+        None => {
+            let network = tables.network(slot, ip);
+            match has_hosts_of(&network, segment) {
+                true => Ok(network.class),
+                false => Err(Reason::AddressBinding),
+            }
+        }
     }
 }
 
@@ -101,10 +122,8 @@ fn owns<T: Tables>(
         None if ip.is_v6_link_local() => true,
         None if device.flags & Device::ANY_ADDRESS == 0 => false,
         None => {
-            matches!(
-                tables.network(ingress.control.slot, ip),
-                Some(network) if has_hosts_of(&network, ingress.admission.segment)
-            )
+            let network = tables.network(ingress.control.slot, ip);
+            has_hosts_of(&network, ingress.admission.segment)
         }
     }
 }
@@ -128,16 +147,16 @@ pub fn destination<T: Tables>(
     let ip = packet.destination;
     let owner = tables.address(slot, ip);
     let network = match owner {
-        Some(_) => None,
+        Some(_) => Network::NOWHERE,
         None => tables.network(slot, ip),
     };
-    let broadcast = matches!(network, Some(network) if network.flags & Network::BROADCAST != 0);
+    let broadcast = network.flags & Network::BROADCAST != 0;
     let group = ip.is_group() || broadcast;
     if group != (link.destination & MAC_GROUP != 0) {
         return Err(Reason::GroupMismatch);
     }
     if group {
-        return Ok(network_class(network));
+        return Ok(network.class);
     }
     let destination = member(segment, link.destination);
     if let Some(device) = tables.device(slot, destination) {
@@ -147,16 +166,13 @@ pub fn destination<T: Tables>(
             false => Err(Reason::AddressBinding),
         };
     }
-    Ok(match (owner, network) {
-        (Some(owner), _) => owner.class,
-        (None, Some(network)) if network.segment == segment => {
-            match is_behind_uplink(tables, ingress, destination) {
-                true => network.behind,
-                false => network.class,
-            }
-        }
-        (None, network) => network_class(network),
-    })
+    if let Some(owner) = owner {
+        return Ok(owner.class);
+    }
+    if network.segment == segment && is_behind_uplink(tables, ingress, destination) {
+        return Ok(network.behind);
+    }
+    Ok(network.class)
 }
 
 /// Whether a host of the segment that is no listed device is on the wider network's side of it: where it was last
@@ -174,14 +190,6 @@ fn seen_behind<T: Tables>(tables: &T, ingress: &Ingress, station: &Station) -> b
     match admission.is(Admission::IN_USE) {
         true => admission.is(Admission::UPLINK),
         false => station.flags & Station::UPLINK != 0,
-    }
-}
-
-#[inline(always)]
-fn network_class(network: Option<Network>) -> u16 {
-    match network {
-        Some(network) => network.class,
-        None => CLASS_STRANGER,
     }
 }
 
@@ -203,8 +211,18 @@ pub fn learn<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Resul
         {
             return Err(Reason::StationMove);
         }
+        tables.moved();
     }
     let since = tables.now();
+    if known.is_none() && !uplink && tables.device(ingress.control.slot, member).is_none() {
+        let port = attachment_port(ingress.attachment);
+        let rate = tables.rate(port).ok_or(Reason::StationLimit)?;
+        start(rate, since);
+        if rate.stations >= PortRate::STATIONS {
+            return Err(Reason::StationLimit);
+        }
+        rate.stations += 1;
+    }
     tables.learn(
         member,
         Station {

@@ -12,18 +12,29 @@ mod address;
 mod admit;
 mod authorise;
 mod forward;
+mod fragment;
 mod frame;
+mod group;
+mod half;
 mod identify;
+mod link_control;
+mod membership;
 mod neighbour;
+mod other;
 mod parse;
 mod path;
 mod reason;
+mod related;
 mod tables;
 mod track;
+mod walk;
 
 pub use address::{Ip, Mac};
 pub use forward::flood_copy;
 pub use frame::Frame;
-pub use path::{Denied, Egress, Outcome, Passed, Pending, Step, decide, dropped, enter, judge};
+pub use path::{
+    Denied, Egress, Outcome, Passed, Pending, Rare, Step, conclude, dropped, enter, judge, rare,
+    whether, whither, who,
+};
 pub use reason::Reason;
 pub use tables::{Full, Tables};

@@ -117,7 +117,7 @@ fn own_link_address<F: Frame>(frame: &F, link: &Link, at: usize, kind: u64) -> R
 }
 
 #[inline(always)]
-fn open_unless_severed(control: Control, rule: u32) -> Result<Ruling, Denied> {
+pub fn open_unless_severed(control: Control, rule: u32) -> Result<Ruling, Denied> {
     if control.posture >= SEVER {
         Err(Denied {
             reason: Reason::Posture,

@@ -3,6 +3,7 @@
 use crate::address::{Ip, MAC_GROUP, Mac};
 use crate::frame::Frame;
 use crate::reason::Reason;
+use crate::walk::Walked;
 
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
 pub const ETHERTYPE_ARP: u16 = 0x0806;
@@ -14,6 +15,8 @@ pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 pub const ICMP: u8 = 1;
 pub const ICMPV6: u8 = 58;
+pub const IGMP: u8 = 2;
+pub const SCTP: u8 = 132;
 
 /// The link layer (IEEE 802.3, 802.1Q).
 #[derive(Clone, Copy)]
@@ -41,16 +44,24 @@ pub struct Packet {
     pub destination_port: u16,
     pub protocol: u8,
     pub kind: Kind,
-    /// TCP flags (RFC 9293 §3.1).
+    /// TCP flags, sequence and acknowledgement number (RFC 9293 §3.1).
     pub flags: u8,
-    /// Where an ICMPv6 message starts in the frame, and its length.
+    pub sequence: u32,
+    pub acknowledgement: u32,
+    /// Where the transport layer starts in the frame, and its length there.
     pub message: Message,
+    /// Of the first of several fragments, [`FIRST_FRAGMENT`] and the identification; 0 for a whole packet.
+    pub fragment: u64,
 }
+
+/// See [`Packet::fragment`].
+pub const FIRST_FRAGMENT: u64 = 1 << 32;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Udp,
     Tcp,
+    Sctp,
     EchoRequest,
     EchoReply,
     /// IPv6 neighbour or router discovery.
@@ -116,9 +127,26 @@ pub fn link<F: Frame>(frame: &F) -> Result<Link, Reason> {
     }
 }
 
-/// IPv4 without options or fragments (RFC 791).
+/// Why there is no packet.
+#[derive(Clone, Copy)]
+pub enum Unparsed {
+    /// It is to be parsed the long way: see [`crate::walk`].
+    Rare,
+    /// It is to be dropped.
+    Drop(Reason),
+}
+
+impl From<Reason> for Unparsed {
+    #[inline(always)]
+    fn from(reason: Reason) -> Unparsed {
+        Unparsed::Drop(reason)
+    }
+}
+
+/// IPv4 as most packets are (RFC 791). Rare is what has options, is a fragment, or is an ICMP error or
+/// about membership.
 #[inline(always)]
-pub fn ipv4<F: Frame>(frame: &F, at: usize) -> Result<Packet, Reason> {
+pub fn ipv4<F: Frame>(frame: &F, at: usize) -> Result<Packet, Unparsed> {
     let first = frame.u32(at).ok_or(Reason::Truncated)?;
     let fragment = frame.u16(at + 6).ok_or(Reason::Truncated)?;
     let protocol = frame.u8(at + 9).ok_or(Reason::Truncated)?;
@@ -127,24 +155,24 @@ pub fn ipv4<F: Frame>(frame: &F, at: usize) -> Result<Packet, Reason> {
     let total = first as usize & 0xffff;
     match first >> 24 {
         0x45 => {}
-        0x46..=0x4f => return Err(Reason::IpOptions),
-        _ => return Err(Reason::IpHeader),
+        0x46..=0x4f => return Err(Unparsed::Rare),
+        _ => return Err(Reason::IpHeader.into()),
     }
     if total < 20 || total > frame.len() - at {
-        return Err(Reason::IpHeader);
+        return Err(Reason::IpHeader.into());
     }
     // Everything but "don't fragment": more fragments, an offset, or the reserved bit.
     if fragment & !0x4000 != 0 {
-        return Err(Reason::Fragment);
+        return Err(Unparsed::Rare);
     }
     let (source, destination) = (Ip::v4(source), Ip::v4(destination));
     addresses(source, destination)?;
     transport(frame, source, destination, protocol, at + 20, total - 20)
 }
 
-/// IPv6 without extension headers (RFC 8200).
+/// IPv6 as most packets are (RFC 8200); rare as for [`ipv4`].
 #[inline(always)]
-pub fn ipv6<F: Frame>(frame: &F, at: usize) -> Result<Packet, Reason> {
+pub fn ipv6<F: Frame>(frame: &F, at: usize) -> Result<Packet, Unparsed> {
     let first = frame.u8(at).ok_or(Reason::Truncated)?;
     let length = frame.u16(at + 4).ok_or(Reason::Truncated)? as usize;
     let next = frame.u8(at + 6).ok_or(Reason::Truncated)?;
@@ -157,16 +185,16 @@ pub fn ipv6<F: Frame>(frame: &F, at: usize) -> Result<Packet, Reason> {
         lo: frame.u64(at + 32).ok_or(Reason::Truncated)?,
     };
     if first >> 4 != 6 || length + 40 > frame.len() - at {
-        return Err(Reason::IpHeader);
+        return Err(Reason::IpHeader.into());
     }
     // A mapped address on the wire would be taken for the IPv4 address inside (RFC 4038 §4.2).
     if source.is_v4() || destination.is_v4() {
-        return Err(Reason::Martian);
+        return Err(Reason::Martian.into());
     }
     match next {
         // Hop-by-hop, routing, fragment, ESP, AH, destination options, mobility, HIP, shim6
         // (the IANA registry of IPv6 extension header types).
-        0 | 43 | 44 | 50 | 51 | 60 | 135 | 139 | 140 => return Err(Reason::Ipv6Extension),
+        0 | 43 | 44 | 50 | 51 | 60 | 135 | 139 | 140 => return Err(Unparsed::Rare),
         _ => {}
     }
     addresses(source, destination)?;
@@ -174,8 +202,39 @@ pub fn ipv6<F: Frame>(frame: &F, at: usize) -> Result<Packet, Reason> {
 }
 
 /// What can be a source and a destination (RFC 1122 §3.2.1.3, RFC 4291 §2.5).
+/// The first of several fragments: judged as the packet it starts, so its transport header must be whole. What must
+/// come in one piece, a fragment is not: discovery (RFC 6980), errors, membership.
 #[inline(always)]
-fn addresses(source: Ip, destination: Ip) -> Result<(), Reason> {
+pub fn first_fragment<F: Frame>(frame: &F, walked: &Walked) -> Result<Packet, Reason> {
+    let Walked {
+        source,
+        destination,
+        protocol,
+        at,
+        length,
+        ..
+    } = *walked;
+    // A UDP datagram is longer than its first fragment.
+    let whole = if protocol == UDP { usize::MAX } else { length };
+    match transport_of(frame, source, destination, protocol, at, length, whole) {
+        Ok(packet) if packet.kind != Kind::Discovery => Ok(Packet {
+            fragment: FIRST_FRAGMENT | walked.piece.id as u64,
+            ..packet
+        }),
+        Ok(_) | Err(Unparsed::Rare) => Err(Reason::Fragment),
+        Err(Unparsed::Drop(reason)) => Err(reason),
+    }
+}
+
+/// Whether an ICMPv6 message is of multicast listener discovery rather than an error.
+#[inline(always)]
+pub fn is_listener<F: Frame>(frame: &F, walked: &Walked) -> Result<bool, Reason> {
+    let kind = frame.u8(walked.at).ok_or(Reason::Truncated)?;
+    Ok(walked.protocol == ICMPV6 && kind >= 128)
+}
+
+#[inline(always)]
+pub fn addresses(source: Ip, destination: Ip) -> Result<(), Reason> {
     let martian = source.is_group()
         || source.is_loopback()
         || destination.is_loopback()
@@ -188,28 +247,45 @@ fn addresses(source: Ip, destination: Ip) -> Result<(), Reason> {
     }
 }
 
+/// The transport layer: `length` bytes from `at` on. Rare are ICMP errors and group membership.
 #[inline(always)]
-fn transport<F: Frame>(
+pub fn transport<F: Frame>(
     frame: &F,
     source: Ip,
     destination: Ip,
     protocol: u8,
     at: usize,
     length: usize,
-) -> Result<Packet, Reason> {
+) -> Result<Packet, Unparsed> {
+    transport_of(frame, source, destination, protocol, at, length, length)
+}
+
+/// `length` bytes of a transport layer that has `whole` in all.
+#[inline(always)]
+fn transport_of<F: Frame>(
+    frame: &F,
+    source: Ip,
+    destination: Ip,
+    protocol: u8,
+    at: usize,
+    length: usize,
+    whole: usize,
+) -> Result<Packet, Unparsed> {
     let v4 = source.is_v4();
     let (shortest, known) = match protocol {
         TCP => (20, true),
         UDP => (8, true),
         ICMP => (8, v4),
         ICMPV6 => (8, !v4),
+        SCTP => (12, true),
+        IGMP if v4 => return Err(Unparsed::Rare),
         _ => (0, false),
     };
     if !known {
-        return Err(Reason::IpProtocol);
+        return Err(Reason::IpProtocol.into());
     }
     if length < shortest {
-        return Err(Reason::TransportHeader);
+        return Err(Reason::TransportHeader.into());
     }
     let ports = frame.u32(at).ok_or(Reason::Truncated)?;
     let mut packet = Packet {
@@ -220,6 +296,9 @@ fn transport<F: Frame>(
         destination_port: ports as u16,
         kind: Kind::Udp,
         flags: 0,
+        sequence: 0,
+        acknowledgement: 0,
+        fragment: 0,
         message: Message {
             at: at as u16,
             length: length as u16,
@@ -230,17 +309,20 @@ fn transport<F: Frame>(
             let offset_flags = frame.u16(at + 12).ok_or(Reason::Truncated)?;
             let header = (offset_flags >> 12) as usize * 4;
             if header < 20 || header > length {
-                return Err(Reason::TransportHeader);
+                return Err(Reason::TransportHeader.into());
             }
             packet.kind = Kind::Tcp;
             packet.flags = offset_flags as u8;
+            packet.sequence = frame.u32(at + 4).ok_or(Reason::Truncated)?;
+            packet.acknowledgement = frame.u32(at + 8).ok_or(Reason::Truncated)?;
         }
         UDP => {
             let announced = frame.u16(at + 4).ok_or(Reason::Truncated)? as usize;
-            if announced < 8 || announced > length {
-                return Err(Reason::TransportHeader);
+            if announced < 8 || announced > whole {
+                return Err(Reason::TransportHeader.into());
             }
         }
+        SCTP => packet.kind = Kind::Sctp,
         _ => {
             let identifier = frame.u16(at + 4).ok_or(Reason::Truncated)?;
             packet.source_port = identifier;
@@ -250,7 +332,12 @@ fn transport<F: Frame>(
                 (true, 0x0800) | (false, 0x8000) => Kind::EchoRequest,
                 (true, 0x0000) | (false, 0x8100) => Kind::EchoReply,
                 (false, 0x8500..=0x88ff) if ports >> 16 & 0xff == 0 => Kind::Discovery,
-                _ => return Err(Reason::IcmpType),
+                // Unreachable, exceeded, parameter problem; packet too big; listeners (RFC 3810).
+                (true, 0x0300..=0x03ff | 0x0b00..=0x0cff) => return Err(Unparsed::Rare),
+                (false, 0x0100..=0x04ff | 0x8200..=0x84ff | 0x8f00..=0x8fff) => {
+                    return Err(Unparsed::Rare);
+                }
+                _ => return Err(Reason::IcmpType.into()),
             };
         }
     }

@@ -1,19 +1,27 @@
 //! The packet path, in order.
 
-use crate::abi::{Control, Ruling, attachment_port};
+use crate::abi::{Control, PORTS, RULE_LINK_CONTROL, Ruling, attachment_port};
 use crate::account;
 pub use crate::account::dropped;
-use crate::admit::{Ingress, admit};
+use crate::admit::{Ingress, admit, storm};
 pub use crate::authorise::Denied;
 use crate::authorise::{Classes, authorise};
 use crate::forward;
+use crate::fragment;
 use crate::frame::Frame;
+use crate::group;
+use crate::half;
 use crate::identify;
+use crate::link_control;
+use crate::membership;
 use crate::neighbour;
-use crate::parse::{self, Kind, Link, Packet};
+use crate::other;
+use crate::parse::{self, Kind, Link, Packet, Unparsed};
 use crate::reason::Reason;
+use crate::related;
 use crate::tables::Tables;
 use crate::track::{self, Decided, Known};
+use crate::walk::{self, Walked};
 
 /// Where a frame leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +52,7 @@ pub struct Outcome {
 #[inline(always)]
 pub fn judge<F: Frame, T: Tables>(frame: &mut F, tables: &mut T, port: u16) -> Outcome {
     let control = tables.control();
-    let entered = enter(frame, tables, control, port);
-    let decided = match entered {
-        Ok(Step::Settled(passed)) => Ok(passed),
-        Ok(Step::Judge(pending)) => decide(frame, tables, &pending),
-        Err(denied) => Err(denied),
-    };
-    match decided {
+    match walk_path(frame, tables, control, port) {
         Ok(passed) => Outcome {
             verdict: Ok(passed.egress),
             rule: passed.rule,
@@ -65,6 +67,30 @@ pub fn judge<F: Frame, T: Tables>(frame: &mut F, tables: &mut T, port: u16) -> O
             }
         }
     }
+}
+
+/// The stages. The XDP program calls the same, one after the other, each as a piece of its own.
+#[inline(always)]
+fn walk_path<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    control: Control,
+    port: u16,
+) -> Result<Passed, Denied> {
+    let mut step = enter(frame, tables, control, port)?;
+    if let Step::Rare(waiting) = step {
+        step = rare(frame, tables, &waiting)?;
+    }
+    let mut pending = match step {
+        Step::Settled(passed) => return Ok(passed),
+        Step::Judge(pending) => pending,
+        // It answers with one of the two above.
+        Step::Rare(_) => return Err(Reason::IpHeader.into()),
+    };
+    who(frame, tables, &mut pending)?;
+    whether(tables, &mut pending)?;
+    whither(tables, &mut pending)?;
+    conclude(frame, tables, &pending)
 }
 
 /// A frame that passes.
@@ -82,9 +108,32 @@ pub enum Step {
     Settled(Passed),
     /// To be judged.
     Judge(Pending),
+    /// To be parsed the long way: see [`rare`].
+    Rare(Rare),
 }
 
-/// A frame on its way from [`enter`] to [`decide`].
+/// A frame on its way from [`enter`] to [`rare`].
+#[derive(Clone, Copy)]
+pub struct Rare {
+    ingress: Ingress,
+    link: Link,
+}
+
+impl Rare {
+    /// The policy and posture it is judged under.
+    #[inline(always)]
+    pub fn control(&self) -> Control {
+        self.ingress.control
+    }
+
+    /// The port it came in on.
+    #[inline(always)]
+    pub fn port(&self) -> u16 {
+        attachment_port(self.ingress.attachment)
+    }
+}
+
+/// A frame on its way through the stages behind [`enter`]: what is known of it so far.
 #[derive(Clone, Copy)]
 pub struct Pending {
     ingress: Ingress,
@@ -92,9 +141,32 @@ pub struct Pending {
     /// `None` for ARP.
     packet: Option<Packet>,
     known: Known,
+    classes: Classes,
+    /// [`Ruling::NONE`] until it is decided.
+    ruling: Ruling,
+    /// Whether the sender is who opened the flow.
+    by_sender: bool,
+    egress: Egress,
 }
 
 impl Pending {
+    #[inline(always)]
+    fn new(ingress: Ingress, link: Link, packet: Option<Packet>, known: Known) -> Pending {
+        Pending {
+            ingress,
+            link,
+            packet,
+            known,
+            classes: Classes::STRANGERS,
+            ruling: Ruling::NONE,
+            by_sender: true,
+            egress: Egress::Flood {
+                segment: ingress.admission.segment,
+                inside: true,
+            },
+        }
+    }
+
     /// The policy and posture it is judged under.
     #[inline(always)]
     pub fn control(&self) -> Control {
@@ -122,20 +194,32 @@ pub fn enter<F: Frame, T: Tables>(
     if control.epoch == 0 {
         return Err(Reason::NoPolicy.into());
     }
-    let link = parse::link(frame)?;
+    let link = match parse::link(frame) {
+        Err(Reason::LinkControl) => return between_ports(frame, tables, control, port),
+        link => link?,
+    };
+    if link.ether_type == link_control::PTP && !link.tagged {
+        return between_ports(frame, tables, control, port);
+    }
     let ingress = admit(tables, control, port, &link)?;
+    storm(tables, control, port, &link)?;
     let packet = match link.ether_type {
-        parse::ETHERTYPE_IPV4 => parse::ipv4(frame, link.network)?,
-        parse::ETHERTYPE_IPV6 => parse::ipv6(frame, link.network)?,
+        parse::ETHERTYPE_IPV4 => parse::ipv4(frame, link.network),
+        parse::ETHERTYPE_IPV6 => parse::ipv6(frame, link.network),
         parse::ETHERTYPE_ARP => {
-            return Ok(Step::Judge(Pending {
+            return Ok(Step::Judge(Pending::new(
                 ingress,
                 link,
-                packet: None,
-                known: Known::Nothing,
-            }));
+                None,
+                Known::Nothing,
+            )));
         }
-        _ => return Err(Reason::EtherType.into()),
+        _ => Err(Unparsed::Rare),
+    };
+    let packet = match packet {
+        Ok(packet) => packet,
+        Err(Unparsed::Rare) => return Ok(Step::Rare(Rare { ingress, link })),
+        Err(Unparsed::Drop(reason)) => return Err(reason.into()),
     };
     let known = match track::key(&ingress, &link, &packet) {
         Some(track) => track::find(tables, &ingress, &link, &packet, &track, frame.len()),
@@ -151,20 +235,207 @@ pub fn enter<F: Frame, T: Tables>(
             ruling,
         )));
     }
-    Ok(Step::Judge(Pending {
+    Ok(Step::Judge(Pending::new(
         ingress,
         link,
-        packet: Some(packet),
+        Some(packet),
         known,
-    }))
+    )))
 }
 
-/// The stages for everything else: identify, authorise, forward, account.
+/// What has options, extension headers or fragments, ICMP errors, and group membership: parsed the long way.
 ///
 /// # Errors
 /// As [`enter`].
 #[inline(always)]
-pub fn decide<F: Frame, T: Tables>(
+pub fn rare<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    waiting: &Rare,
+) -> Result<Step, Denied> {
+    let Rare { ingress, link } = waiting;
+    let control = ingress.control;
+    if !matches!(
+        link.ether_type,
+        parse::ETHERTYPE_IPV4 | parse::ETHERTYPE_IPV6
+    ) {
+        let ruling = other::ether_type(tables, ingress, link)?;
+        let (egress, ruling) = deliver(tables, ingress, link, ruling)?;
+        return settle(frame, tables, control, link, egress, ruling);
+    }
+    let walked = walk::headers(frame, link)?;
+    if walked.piece.offset != 0 {
+        let (egress, ruling) = fragment::follow(tables, ingress, link, &walked)?;
+        return settle(frame, tables, control, link, egress, ruling);
+    }
+    let Walked {
+        source,
+        destination,
+        protocol,
+        at,
+        length,
+        ..
+    } = walked;
+    let packet = if walked.piece.is_whole() {
+        parse::transport(frame, source, destination, protocol, at, length)
+    } else {
+        parse::first_fragment(frame, &walked).map_err(Unparsed::Drop)
+    };
+    let packet = match packet {
+        Ok(packet) => packet,
+        Err(Unparsed::Rare) => return control_message(frame, tables, ingress, link, &walked),
+        Err(Unparsed::Drop(reason)) => return Err(reason.into()),
+    };
+    Ok(Step::Judge(Pending::new(
+        *ingress,
+        *link,
+        Some(packet),
+        Known::Unasked,
+    )))
+}
+
+/// ICMP errors and group membership.
+#[inline(always)]
+fn control_message<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    ingress: &Ingress,
+    link: &Link,
+    walked: &Walked,
+) -> Result<Step, Denied> {
+    let control = ingress.control;
+    if walked.protocol != parse::IGMP && !parse::is_listener(frame, walked)? {
+        let (ruling, egress) = related::error(frame, tables, ingress, link, walked)?;
+        let egress = Egress::Attachment(egress);
+        return settle(frame, tables, control, link, egress, ruling);
+    }
+    let ruling = membership::membership(frame, tables, ingress, link, walked)?;
+    let (egress, ruling) = deliver(tables, ingress, link, ruling)?;
+    settle(frame, tables, control, link, egress, ruling)
+}
+
+/// A frame of which everything is known leaves.
+#[inline(always)]
+fn settle<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    control: Control,
+    link: &Link,
+    egress: Egress,
+    ruling: Ruling,
+) -> Result<Step, Denied> {
+    if let Egress::Attachment(attachment) = egress {
+        forward::retag(frame, link, attachment)?;
+    }
+    Ok(Step::Settled(pass(frame, tables, control, egress, ruling)))
+}
+
+/// Link-control frames have no segment: they go from port to port.
+#[inline(always)]
+fn between_ports<F: Frame, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    control: Control,
+    port: u16,
+) -> Result<Step, Denied> {
+    if port as usize >= PORTS {
+        return Err(Reason::UnknownPort.into());
+    }
+    link_control::crosses(frame, tables, control, port)
+        .map_err(|reason| closed_by(reason, RULE_LINK_CONTROL))?;
+    let egress = Egress::Flood {
+        segment: u16::MAX,
+        inside: false,
+    };
+    let ruling = Ruling::allow(RULE_LINK_CONTROL);
+    Ok(Step::Settled(pass(frame, tables, control, egress, ruling)))
+}
+
+/// Stage: identify. What resolves addresses is decided here as well, since all that counts is who speaks.
+///
+/// # Errors
+/// As [`enter`].
+#[inline(always)]
+pub fn who<F: Frame, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    pending: &mut Pending,
+) -> Result<(), Denied> {
+    let Pending { ingress, link, .. } = &*pending;
+    let Some(packet) = &pending.packet else {
+        let sender = neighbour::arp_sender(frame, link)?;
+        pending.ruling = neighbour::arp(tables, ingress, link, sender)?;
+        return Ok(());
+    };
+    let source = identify::source(tables, ingress, link, packet)?;
+    if packet.kind == Kind::Discovery {
+        pending.ruling = neighbour::discovery(frame, tables, ingress, link, packet)?;
+        return Ok(());
+    }
+    let destination = identify::destination(tables, ingress, link, packet)?;
+    pending.classes = Classes {
+        source,
+        destination,
+    };
+    Ok(())
+}
+
+/// Stage: authorise.
+///
+/// # Errors
+/// As [`enter`].
+#[inline(always)]
+pub fn whether<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), Denied> {
+    let Pending { ingress, link, .. } = &*pending;
+    let packet = match &pending.packet {
+        Some(packet) if !pending.ruling.allows() => packet,
+        _ => return Ok(()),
+    };
+    let track = track::key(ingress, link, packet);
+    let known = match (pending.known, &track) {
+        (Known::Nothing, Some(track)) => half::known(tables, track),
+        (Known::Unasked, Some(track)) => track::ask(tables, ingress, packet, track),
+        (known, _) => known,
+    };
+    if let Known::Outside { ruling } = known {
+        return Err(Denied {
+            reason: Reason::TcpSequence,
+            rule: ruling.rule(),
+        });
+    }
+    let authorised = match authorise(tables, ingress, packet, pending.classes, known) {
+        Err(denied) => group::answers(tables, ingress, link, packet).ok_or(denied)?,
+        Ok(authorised) => authorised,
+    };
+    pending.known = known;
+    pending.ruling = authorised.ruling;
+    pending.by_sender = authorised.by_sender;
+    Ok(())
+}
+
+/// Stage: forward. Learns where the source is, and finds where the destination is.
+///
+/// # Errors
+/// As [`enter`].
+#[inline(always)]
+pub fn whither<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), Denied> {
+    let Pending {
+        ingress,
+        link,
+        ruling,
+        ..
+    } = &*pending;
+    let (egress, _) = deliver(tables, ingress, link, *ruling)?;
+    pending.egress = egress;
+    Ok(())
+}
+
+/// Stage: account, with what is remembered for the packets to come.
+///
+/// # Errors
+/// As [`enter`].
+#[inline(always)]
+pub fn conclude<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &mut T,
     pending: &Pending,
@@ -172,17 +443,60 @@ pub fn decide<F: Frame, T: Tables>(
     let Pending {
         ingress,
         link,
-        packet,
-        known,
+        ruling,
+        egress,
+        ..
     } = pending;
-    let (egress, ruling) = match packet {
-        None => resolve(frame, tables, ingress, link)?,
-        Some(packet) => authorised(frame, tables, ingress, link, packet, *known)?,
-    };
-    if let Egress::Attachment(attachment) = egress {
+    if let Some(packet) = &pending.packet
+        && packet.kind != Kind::Discovery
+    {
+        remember(tables, pending, packet, frame.len())?;
+    }
+    if let Egress::Attachment(attachment) = *egress {
         forward::retag(frame, link, attachment)?;
     }
-    Ok(pass(frame, tables, ingress.control, egress, ruling))
+    Ok(pass(frame, tables, ingress.control, *egress, *ruling))
+}
+
+#[inline(always)]
+fn remember<T: Tables>(
+    tables: &mut T,
+    pending: &Pending,
+    packet: &Packet,
+    length: usize,
+) -> Result<(), Denied> {
+    let Pending {
+        ingress,
+        link,
+        ruling,
+        egress,
+        ..
+    } = pending;
+    let rule = ruling.rule();
+    let passed = Passed {
+        egress: *egress,
+        rule,
+    };
+    fragment::remember(tables, ingress, link, packet, passed);
+    let Some(track) = track::key(ingress, link, packet) else {
+        group::asked(tables, ingress, link, packet, *ruling);
+        return Ok(());
+    };
+    let decided = Decided {
+        ruling: *ruling,
+        by_sender: pending.by_sender,
+        egress: match *egress {
+            Egress::Attachment(attachment) => Some(attachment),
+            Egress::Flood { .. } => None,
+        },
+        length,
+    };
+    track::remember(tables, ingress, link, packet, &track, decided)
+        .map_err(|reason| Denied { reason, rule })?;
+    if matches!(pending.known, Known::Nothing) {
+        account::opened(tables, ingress, link, packet, *ruling, length);
+    }
+    Ok(())
 }
 
 #[inline(always)]
@@ -198,62 +512,6 @@ fn pass<F: Frame, T: Tables>(
     Passed { egress, rule }
 }
 
-/// Who speaks, to whom, and whether they may.
-#[inline(always)]
-fn authorised<F: Frame, T: Tables>(
-    frame: &F,
-    tables: &mut T,
-    ingress: &Ingress,
-    link: &Link,
-    packet: &Packet,
-    known: Known,
-) -> Result<(Egress, Ruling), Denied> {
-    let source = identify::source(tables, ingress, link, packet)?;
-    if packet.kind == Kind::Discovery {
-        let ruling = neighbour::discovery(frame, tables, ingress, link, packet)?;
-        return deliver(tables, ingress, link, ruling);
-    }
-    let destination = identify::destination(tables, ingress, link, packet)?;
-    let classes = Classes {
-        source,
-        destination,
-    };
-    let authorised = authorise(tables, ingress, packet, classes, known)?;
-    let (egress, ruling) = deliver(tables, ingress, link, authorised.ruling)?;
-    if let Some(track) = track::key(ingress, link, packet) {
-        let decided = Decided {
-            ruling,
-            by_sender: authorised.by_sender,
-            egress: match egress {
-                Egress::Attachment(attachment) => Some(attachment),
-                Egress::Flood { .. } => None,
-            },
-            length: frame.len(),
-        };
-        track::remember(tables, ingress, link, packet, &track, decided).map_err(|_| Denied {
-            reason: Reason::FlowTableFull,
-            rule: ruling.rule(),
-        })?;
-        if matches!(known, Known::Nothing) {
-            account::opened(tables, ingress, link, packet, ruling, frame.len());
-        }
-    }
-    Ok((egress, ruling))
-}
-
-/// ARP has a path of its own: no classes, no flow.
-#[inline(always)]
-fn resolve<F: Frame, T: Tables>(
-    frame: &F,
-    tables: &mut T,
-    ingress: &Ingress,
-    link: &Link,
-) -> Result<(Egress, Ruling), Denied> {
-    let sender = neighbour::arp_sender(frame, link)?;
-    let ruling = neighbour::arp(tables, ingress, link, sender)?;
-    deliver(tables, ingress, link, ruling)
-}
-
 /// Learns the source, and finds the destination.
 #[inline(always)]
 fn deliver<T: Tables>(
@@ -263,5 +521,14 @@ fn deliver<T: Tables>(
     ruling: Ruling,
 ) -> Result<(Egress, Ruling), Denied> {
     identify::learn(tables, ingress, link)?;
-    Ok((forward::egress(tables, ingress, link, ruling)?, ruling))
+    let egress = forward::egress(tables, ingress, link, ruling)
+        .map_err(|reason| closed_by(reason, ruling.rule()))?;
+    Ok((egress, ruling))
+}
+
+/// A posture refuses what a rule would let pass: it is told which.
+#[inline(always)]
+fn closed_by(reason: Reason, rule: u32) -> Denied {
+    let rule = if reason == Reason::Posture { rule } else { 0 };
+    Denied { reason, rule }
 }

@@ -39,27 +39,27 @@ reasons! {
     Truncated = 3, "truncated";
     /// The source MAC address is a group address or all zeroes.
     SourceMac = 4, "source-mac";
-    /// A link-control frame (STP, LACP, LLDP, EAPOL): these do not cross the gateway.
+    /// A link-control frame (STP, LACP, LLDP, EAPOL, PTP) that the port is not set to let pass.
     LinkControl = 5, "link-control";
     /// More than one VLAN tag, or a service tag.
     VlanStack = 6, "vlan-stack";
     /// The port does not carry this VLAN: no segment is attached there.
     UnknownAttachment = 7, "unknown-attachment";
-    /// An EtherType other than IPv4, IPv6 and ARP.
+    /// An EtherType other than IPv4, IPv6 and ARP that the segment does not list.
     EtherType = 8, "ether-type";
     /// The IP header contradicts itself or the frame.
     IpHeader = 9, "ip-header";
-    /// IPv4 options.
+    /// IPv4 options other than router alert and padding.
     IpOptions = 10, "ip-options";
-    /// An IPv4 fragment.
+    /// A fragment without its first, out of order, overlapping, or too late.
     Fragment = 11, "fragment";
-    /// An IPv6 extension header.
+    /// An IPv6 extension header other than hop-by-hop and destination options and fragment, or too many of them.
     Ipv6Extension = 12, "ipv6-extension";
-    /// An IP protocol other than TCP, UDP and ICMP.
+    /// An IP protocol other than TCP, UDP, SCTP, ICMP and IGMP.
     IpProtocol = 13, "ip-protocol";
-    /// The TCP, UDP or ICMP header contradicts itself or the packet.
+    /// The TCP, UDP, SCTP or ICMP header contradicts itself or the packet.
     TransportHeader = 14, "transport-header";
-    /// An ICMP or ICMPv6 message other than echo and neighbour discovery.
+    /// An ICMP or ICMPv6 message that has no business here: redirects and what is neither echo, error nor discovery.
     IcmpType = 15, "icmp-type";
     /// An address that cannot be a source or a destination on a wire.
     Martian = 16, "martian";
@@ -93,4 +93,20 @@ reasons! {
     SameAttachment = 30, "same-attachment";
     /// The frame could not be given the VLAN tag of its egress.
     Retag = 31, "retag";
+    /// An ICMP error about a packet that did not pass here, or that does not come from where it went.
+    IcmpError = 32, "icmp-error";
+    /// A malformed IGMP or MLD message, or a query from a port that faces devices.
+    Membership = 33, "membership";
+    /// A TCP reset that is outside of what the other side has acknowledged: made up, or very late.
+    TcpSequence = 34, "tcp-sequence";
+    /// The device opens flows faster than any device has to, or has as many as it may.
+    FlowLimit = 35, "flow-limit";
+    /// A DHCP server's answer from a device that is no DHCP server.
+    DhcpGuard = 36, "dhcp-guard";
+    /// The device is at another port than the one it is bound to.
+    PortBinding = 37, "port-binding";
+    /// More broadcast and multicast than the port may send.
+    Storm = 38, "storm";
+    /// More hosts that are no listed devices turn up at the port at once than can be real.
+    StationLimit = 39, "station-limit";
 }

@@ -1,8 +1,8 @@
 //! What the decision looks up.
 
 use crate::abi::{
-    Address, Admission, Control, Device, Event, Flow, FlowKey4, FlowKey6, Network, PolicyKey,
-    PolicyRow, Station,
+    Address, Admission, Control, Device, Event, Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey,
+    Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting, Station,
 };
 use crate::address::Ip;
 use crate::reason::Reason;
@@ -29,14 +29,23 @@ pub trait Tables {
     /// [`crate::abi::FLOOD_NONE`].
     fn flood(&self, slot: u8, segment: u16, port: u16) -> u32;
 
+    /// What is set for a port.
+    fn port(&self, slot: u8, port: u16) -> PortSetting;
+
+    /// What came in at a port lately, in place.
+    fn rate(&mut self, port: u16) -> Option<&mut PortRate>;
+
+    /// Whether a segment lets an EtherType pass.
+    fn ether_type(&self, slot: u8, segment: u16, ether_type: u16) -> bool;
+
     /// The device with this [`crate::abi::member`] key.
     fn device(&self, slot: u8, member: u64) -> Option<Device>;
 
     /// Whose an address is.
     fn address(&self, slot: u8, ip: Ip) -> Option<Address>;
 
-    /// The longest network prefix an address is in.
-    fn network(&self, slot: u8, ip: Ip) -> Option<Network>;
+    /// The longest network prefix an address is in; [`Network::NOWHERE`] if it is in none.
+    fn network(&self, slot: u8, ip: Ip) -> Network;
 
     /// The service class at a [`crate::abi::service_index`].
     fn service(&self, slot: u8, index: u32) -> u16;
@@ -49,6 +58,9 @@ pub trait Tables {
 
     /// Remembers where it was seen. A table without room forgets the longest unused.
     fn learn(&mut self, member: u64, station: Station);
+
+    /// Notes that some station moved: established flows to it go where it was, until user space has them judged again.
+    fn moved(&mut self);
 
     /// An IPv4 flow, in place.
     fn flow4(&mut self, key: &FlowKey4) -> Option<&mut Flow>;
@@ -67,6 +79,42 @@ pub trait Tables {
     /// # Errors
     /// [`Full`] if there is no room.
     fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full>;
+
+    /// A half-open IPv4 flow, in place.
+    fn half4(&mut self, key: &FlowKey4) -> Option<&mut Flow>;
+
+    /// A half-open IPv6 flow, in place.
+    fn half6(&mut self, key: &FlowKey6) -> Option<&mut Flow>;
+
+    /// Adds a half-open IPv4 flow. A table without room forgets the longest unused.
+    ///
+    /// # Errors
+    /// [`Full`] if there is no room all the same.
+    fn add_half4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full>;
+
+    /// Adds a half-open IPv6 flow. A table without room forgets the longest unused.
+    ///
+    /// # Errors
+    /// [`Full`] if there is no room all the same.
+    fn add_half6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full>;
+
+    /// Forgets a half-open IPv4 flow.
+    fn remove_half4(&mut self, key: &FlowKey4);
+
+    /// Forgets a half-open IPv6 flow.
+    fn remove_half6(&mut self, key: &FlowKey6);
+
+    /// How many flows a [`crate::abi::member`] opens, in place.
+    fn limit(&mut self, member: u64) -> Option<&mut Limit>;
+
+    /// Starts counting for a [`crate::abi::member`]. A table without room forgets the longest unused.
+    fn set_limit(&mut self, member: u64, limit: &Limit);
+
+    /// What was decided of the packet that fragments belong to, in place.
+    fn fragments(&mut self, key: &FragmentsKey) -> Option<&mut Fragments>;
+
+    /// Remembers what was decided of a first fragment. A table without room forgets the longest unused.
+    fn set_fragments(&mut self, key: &FragmentsKey, fragments: &Fragments);
 
     /// Counts a frame for a rule that decided on it.
     fn count_rule(&mut self, slot: u8, rule: u32, bytes: usize);

@@ -1,15 +1,18 @@
 //! Stage 4, track: an established packet costs one look-up.
 //!
-//! A flow is remembered once it was allowed, with the epoch it was judged under. Another epoch, another
-//! MAC address or another attachment means "judge again", never "drop".
+//! A flow is remembered once both its ends were heard, with the epoch it was judged under. Another epoch, another
+//! MAC address or another attachment means "judge again", never "drop". Until both were heard it is half-open, kept
+//! apart (see `half`), and every packet of it is judged.
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
 use crate::abi::{Flow, FlowKey4, FlowKey6, Ruling, Way, way_attachment, way_mac, way_word};
 use crate::address::MAC_GROUP;
 use crate::admit::Ingress;
-use crate::parse::{Kind, Link, Packet, TCP_FIN, TCP_RST};
-use crate::tables::{Full, Tables};
+use crate::half;
+use crate::parse::{Kind, Link, Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN};
+use crate::reason::Reason;
+use crate::tables::Tables;
 
 /// What the table knows of a packet's flow.
 #[derive(Clone, Copy)]
@@ -18,19 +21,23 @@ pub enum Known {
     Settled { ruling: Ruling, egress: u16 },
     /// There is such a flow; whether the receiver of this packet has opened it, so that this may answer.
     Flow { by_receiver: bool },
+    /// It belongs to a flow, but not to what its ends have said so far.
+    Outside { ruling: Ruling },
     /// Never seen, or not kept: group destinations have no flow.
     Nothing,
+    /// The tables were not asked yet.
+    Unasked,
 }
 
 /// A key, and which of the flow's two directions a packet goes in.
 #[derive(Clone, Copy)]
 pub struct Track {
-    key: Key,
-    direction: usize,
+    pub key: Key,
+    pub direction: usize,
 }
 
 #[derive(Clone, Copy)]
-enum Key {
+pub enum Key {
     V4(FlowKey4),
     V6(FlowKey6),
 }
@@ -41,7 +48,12 @@ pub fn key(ingress: &Ingress, link: &Link, packet: &Packet) -> Option<Track> {
     if link.destination & MAC_GROUP != 0 || packet.kind == Kind::Discovery {
         return None;
     }
-    let segment = ingress.admission.segment;
+    Some(of(ingress.admission.segment, packet))
+}
+
+/// The key of the flow that a packet to a single host would belong to in a segment.
+#[inline(always)]
+pub fn of(segment: u16, packet: &Packet) -> Track {
     let protocol = packet.protocol;
     let (sport, dport) = (packet.source_port, packet.destination_port);
     let swap = if packet.source.is_v4() {
@@ -86,10 +98,22 @@ pub fn key(ingress: &Ingress, link: &Link, packet: &Packet) -> Option<Track> {
             asker,
         })
     };
-    Some(Track {
+    Track {
         key,
         direction: swap as usize,
-    })
+    }
+}
+
+/// What a flow was judged, half-open or not, and how the direction of this packet crosses the gateway.
+#[inline(always)]
+pub fn direction<T: Tables>(tables: &mut T, track: &Track) -> Option<(u64, Way)> {
+    if let Some(flow) = lookup(tables, &track.key) {
+        let way = flow.way.get(track.direction).copied()?;
+        return Some((flow.judged, way));
+    }
+    let flow = half::lookup(tables, &track.key)?;
+    let way = flow.way.get(track.direction).copied()?;
+    Some((flow.judged, way))
 }
 
 #[inline(always)]
@@ -110,7 +134,7 @@ pub fn find<T: Tables>(
     track: &Track,
     length: usize,
 ) -> Known {
-    let now = tables.now();
+    let now = ingress.control.tick;
     let Some(flow) = lookup(tables, &track.key) else {
         return Known::Nothing;
     };
@@ -119,33 +143,92 @@ pub fn find<T: Tables>(
     let Some(way) = flow.way.get(direction).copied() else {
         return Known::Nothing;
     };
-    let settled = (judged >> 32) as u32 == ingress.control.epoch
+    let current = (judged >> 32) as u32 == ingress.control.epoch;
+    if current && packet.flags & TCP_RST != 0 && !may_reset(flow, packet, direction) {
+        return Known::Outside {
+            ruling: Ruling(judged as u32),
+        };
+    }
+    let settled = current
         && way.from == way_word(link.source, ingress.attachment)
         && way_mac(way.to) == link.destination
         && !packet.opens();
     if !settled {
         return Known::Flow {
-            by_receiver: flow.state & (Flow::OPENED << (direction ^ 1)) != 0,
+            by_receiver: receiver_opened(flow, direction),
         };
     }
+    let ruling = Ruling(judged as u32);
     note(flow, packet, direction, length, now);
     Known::Settled {
-        ruling: Ruling(judged as u32),
+        ruling,
         egress: way_attachment(way.to),
     }
 }
 
+/// Whether the receiver of a packet in this direction has opened the flow.
+#[inline(always)]
+pub fn receiver_opened(flow: &Flow, direction: usize) -> bool {
+    flow.state & (Flow::OPENED << ((direction ^ 1) & 1)) != 0
+}
+
+/// What opening SYNs leave of a flow's state.
+pub const KEPT: u8 = Flow::OPENED | Flow::OPENED << 1;
+
+/// The same, of a packet that is to be judged in any case.
+#[inline(always)]
+pub fn ask<T: Tables>(tables: &mut T, ingress: &Ingress, packet: &Packet, track: &Track) -> Known {
+    let Some(flow) = lookup(tables, &track.key) else {
+        return half::known(tables, track);
+    };
+    let current = (flow.judged >> 32) as u32 == ingress.control.epoch;
+    if current && packet.flags & TCP_RST != 0 && !may_reset(flow, packet, track.direction) {
+        return Known::Outside {
+            ruling: flow.ruling(),
+        };
+    }
+    Known::Flow {
+        by_receiver: receiver_opened(flow, track.direction),
+    }
+}
+
+/// How far ahead of what was acknowledged a reset may be: what can be under way (RFC 9293 §3.5.3 asks for no more than
+/// the window, which a gateway would have to follow).
+const WINDOW: u32 = 1 << 22;
+
+/// Whether a reset continues what its sender said. One that does not is dropped: many a device believes any.
+#[inline(always)]
+fn may_reset(flow: &Flow, packet: &Packet, direction: usize) -> bool {
+    let Some(acknowledged) = flow.acknowledged.get(direction ^ 1).copied() else {
+        return false;
+    };
+    // A refusal of a new connection starts at zero.
+    let refuses = packet.sequence == 0 && flow.state & Flow::AGAIN != 0;
+    acknowledged == 0 || refuses || packet.sequence.wrapping_sub(acknowledged) < WINDOW
+}
+
 /// What changes with every packet of a flow.
 #[inline(always)]
-fn note(flow: &mut Flow, packet: &Packet, direction: usize, length: usize, now: u32) {
-    if let Some(bytes) = flow.bytes.get_mut(direction) {
-        *bytes = bytes.wrapping_add(length as u64);
+pub fn note(flow: &mut Flow, packet: &Packet, direction: usize, length: usize, now: u16) {
+    if let Some(volume) = flow.volume.get_mut(direction) {
+        *volume = volume.wrapping_add(length.div_ceil(Flow::VOLUME) as u32);
     }
-    // Written once a second, not once a packet: both directions share the line.
+    // Written once in a while, not once a packet: both directions share the line.
     if flow.seen != now {
         flow.seen = now;
     }
-    if packet.flags & (TCP_FIN | TCP_RST) != 0 {
+    if packet.kind != Kind::Tcp {
+        return;
+    }
+    if packet.flags & TCP_ACK != 0
+        && let Some(acknowledged) = flow.acknowledged.get_mut(direction)
+    {
+        *acknowledged = packet.acknowledgement;
+    }
+    if flow.state & Flow::AGAIN != 0 && packet.flags & (TCP_SYN | TCP_RST) == 0 {
+        flow.state &= !Flow::AGAIN;
+    }
+    if packet.flags & (TCP_FIN | TCP_SYN | TCP_RST) != 0 {
         let rst = if packet.flags & TCP_RST != 0 {
             Flow::RST
         } else {
@@ -156,7 +239,8 @@ fn note(flow: &mut Flow, packet: &Packet, direction: usize, length: usize, now: 
         } else {
             0
         };
-        flow.state |= rst | fin;
+        let again = if packet.opens() { Flow::AGAIN } else { 0 };
+        flow.state |= rst | fin | again;
     }
 }
 
@@ -183,61 +267,64 @@ pub fn remember<T: Tables>(
     packet: &Packet,
     track: &Track,
     decided: Decided,
-) -> Result<(), Full> {
-    let now = tables.now();
-    let epoch = ingress.control.epoch;
-    let direction = track.direction;
-    let way = match decided.egress {
-        Some(egress) => Way {
-            from: way_word(link.source, ingress.attachment),
-            to: way_word(link.destination, egress),
-        },
-        None => Way { from: 0, to: 0 },
-    };
-    let initiator = if decided.by_sender {
-        direction
-    } else {
-        direction ^ 1
-    } as u8;
-    let judged = Flow::judged(epoch, decided.ruling);
-
+) -> Result<(), Reason> {
     if let Some(flow) = lookup(tables, &track.key) {
-        let fresh = (flow.judged >> 32) as u32 == epoch;
-        if let Some(other) = flow.way.get_mut(direction ^ 1)
-            && (!fresh || way_attachment(other.to) != ingress.attachment)
-        {
-            // What it says of attachments may be of another policy, or the station it leads to has moved.
-            *other = Way { from: 0, to: 0 };
-        }
-        if let Some(this) = flow.way.get_mut(direction) {
-            *this = way;
-        }
         if packet.opens() {
-            flow.state &= Flow::OPENED | Flow::OPENED << 1;
+            flow.state &= KEPT;
         }
-        flow.initiator = initiator;
-        flow.state |= Flow::OPENED << initiator;
-        note(flow, packet, direction, decided.length, now);
-        compiler_fence(Ordering::SeqCst);
-        flow.judged = judged;
+        update(flow, ingress, link, packet, track, decided);
         return Ok(());
     }
+    half::remember(tables, ingress, link, packet, track, decided)
+}
 
-    let mut flow = Flow {
-        judged,
-        way: [Way { from: 0, to: 0 }; 2],
-        bytes: [0; 2],
-        seen: now,
-        initiator,
-        state: Flow::OPENED << initiator,
-        pad: 0,
-    };
-    if let Some(this) = flow.way.get_mut(direction) {
-        *this = way;
+/// Brings an entry up to date with a packet that was judged and allowed.
+#[inline(always)]
+pub fn update(
+    flow: &mut Flow,
+    ingress: &Ingress,
+    link: &Link,
+    packet: &Packet,
+    track: &Track,
+    decided: Decided,
+) {
+    let epoch = ingress.control.epoch;
+    let direction = track.direction;
+    let fresh = (flow.judged >> 32) as u32 == epoch;
+    if let Some(other) = flow.way.get_mut(direction ^ 1)
+        && (!fresh || way_attachment(other.to) != ingress.attachment)
+    {
+        // What it says of attachments may be of another policy, or the station it leads to has moved.
+        *other = Way { from: 0, to: 0 };
     }
-    note(&mut flow, packet, direction, decided.length, now);
-    match &track.key {
-        Key::V4(key) => tables.add_flow4(key, &flow),
-        Key::V6(key) => tables.add_flow6(key, &flow),
+    if let Some(this) = flow.way.get_mut(direction) {
+        *this = match decided.egress {
+            Some(egress) => Way {
+                from: way_word(link.source, ingress.attachment),
+                to: way_word(link.destination, egress),
+            },
+            None => Way { from: 0, to: 0 },
+        };
+    }
+    flow.initiator = initiator(track, &decided);
+    flow.state |= Flow::OPENED << flow.initiator;
+    note(
+        flow,
+        packet,
+        direction,
+        decided.length,
+        ingress.control.tick,
+    );
+    compiler_fence(Ordering::SeqCst);
+    flow.judged = Flow::judged(epoch, decided.ruling);
+}
+
+/// Which direction the initiator speaks in.
+#[inline(always)]
+pub fn initiator(track: &Track, decided: &Decided) -> u8 {
+    if decided.by_sender {
+        track.direction as u8
+    } else {
+        track.direction as u8 ^ 1
     }
 }

@@ -6,7 +6,7 @@ use core::mem::size_of;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::xdp_md;
-use aya_ebpf::helpers::bpf_xdp_adjust_head;
+use aya_ebpf::helpers::{bpf_xdp_adjust_head, generated::bpf_xdp_get_buff_len};
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::Frame;
 
@@ -20,7 +20,9 @@ const _: () = assert!(FARTHEST <= REACH);
 pub struct XdpFrame {
     ctx: *mut xdp_md,
     data: usize,
+    /// Of the part that can be read here. A jumbo frame goes on in other pages, behind every header.
     end: usize,
+    length: usize,
 }
 
 impl XdpFrame {
@@ -30,6 +32,7 @@ impl XdpFrame {
             ctx: ctx.as_ptr().cast(),
             data: opaque(ctx.data()),
             end: opaque(ctx.data_end()),
+            length: length(ctx),
         }
     }
 
@@ -40,7 +43,11 @@ impl XdpFrame {
             return None;
         }
         let start = opaque(self.data + bounded(at));
-        if start + size_of::<T>() > self.end { None } else { Some(start as *mut T) }
+        if start + size_of::<T>() > self.end {
+            None
+        } else {
+            Some(start as *mut T)
+        }
     }
 
     /// Any record, as it lies there.
@@ -62,6 +69,7 @@ impl XdpFrame {
         let ctx = XdpContext::new(self.ctx);
         self.data = opaque(ctx.data());
         self.end = opaque(ctx.data_end());
+        self.length = length(&ctx);
         if failed {
             return None;
         }
@@ -89,6 +97,20 @@ fn bounded(at: usize) -> usize {
     }
 }
 
+/// What a frame of several pages has in its first at least: drivers fill that before they take another.
+const FIRST_PAGE: usize = 512;
+
+/// Bytes of the frame, in all of its pages. To ask costs more than to count, so that is left out where there is but one.
+#[inline(always)]
+fn length(ctx: &XdpContext) -> usize {
+    let first = ctx.data_end() - ctx.data();
+    if first < FIRST_PAGE {
+        return first;
+    }
+    // SAFETY: the context is valid.
+    unsafe { bpf_xdp_get_buff_len(ctx.ctx) as usize }
+}
+
 /// The same pointer, as far as LLVM can tell another: it may otherwise check one and read through its twin, or cut
 /// one to the 32 bits it was loaded with, and the verifier can follow neither.
 #[inline(always)]
@@ -103,7 +125,7 @@ fn opaque(mut pointer: usize) -> usize {
 impl Frame for XdpFrame {
     #[inline(always)]
     fn len(&self) -> usize {
-        self.end - self.data
+        self.length
     }
 
     #[inline(always)]

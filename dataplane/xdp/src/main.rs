@@ -6,12 +6,16 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch, core_intrinsics)]
-#![allow(internal_features, reason = "`is_val_statically_known` has no other name yet")]
+#![allow(
+    internal_features,
+    reason = "`is_val_statically_known` has no other name yet"
+)]
 
 mod frame;
 mod maps;
 mod tables;
 
+use core::arch::asm;
 use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
@@ -19,24 +23,41 @@ use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::abi::{RETIRE_KEY, Trace, attachment_port};
-use cordon_verdict::{Egress, Passed, Step, Tables as _, decide, dropped, enter, flood_copy};
+use cordon_verdict::{
+    Denied, Egress, Passed, Pending, Step, Tables as _, conclude, dropped, enter, flood_copy, rare,
+    whether, whither, who,
+};
 
 use frame::XdpFrame;
 use maps::{FLOOD_INSIDE, FLOOD_PORTS, PORTS_OUT, Scratch, TRACE_OUT, port_of, scratch, tracing};
 use tables::Maps;
 
 /// What the pieces below answer besides an XDP action.
-const JUDGE: u32 = 0x100;
-const REFUSE: u32 = 0x101;
+const WALK: u32 = 0x100;
+const JUDGE: u32 = 0x101;
+const NEXT: u32 = 0x102;
+const REFUSE: u32 = 0x103;
 
 /// A frame came in on a port. The packet path of `cordon_verdict::judge`, in pieces: an established flow is done
 /// after the first. One after the other rather than one inside the other, for the sake of the 512 bytes of stack
 /// that they share.
-#[xdp]
+#[xdp(frags)]
 pub fn cordon(ctx: XdpContext) -> u32 {
     let mut answer = begin(ctx.ctx);
+    if answer == WALK {
+        answer = walk(ctx.ctx);
+    }
     if answer == JUDGE {
-        answer = conclude(ctx.ctx);
+        answer = identify(ctx.ctx);
+        if answer == NEXT {
+            answer = authorise(ctx.ctx);
+        }
+        if answer == NEXT {
+            answer = forward(ctx.ctx);
+        }
+        if answer == NEXT {
+            answer = finish(ctx.ctx);
+        }
     }
     if answer == REFUSE {
         answer = refuse(ctx.ctx);
@@ -55,6 +76,9 @@ fn begin(ctx: *mut xdp_md) -> u32 {
         Ok(Step::Judge(pending)) => leave(JUDGE, |scratch| {
             scratch.pending = MaybeUninit::new(pending);
         }),
+        Ok(Step::Rare(rare)) => leave(WALK, |scratch| {
+            scratch.rare = MaybeUninit::new(rare);
+        }),
         Err(denied) => leave(REFUSE, |scratch| {
             scratch.control = control;
             scratch.port = port;
@@ -63,19 +87,84 @@ fn begin(ctx: *mut xdp_md) -> u32 {
     }
 }
 
-/// Judges what `begin` left in the scratch space. A global function: the verifier looks at it once, by itself,
-/// instead of once for every way to get here.
+/// Parses the long way what `begin` left in the scratch space. A global function, as are those below: the verifier looks
+/// at each once, by itself, instead of once for every way to get there.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn conclude(ctx: *mut xdp_md) -> u32 {
+extern "C" fn walk(ctx: *mut xdp_md) -> u32 {
     let Some(scratch) = scratch() else {
         return XDP_ABORTED;
     };
     // SAFETY: `begin` wrote it, on this processor, for this frame.
-    let pending = unsafe { scratch.pending.assume_init_ref() };
+    let waiting = unsafe { scratch.rare.assume_init_ref() };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    match decide(&mut frame, &mut Maps, pending) {
-        Ok(passed) => send(passed),
+    match rare(&mut frame, &mut Maps, waiting) {
+        Ok(Step::Settled(passed)) => send(passed),
+        Ok(Step::Judge(pending)) => {
+            scratch.pending = MaybeUninit::new(pending);
+            JUDGE
+        }
+        // It answers with one of the two above.
+        Ok(Step::Rare(_)) => XDP_ABORTED,
+        Err(denied) => {
+            scratch.control = waiting.control();
+            scratch.port = waiting.port();
+            scratch.denied = MaybeUninit::new(denied);
+            REFUSE
+        }
+    }
+}
+
+/// Who sent it, and to whom.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn identify(ctx: *mut xdp_md) -> u32 {
+    let frame = XdpFrame::new(&XdpContext::new(ctx));
+    piece(|pending| who(&frame, &mut Maps, pending).map(|()| NEXT))
+}
+
+/// Whether they may.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn authorise(ctx: *mut xdp_md) -> u32 {
+    take(ctx);
+    piece(|pending| whether(&mut Maps, pending).map(|()| NEXT))
+}
+
+/// Where it leaves.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn forward(ctx: *mut xdp_md) -> u32 {
+    take(ctx);
+    piece(|pending| whither(&mut Maps, pending).map(|()| NEXT))
+}
+
+/// What is remembered of it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn finish(ctx: *mut xdp_md) -> u32 {
+    let mut frame = XdpFrame::new(&XdpContext::new(ctx));
+    piece(|pending| conclude(&mut frame, &mut Maps, pending).map(send))
+}
+
+/// Keeps LLVM from dropping an argument that is not used: the verifier sees from the function's type that there is one,
+/// and wants the caller to pass it.
+#[inline(always)]
+fn take(ctx: *mut xdp_md) {
+    // SAFETY: does nothing, to nothing.
+    unsafe { asm!("{0} = {0}", inout(reg) ctx => _, options(nomem, nostack, preserves_flags)) };
+}
+
+/// One stage, on what the one before left in the scratch space.
+#[inline(always)]
+fn piece(stage: impl FnOnce(&mut Pending) -> Result<u32, Denied>) -> u32 {
+    let Some(scratch) = scratch() else {
+        return XDP_ABORTED;
+    };
+    // SAFETY: `begin` or `walk` wrote it, on this processor, for this frame.
+    let pending = unsafe { scratch.pending.assume_init_mut() };
+    match stage(pending) {
+        Ok(answer) => answer,
         Err(denied) => {
             scratch.control = pending.control();
             scratch.port = pending.port();
@@ -92,11 +181,15 @@ extern "C" fn refuse(ctx: *mut xdp_md) -> u32 {
     let Some(scratch) = scratch() else {
         return XDP_ABORTED;
     };
-    // SAFETY: `begin` or `conclude` wrote it, on this processor, for this frame.
+    // SAFETY: one of the pieces above wrote it, on this processor, for this frame.
     let denied = unsafe { scratch.denied.assume_init() };
     let frame = XdpFrame::new(&XdpContext::new(ctx));
     dropped(&frame, &mut Maps, scratch.control, scratch.port, denied);
-    trace(Trace { reason: denied.reason as u8, rule: denied.rule, ..Trace::default() });
+    trace(Trace {
+        reason: denied.reason as u8,
+        rule: denied.rule,
+        ..Trace::default()
+    });
     XDP_DROP
 }
 
@@ -118,14 +211,23 @@ fn send(passed: Passed) -> u32 {
     let rule = passed.rule;
     match passed.egress {
         Egress::Attachment(egress) => {
-            trace(Trace { egress, rule, ..Trace::default() });
+            trace(Trace {
+                egress,
+                rule,
+                ..Trace::default()
+            });
             // The low bits are what the kernel answers if the port is not there: fail closed.
             sent(PORTS_OUT.redirect(attachment_port(egress) as u32, XDP_DROP as u64))
         }
         Egress::Flood { segment, inside } => {
             const BROADCAST: u64 = 1 << 3;
             const EXCLUDE_INGRESS: u64 = 1 << 4;
-            trace(Trace { flood: 1 + inside as u8, egress: segment, rule, ..Trace::default() });
+            trace(Trace {
+                flood: 1 + inside as u8,
+                egress: segment,
+                rule,
+                ..Trace::default()
+            });
             let ports = if inside { &FLOOD_INSIDE } else { &FLOOD_PORTS };
             sent(ports.redirect(0, BROADCAST | EXCLUDE_INGRESS))
         }
@@ -133,13 +235,13 @@ fn send(passed: Passed) -> u32 {
 }
 
 /// A copy of a flooded frame leaves by a port.
-#[xdp(map = "devmap")]
+#[xdp(frags, map = "devmap")]
 pub fn cordon_flood(ctx: XdpContext) -> u32 {
     copy(&ctx, false)
 }
 
 /// A copy of a frame that is flooded inside leaves by a port, unless that is an uplink.
-#[xdp(map = "devmap")]
+#[xdp(frags, map = "devmap")]
 pub fn cordon_inside(ctx: XdpContext) -> u32 {
     copy(&ctx, true)
 }
@@ -170,8 +272,12 @@ pub fn cordon_retire(ctx: XdpContext) -> u32 {
 #[inline(always)]
 fn retire(frame: &XdpFrame) -> Option<()> {
     let flow = match frame.read::<u64>(0)? {
-        4 => Maps.flow4(&frame.read(RETIRE_KEY)?).map(|flow| flow.judged = 0),
-        6 => Maps.flow6(&frame.read(RETIRE_KEY)?).map(|flow| flow.judged = 0),
+        4 => Maps
+            .flow4(&frame.read(RETIRE_KEY)?)
+            .map(|flow| flow.judged = 0),
+        6 => Maps
+            .flow6(&frame.read(RETIRE_KEY)?)
+            .map(|flow| flow.judged = 0),
         _ => None,
     };
     flow

@@ -7,10 +7,11 @@ use aya_ebpf::btf_maps::{
 };
 use aya_ebpf::macros::btf_map;
 use cordon_verdict::abi::{
-    Address, Admission, Control, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Network, PORTS, PolicyKey,
-    PolicyRow, RULES, SEGMENTS, SERVICES, Sampling, Station, Trace,
+    Address, Admission, Control, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Fragments,
+    FragmentsKey, Limit, Network, PORTS, PolicyKey, PolicyRow, PortRate, PortSetting, RULES,
+    SEGMENTS, SERVICES, Sampling, Station, Trace,
 };
-use cordon_verdict::{Denied, Ip, Pending, Reason};
+use cordon_verdict::{Denied, Ip, Pending, Rare, Reason};
 
 /// Generations of the policy tables: the one in force and the one being built.
 const SLOTS: usize = 2;
@@ -47,6 +48,18 @@ pub static ADMISSIONS: Array<Admission, { SLOTS << 16 }> = Array::new();
 #[btf_map]
 pub static FLOODS: Array<u32, { SLOTS * SEGMENTS * PORTS }> = Array::new();
 
+/// By `abi::port_index`.
+#[btf_map]
+pub static PORT_SETTINGS: Array<PortSetting, { SLOTS * PORTS }> = Array::new();
+
+/// By port.
+#[btf_map]
+pub static PORT_RATES: Array<PortRate, PORTS> = Array::new();
+
+/// By `abi::ether_type_key`.
+#[btf_map]
+pub static ETHER_TYPES: HashMap<u64, u32, 8192> = HashMap::new();
+
 /// By slot, then by `abi::member`. The sizes of inner maps here are templates': the loader makes each as
 /// large as its generation needs.
 ///
@@ -54,15 +67,18 @@ pub static FLOODS: Array<u32, { SLOTS * SEGMENTS * PORTS }> = Array::new();
 /// there, kernels before 6.2 refuse every inner map without BTF as another kind of map (`bpf_map_meta_equal` compares
 /// where a timer would be, and looks for one in structs only).
 #[btf_map]
-pub static DEVICES: ArrayOfMaps<HashMap<u64, [u64; words::<Device>()], 1>, SLOTS> = ArrayOfMaps::new();
+pub static DEVICES: ArrayOfMaps<HashMap<u64, [u64; words::<Device>()], 1>, SLOTS> =
+    ArrayOfMaps::new();
 
 /// By slot, then by address.
 #[btf_map]
-pub static ADDRESSES: ArrayOfMaps<HashMap<Ip, [u64; words::<Address>()], 1>, SLOTS> = ArrayOfMaps::new();
+pub static ADDRESSES: ArrayOfMaps<HashMap<Ip, [u64; words::<Address>()], 1>, SLOTS> =
+    ArrayOfMaps::new();
 
 /// By slot, then by longest prefix.
 #[btf_map]
-pub static NETWORKS: ArrayOfMaps<LpmTrie<[u64; 2], [u64; words::<Network>()], 1>, SLOTS> = ArrayOfMaps::new();
+pub static NETWORKS: ArrayOfMaps<LpmTrie<[u64; 2], [u64; words::<Network>()], 1>, SLOTS> =
+    ArrayOfMaps::new();
 
 /// By slot, then by `abi::service_index`.
 #[btf_map]
@@ -70,7 +86,8 @@ pub static SERVICE_CLASSES: ArrayOfMaps<Array<u16, SERVICES>, SLOTS> = ArrayOfMa
 
 /// By slot, then by classes and service.
 #[btf_map]
-pub static POLICY: ArrayOfMaps<HashMap<PolicyKey, [u64; words::<PolicyRow>()], 1>, SLOTS> = ArrayOfMaps::new();
+pub static POLICY: ArrayOfMaps<HashMap<PolicyKey, [u64; words::<PolicyRow>()], 1>, SLOTS> =
+    ArrayOfMaps::new();
 
 /// How many words a record is.
 const fn words<T>() -> usize {
@@ -97,6 +114,10 @@ impl Record for PolicyRow {}
 #[btf_map]
 pub static STATIONS: LruHashMap<u64, Station, 262_144> = LruHashMap::new();
 
+/// How often a station moved.
+#[btf_map]
+pub static MOVES: Array<u64, 1> = Array::new();
+
 /// IPv4 flows.
 #[btf_map]
 pub static FLOWS4: HashMap<FlowKey4, Flow, 262_144> = HashMap::new();
@@ -104,6 +125,22 @@ pub static FLOWS4: HashMap<FlowKey4, Flow, 262_144> = HashMap::new();
 /// IPv6 flows.
 #[btf_map]
 pub static FLOWS6: HashMap<FlowKey6, Flow, 65536> = HashMap::new();
+
+/// Half-open IPv4 flows. Unlike the two above it makes room by itself.
+#[btf_map]
+pub static HALF4: LruHashMap<FlowKey4, Flow, 65536> = LruHashMap::new();
+
+/// Half-open IPv6 flows.
+#[btf_map]
+pub static HALF6: LruHashMap<FlowKey6, Flow, 16384> = LruHashMap::new();
+
+/// Who opened how many flows, by `abi::member`.
+#[btf_map]
+pub static LIMITS: LruHashMap<u64, Limit, 131_072> = LruHashMap::new();
+
+/// Packets of which a first fragment passed.
+#[btf_map]
+pub static FRAGMENTS: LruHashMap<FragmentsKey, Fragments, 16384> = LruHashMap::new();
 
 /// By `abi::rule_index`.
 #[btf_map]
@@ -129,6 +166,7 @@ pub static TRACE_OUT: PerCpuArray<Trace, 1> = PerCpuArray::new();
 pub struct Scratch {
     pub control: Control,
     pub port: u16,
+    pub rare: MaybeUninit<Rare>,
     pub pending: MaybeUninit<Pending>,
     pub denied: MaybeUninit<Denied>,
 }
@@ -146,7 +184,9 @@ pub fn scratch() -> Option<&'static mut Scratch> {
     // SAFETY: an element of a per-processor array, valid while the program runs; one frame is judged at a time on a
     // processor, and its pieces use it one after the other.
     // It is large and aligned enough, and any content is valid: what is not plain is `MaybeUninit`.
-    SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch.cast() })
+    SCRATCH
+        .get_ptr_mut(0)
+        .map(|scratch| unsafe { &mut *scratch.cast() })
 }
 
 /// Set by the loader to have outcomes written to `TRACE_OUT`; the verifier removes the code otherwise.

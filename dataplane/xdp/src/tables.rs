@@ -4,13 +4,15 @@ use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, EVENTS_PER_TICK, Event, Flow, FlowKey4, FlowKey6,
-    Network, PolicyKey, PolicyRow, Station, admission_index, flood_index, rule_index,
+    Fragments, FragmentsKey, Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting, Station,
+    admission_index, ether_type_key, flood_index, port_index, rule_index,
 };
 use cordon_verdict::{Full, Ip, Reason, Tables};
 
 use crate::maps::{
-    ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, EVENTS, FLOODS, FLOWS4, FLOWS6, NETWORKS,
-    POLICY, RULE_COUNTERS, SAMPLING, SERVICE_CLASSES, STATIONS, record,
+    ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FLOWS4,
+    FLOWS6, FRAGMENTS, HALF4, HALF6, LIMITS, MOVES, NETWORKS, POLICY, PORT_RATES, PORT_SETTINGS,
+    RULE_COUNTERS, SAMPLING, SERVICE_CLASSES, STATIONS, record,
 };
 
 const NO_EXIST: u64 = 1;
@@ -25,7 +27,12 @@ impl Tables for Maps {
             // SAFETY: valid while the program runs; volatile, because user space changes it at any time
             // and a packet must see one value.
             Some(word) => Control::unpack(unsafe { core::ptr::read_volatile(word) }),
-            None => Control { epoch: 0, posture: 0, slot: 0 },
+            None => Control {
+                epoch: 0,
+                tick: 0,
+                posture: 0,
+                slot: 0,
+            },
         }
     }
 
@@ -37,40 +44,87 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn admission(&self, slot: u8, attachment: u16) -> Admission {
-        ADMISSIONS.get(admission_index(slot, attachment)).copied().unwrap_or_default()
+        ADMISSIONS
+            .get(admission_index(slot, attachment))
+            .copied()
+            .unwrap_or_default()
     }
 
     #[inline(always)]
     fn flood(&self, slot: u8, segment: u16, port: u16) -> u32 {
-        FLOODS.get(flood_index(slot, segment, port)).copied().unwrap_or(0)
+        FLOODS
+            .get(flood_index(slot, segment, port))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn port(&self, slot: u8, port: u16) -> PortSetting {
+        PORT_SETTINGS
+            .get(port_index(slot, port))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn rate(&mut self, port: u16) -> Option<&mut PortRate> {
+        // SAFETY: valid while the program runs. Processors count into it together, and may lose a few.
+        PORT_RATES
+            .get_ptr_mut(port as u32)
+            .map(|rate| unsafe { &mut *rate })
+    }
+
+    #[inline(always)]
+    fn ether_type(&self, slot: u8, segment: u16, ether_type: u16) -> bool {
+        // SAFETY: only whether it is there counts.
+        unsafe { ETHER_TYPES.get(ether_type_key(slot, segment, ether_type)) }.is_some()
     }
 
     #[inline(always)]
     fn device(&self, slot: u8, member: u64) -> Option<Device> {
         // SAFETY: generations are built before and dropped after any packet can see them.
-        DEVICES.get(slot as u32).and_then(|map| unsafe { map.get(member) }).map(record)
+        DEVICES
+            .get(slot as u32)
+            .and_then(|map| unsafe { map.get(member) })
+            .map(record)
     }
 
     #[inline(always)]
     fn address(&self, slot: u8, ip: Ip) -> Option<Address> {
         // SAFETY: as for devices.
-        ADDRESSES.get(slot as u32).and_then(|map| unsafe { map.get(ip) }).map(record)
+        ADDRESSES
+            .get(slot as u32)
+            .and_then(|map| unsafe { map.get(ip) })
+            .map(record)
     }
 
     #[inline(always)]
-    fn network(&self, slot: u8, ip: Ip) -> Option<Network> {
-        NETWORKS.get(slot as u32).and_then(|map| map.get(&Key::new(128, ip.octets()))).map(record)
+    fn network(&self, slot: u8, ip: Ip) -> Network {
+        match NETWORKS
+            .get(slot as u32)
+            .and_then(|map| map.get(&Key::new(128, ip.octets())))
+        {
+            Some(network) => record(network),
+            None => Network::NOWHERE,
+        }
     }
 
     #[inline(always)]
     fn service(&self, slot: u8, index: u32) -> u16 {
-        SERVICE_CLASSES.get(slot as u32).and_then(|map| map.get(index)).copied().unwrap_or(0)
+        SERVICE_CLASSES
+            .get(slot as u32)
+            .and_then(|map| map.get(index))
+            .copied()
+            .unwrap_or(0)
     }
 
     #[inline(always)]
     fn policy(&self, slot: u8, key: &PolicyKey) -> Option<PolicyRow> {
         // SAFETY: as for devices.
-        POLICY.get(slot as u32).and_then(|map| unsafe { map.get(key) }).map(record)
+        POLICY
+            .get(slot as u32)
+            .and_then(|map| unsafe { map.get(key) })
+            .map(record)
     }
 
     #[inline(always)]
@@ -84,6 +138,14 @@ impl Tables for Maps {
     fn learn(&mut self, member: u64, station: Station) {
         // Without room the frame is flooded: nothing is lost but the short cut.
         let _ = STATIONS.insert(member, station, 0);
+    }
+
+    #[inline(always)]
+    fn moved(&mut self) {
+        if let Some(moves) = MOVES.get_ptr_mut(0) {
+            // SAFETY: valid while the program runs. Two processors may count as one: that it changes is enough.
+            unsafe { *moves += 1 };
+        }
     }
 
     #[inline(always)]
@@ -107,6 +169,66 @@ impl Tables for Maps {
     #[inline(always)]
     fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
         added(FLOWS6.insert(key, flow, NO_EXIST))
+    }
+
+    #[inline(always)]
+    fn half4(&mut self, key: &FlowKey4) -> Option<&mut Flow> {
+        // SAFETY: valid while the program runs. The table may give the element to another flow meanwhile: nothing is let
+        // pass for what it says.
+        HALF4.get_ptr_mut(key).map(|flow| unsafe { &mut *flow })
+    }
+
+    #[inline(always)]
+    fn half6(&mut self, key: &FlowKey6) -> Option<&mut Flow> {
+        // SAFETY: as for IPv4.
+        HALF6.get_ptr_mut(key).map(|flow| unsafe { &mut *flow })
+    }
+
+    #[inline(always)]
+    fn add_half4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
+        added(HALF4.insert(key, flow, 0))
+    }
+
+    #[inline(always)]
+    fn add_half6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
+        added(HALF6.insert(key, flow, 0))
+    }
+
+    #[inline(always)]
+    fn remove_half4(&mut self, key: &FlowKey4) {
+        let _ = HALF4.remove(key);
+    }
+
+    #[inline(always)]
+    fn remove_half6(&mut self, key: &FlowKey6) {
+        let _ = HALF6.remove(key);
+    }
+
+    #[inline(always)]
+    fn limit(&mut self, member: u64) -> Option<&mut Limit> {
+        // SAFETY: valid while the program runs; counts of another member read by accident limit one packet.
+        LIMITS
+            .get_ptr_mut(member)
+            .map(|limit| unsafe { &mut *limit })
+    }
+
+    #[inline(always)]
+    fn set_limit(&mut self, member: u64, limit: &Limit) {
+        let _ = LIMITS.insert(member, limit, 0);
+    }
+
+    #[inline(always)]
+    fn fragments(&mut self, key: &FragmentsKey) -> Option<&mut Fragments> {
+        // SAFETY: valid while the program runs. An element that is evicted meanwhile belongs to another packet, whose
+        // key differs: one fragment may follow the wrong first, of a packet that was let pass as well.
+        FRAGMENTS
+            .get_ptr_mut(key)
+            .map(|fragments| unsafe { &mut *fragments })
+    }
+
+    #[inline(always)]
+    fn set_fragments(&mut self, key: &FragmentsKey, fragments: &Fragments) {
+        let _ = FRAGMENTS.insert(key, fragments, 0);
     }
 
     #[inline(always)]

@@ -30,6 +30,7 @@ fn user_space_and_oracle_agree_on_many_policies() {
     let settings = Settings {
         frames: settings.frames / 2,
         per_policy: 250,
+        timed: true,
         ..settings
     };
     agree(settings, &mut Sides::new(None, None));
@@ -57,7 +58,7 @@ fn what_is_flooded_comes_out_as_the_oracle_says() {
 }
 
 /// So many are enough to see a fault.
-const ENOUGH: usize = 30_000;
+const ENOUGH: usize = 100_000;
 
 #[test]
 fn every_fault_is_found() {
@@ -103,6 +104,7 @@ fn a_fault_in_what_comes_out_is_found() {
             seed: 1,
             frames: 1000,
             per_policy: 300,
+            timed: false,
         };
         let mut sides = Sides::new(Some(Kernel::open("fault-out")), Some(fault));
         sides.go_live();
@@ -118,6 +120,7 @@ fn found(fault: Fault, kernel: Option<Kernel>) -> Option<usize> {
         seed: 1,
         frames: ENOUGH,
         per_policy: 500,
+        timed: kernel.is_none(),
     };
     let mut sides = Sides::new(kernel, Some(fault));
     let result = Scenario::new(settings).run(&mut sides, &mut Tally::default());

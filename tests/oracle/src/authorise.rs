@@ -3,8 +3,9 @@
 use cordon_verdict::Reason;
 
 use crate::flow::{self, End, FlowKey};
-use crate::frame::{Content, Packet};
+use crate::packet::Packet;
 use crate::ruling::{self, Asks, Ruling, When};
+use crate::transport::{Content, Tcp};
 use crate::who::Who;
 use crate::{Decided, Oracle, Refused};
 
@@ -27,8 +28,9 @@ impl Oracle {
     ) -> Result<Passed, Refused> {
         let (from, to) = flow::ends(packet);
         let asks = |port| match packet.content {
-            Content::Tcp { .. } => Asks::Tcp(port),
-            Content::Udp { .. } => Asks::Udp(port),
+            Content::Tcp(_) => Asks::Tcp(port),
+            Content::Udp(_) => Asks::Udp(port),
+            Content::Sctp(_) => Asks::Sctp(port),
             _ => Asks::Echo,
         };
         let known = flow.and_then(|key| self.flows.get(&key));
@@ -64,8 +66,8 @@ impl Oracle {
             Ruling::Allow { rule, inside } => return pass(rule, inside, from),
             Ruling::Refuse { reason, rule } => (reason, rule),
         };
-        let opens = matches!(packet.content, Content::Tcp { opens: true, .. });
-        if !opens && (other_opened || matches!(packet.content, Content::Tcp { .. })) {
+        let tcp = packet.content.tcp();
+        if !tcp.is_some_and(Tcp::opens) && (other_opened || tcp.is_some()) {
             match answer() {
                 Ruling::Allow { rule, inside } => return pass(rule, inside, to),
                 Ruling::Refuse { reason, rule } if other_opened => return refuse(reason, rule),

@@ -5,21 +5,52 @@ use std::net::IpAddr;
 
 use cordon_policy::{Attachment, Mac};
 
-use crate::frame::{self, Content, Link, Packet};
+use crate::frame::{self, Link};
+use crate::packet::Packet;
+use crate::transport::{Content, SCTP, TCP, Tcp, UDP};
 use crate::{Decided, Leaves, Oracle};
+
+/// A reset is less than this ahead of what was acknowledged.
+const WINDOW: u32 = 1 << 22;
 
 /// One end of a flow: address and port, or address and echo identifier.
 pub(crate) type End = (IpAddr, u16);
+
+/// What tells flows of the same two ends apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The protocol number.
+    Ports(u8),
+    EchoRequest,
+    EchoReply,
+}
 
 /// What makes two packets parts of one flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FlowKey {
     segment: usize,
-    protocol: u8,
+    /// Of TCP, UDP and SCTP.
+    protocol: Option<u8>,
     /// The lesser end first.
     ends: [End; 2],
     /// Of echo: who asks.
     asks: Option<End>,
+}
+
+impl FlowKey {
+    pub(crate) fn new(segment: usize, kind: Kind, from: End, to: End) -> FlowKey {
+        let (protocol, asks) = match kind {
+            Kind::Ports(protocol) => (Some(protocol), None),
+            Kind::EchoRequest => (None, Some(from)),
+            Kind::EchoReply => (None, Some(to)),
+        };
+        FlowKey {
+            segment,
+            protocol,
+            ends: if from < to { [from, to] } else { [to, from] },
+            asks,
+        }
+    }
 }
 
 /// A flow.
@@ -27,36 +58,43 @@ pub(crate) struct FlowKey {
 pub(crate) struct Flow {
     /// Which of its ends have opened it.
     pub opened: HashSet<End>,
-    /// The last rule that let a packet of it pass.
-    rule: Decided,
+    /// The last rule that let a packet of it pass, and when that was.
+    pub rule: Decided,
+    pub epoch: u64,
     /// How packets went that were judged, by their sender.
-    ways: HashMap<End, Way>,
+    pub ways: HashMap<End, Way>,
+    /// Which of its ends have been heard.
+    heard: HashSet<End>,
+    /// Of TCP: an end has spoken to one that was heard before.
+    answered: bool,
+    /// No more half-open.
+    established: bool,
+    /// Of TCP: a new connection is asked for.
+    asked: bool,
+    /// Of TCP: what an end acknowledged last.
+    acknowledged: HashMap<End, u32>,
 }
 
 /// How a direction of a flow goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Way {
-    from: (Mac, Attachment),
-    to: (Mac, Attachment),
-    epoch: u64,
+pub(crate) struct Way {
+    pub from: (Mac, Attachment),
+    pub to: (Mac, Attachment),
+    pub epoch: u64,
 }
 
 /// Sender and receiver of a packet.
 pub(crate) fn ends(packet: &Packet) -> (End, End) {
     let (from, to) = match packet.content {
-        Content::Tcp {
-            source,
-            destination,
-            ..
+        Content::Tcp(Tcp { ports, .. }) | Content::Udp(ports) | Content::Sctp(ports) => {
+            (ports.source, ports.destination)
         }
-        | Content::Udp {
-            source,
-            destination,
-        } => (source, destination),
         Content::EchoRequest { identifier } | Content::EchoReply { identifier } => {
             (identifier, identifier)
         }
-        Content::Discovery(_) => (0, 0),
+        Content::Discovery(_) | Content::Membership(_) | Content::Error(_) | Content::Later => {
+            (0, 0)
+        }
     };
     ((packet.source, from), (packet.destination, to))
 }
@@ -66,36 +104,97 @@ pub(crate) fn key(segment: usize, link: &Link, packet: &Packet) -> Option<FlowKe
     if frame::is_group_mac(link.destination) {
         return None;
     }
-    let (from, to) = ends(packet);
-    let (protocol, asks) = match packet.content {
-        Content::Tcp { .. } => (6, None),
-        Content::Udp { .. } => (17, None),
-        Content::EchoRequest { .. } => (1, Some(from)),
-        Content::EchoReply { .. } => (1, Some(to)),
-        Content::Discovery(_) => return None,
+    let kind = match packet.content {
+        Content::Tcp(_) => Kind::Ports(TCP),
+        Content::Udp(_) => Kind::Ports(UDP),
+        Content::Sctp(_) => Kind::Ports(SCTP),
+        Content::EchoRequest { .. } => Kind::EchoRequest,
+        Content::EchoReply { .. } => Kind::EchoReply,
+        Content::Discovery(_) | Content::Membership(_) | Content::Error(_) | Content::Later => {
+            return None;
+        }
     };
-    Some(FlowKey {
-        segment,
-        protocol,
-        ends: if from < to { [from, to] } else { [to, from] },
-        asks,
-    })
+    let (from, to) = ends(packet);
+    Some(FlowKey::new(segment, kind, from, to))
+}
+
+impl Flow {
+    fn new(rule: Decided) -> Flow {
+        Flow {
+            opened: HashSet::new(),
+            rule,
+            epoch: 0,
+            ways: HashMap::new(),
+            heard: HashSet::new(),
+            answered: false,
+            established: false,
+            asked: false,
+            acknowledged: HashMap::new(),
+        }
+    }
+
+    /// What a packet that passes makes of it.
+    fn hear(&mut self, packet: &Packet) {
+        let (from, to) = ends(packet);
+        let other_was_heard = self.heard.contains(&to);
+        match packet.content.tcp() {
+            Some(tcp) => self.hear_tcp(tcp, from, other_was_heard),
+            None => self.established |= other_was_heard,
+        }
+        self.heard.insert(from);
+    }
+
+    fn hear_tcp(&mut self, tcp: &Tcp, from: End, other_was_heard: bool) {
+        if !tcp.syn && !tcp.rst {
+            self.established |= self.answered;
+            self.asked = false;
+        }
+        if !tcp.rst {
+            self.answered |= other_was_heard;
+        }
+        if tcp.opens() {
+            self.answered = false;
+            self.asked = true;
+        }
+        if tcp.ack {
+            self.acknowledged.insert(from, tcp.acknowledgement);
+        }
+    }
 }
 
 impl Oracle {
     /// The short cut: a packet that goes the way its direction went goes on so.
     pub(crate) fn settled(
-        &self,
+        &mut self,
         here: Attachment,
         link: &Link,
         packet: &Packet,
         key: FlowKey,
     ) -> Option<(Leaves, Decided)> {
-        let flow = self.flows.get(&key)?;
-        let way = flow.ways.get(&ends(packet).0)?;
-        let opens = matches!(packet.content, Content::Tcp { opens: true, .. });
+        if packet.adorned || packet.is_first() || self.forged_reset(packet, key).is_some() {
+            return None;
+        }
+        let flow = self.flows.get_mut(&key)?;
+        let way = *flow.ways.get(&ends(packet).0)?;
+        let opens = packet.content.tcp().is_some_and(Tcp::opens);
         let same = way.from == (link.source, here) && way.to.0 == link.destination;
-        (same && way.epoch == self.epoch && !opens).then_some((Leaves::By(way.to.1), flow.rule))
+        if !flow.established || !same || way.epoch != self.epoch || opens {
+            return None;
+        }
+        flow.hear(packet);
+        Some((Leaves::By(way.to.1), flow.rule))
+    }
+
+    /// A reset of an established flow that is not what its receiver waits for; by which rule it was let pass so far.
+    pub(crate) fn forged_reset(&self, packet: &Packet, key: FlowKey) -> Option<Decided> {
+        let (flow, tcp) = (self.flows.get(&key)?, packet.content.tcp()?);
+        if !tcp.rst || !flow.established || flow.epoch != self.epoch {
+            return None;
+        }
+        let acknowledged = *flow.acknowledged.get(&ends(packet).1)?;
+        let fits = acknowledged == 0 || tcp.sequence.wrapping_sub(acknowledged) < WINDOW;
+        let refuses = tcp.sequence == 0 && flow.asked;
+        (!fits && !refuses).then_some(flow.rule)
     }
 
     /// Remembers a packet that was judged and passed.
@@ -108,13 +207,11 @@ impl Oracle {
         (opener, rule, leaves): (Option<End>, Decided, Leaves),
     ) {
         let (from, to) = ends(packet);
-        let flow = self.flows.entry(key).or_insert_with(|| Flow {
-            opened: HashSet::new(),
-            rule,
-            ways: HashMap::new(),
-        });
+        let flow = self.flows.entry(key).or_insert_with(|| Flow::new(rule));
         flow.opened.extend(opener);
         flow.rule = rule;
+        flow.epoch = self.epoch;
+        flow.hear(packet);
         match leaves {
             Leaves::By(egress) => {
                 let way = Way {
@@ -124,7 +221,7 @@ impl Oracle {
                 };
                 flow.ways.insert(from, way);
             }
-            Leaves::Flood { .. } => {
+            Leaves::Flood { .. } | Leaves::LinkControl(_) => {
                 flow.ways.remove(&from);
             }
         }

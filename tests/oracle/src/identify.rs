@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
-use cordon_policy::{Mac, Unknown};
+use cordon_policy::{Group, Mac, Unknown};
 use cordon_verdict::Reason;
 
-use crate::frame::{self, Content, Link, Packet};
+use crate::frame::{self, Link};
+use crate::packet::Packet;
+use crate::transport::{Content, Ports};
 use crate::who::{self, Who};
 use crate::{Ingress, Oracle};
 
@@ -13,13 +15,10 @@ impl Oracle {
     pub(crate) fn source(&self, at: Ingress, link: &Link, packet: &Packet) -> Result<Who, Reason> {
         if packet.source.is_unspecified() {
             let may = match packet.content {
-                Content::Udp {
-                    source,
-                    destination,
-                } => {
-                    let everybody = IpAddr::from([255, 255, 255, 255]);
-                    source == 68 && destination == 67 && packet.destination == everybody
-                }
+                Content::Udp(Ports {
+                    source: 68,
+                    destination: 67,
+                }) => packet.destination == IpAddr::from([255, 255, 255, 255]),
                 Content::Discovery(_) => true,
                 _ => false,
             };
@@ -27,7 +26,28 @@ impl Oracle {
                 return Err(Reason::AddressBinding);
             }
         }
-        self.speaker(at, link.source, packet.source)
+        let who = self.speaker(at, link.source, packet.source)?;
+        if !at.uplink && answers_dhcp(packet) && !self.is_dhcp_server(at, link.source) {
+            return Err(Reason::DhcpGuard);
+        }
+        Ok(who)
+    }
+
+    fn is_dhcp_server(&self, at: Ingress, mac: Mac) -> bool {
+        let servers = |group: &&Group| group.name == "infrastructure:dhcp";
+        let servers = self.policy.groups.iter().find(servers);
+        let listed = who::listed(&self.policy, at.segment, mac);
+        let (Some(servers), Some(device)) = (servers, listed) else {
+            return false;
+        };
+        let serves = |ip: &IpAddr| servers.networks.iter().any(|net| net.contains(ip));
+        self.policy.devices[device].ips.iter().any(serves)
+    }
+
+    /// Whether a device is at another port than the one that it is bound to.
+    pub(crate) fn is_misplaced(&self, at: Ingress, device: usize) -> bool {
+        let port = self.policy.devices[device].port;
+        port.is_some_and(|port| port != at.port)
     }
 
     /// Whether whoever has this MAC address may speak as this IP address here; and who that is.
@@ -50,6 +70,9 @@ impl Oracle {
             });
         }
         if let Some(device) = listed {
+            if self.is_misplaced(at, device) {
+                return Err(Reason::PortBinding);
+            }
             return match ip.is_unspecified() || self.owns(device, ip) {
                 true => Ok(who::device(policy, device)),
                 false => Err(Reason::AddressBinding),
@@ -112,5 +135,12 @@ impl Oracle {
             true => who::behind_uplink(policy, ip),
             false => who::address(policy, ip),
         })
+    }
+}
+
+fn answers_dhcp(packet: &Packet) -> bool {
+    match packet.content {
+        Content::Udp(ports) => [(67, 68), (547, 546)].contains(&(ports.source, ports.destination)),
+        _ => false,
     }
 }

@@ -2,24 +2,37 @@
 //!
 //! It is written from the words of `dataplane/verdict/README.md` and `control/policy/README.md`, not from the code
 //! that it judges: what the two have in common is a validated policy and the names of the reasons. Nothing here is
-//! compiled, cached or remembered but stations and who opened which flow.
+//! compiled or cached, and nothing is ever forgotten but by the words of the specification.
 
+mod asked;
 mod authorise;
+mod error;
 mod flow;
+mod forward;
+mod fragment;
 mod frame;
 mod identify;
+mod limits;
+mod link_control;
+mod membership;
 mod neighbour;
+mod other;
+mod packet;
 mod ruling;
+mod transport;
+mod walk;
 mod who;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use cordon_policy::{Attachment, Date, Mac, Policy, Posture};
+use cordon_policy::{Attachment, Date, LinkControl, Mac, Policy, Posture};
 use cordon_verdict::Reason;
 
-use authorise::Passed;
+use asked::{Asked, Question};
 use flow::{Flow, FlowKey};
-use frame::{Body, Content, Link};
+use forward::Station;
+use fragment::{First, Whole};
+use limits::Counts;
 
 /// Where a frame leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +46,8 @@ pub enum Leaves {
         /// Not by uplinks.
         inside: bool,
     },
+    /// By every other port that is set to let this pass.
+    LinkControl(LinkControl),
 }
 
 /// Which rule decided.
@@ -44,6 +59,12 @@ pub enum Decided {
     Arp,
     /// The built-in rule for neighbour discovery.
     Nd,
+    /// The built-in rule for IGMP and MLD.
+    Membership,
+    /// The built-in rule for link control.
+    LinkControl,
+    /// The built-in rule for the EtherTypes that a segment lists.
+    EtherType,
     /// A rule of the policy, by index.
     Rule(usize),
 }
@@ -68,21 +89,23 @@ pub struct Oracle {
     today: Date,
     /// Counts changes of policy and posture.
     epoch: u64,
+    /// The clock.
+    tick: u64,
     stations: HashMap<(usize, Mac), Station>,
     flows: HashMap<FlowKey, Flow>,
-}
-
-/// Where a MAC address was last seen.
-#[derive(Clone, Copy, Debug)]
-struct Station {
-    at: Attachment,
-    /// What the attachment was then.
-    uplink: bool,
+    fragments: HashMap<Whole, First>,
+    questions: HashMap<Question, Asked>,
+    /// Hosts that have as many established flows as they may.
+    replete: HashSet<(usize, Mac)>,
+    group_frames: Counts<usize>,
+    new_stations: Counts<usize>,
+    new_flows: Counts<(usize, Mac)>,
 }
 
 /// Where a frame came in.
 #[derive(Clone, Copy, Debug)]
 struct Ingress {
+    port: usize,
     segment: usize,
     uplink: bool,
 }
@@ -110,8 +133,15 @@ impl Oracle {
             posture: Posture::Normal,
             today,
             epoch: 0,
+            tick: 0,
             stations: HashMap::new(),
             flows: HashMap::new(),
+            fragments: HashMap::new(),
+            questions: HashMap::new(),
+            replete: HashSet::new(),
+            group_frames: Counts::default(),
+            new_stations: Counts::default(),
+            new_flows: Counts::default(),
         }
     }
 
@@ -129,6 +159,19 @@ impl Oracle {
         self.epoch += 1;
     }
 
+    /// Sets the clock, in ticks. It never goes back.
+    pub fn set_clock(&mut self, tick: u64) {
+        self.tick = tick;
+    }
+
+    /// Whether a host has as many established flows as it may: what it may is none of the verdict's business.
+    pub fn set_replete(&mut self, segment: usize, mac: Mac, replete: bool) {
+        match replete {
+            true => self.replete.insert((segment, mac)),
+            false => self.replete.remove(&(segment, mac)),
+        };
+    }
+
     /// Judges a frame that came in on a port, or on an interface that is none.
     pub fn judge(&mut self, port: Option<usize>, frame: &[u8]) -> Answer {
         match self.walk(port, frame) {
@@ -144,169 +187,4 @@ impl Oracle {
             },
         }
     }
-
-    /// The whole way of a frame, in the order of the specification.
-    fn walk(&mut self, port: Option<usize>, frame: &[u8]) -> Result<(Leaves, Decided), Refused> {
-        let early = |reason| (reason, Decided::Nothing);
-        if !self.in_force {
-            return Err(early(Reason::NoPolicy));
-        }
-        let link = frame::link(frame).map_err(early)?;
-        let port = port.ok_or(early(Reason::UnknownPort))?;
-        let here = Attachment {
-            port,
-            vlan: link.vlan(),
-        };
-        let segment = self
-            .segment_at(here)
-            .ok_or(early(Reason::UnknownAttachment))?;
-        let at = Ingress {
-            segment,
-            uplink: self.is_uplink(here),
-        };
-        let body = frame::body(&link).map_err(early)?;
-
-        let packet = match body {
-            Body::Arp(packet) => {
-                self.arp(at, &link, packet).map_err(early)?;
-                let passed = self.built_in(Decided::Arp)?;
-                return self.deliver(at, &link, here, &passed);
-            }
-            Body::Ip(packet) => packet,
-        };
-        let flow = flow::key(segment, &link, &packet);
-        if let Some(key) = flow
-            && let Some(settled) = self.settled(here, &link, &packet, key)
-        {
-            return Ok(settled);
-        }
-        let source = self.source(at, &link, &packet).map_err(early)?;
-        if let Content::Discovery(message) = packet.content {
-            self.discovery(at, &link, &packet, message).map_err(early)?;
-            let passed = self.built_in(Decided::Nd)?;
-            return self.deliver(at, &link, here, &passed);
-        }
-        let destination = self.destination(at, &link, &packet).map_err(early)?;
-        let passed = self.authorise(&packet, flow, &source, &destination)?;
-        let (leaves, rule) = self.deliver(at, &link, here, &passed)?;
-        if let Some(key) = flow {
-            self.remember(here, &link, &packet, key, (passed.opener, rule, leaves));
-        }
-        Ok((leaves, rule))
-    }
-
-    /// Learns the source, and finds the destination.
-    fn deliver(
-        &mut self,
-        at: Ingress,
-        link: &Link,
-        here: Attachment,
-        passed: &Passed,
-    ) -> Result<(Leaves, Decided), Refused> {
-        let early = |reason| (reason, Decided::Nothing);
-        self.learn(at, link.source, here).map_err(early)?;
-        let leaves = self.forward(at, link, here, passed.inside).map_err(early)?;
-        Ok((leaves, passed.rule))
-    }
-
-    fn segment_at(&self, here: Attachment) -> Option<usize> {
-        let attached = |segment: &cordon_policy::Segment| segment.attachments.contains(&here);
-        self.policy.segments.iter().position(attached)
-    }
-
-    fn is_uplink(&self, attachment: Attachment) -> bool {
-        let port = self.policy.ports.get(attachment.port);
-        port.is_some_and(|port| port.uplink)
-    }
-
-    /// Whether a station is behind an uplink: by the policy in force, or as it was if that does not know the place.
-    fn is_behind(&self, station: Station) -> bool {
-        match self.segment_at(station.at) {
-            Some(_) => self.is_uplink(station.at),
-            None => station.uplink,
-        }
-    }
-
-    /// What passes at every posture but sever.
-    fn built_in(&self, rule: Decided) -> Result<Passed, Refused> {
-        match self.posture {
-            Posture::Sever => Err((Reason::Posture, rule)),
-            _ => Ok(Passed {
-                rule,
-                inside: false,
-                opener: None,
-            }),
-        }
-    }
-
-    fn learn(&mut self, at: Ingress, mac: Mac, here: Attachment) -> Result<(), Reason> {
-        let before = self.stations.get(&(at.segment, mac)).copied();
-        let was_behind = before.is_some_and(|before| self.is_behind(before));
-        if was_behind && !at.uplink && who::listed(&self.policy, at.segment, mac).is_none() {
-            return Err(Reason::StationMove);
-        }
-        let station = Station {
-            at: here,
-            uplink: at.uplink,
-        };
-        self.stations.insert((at.segment, mac), station);
-        Ok(())
-    }
-
-    fn forward(
-        &self,
-        at: Ingress,
-        link: &Link,
-        here: Attachment,
-        inside: bool,
-    ) -> Result<Leaves, Reason> {
-        let flood = |inside| Leaves::Flood {
-            segment: at.segment,
-            inside,
-        };
-        if frame::is_group_mac(link.destination) {
-            return Ok(flood(inside));
-        }
-        let listed = who::listed(&self.policy, at.segment, link.destination).is_some();
-        let attachments = &self.policy.segments[at.segment].attachments;
-        let station = self.stations.get(&(at.segment, link.destination));
-        match station.map(|station| station.at) {
-            Some(station) if station == here => Err(Reason::SameAttachment),
-            Some(station) if !attachments.contains(&station) => Ok(flood(listed)),
-            Some(station) if listed && self.is_uplink(station) => Ok(flood(true)),
-            Some(station) => Ok(Leaves::By(station)),
-            None => Ok(flood(listed)),
-        }
-    }
-
-    fn leaving(
-        &self,
-        ingress: Option<usize>,
-        leaves: Leaves,
-        frame: &[u8],
-    ) -> Vec<(usize, Vec<u8>)> {
-        let copy = |by: &Attachment| (by.port, retag(frame, by.vlan));
-        match leaves {
-            Leaves::By(attachment) => vec![copy(&attachment)],
-            Leaves::Flood { segment, inside } => {
-                let mut by = self.policy.segments[segment].attachments.clone();
-                by.retain(|by| Some(by.port) != ingress && !(inside && self.is_uplink(*by)));
-                by.sort();
-                by.iter().map(copy).collect()
-            }
-        }
-    }
-}
-
-/// The frame with the tag of its egress: VLAN 0 is none. Priority bits are kept.
-fn retag(frame: &[u8], vlan: u16) -> Vec<u8> {
-    let tagged = frame[12..14] == [0x81, 0x00];
-    let priority = if tagged { frame[14] & 0xf0 } else { 0 };
-    let rest = if tagged { &frame[16..] } else { &frame[12..] };
-    let mut out = frame[..12].to_vec();
-    if vlan != 0 {
-        out.extend([0x81, 0x00, priority | (vlan >> 8) as u8, vlan as u8]);
-    }
-    out.extend(rest);
-    out
 }

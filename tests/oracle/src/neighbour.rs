@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use cordon_policy::Mac;
 use cordon_verdict::Reason;
 
-use crate::frame::{self, Link, Packet};
+use crate::frame::{self, Link};
+use crate::packet::{self, Packet};
 use crate::who;
 use crate::{Ingress, Oracle};
 
@@ -73,7 +74,7 @@ impl Oracle {
                     return bad;
                 }
                 let target = frame::ipv6(message, 8);
-                if frame::is_mapped(target) || target.is_unspecified() || target.is_multicast() {
+                if packet::is_mapped(target) || target.is_unspecified() || target.is_multicast() {
                     return bad;
                 }
                 if self.speaker(at, link.source, target.into()).is_err() {

@@ -10,6 +10,7 @@ use crate::who::Who;
 pub(crate) enum Asks {
     Tcp(u16),
     Udp(u16),
+    Sctp(u16),
     Echo,
 }
 
@@ -116,7 +117,8 @@ fn holds(service: Service, asks: Asks) -> bool {
     match (service, asks) {
         (Service::Any, _) | (Service::IcmpEcho, Asks::Echo) => true,
         (Service::Tcp(first, last), Asks::Tcp(port))
-        | (Service::Udp(first, last), Asks::Udp(port)) => (first..=last).contains(&port),
+        | (Service::Udp(first, last), Asks::Udp(port))
+        | (Service::Sctp(first, last), Asks::Sctp(port)) => (first..=last).contains(&port),
         _ => false,
     }
 }

@@ -127,6 +127,7 @@ impl Tables {
             Service::Any => service_index(17, 9),
             Service::Tcp(port, _) => service_index(6, port),
             Service::Udp(port, _) => service_index(17, port),
+            Service::Sctp(port, _) => service_index(132, port),
             Service::IcmpEcho => service_index(1, 0),
         };
         self.row(self.class(from), self.class(to), index)

@@ -176,6 +176,9 @@ pub fn covers(service: Service, index: u32) -> bool {
         Service::Udp(first, last) => {
             (service_index(17, first)..=service_index(17, last)).contains(&index)
         }
+        Service::Sctp(first, last) => {
+            (service_index(132, first)..=service_index(132, last)).contains(&index)
+        }
         Service::IcmpEcho => index == service_index(1, 0),
     }
 }

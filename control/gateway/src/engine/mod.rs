@@ -68,6 +68,8 @@ pub struct Engine {
     dirty: bool,
     /// When it was last written.
     saved: Instant,
+    /// When the clock of flows was moved on last.
+    aged: Instant,
     in_kernel: InKernel,
     /// By slot, the first epoch that was judged by what is in it.
     filled: [u32; 2],
@@ -167,6 +169,7 @@ impl Engine {
             state: State::default(),
             dirty: false,
             saved: Instant::now(),
+            aged: Instant::now(),
             in_kernel,
             filled: [u32::MAX; 2],
             current: None,

@@ -1,11 +1,11 @@
 //! What comes round every two seconds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cordon_kernel::Error;
+use cordon_verdict::abi::AGE_SECONDS;
 
 use super::{Engine, Gateway};
-use crate::clock;
 
 /// How often what is left of orders and trials is written down. A reboot may add as much to them.
 const NOTED: Duration = Duration::from_secs(60);
@@ -51,7 +51,12 @@ impl Engine {
     }
 
     fn sweep(&mut self) -> Result<(), Error> {
-        self.swept = self.plane.sweep(clock::ticks())?;
+        // By the monotonic clock, and not faster after a pause: flows cannot show their life while nobody counts.
+        if self.aged.elapsed() >= Duration::from_secs(AGE_SECONDS) {
+            self.aged = Instant::now();
+            self.plane.age()?;
+        }
+        self.swept = self.plane.sweep()?;
         self.forgotten += self.swept.forgotten;
         Ok(())
     }

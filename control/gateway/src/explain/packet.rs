@@ -18,6 +18,8 @@ pub enum Packet {
     Tcp(u16),
     /// A UDP datagram to this port.
     Udp(u16),
+    /// The first packet of an SCTP association to this port.
+    Sctp(u16),
     /// An echo request.
     Echo,
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Packet {
         match self {
             Packet::Tcp(port) => write!(to, "tcp/{port}"),
             Packet::Udp(port) => write!(to, "udp/{port}"),
+            Packet::Sctp(port) => write!(to, "sctp/{port}"),
             Packet::Echo => to.write_str("icmp"),
         }
     }
@@ -38,6 +41,7 @@ pub fn of(named: &Named, service: Service) -> Vec<Packet> {
     match service {
         Service::Tcp(first, _) => vec![Packet::Tcp(first)],
         Service::Udp(first, _) => vec![Packet::Udp(first)],
+        Service::Sctp(first, _) => vec![Packet::Sctp(first)],
         Service::IcmpEcho => vec![Packet::Echo],
         Service::Any => {
             let tcp = named.unnamed_port(6).map(Packet::Tcp);
@@ -80,6 +84,12 @@ impl Packet {
                 .syn()
                 .write_to_vec(&mut frame, &[]),
             Packet::Udp(port) => packet.udp(CLIENT, port).write_to_vec(&mut frame, &[]),
+            Packet::Sctp(port) => {
+                // Ports, verification tag and checksum, and no chunk (RFC 9260 §3.1).
+                let [from, to] = [CLIENT, port].map(u16::to_be_bytes);
+                let header = [from, to].concat().into_iter().chain([0; 8]);
+                packet.write_to_vec(&mut frame, IpNumber::SCTP, &header.collect::<Vec<u8>>())
+            }
             Packet::Echo if v4 => packet
                 .icmpv4_echo_request(1, 1)
                 .write_to_vec(&mut frame, &[]),
@@ -95,6 +105,7 @@ impl Packet {
         let protocol = match (self, ips[0].is_ipv4()) {
             (Packet::Tcp(_), _) => IpNumber::TCP,
             (Packet::Udp(_), _) => IpNumber::UDP,
+            (Packet::Sctp(_), _) => IpNumber::SCTP,
             (Packet::Echo, true) => IpNumber::ICMP,
             (Packet::Echo, false) => IpNumber::IPV6_ICMP,
         };

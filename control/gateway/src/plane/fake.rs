@@ -127,6 +127,7 @@ impl Kernel {
 
 const NOTHING: Control = Control {
     epoch: 0,
+    tick: 0,
     posture: 0,
     slot: 0,
 };
@@ -151,6 +152,7 @@ impl Plane for Kernel {
             counted = tables.counters[usize::from(slot)].clone();
             tables.installs += 1;
             Control {
+                tick: 0,
                 epoch: epoch + 1,
                 posture,
                 slot: next,
@@ -163,6 +165,7 @@ impl Plane for Kernel {
         Ok(self.change(|tables| {
             let control = tables.control.unwrap_or(NOTHING);
             Control {
+                tick: 0,
                 epoch: control.epoch + 1,
                 posture,
                 ..control
@@ -199,7 +202,11 @@ impl Plane for Kernel {
         Ok(())
     }
 
-    fn sweep(&mut self, _: u32) -> Result<Swept, Error> {
+    fn age(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn sweep(&mut self) -> Result<Swept, Error> {
         Ok(Swept::default())
     }
 

@@ -3,17 +3,26 @@
 /// Number of postures: `normal watch contain isolate lockdown sever`, in this order.
 pub const POSTURES: usize = 6;
 
+/// Seconds from one [`Control::tick`] to the next: 65,536 of them are three days, more than a flow may be idle.
+pub const AGE_SECONDS: u64 = 4;
+/// The number of the posture from which on the site is cut off.
+pub const CONTAIN: u8 = 2;
+/// The number of the posture that leaves the continuity list.
+pub const LOCKDOWN: u8 = 4;
 /// The number of the last posture, at which nothing passes.
 pub const SEVER: u8 = 5;
 
 /// The control word, read once per packet: a change is one 64-bit store.
 ///
-/// From the top: 32 bits epoch, 16 bits unused, 8 bits posture, 8 bits slot.
+/// From the top: 32 bits epoch, 16 bits tick, 8 bits posture, 8 bits slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control {
     /// Grows by one with every change of policy or posture. A flow judged under another epoch is judged
     /// again. 0: no policy yet.
     pub epoch: u32,
+    /// Counts [`AGE_SECONDS`] while the daemon runs, round and round: what the age of flows is told by. In this word
+    /// because it is at hand, where reading a clock costs a packet more than all its counters.
+    pub tick: u16,
     /// The posture in force, 0 (normal) to 5 (sever).
     pub posture: u8,
     /// Which of the two generations of the policy tables is in force: 0 or 1.
@@ -24,7 +33,10 @@ impl Control {
     /// As one word.
     #[inline(always)]
     pub const fn pack(self) -> u64 {
-        (self.epoch as u64) << 32 | (self.posture as u64) << 8 | self.slot as u64
+        (self.epoch as u64) << 32
+            | (self.tick as u64) << 16
+            | (self.posture as u64) << 8
+            | self.slot as u64
     }
 
     /// From one word. A posture or slot out of range is read as the strictest there is, so that a
@@ -34,6 +46,7 @@ impl Control {
         let posture = (word >> 8) as u8;
         Control {
             epoch: (word >> 32) as u32,
+            tick: (word >> 16) as u16,
             posture: if posture > SEVER { SEVER } else { posture },
             slot: word as u8 & 1,
         }

@@ -122,16 +122,20 @@ pub struct Flow {
     pub judged: u64,
     /// The two directions: 0 from the first end of the key to the second.
     pub way: [Way; 2],
-    /// Bytes seen in each direction; approximate where two processors see the same direction.
-    pub bytes: [u64; 2],
-    /// When the last packet was seen, in ticks (see `Tables::now`).
-    pub seen: u32,
+    /// What was seen in each direction, in units of [`Flow::VOLUME`] bytes, every frame rounded up; approximate where
+    /// two processors see the same direction. Starts again behind 64 GiB.
+    pub volume: [u32; 2],
+    /// The last TCP acknowledgement number in each direction (RFC 9293 §3.1): what the other side may go on with.
+    /// 0 before there is one. Of a question to a group, the first is when it was asked, in ticks (see `Tables::now`).
+    pub acknowledged: [u32; 2],
+    /// [`super::Control::tick`] when the last packet was seen.
+    pub seen: u16,
     /// Which direction the one that opened it last speaks in, 0 or 1.
     pub initiator: u8,
-    /// [`Flow::FIN`] and [`Flow::OPENED`] per direction, [`Flow::RST`].
+    /// [`Flow::FIN`] and [`Flow::OPENED`] per direction, and their neighbours.
     pub state: u8,
     /// Zero.
-    pub pad: u16,
+    pub pad: u32,
 }
 
 impl Flow {
@@ -142,6 +146,12 @@ impl Flow {
     /// The end that speaks in direction 0 has opened the flow, so that the other may answer; shifted left by one, that
     /// of direction 1. Once both have, what either may do must not depend on who was heard last.
     pub const OPENED: u8 = 8;
+    /// A new connection was asked for with the same addresses and ports.
+    pub const AGAIN: u8 = 32;
+    /// Half-open TCP: one end has spoken to the other that was heard before.
+    pub const ANSWERED: u8 = 64;
+    /// The unit of [`Flow::volume`] in bytes.
+    pub const VOLUME: usize = 16;
 
     /// The two halves of [`Flow::judged`] as one word.
     #[inline(always)]
@@ -155,6 +165,77 @@ impl Flow {
         Ruling(self.judged as u32)
     }
 }
+
+/// How many flows a device opens, by `abi::member`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Limit {
+    /// The tick that [`Limit::opened`] counts in.
+    pub tick: u32,
+    /// Flows opened in it.
+    pub opened: u32,
+    /// 1 if it has as many flows as it may: counted by user space, from time to time.
+    pub over: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
+impl Limit {
+    /// Flows that a host on a device-facing port may open in a tick.
+    pub const DEVICE: u32 = 4096;
+    /// Flows that a host behind an uplink may open in a tick: a router speaks for many.
+    pub const UPLINK: u32 = 65536;
+}
+
+const _: () = assert!(size_of::<Limit>() == 16);
+
+/// Which packet fragments belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct FragmentsKey {
+    /// Source address.
+    pub source: Ip,
+    /// Destination address.
+    pub destination: Ip,
+    /// The packet's identification.
+    pub id: u32,
+    /// The segment.
+    pub segment: u16,
+    /// IP protocol.
+    pub protocol: u8,
+    /// Zero.
+    pub pad: u8,
+}
+
+/// What was decided of a packet's first fragment, and what may follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Fragments {
+    /// As in [`Flow`].
+    pub judged: u64,
+    /// Source MAC address and ingress attachment.
+    pub from: u64,
+    /// Destination MAC address and egress attachment; 0 for the latter if it was flooded.
+    pub to: u64,
+    /// When the first was seen, in ticks.
+    pub seen: u32,
+    /// Where the next may start, in bytes.
+    pub next: u16,
+    /// [`Fragments::ONE`] and its neighbours.
+    pub spread: u16,
+}
+
+impl Fragments {
+    /// To one attachment.
+    pub const ONE: u16 = 0;
+    /// Flooded.
+    pub const FLOOD: u16 = 1;
+    /// Flooded to device-facing ports only.
+    pub const INSIDE: u16 = 2;
+}
+
+const _: () = assert!(size_of::<FragmentsKey>() == 40);
+const _: () = assert!(size_of::<Fragments>() == 32);
 
 /// Where the key is in the frame that asks for a flow to be retired, behind 4 or 6 in eight bytes, native order.
 pub const RETIRE_KEY: usize = 8;

@@ -8,12 +8,13 @@ mod event;
 mod flow;
 mod records;
 
-pub use control::{Control, POSTURES, SEVER};
+pub use control::{AGE_SECONDS, CONTAIN, Control, LOCKDOWN, POSTURES, SEVER};
 pub use event::{EVENT_DROP, EVENT_FLOW, Event};
 pub use flow::{
-    Flow, FlowKey4, FlowKey6, RETIRE_KEY, Ruling, Way, way_attachment, way_mac, way_word,
+    Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, RETIRE_KEY, Ruling, Way,
+    way_attachment, way_mac, way_word,
 };
 pub use records::*;
 
 /// The version of this ABI. A program and a loader of different versions refuse each other.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

@@ -14,8 +14,26 @@ pub const RULES: usize = 65536;
 pub const RULE_ARP: u32 = 1;
 /// The number of the built-in rule that lets IPv6 neighbour and router discovery pass.
 pub const RULE_ND: u32 = 2;
-/// The number of the first rule that is not built in.
-pub const RULE_FIRST: u32 = 3;
+/// The number of the built-in rule that lets IGMP and MLD pass.
+pub const RULE_MEMBERSHIP: u32 = 3;
+/// The number of the built-in rule that lets link-control protocols pass.
+pub const RULE_LINK_CONTROL: u32 = 4;
+/// The number of the built-in rule that lets other EtherTypes of a segment pass.
+pub const RULE_ETHER_TYPE: u32 = 5;
+/// The number of the first rule that is not built in; some before are kept free.
+pub const RULE_FIRST: u32 = 16;
+
+/// What a built-in rule is called, and what it is for; none for a number that is no built-in rule's.
+pub const fn built_in(rule: u32) -> Option<(&'static str, &'static str)> {
+    match rule {
+        RULE_ARP => Some(("arp", "devices find each other's addresses")),
+        RULE_ND => Some(("nd", "IPv6 devices find each other and their router")),
+        RULE_MEMBERSHIP => Some(("membership", "devices join and leave multicast groups")),
+        RULE_LINK_CONTROL => Some(("link-control", "what ports are set to let pass")),
+        RULE_ETHER_TYPE => Some(("ether-type", "what segments list beside IP")),
+        _ => None,
+    }
+}
 
 /// An attachment's number: port in the upper 4 bits, VLAN in the lower 12, 0 for untagged.
 #[inline(always)]
@@ -85,6 +103,74 @@ pub struct Device {
 impl Device {
     /// No address is bound to it: it may use any of its segment's that is nobody else's.
     pub const ANY_ADDRESS: u16 = 1;
+    /// It may answer DHCP clients.
+    pub const DHCP_SERVER: u16 = 2;
+
+    /// The flags that bind it to a port.
+    pub const fn at_port(port: u16) -> u16 {
+        ((port & 0xf) + 1) << 8
+    }
+
+    /// Whether it is bound to no port, or to that of this attachment.
+    #[inline(always)]
+    pub const fn may_be_at(self, attachment: u16) -> bool {
+        let bound = self.flags >> 8;
+        bound == 0 || bound == attachment_port(attachment) + 1
+    }
+}
+
+/// What is set for a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct PortSetting {
+    /// Group frames that may come in in a tick; 0 for any number.
+    pub storm: u32,
+    /// Link-control protocols that may come in and leave: [`PortSetting::STP`] and its neighbours.
+    pub link_control: u32,
+}
+
+impl PortSetting {
+    /// Spanning tree.
+    pub const STP: u32 = 1;
+    /// Link aggregation.
+    pub const LACP: u32 = 2;
+    /// Port authentication (802.1X).
+    pub const EAPOL: u32 = 4;
+    /// Link-layer discovery.
+    pub const LLDP: u32 = 8;
+    /// Precision time over Ethernet.
+    pub const PTP: u32 = 16;
+}
+
+/// What came in at a port in a tick of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct PortRate {
+    /// The tick.
+    pub tick: u32,
+    /// Group frames in it.
+    pub groups: u32,
+    /// Hosts, no listed devices, that were not known before.
+    pub stations: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
+impl PortRate {
+    /// New hosts that a device-facing port may show in a tick.
+    pub const STATIONS: u32 = 64;
+}
+
+/// The key of the EtherType table.
+#[inline(always)]
+pub const fn ether_type_key(slot: u8, segment: u16, ether_type: u16) -> u64 {
+    (slot as u64) << 32 | (segment as u64) << 16 | ether_type as u64
+}
+
+/// The port setting table's index.
+#[inline(always)]
+pub const fn port_index(slot: u8, port: u16) -> u32 {
+    (slot as u32) << 4 | port as u32 & 0xf
 }
 
 /// Whose an address is, by [`Ip`].
@@ -118,22 +204,30 @@ impl Network {
     pub const NO_SEGMENT: u16 = u16::MAX;
     /// A subnet's directed broadcast address.
     pub const BROADCAST: u16 = 1;
+    /// What is in no network. Not an `Option`: its undefined half is more than the kernel's verifier takes.
+    pub const NOWHERE: Network = Network {
+        class: CLASS_STRANGER,
+        segment: Network::NO_SEGMENT,
+        flags: 0,
+        behind: CLASS_STRANGER,
+    };
 }
 
 /// What no rule can name: addresses outside every network.
 pub const CLASS_STRANGER: u16 = 0;
 
-/// Entries of the service table: TCP ports, UDP ports, then ICMP echo.
-pub const SERVICES: usize = 2 * 65536 + 1;
+/// Entries of the service table: TCP ports, UDP ports, SCTP ports, then ICMP echo.
+pub const SERVICES: usize = 3 * 65536 + 1;
 
-/// The service table's index of a protocol and destination port. Protocols other than TCP, UDP and
+/// The service table's index of a protocol and destination port. Protocols other than TCP, UDP, SCTP and
 /// ICMP echo do not come this far.
 #[inline(always)]
 pub const fn service_index(protocol: u8, port: u16) -> u32 {
     match protocol {
         6 => port as u32,
         17 => 65536 + port as u32,
-        _ => 2 * 65536,
+        132 => 2 * 65536 + port as u32,
+        _ => 3 * 65536,
     }
 }
 
@@ -241,6 +335,8 @@ pub struct Trace {
     pub rule: u32,
 }
 
+const _: () = assert!(size_of::<PortSetting>() == 8);
+const _: () = assert!(size_of::<PortRate>() == 16);
 const _: () = assert!(size_of::<Admission>() == 8);
 const _: () = assert!(size_of::<Sampling>() == 16);
 const _: () = assert!(size_of::<Trace>() == 8);

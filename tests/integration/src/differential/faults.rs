@@ -2,7 +2,8 @@
 
 use cordon_portable::{Generation, Portable, Prefix};
 use cordon_verdict::abi::{
-    Admission, Control, Flow, Network, POSTURES, PolicyKey, RULE_FIRST, Ruling, service_index,
+    Admission, Control, Device, Flow, Network, POSTURES, PolicyKey, PortSetting, RULE_FIRST,
+    Ruling, service_index,
 };
 
 /// Something that makes one side decide wrongly.
@@ -68,6 +69,29 @@ pub const FAULTS: &[Fault] = &[
     in_frames("parse: options are not seen", |frame| {
         in_ipv4(frame, |packet| packet[0] = packet[0] & 0xf0 | 5)
     }),
+    in_frames("parse: TCP is SCTP", |frame| {
+        in_ipv4(frame, |packet| {
+            if packet[9] == 6 {
+                packet[9] = 132;
+            }
+        })
+    }),
+    in_frames("parse: extension headers are not seen", |frame| {
+        in_ipv6(frame, |packet| {
+            if [0, 44, 60].contains(&packet[6]) {
+                packet[6] = 17;
+            }
+        })
+    }),
+    in_tables("link control: no port is set to let any pass", |tables| {
+        in_ports(tables, |port| port.link_control = 0);
+    }),
+    in_tables("link control: every port lets all pass", |tables| {
+        in_ports(tables, |port| port.link_control = 0x1f);
+    }),
+    in_tables("admit: storms are let be", |tables| {
+        in_ports(tables, |port| port.storm = 0);
+    }),
     in_tables("admit: an attachment is left out", |tables| {
         tables.admissions.pop_first();
     }),
@@ -75,6 +99,45 @@ pub const FAULTS: &[Fault] = &[
         let count = tables.admissions.values().map(|one| one.segment + 1).max();
         for admission in tables.admissions.values_mut() {
             admission.segment = (admission.segment + 1) % count.unwrap_or(1);
+        }
+    }),
+    in_tables("other: no EtherType is listed", |tables| {
+        tables.ether_types.clear();
+    }),
+    in_frames("membership: everybody is as near as that", |frame| {
+        in_ipv4(frame, |packet| {
+            if packet[9] == 2 {
+                packet[8] = 1;
+            }
+        })
+    }),
+    before_frames("fragment: the first are forgotten", |portable| {
+        portable.memory.fragments.clear();
+    }),
+    before_frames("fragment: they may overlap", |portable| {
+        for fragments in portable.memory.fragments.values_mut() {
+            fragments.next = 0;
+        }
+    }),
+    before_frames("fragment: they follow under any epoch", |portable| {
+        let memory = &mut portable.memory;
+        let epoch = u64::from(memory.control.epoch);
+        for fragments in memory.fragments.values_mut() {
+            fragments.judged = epoch << 32 | fragments.judged & 0xffff_ffff;
+        }
+    }),
+    in_frames("related: an error is about another flow", |frame| {
+        in_ipv4(frame, |packet| {
+            if packet[9] == 1 && [3, 11, 12].contains(&packet[20]) && packet.len() > 52 {
+                packet[48] ^= 1;
+            }
+        })
+    }),
+    before_frames("related: errors are known by older flows", |portable| {
+        let memory = &mut portable.memory;
+        let epoch = memory.control.epoch;
+        for flow in memory.half4.values_mut() {
+            flow.judged = Flow::judged(epoch, flow.ruling());
         }
     }),
     in_tables("identify: uplinks are none", |tables| {
@@ -90,6 +153,15 @@ pub const FAULTS: &[Fault] = &[
     in_tables("identify: a device is missing", |tables| {
         let first = tables.devices.keys().min().copied();
         first.and_then(|key| tables.devices.remove(&key));
+    }),
+    in_tables("identify: devices are bound to no port", |tables| {
+        in_devices(tables, |device| device.flags &= 0xff);
+    }),
+    in_tables("identify: no device serves DHCP", |tables| {
+        in_devices(tables, |device| device.flags &= !Device::DHCP_SERVER);
+    }),
+    in_tables("identify: every device serves DHCP", |tables| {
+        in_devices(tables, |device| device.flags |= Device::DHCP_SERVER);
     }),
     in_tables("identify: an address is bound to nobody", |tables| {
         let first = tables.addresses.keys().min().copied();
@@ -124,6 +196,28 @@ pub const FAULTS: &[Fault] = &[
     before_frames("track: flows are forgotten", |portable| {
         portable.memory.flows4.clear();
         portable.memory.flows6.clear();
+    }),
+    before_frames("track: half-open flows are forgotten", |portable| {
+        portable.memory.half4.clear();
+        portable.memory.half6.clear();
+    }),
+    before_frames("track: one end establishes a flow", |portable| {
+        let memory = &mut portable.memory;
+        memory.flows4.extend(memory.half4.drain());
+        memory.flows6.extend(memory.half6.drain());
+    }),
+    before_frames("track: nobody has acknowledged anything", |portable| {
+        in_flows(portable, |flow| flow.acknowledged = [0; 2]);
+    }),
+    before_frames("track: a new connection is always asked for", |portable| {
+        in_flows(portable, |flow| flow.state |= Flow::AGAIN);
+    }),
+    before_frames("group: nobody has asked", |portable| {
+        let asks = |ends: [u32; 2]| ends.contains(&0);
+        portable.memory.half4.retain(|key, _| !asks(key.address));
+    }),
+    before_frames("time: it stands still", |portable| {
+        portable.memory.now = 0;
     }),
     before_frames("track: what was judged is not judged again", |portable| {
         let epoch = portable.memory.control.epoch;
@@ -224,6 +318,26 @@ fn in_ipv4(frame: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
         change(&mut frame[at..]);
     }
     frame
+}
+
+fn in_ipv6(frame: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    let at = match frame.get(12..14) {
+        Some([0x81, 0x00]) => 18,
+        _ => 14,
+    };
+    if frame.len() >= at + 40 && frame[at - 2..at] == [0x86, 0xdd] {
+        change(&mut frame[at..]);
+    }
+    frame
+}
+
+fn in_ports(tables: &mut Generation, change: impl Fn(&mut PortSetting)) {
+    tables.ports.values_mut().for_each(change);
+}
+
+fn in_devices(tables: &mut Generation, change: impl Fn(&mut Device)) {
+    tables.devices.values_mut().for_each(change);
 }
 
 fn in_networks(tables: &mut Generation, change: impl Fn(&mut Network)) {

@@ -7,7 +7,7 @@ use cordon_policy::{Policy, Posture, Sources, from_sources};
 use super::said::{Said, Verdict, hex};
 use super::sides::{Difference, Sides};
 use super::tally::Tally;
-use crate::generate::{Rng, Talk, sources};
+use crate::generate::{Rng, Talk, one, sources};
 
 /// So many frames come before there is any policy.
 const WITHOUT_POLICY: usize = 300;
@@ -21,6 +21,8 @@ pub struct Settings {
     pub frames: usize,
     /// How many under one policy.
     pub per_policy: usize,
+    /// Whether time goes by, and storms rise. It does not where the kernel judges, whose clock nobody sets.
+    pub timed: bool,
 }
 
 impl Settings {
@@ -36,6 +38,7 @@ impl Settings {
             seed: number("CORDON_SEED", 20_230_803),
             frames: number("CORDON_FRAMES", 1_000_000) as usize,
             per_policy: 5000,
+            timed: false,
         }
     }
 }
@@ -47,6 +50,8 @@ pub enum Step {
     Install(Box<(Sources, Policy)>, Posture),
     /// The posture changes.
     Posture(Posture),
+    /// The clock goes on by so many ticks.
+    Time(u32),
     /// A frame comes in by a port.
     Frame(u16, Vec<u8>),
 }
@@ -92,6 +97,9 @@ impl Scenario {
             } else if self.rng.usize(..1000) == 0 && self.done > WITHOUT_POLICY {
                 let posture = self.posture();
                 self.take(Step::Posture(posture), sides, tally);
+            } else if self.settings.timed && self.rng.usize(..30) == 0 {
+                let ticks = one(&mut self.rng, &[1, 1, 1, 2, 5, 10, 11, 20, 31]);
+                self.take(Step::Time(ticks), sides, tally);
             }
             self.frame(sides, tally)
                 .map_err(|difference| (self.done, difference))?;
@@ -113,7 +121,7 @@ impl Scenario {
 
     /// The next policy, of which is talked from now on.
     fn generate(&mut self) -> Step {
-        let sources = sources(&mut self.rng);
+        let sources = sources(&mut self.rng, self.settings.timed);
         let policy = match from_sources(&sources) {
             Ok(validated) => validated.policy,
             Err(rejected) => panic!("generated a policy that is refused: {rejected}\n{sources:#?}"),
@@ -137,6 +145,7 @@ impl Scenario {
                 sides.set_posture(*posture);
                 tally.postures += 1;
             }
+            Step::Time(ticks) => sides.pass_time(*ticks),
             Step::Frame(..) => {}
         }
         self.history.push(step);
@@ -187,6 +196,7 @@ impl fmt::Display for Step {
                 Ok(())
             }
             Step::Posture(posture) => writeln!(f, "posture {posture}"),
+            Step::Time(ticks) => writeln!(f, "{ticks} ticks later"),
             Step::Frame(port, frame) => writeln!(f, "p{port}: {}", hex(frame)),
         }
     }

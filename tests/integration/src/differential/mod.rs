@@ -3,6 +3,7 @@
 mod faults;
 mod history;
 mod kernel;
+mod kinds;
 mod said;
 mod shrink;
 mod sides;

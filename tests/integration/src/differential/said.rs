@@ -6,11 +6,16 @@ use cordon_compile::rule_number;
 use cordon_kernel::Run;
 use cordon_oracle::{Answer, Decided, Leaves};
 use cordon_portable::Judged;
-use cordon_verdict::abi::{RULE_ARP, RULE_ND, attachment};
+use cordon_verdict::abi::{
+    RULE_ARP, RULE_ETHER_TYPE, RULE_LINK_CONTROL, RULE_MEMBERSHIP, RULE_ND, attachment,
+};
 use cordon_verdict::{Egress, Reason};
 
 const XDP_DROP: u32 = 1;
 const XDP_REDIRECT: u32 = 4;
+
+/// Where link control goes: from port to port.
+const NO_SEGMENT: u16 = u16::MAX;
 
 /// What was said of a frame, whoever said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,11 +97,19 @@ impl Said {
                 inside,
                 copies: Some(copies),
             },
+            Ok(Leaves::LinkControl(_)) => Verdict::Flood {
+                segment: NO_SEGMENT,
+                inside: false,
+                copies: Some(copies),
+            },
         };
         let rule = match rule {
             Decided::Nothing => 0,
             Decided::Arp => RULE_ARP,
             Decided::Nd => RULE_ND,
+            Decided::Membership => RULE_MEMBERSHIP,
+            Decided::LinkControl => RULE_LINK_CONTROL,
+            Decided::EtherType => RULE_ETHER_TYPE,
             Decided::Rule(index) => rule_number(index),
         };
         Said { verdict, rule }

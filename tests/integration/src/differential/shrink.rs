@@ -16,6 +16,10 @@ fn play(steps: &[Step]) -> Option<Box<Difference>> {
             sides.set_posture(*posture);
             None
         }
+        Step::Time(ticks) => {
+            sides.pass_time(*ticks);
+            None
+        }
         Step::Frame(port, frame) => sides.judge(*port, frame).err(),
     };
     for step in before {

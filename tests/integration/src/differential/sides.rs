@@ -3,9 +3,11 @@
 use std::fmt;
 
 use cordon_compile::{Compiled, compile};
+use cordon_kernel::Idle;
 use cordon_oracle::Oracle;
-use cordon_policy::{Date, Policy, Posture};
+use cordon_policy::{Date, Mac, Policy, Posture};
 use cordon_portable::Portable;
+use cordon_verdict::abi::member;
 
 use super::faults::Fault;
 use super::kernel::{Kernel, PORTS};
@@ -80,6 +82,8 @@ impl Sides {
             Some(kernel) => kernel.install(&faulty, rules, posture),
             None => generation = faulty,
         }
+        // The kernel's clock has gone on as well.
+        self.pass_time(1);
         self.portable.install(generation, posture as u8);
         self.oracle.install(policy.clone(), posture);
     }
@@ -94,6 +98,29 @@ impl Sides {
             None => self.portable.set_posture(posture as u8),
         }
         self.oracle.set_posture(posture);
+    }
+
+    /// Moves the clock on by so many ticks, on all sides but the kernel.
+    pub fn pass_time(&mut self, ticks: u32) {
+        let now = self.portable.memory.now + ticks;
+        self.portable.memory.now = now;
+        self.oracle.set_clock(now.into());
+    }
+
+    /// From now on a host of a segment has as many established flows as it may: one that has any, for the kernel holds
+    /// everybody who has opened one.
+    pub fn hold(&mut self, segment: u16, mac: Mac) {
+        if let Some(kernel) = &mut self.kernel {
+            let idle = Idle {
+                quota: 1,
+                ..Idle::default()
+            };
+            kernel.dataplane.sweep(&idle).expect("can be swept");
+        }
+        let [a, b, c, d, e, f] = mac.0;
+        let key = member(segment, u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
+        self.portable.memory.limits.entry(key).or_default().over = 1;
+        self.oracle.set_replete(segment.into(), mac, true);
     }
 
     /// Has a frame judged on all sides. A port beyond the gateway's stands for an interface that is none.

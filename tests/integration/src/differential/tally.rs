@@ -6,13 +6,17 @@ use std::fmt;
 use cordon_compile::rule_index;
 use cordon_policy::{Origin, Policy};
 use cordon_verdict::Reason;
-use cordon_verdict::abi::{RULE_ARP, RULE_ND};
+use cordon_verdict::abi::built_in;
 
+use super::kinds::{KINDS, kinds};
 use super::said::{Said, Verdict};
 
 /// What does not occur here. The flow tables of the kernel have room for more flows than there are, and those of user
 /// space have no end. A test run leaves room in front of every frame, as drivers must, so that a tag always fits.
 const NEVER: [Reason; 2] = [Reason::FlowTableFull, Reason::Retag];
+
+/// What only a clock that can be set, or very many frames at once, bring about: `tests/differential_limits.rs`.
+const LIMITS: [Reason; 3] = [Reason::Storm, Reason::StationLimit, Reason::FlowLimit];
 
 const EGRESSES: [&str; 7] = [
     "to one attachment",
@@ -32,10 +36,13 @@ const TAGS: [&str; 7] = [
     "priority tag removed",
     "priority tag rewritten",
 ];
-const RULES: [&str; 8] = [
+const RULES: [&str; 11] = [
     "none",
     "arp",
     "nd",
+    "membership",
+    "link-control",
+    "ether-type",
     "written, allows",
     "written, denies",
     "infrastructure",
@@ -58,14 +65,18 @@ pub struct Tally {
     pub egresses: BTreeMap<&'static str, usize>,
     /// Copies by what became of the tag.
     pub tags: BTreeMap<&'static str, usize>,
-    kinds: Vec<&'static str>,
+    /// Frames that passed, by what they are.
+    pub passed: BTreeMap<&'static str, usize>,
+    /// Frames that did not pass, by what they are.
+    pub dropped: BTreeMap<&'static str, usize>,
+    origins: Vec<&'static str>,
 }
 
 impl Tally {
     /// What has occurred less often than `least` times though it could, and what has occurred though it cannot.
     pub fn amiss(&self, least: usize) -> Vec<String> {
         let mut amiss = Vec::new();
-        for reason in Reason::ALL {
+        for reason in Reason::ALL.iter().filter(|one| !LIMITS.contains(one)) {
             let count = self.reasons.get(reason).copied().unwrap_or_default();
             let never = NEVER.contains(reason);
             if (never && count > 0) || (!never && count < least) {
@@ -76,6 +87,8 @@ impl Tally {
             (&EGRESSES[..], &self.egresses),
             (&TAGS, &self.tags),
             (&RULES, &self.rules),
+            (&KINDS, &self.passed),
+            (&KINDS[..KINDS.len() - 1], &self.dropped),
         ] {
             for name in known {
                 let count = counts.get(name).copied().unwrap_or_default();
@@ -98,17 +111,26 @@ impl Tally {
             (Origin::Segment, _) => "segment",
             (Origin::Observe, _) => "observe",
         };
-        self.kinds = policy.rules.iter().map(kind).collect();
+        self.origins = policy.rules.iter().map(kind).collect();
     }
 
     pub(super) fn said(&mut self, frame: &[u8], said: &Said) {
         let rule = match said.rule {
             0 => "none",
-            RULE_ARP => "arp",
-            RULE_ND => "nd",
-            number => rule_index(number).map_or("unknown", |index| self.kinds[index]),
+            number => match (built_in(number), rule_index(number)) {
+                (Some((name, _)), _) => name,
+                (None, Some(index)) => self.origins.get(index).copied().unwrap_or("unknown"),
+                (None, None) => "unknown",
+            },
         };
         *self.rules.entry(rule).or_default() += 1;
+        let of_kinds = match said.verdict {
+            Verdict::Drop(_) => &mut self.dropped,
+            _ => &mut self.passed,
+        };
+        for kind in kinds(frame, said) {
+            *of_kinds.entry(kind).or_default() += 1;
+        }
         let egress = match &said.verdict {
             Verdict::Drop(reason) => {
                 *self.reasons.entry(*reason).or_default() += 1;
@@ -171,6 +193,8 @@ impl fmt::Display for Tally {
             ("passed", &self.egresses),
             ("tags of what left", &self.tags),
             ("rules", &self.rules),
+            ("what passed", &self.passed),
+            ("what was dropped", &self.dropped),
         ] {
             table(f, title, counts.iter().map(|(name, count)| (*name, *count)))?;
         }

@@ -1,45 +1,85 @@
 //! Frames made from frames: the answer, the next of a flow, the same damaged.
 
+use std::net::IpAddr;
+
 use super::frame::{ACK, FIN, RST, SYN};
+use super::places::places;
 use super::{Rng, one, percent};
 
-/// Where things are in a frame that carries IP, as far as it does.
-struct Places {
-    version: u8,
-    ip: usize,
-    transport: usize,
-    protocol: u8,
-}
-
-fn places(frame: &[u8]) -> Option<Places> {
-    let tagged = frame.get(12..14)? == [0x81, 0x00];
-    let ip = if tagged { 18 } else { 14 };
-    match frame.get(ip)? >> 4 {
-        4 => Some(Places {
-            version: 4,
-            ip,
-            transport: ip + 20,
-            protocol: *frame.get(ip + 9)?,
-        }),
-        6 => Some(Places {
-            version: 6,
-            ip,
-            transport: ip + 40,
-            protocol: *frame.get(ip + 6)?,
-        }),
-        _ => None,
+/// Whether a frame carries part of a packet.
+pub(super) fn is_piece(frame: &[u8]) -> bool {
+    match places(frame) {
+        Some(places) if places.version == 4 => {
+            let flags = frame.get(places.ip + 6..places.ip + 8);
+            flags.is_some_and(|flags| (flags[0] & 0x3f, flags[1]) != (0, 0))
+        }
+        Some(places) => places.fragment.is_some(),
+        None => false,
     }
 }
 
-/// Whether a frame is ARP, or neighbour or router discovery.
-pub(super) fn resolves(frame: &[u8]) -> bool {
+/// Whether a frame is one that no rule decides about: ARP, discovery, membership, and what is not IP.
+pub(super) fn is_built_in(frame: &[u8]) -> bool {
     match places(frame) {
         None => true,
         Some(places) => {
             let kind = frame.get(places.transport).copied().unwrap_or_default();
-            places.version == 6 && places.protocol == 58 && (133..=136).contains(&kind)
+            let discovers = (130..=136).contains(&kind) || kind == 143;
+            places.protocol == 2 || (places.version == 6 && places.protocol == 58 && discovers)
         }
     }
+}
+
+/// The IP version of a frame that carries any.
+pub(super) fn version(frame: &[u8]) -> Option<u8> {
+    places(frame).map(|places| places.version)
+}
+
+/// The VLAN that a frame is in, 0 for untagged.
+pub(super) fn vlan(frame: &[u8]) -> u16 {
+    match frame.get(12..16) {
+        Some(&[0x81, 0x00, high, low]) => u16::from_be_bytes([high, low]) & 0x0fff,
+        _ => 0,
+    }
+}
+
+/// Puts another source address, of the same version, into a frame.
+pub(super) fn set_source(frame: &mut [u8], source: IpAddr) {
+    let Some(places) = places(frame) else { return };
+    let (at, octets) = match source {
+        IpAddr::V4(ip) => (places.ip + 12, ip.octets().to_vec()),
+        IpAddr::V6(ip) => (places.ip + 8, ip.octets().to_vec()),
+    };
+    if let Some(place) = frame.get_mut(at..at + octets.len()) {
+        place.copy_from_slice(&octets);
+    }
+}
+
+/// Numbers of a TCP segment, around those that count: what is acknowledged is mostly 2, and resets start there.
+pub(super) fn number(rng: &mut Rng, segment: &mut [u8]) {
+    const FAR: u32 = 1 << 22;
+    let Some(numbers) = segment.get_mut(4..12) else {
+        return;
+    };
+    let sequence: u32 = match rng.u8(..20) {
+        0..10 => 2,
+        10 => 1,
+        11..14 => 0,
+        14 => 2 + FAR - 1,
+        15 => 2 + FAR,
+        16 => 1 << 31,
+        17 => u32::MAX,
+        _ => rng.u32(..2 * FAR),
+    };
+    let acknowledged: u32 = match rng.u8(..30) {
+        0 => 0,
+        1 => 1,
+        2 => u32::MAX - 1,
+        3 => 1 << 31,
+        _ => 2,
+    };
+    numbers[..4].copy_from_slice(&sequence.to_be_bytes());
+    numbers[4..].copy_from_slice(&acknowledged.to_be_bytes());
 }
 
 fn exchange(frame: &mut [u8], first: usize, second: usize, length: usize) {
@@ -63,9 +103,22 @@ pub(super) fn answer(rng: &mut Rng, frame: &[u8]) -> Option<Vec<u8>> {
         6 => {
             exchange(&mut out, places.transport, places.transport + 2, 2);
             let flags = out.get_mut(places.transport + 13)?;
-            *flags = one(rng, &[SYN | ACK, SYN | ACK, ACK, RST | ACK, FIN | ACK, SYN]);
+            *flags = one(
+                rng,
+                &[
+                    SYN | ACK,
+                    SYN | ACK,
+                    ACK,
+                    ACK,
+                    RST | ACK,
+                    RST,
+                    FIN | ACK,
+                    SYN,
+                ],
+            );
+            number(rng, &mut out[places.transport..]);
         }
-        17 => exchange(&mut out, places.transport, places.transport + 2, 2),
+        17 | 132 => exchange(&mut out, places.transport, places.transport + 2, 2),
         _ => {
             let kind = out.get_mut(places.transport)?;
             *kind = match *kind {
@@ -88,7 +141,8 @@ pub(super) fn next(rng: &mut Rng, frame: &[u8]) -> Vec<u8> {
         && places.protocol == 6
         && let Some(flags) = out.get_mut(places.transport + 13)
     {
-        *flags = one(rng, &[ACK, ACK, ACK | 8, FIN | ACK, RST, SYN]);
+        *flags = one(rng, &[ACK, ACK, ACK, ACK | 8, FIN | ACK, RST, SYN]);
+        number(rng, &mut out[places.transport..]);
     }
     if percent(rng, 30) {
         out.extend(std::iter::repeat_n(0, rng.usize(..20)));

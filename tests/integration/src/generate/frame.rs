@@ -11,7 +11,11 @@ pub const UDP: u8 = 17;
 /// IP protocol number.
 pub const ICMP: u8 = 1;
 /// IP protocol number.
+pub const IGMP: u8 = 2;
+/// IP protocol number.
 pub const ICMP6: u8 = 58;
+/// IP protocol number.
+pub const SCTP: u8 = 132;
 
 /// TCP flag.
 pub const FIN: u8 = 1;
@@ -106,6 +110,16 @@ pub fn udp(ports: (u16, u16), data: &[u8]) -> Vec<u8> {
     out.extend(ports.1.to_be_bytes());
     out.extend((8 + data.len() as u16).to_be_bytes());
     out.extend([0, 0]);
+    out.extend(data);
+    out
+}
+
+/// An SCTP packet without a chunk, from the first to the second port.
+pub fn sctp(ports: (u16, u16), data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend(ports.0.to_be_bytes());
+    out.extend(ports.1.to_be_bytes());
+    out.extend([0, 0, 0, 1, 0, 0, 0, 0]);
     out.extend(data);
     out
 }

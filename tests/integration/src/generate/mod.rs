@@ -1,18 +1,31 @@
 //! Policies and frames by chance: few names and addresses, so that what is made meets, matches, collides and
 //! spoofs; the same from the same seed.
 
+mod adorn;
+mod control;
 mod edit;
+mod errors;
+mod fragments;
 pub mod frame;
+mod fresh;
+mod membership;
+pub(crate) mod places;
 mod policy;
 mod pools;
+mod resolve;
 mod talk;
+
+use cordon_policy::Mac;
 
 pub use fastrand::Rng;
 pub use policy::sources;
 pub use talk::Talk;
 
+/// Destination, source, EtherType, and what is behind it.
+type Layers = (Mac, Mac, u16, Vec<u8>);
+
 /// One of these.
-fn one<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
+pub(crate) fn one<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
     of[rng.usize(..of.len())]
 }
 

@@ -66,20 +66,27 @@ const NETWORKS: &[&str] = &[
 
 const SERVICES: &[&str] = &[
     "any", "icmp", "tcp/1", "tcp/2", "tcp/1-3", "tcp/any", "udp/1", "udp/2-3", "udp/any", "udp/67",
-    "udp/68", "dns", "https",
+    "udp/68", "dns", "https", "sctp/1", "sctp/any",
 ];
+
+const LINK_CONTROL: [&str; 5] = ["stp", "lacp", "eapol", "lldp", "ptp"];
+/// PROFINET, GOOSE, the first that is no length, and one that is some port's to pass.
+const ETHER_TYPES: [&str; 4] = ["0x8892", "0x88b8", "0x0600", "0x88cc"];
 
 const POSTURES: [&str; 5] = ["normal", "watch", "contain", "isolate", "lockdown"];
 const PROFILES: [&str; 3] = ["pa", "pb", "pc"];
 /// Around the day the policies are compiled for.
 const EXPIRES: [&str; 3] = ["2026-06-14", "2026-06-15", "2027-03-31"];
 
-/// The text of a policy directory, by chance. Port `i` is the network interface `p<i>`.
-pub fn sources(rng: &mut Rng) -> Sources {
+/// The text of a policy directory, by chance. Port `i` is the network interface `p<i>`. If `storms` may be, some ports
+/// have limits that are soon reached.
+pub fn sources(rng: &mut Rng, storms: bool) -> Sources {
     let mut text = Text {
         rng,
-        ports: 0,
+        storms,
+        uplinks: Vec::new(),
         segments: Vec::new(),
+        facing: Vec::new(),
         zones: 0,
         groups: 0,
         devices: 0,
@@ -96,9 +103,13 @@ pub fn sources(rng: &mut Rng) -> Sources {
 
 struct Text<'a> {
     rng: &'a mut Rng,
-    ports: usize,
+    storms: bool,
+    /// Of each port, whether it is one.
+    uplinks: Vec<bool>,
     /// The subnets of each, as indices into [`SUBNETS`].
     segments: Vec<Vec<usize>>,
+    /// The ports at which the devices of each can be.
+    facing: Vec<Vec<usize>>,
     zones: usize,
     groups: usize,
     devices: usize,
@@ -124,18 +135,29 @@ impl Text<'_> {
 
     fn site(&mut self) -> String {
         let mut out = "site: generated\nports:\n".to_owned();
-        self.ports = self.rng.usize(2..=4);
-        for port in 0..self.ports {
+        for port in 0..self.rng.usize(2..=4) {
             let uplink = if port == 1 {
                 self.chance(90)
             } else {
                 self.chance(20)
             };
-            put!(out, "  p{port}: {{device: p{port}, uplink: {uplink}}}");
+            self.uplinks.push(uplink);
+            let storm = match self.storms && self.chance(20) {
+                true => self.rng.u32(1..30),
+                false => 0,
+            };
+            let pass = match self.chance(60) {
+                true => self.some(5, &LINK_CONTROL).join(", "),
+                false => String::new(),
+            };
+            put!(
+                out,
+                "  p{port}: {{device: p{port}, uplink: {uplink}, storm: {storm}, pass: [{pass}]}}"
+            );
         }
         self.segments(&mut out);
         self.zones(&mut out);
-        if self.chance(40) {
+        if self.chance(55) {
             self.infrastructure(&mut out);
         }
         out
@@ -148,10 +170,14 @@ impl Text<'_> {
         self.rng.shuffle(&mut subnets);
         for segment in 0..self.rng.usize(1..=4) {
             let mut attach = Vec::new();
-            for port in 0..self.ports {
+            let mut facing = Vec::new();
+            for port in 0..self.uplinks.len() {
                 let vlan = one(self.rng, &[0, 10, 20, 30]);
                 let wanted = port < 2 || self.chance(60);
                 if wanted && self.chance(92) && taken.insert((port, vlan)) {
+                    if !self.uplinks[port] {
+                        facing.push(port);
+                    }
                     attach.push(match vlan {
                         0 => format!("p{port}"),
                         vlan => format!("p{port}.{vlan}"),
@@ -175,13 +201,18 @@ impl Text<'_> {
             } else {
                 "enforce"
             };
+            let others = match self.chance(50) {
+                true => self.some(3, &ETHER_TYPES).join(", "),
+                false => String::new(),
+            };
             put!(
                 out,
-                "  s{segment}: {{attach: [{}], subnets: [{}], isolate: {isolate}, unknown: {unknown}, mode: {mode}}}",
+                "  s{segment}: {{attach: [{}], subnets: [{}], isolate: {isolate}, unknown: {unknown}, mode: {mode}, ether-types: [{others}]}}",
                 attach.join(", "),
                 list.join(", "),
             );
             self.segments.push(own);
+            self.facing.push(facing);
         }
     }
 
@@ -242,7 +273,7 @@ impl Text<'_> {
     }
 
     fn devices(&mut self) -> String {
-        let mut out = "name,mac,ips,segment,profile\n".to_owned();
+        let mut out = "name,mac,ips,segment,profile,port\n".to_owned();
         let mut taken = HashSet::new();
         let mut bound = HashSet::new();
         for _ in 0..self.rng.usize(0..=8) {
@@ -268,9 +299,13 @@ impl Text<'_> {
             } else {
                 ""
             };
+            let port = match self.facing[segment].is_empty() || self.chance(75) {
+                true => String::new(),
+                false => format!("p{}", one(self.rng, &self.facing[segment])),
+            };
             put!(
                 out,
-                "d{},02:00:00:00:00:{mac:02x},{},s{segment},{profile}",
+                "d{},02:00:00:00:00:{mac:02x},{},s{segment},{profile},{port}",
                 self.devices,
                 ips.join(" ")
             );

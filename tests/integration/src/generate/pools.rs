@@ -143,6 +143,24 @@ impl Pools {
         one(rng, &all)
     }
 
+    /// The segment that is attached here, and whether this is an uplink.
+    pub(super) fn at(&self, port: u16, vlan: u16) -> Option<(usize, bool)> {
+        let here = Attachment {
+            port: port.into(),
+            vlan,
+        };
+        let found = self.attachments.iter().find(|(at, ..)| *at == here);
+        found.map(|(_, segment, uplink)| (*segment, *uplink))
+    }
+
+    /// Whoever it may be.
+    pub(super) fn anybody(&self, rng: &mut Rng, v6: bool) -> Party {
+        Party {
+            mac: mac(rng.u8(1..=9)),
+            ip: self.any_ip(rng, v6),
+        }
+    }
+
     /// Someone who speaks in this segment, on this side.
     pub(super) fn speaker(&self, rng: &mut Rng, segment: usize, uplink: bool, v6: bool) -> Party {
         if uplink && percent(rng, 85) {

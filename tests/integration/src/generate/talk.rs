@@ -1,13 +1,14 @@
 //! Frames by chance, with a memory: what has passed is answered, gone on with, repeated, moved.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr};
 
-use cordon_policy::{Mac, Policy};
+use cordon_policy::Policy;
 
-use super::frame::{self, ACK, FIN, ICMP, ICMP6, RST, SYN, TCP, UDP};
-use super::pools::{self, BROADCAST, Pools, group_mac};
-use super::{Rng, edit, one, percent};
+use super::adorn::adorn;
+use super::fragments::split;
+use super::fresh::fresh;
+use super::pools::Pools;
+use super::{Rng, edit, errors, one, percent};
 
 /// How many passed frames are remembered.
 const MEMORY: usize = 300;
@@ -25,6 +26,8 @@ struct Passed {
 pub struct Talk {
     pools: Pools,
     passed: VecDeque<Passed>,
+    /// The pieces of packets that are still to come.
+    pieces: VecDeque<(u16, Vec<u8>)>,
     /// What is cut shorter and shorter: a frame at every length.
     shrinking: Option<(u16, Vec<u8>)>,
 }
@@ -35,6 +38,7 @@ impl Talk {
         Talk {
             pools: Pools::new(policy),
             passed: before.map(|talk| talk.passed).unwrap_or_default(),
+            pieces: VecDeque::new(),
             shrinking: None,
         }
     }
@@ -42,7 +46,11 @@ impl Talk {
     /// Remembers a frame that passed.
     pub fn passed(&mut self, rng: &mut Rng, port: u16, frame: &[u8], leaving: &[(u16, Vec<u8>)]) {
         // What asks no policy passes too easily: soon nothing else would be remembered.
-        if edit::resolves(frame) && percent(rng, 95) {
+        if edit::is_built_in(frame) && percent(rng, 95) {
+            return;
+        }
+        // Nor are pieces of packets good for much.
+        if edit::is_piece(frame) && percent(rng, 90) {
             return;
         }
         if self.passed.len() == MEMORY {
@@ -63,13 +71,26 @@ impl Talk {
             }
             self.shrinking = None;
         }
+        // Other frames come between the pieces of a packet.
+        if percent(rng, 60)
+            && let Some((port, piece)) = self.pieces.pop_front()
+        {
+            return self.astray(rng, port, piece);
+        }
         let (port, mut frame) = match rng.u8(..100) {
             0..50 if !self.passed.is_empty() => self.go_on(rng),
-            _ => self.fresh(rng),
+            _ => fresh(rng, &self.pools),
         };
+        if percent(rng, 6) {
+            self.pieces
+                .extend(split(rng, &frame).into_iter().map(|piece| (port, piece)));
+            if let Some((port, piece)) = self.pieces.pop_front() {
+                return (port, piece);
+            }
+        }
         match rng.u32(..10_000) {
             0..900 => edit::damage(rng, &mut frame),
-            900..905 => self.shrinking = Some((port, frame.clone())),
+            900..905 if frame.len() < 200 => self.shrinking = Some((port, frame.clone())),
             1000..1050 => frame = stacked(rng, &frame),
             1050..1200 => {
                 let vlan = one(rng, &[0, 10, 20, 30, 40]);
@@ -91,15 +112,16 @@ impl Talk {
         let at = self.passed.len() - 1 - rng.usize(..recent);
         let passed = &self.passed[at];
         let what = rng.u8(..100);
-        if what < 55
+        if what < 58
             && let Some((port, copy)) = pick(rng, &passed.leaving)
-            && let Some(answer) = edit::answer(rng, copy)
+            && let Some(back) = self.back(rng, *port, copy)
         {
-            return (*port, self.named(rng, answer));
+            return (*port, back);
         }
         let (port, frame) = (passed.port, passed.frame.clone());
         match what {
-            0..80 => (port, edit::next(rng, &frame)),
+            0..78 => (port, edit::next(rng, &frame)),
+            78..80 => (port, adorn(rng, &frame).unwrap_or(frame)),
             80..88 => (port, frame),
             88..94 => {
                 // The same from elsewhere in a segment: a station that moved, or someone who copies it.
@@ -118,145 +140,35 @@ impl Talk {
         }
     }
 
-    /// An answer to a group has the group as its source: some member answers instead.
-    fn named(&self, rng: &mut Rng, mut answer: Vec<u8>) -> Vec<u8> {
-        if answer.get(6).is_some_and(|byte| byte & 1 == 1) && percent(rng, 95) {
-            let mut mac = self.pools.any_mac(rng).0;
-            mac[0] &= 0xfe;
-            set(&mut answer, 6, &mac);
+    /// What comes back by a port about a frame that left there.
+    fn back(&self, rng: &mut Rng, port: u16, left: &[u8]) -> Option<Vec<u8>> {
+        if percent(rng, 12) {
+            return errors::about(rng, &self.pools, left);
         }
-        answer
-    }
-
-    fn fresh(&mut self, rng: &mut Rng) -> (u16, Vec<u8>) {
-        let (at, segment, uplink) = self.pools.attachment(rng);
-        let v6 = percent(rng, 35);
-        let what = rng.u8(..100);
-        let (destination, source, ether_type, payload) = match what {
-            0..4 => self.arp(rng, segment, uplink),
-            4..11 => self.discovery(rng, segment, uplink),
-            11..14 => self.dhcp(rng, segment, uplink),
-            14..15 => {
-                let payload = vec![0; rng.usize(..40)];
-                let ether_type = one(rng, &[0x88cc, 0x86dd, 0x0800, 0x0806, 0x88a8, 0x05dc]);
-                let (to, from) = (self.pools.any_mac(rng), self.pools.any_mac(rng));
-                (to, from, ether_type, payload)
-            }
-            _ => {
-                let from = self.pools.speaker(rng, segment, uplink, v6);
-                let to = self.pools.listener(rng, segment, v6);
-                let (protocol, payload) = transport(rng, v6);
-                let (ether_type, packet) = frame::ip(from.ip, to.ip, protocol, 64, &payload);
-                (to.mac, from.mac, ether_type, odd_header(rng, v6, packet))
-            }
-        };
-        let priority = u16::from(rng.u8(..16)) << 12;
-        let tag = match at.vlan {
-            0 => percent(rng, 20).then_some(priority),
-            vlan => Some(priority | vlan),
-        };
-        let mut frame = frame::ethernet(destination, source, tag, ether_type, &payload);
-        if percent(rng, 30) {
-            frame.resize(frame.len().max(64), 0);
+        let mut answer = edit::answer(rng, left)?;
+        // An answer to a group has the group as its source: some member answers instead.
+        if answer[6] & 1 == 1 && percent(rng, 95) {
+            let v6 = edit::version(left) == Some(6);
+            let member = match self.pools.at(port, edit::vlan(left)) {
+                Some((segment, uplink)) => self.pools.speaker(rng, segment, uplink, v6),
+                None => self.pools.anybody(rng, v6),
+            };
+            set(&mut answer, 6, &member.mac.0);
+            edit::set_source(&mut answer, member.ip);
         }
-        (at.port as u16, frame)
+        Some(answer)
     }
 
-    fn arp(&self, rng: &mut Rng, segment: usize, uplink: bool) -> (Mac, Mac, u16, Vec<u8>) {
-        let ip4 = |ip: IpAddr| match ip {
-            IpAddr::V4(ip) => ip,
-            IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
-        };
-        let from = self.pools.speaker(rng, segment, uplink, false);
-        let to = self.pools.listener(rng, segment, false);
-        let operation = one(rng, &[1, 1, 1, 2, 2, 3]);
-        let sender = match rng.u8(..20) {
-            0 => self.pools.any_mac(rng),
-            _ => from.mac,
-        };
-        let ip = match rng.u8(..12) {
-            0 => Ipv4Addr::UNSPECIFIED,
-            _ => ip4(from.ip),
-        };
-        let mut packet = frame::arp(operation, (sender, ip), (Mac([0; 6]), ip4(to.ip)));
-        if percent(rng, 4) {
-            packet[rng.usize(..8)] = rng.u8(..8);
+    /// Now and then a piece goes another way than the first.
+    fn astray(&self, rng: &mut Rng, port: u16, mut piece: Vec<u8>) -> (u16, Vec<u8>) {
+        match rng.u8(..40) {
+            0 => set(&mut piece, 0, &self.pools.any_mac(rng).0),
+            1 => set(&mut piece, 6, &self.pools.any_mac(rng).0),
+            2 => return (rng.u16(..4), piece),
+            3 => edit::damage(rng, &mut piece),
+            _ => {}
         }
-        let destination = if percent(rng, 60) { BROADCAST } else { to.mac };
-        (destination, from.mac, 0x0806, packet)
-    }
-
-    fn discovery(&self, rng: &mut Rng, segment: usize, uplink: bool) -> (Mac, Mac, u16, Vec<u8>) {
-        let from = self.pools.speaker(rng, segment, uplink, true);
-        let to = self.pools.listener(rng, segment, true);
-        let kind = one(rng, &[133, 134, 135, 135, 136, 136]);
-        let about = if percent(rng, 70) { from } else { to };
-        let fixed = match (kind, about.ip) {
-            (135 | 136, IpAddr::V6(ip)) => ip.octets().to_vec(),
-            (134, _) => vec![0; 8],
-            _ => Vec::new(),
-        };
-        let whose = if percent(rng, 90) { from.mac } else { to.mac };
-        let expected = if kind == 136 { 2 } else { 1 };
-        let options = match rng.u8(..20) {
-            0..8 => Vec::new(),
-            8..15 => frame::link_address_option(expected, whose),
-            15 => frame::link_address_option(3 - expected, whose),
-            16..18 => vec![14, 1, 1, 2, 3, 4, 5, 6],
-            18 => vec![expected, 2, 0, 0, 0, 0, 0, 0],
-            _ => frame::link_address_option(expected, whose).repeat(2),
-        };
-        let message = frame::discovery(kind, &fixed, &options);
-        let source = match rng.u8(..6) {
-            0 => IpAddr::from([0u16; 8]),
-            _ => from.ip,
-        };
-        let (destination, mac) = match rng.u8(..100) {
-            0..50 => {
-                let all = IpAddr::from([0xff02, 0, 0, 0, 0, 0, 0, 1]);
-                (all, group_mac(all))
-            }
-            50..95 => (to.ip, to.mac),
-            _ => (to.ip, self.pools.any_mac(rng)),
-        };
-        let hop_limit = if percent(rng, 95) { 255 } else { 254 };
-        let (ether_type, packet) = frame::ip(source, destination, ICMP6, hop_limit, &message);
-        (mac, from.mac, ether_type, packet)
-    }
-
-    fn dhcp(&self, rng: &mut Rng, segment: usize, uplink: bool) -> (Mac, Mac, u16, Vec<u8>) {
-        let client = self.pools.speaker(rng, segment, uplink, false);
-        let everybody = IpAddr::V4(Ipv4Addr::BROADCAST);
-        let ports = match rng.u8(..10) {
-            0..7 => (68, 67),
-            7..9 => (67, 68),
-            _ => (68, 68),
-        };
-        let source = match ports.0 {
-            68 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            _ => client.ip,
-        };
-        let to = if percent(rng, 90) {
-            everybody
-        } else {
-            self.pools.any_ip(rng, false)
-        };
-        let payload = match rng.u8(..10) {
-            0 => frame::tcp(ports, SYN, &[]),
-            _ => frame::udp(ports, &[0; 12]),
-        };
-        let protocol = if payload.len() == 20 && payload[12] == 0x50 {
-            TCP
-        } else {
-            UDP
-        };
-        let (ether_type, packet) = frame::ip(source, to, protocol, 64, &payload);
-        let mac = if percent(rng, 95) {
-            BROADCAST
-        } else {
-            self.pools.any_mac(rng)
-        };
-        (mac, client.mac, ether_type, packet)
+        (port, piece)
     }
 }
 
@@ -282,70 +194,4 @@ fn stacked(rng: &mut Rng, frame: &[u8]) -> Vec<u8> {
     ));
     out.extend(frame.get(12..).unwrap_or_default());
     out
-}
-
-/// A protocol and what it carries.
-fn transport(rng: &mut Rng, v6: bool) -> (u8, Vec<u8>) {
-    let data = vec![0xda; rng.usize(..12)];
-    let ports = pools::ports(rng);
-    let identifier = pools::echo_identifier(rng);
-    let (request, reply) = if v6 { (128, 129) } else { (8, 0) };
-    let echo = if v6 { ICMP6 } else { ICMP };
-    match rng.u8(..100) {
-        0..42 => {
-            let flags = match rng.u8(..20) {
-                0..9 => SYN,
-                9..14 => ACK,
-                14..16 => SYN | ACK,
-                16 => FIN | ACK,
-                17 => RST,
-                18 => SYN | FIN,
-                _ => 0,
-            };
-            (TCP, frame::tcp(ports, flags, &data))
-        }
-        42..75 => (UDP, frame::udp(ports, &data)),
-        75..87 => (echo, frame::icmp(request, 0, identifier, &data)),
-        87..92 => (echo, frame::icmp(reply, 0, identifier, &data)),
-        92..95 => {
-            let kind = one(rng, &[3, 8, 11, 128, 1, 133, 137]);
-            (echo, frame::icmp(kind, rng.u8(..2), identifier, &data))
-        }
-        95..97 => {
-            let other = one(
-                rng,
-                &[0, 1, 2, 43, 44, 47, 50, 51, 58, 60, 132, 135, 139, 140, 255],
-            );
-            (other, frame::udp(ports, &data))
-        }
-        // Headers that contradict themselves.
-        _ => {
-            let (protocol, mut payload) = match rng.bool() {
-                true => (TCP, frame::tcp(ports, ACK, &data)),
-                false => (UDP, frame::udp(ports, &data)),
-            };
-            match (protocol, rng.u8(..3)) {
-                (_, 0) => payload.truncate(rng.usize(..payload.len())),
-                (TCP, _) => payload[12] = rng.u8(..16) << 4,
-                _ => payload[5] = rng.u8(..24),
-            }
-            (protocol, payload)
-        }
-    }
-}
-
-/// Now and then an IP header with something in it that is looked at.
-fn odd_header(rng: &mut Rng, v6: bool, mut packet: Vec<u8>) -> Vec<u8> {
-    match rng.u8(..60) {
-        0 if !v6 => packet[0] = 0x40 | rng.u8(..16),
-        1 if !v6 => packet[6] = one(rng, &[0x20, 0x80, 0x60, 0x00]),
-        2 if !v6 => packet[7] = rng.u8(..3),
-        3 => {
-            let at = if v6 { 5 } else { 3 };
-            packet[at] = packet[at].wrapping_add(rng.u8(..5)).wrapping_sub(2);
-        }
-        4 => packet[0] ^= 1 << rng.u8(4..8),
-        _ => {}
-    }
-    packet
 }

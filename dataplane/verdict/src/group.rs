@@ -1,0 +1,114 @@
+//! Asking a group: its members answer from the port they were asked at, each from its own address (WS-Discovery,
+//! SSDP, BACnet). Remembered as a half-open flow with nobody at the other end.
+
+use core::sync::atomic::{Ordering, compiler_fence};
+
+use crate::abi::{Admission, Flow, Ruling, Way, way_mac, way_word};
+use crate::address::{Ip, MAC_GROUP};
+use crate::admit::Ingress;
+use crate::authorise::Authorised;
+use crate::half;
+use crate::parse::{Kind, Link, Packet};
+use crate::tables::Tables;
+use crate::track;
+
+/// For how long an answer to a group is taken for one, in ticks.
+const SOLICITED: u32 = 10;
+
+/// Remembers who asked a group.
+#[inline(always)]
+pub fn asked<T: Tables>(
+    tables: &mut T,
+    ingress: &Ingress,
+    link: &Link,
+    packet: &Packet,
+    ruling: Ruling,
+) {
+    let asks = packet.kind == Kind::Udp && !packet.source.is_unspecified();
+    if link.destination & MAC_GROUP == 0 || !asks {
+        return;
+    }
+    let nobody = nobody(packet.source);
+    let track = track::of(
+        ingress.admission.segment,
+        &Packet {
+            destination: nobody,
+            ..*packet
+        },
+    );
+    let way = Way {
+        from: way_word(link.source, ingress.attachment),
+        to: 0,
+    };
+    let now = tables.now();
+    let judged = Flow::judged(ingress.control.epoch, ruling);
+    if let Some(flow) = half::lookup(tables, &track.key) {
+        if let Some(this) = flow.way.get_mut(track.direction) {
+            *this = way;
+        }
+        flow.acknowledged = [now, 0];
+        flow.seen = ingress.control.tick;
+        compiler_fence(Ordering::SeqCst);
+        flow.judged = judged;
+        return;
+    }
+    let mut flow = Flow {
+        judged,
+        way: [Way { from: 0, to: 0 }; 2],
+        volume: [0; 2],
+        acknowledged: [now, 0],
+        seen: ingress.control.tick,
+        initiator: track.direction as u8,
+        state: 0,
+        pad: 0,
+    };
+    if let Some(this) = flow.way.get_mut(track.direction) {
+        *this = way;
+    }
+    // Without room answers are judged in their own right.
+    let _ = half::add(tables, &track.key, &flow);
+}
+
+/// Whether a packet answers one to a group, and by which rule.
+#[inline(always)]
+pub fn answers<T: Tables>(
+    tables: &mut T,
+    ingress: &Ingress,
+    link: &Link,
+    packet: &Packet,
+) -> Option<Authorised> {
+    if packet.kind != Kind::Udp || link.destination & MAC_GROUP != 0 {
+        return None;
+    }
+    let now = tables.now();
+    let track = track::of(
+        ingress.admission.segment,
+        &Packet {
+            source: nobody(packet.source),
+            ..*packet
+        },
+    );
+    let flow = half::lookup(tables, &track.key)?;
+    let ruling = flow.ruling();
+    let [asked_at, _] = flow.acknowledged;
+    let asked = flow.way.get(track.direction ^ 1)?;
+    let fits = (flow.judged >> 32) as u32 == ingress.control.epoch
+        && way_mac(asked.from) == link.destination
+        && now.wrapping_sub(asked_at) <= SOLICITED
+        // Who was not asked does not answer.
+        && !(ruling.is_inside() && ingress.admission.is(Admission::UPLINK));
+    fits.then_some(Authorised {
+        ruling: Ruling::allow(ruling.rule()),
+        by_sender: false,
+    })
+}
+
+/// The unspecified address of the same family.
+#[inline(always)]
+fn nobody(ip: Ip) -> Ip {
+    if ip.is_v4() {
+        Ip::v4(0)
+    } else {
+        Ip { hi: 0, lo: 0 }
+    }
+}

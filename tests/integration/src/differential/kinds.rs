@@ -1,0 +1,115 @@
+//! What kind of frame it is, where that is worth counting.
+
+use cordon_verdict::abi::RULE_LINK_CONTROL;
+
+use super::said::{Said, Verdict};
+use crate::generate::places::{Places, places};
+
+/// All of them.
+pub const KINDS: [&str; 19] = [
+    "tcp",
+    "tcp reset",
+    "udp",
+    "udp to a group",
+    "sctp",
+    "echo",
+    "discovery",
+    "igmp",
+    "mld",
+    "icmp error, IPv4",
+    "icmp error, IPv6",
+    "dhcp answer",
+    "options",
+    "extension headers",
+    "fragment, first, IPv4",
+    "fragment, first, IPv6",
+    "fragment, later, IPv4",
+    "fragment, later, IPv6",
+    "link control",
+];
+
+/// Those that a frame is of.
+pub fn kinds(frame: &[u8], said: &Said) -> Vec<&'static str> {
+    if said.rule == RULE_LINK_CONTROL {
+        return match said.verdict {
+            Verdict::Drop(_) => Vec::new(),
+            _ => vec!["link control"],
+        };
+    }
+    let ether_type = match frame.get(12..14) {
+        Some([0x81, 0x00]) => frame.get(16..18),
+        other => other,
+    };
+    let Some([0x08, 0x00] | [0x86, 0xdd]) = ether_type else {
+        return Vec::new();
+    };
+    let Some(places) = places(frame) else {
+        return Vec::new();
+    };
+    let (kinds, later) = of_packet(frame, &places);
+    match later {
+        true => kinds,
+        false => [kinds, of_payload(frame, &places)].concat(),
+    }
+}
+
+/// And whether it is a later fragment.
+fn of_packet(frame: &[u8], places: &Places) -> (Vec<&'static str>, bool) {
+    let mut kinds = Vec::new();
+    let byte = |at: usize| frame.get(at).copied().unwrap_or_default();
+    let Places { ip, transport, .. } = *places;
+    let (more, offset) = if places.version == 4 {
+        if transport > ip + 20 {
+            kinds.push("options");
+        }
+        let field = u16::from_be_bytes([byte(ip + 6), byte(ip + 7)]);
+        (field & 0x2000 != 0, field & 0x1fff)
+    } else {
+        if transport > ip + 40 {
+            kinds.push("extension headers");
+        }
+        match places.fragment {
+            Some(at) => (
+                byte(at + 3) & 1 != 0,
+                u16::from_be_bytes([byte(at + 2), byte(at + 3)]) >> 3,
+            ),
+            None => (false, 0),
+        }
+    };
+    let four = places.version == 4;
+    match (offset != 0, more) {
+        (true, _) if four => kinds.push("fragment, later, IPv4"),
+        (true, _) => kinds.push("fragment, later, IPv6"),
+        (false, true) if four => kinds.push("fragment, first, IPv4"),
+        (false, true) => kinds.push("fragment, first, IPv6"),
+        _ => {}
+    }
+    (kinds, offset != 0)
+}
+
+fn of_payload(frame: &[u8], places: &Places) -> Vec<&'static str> {
+    let payload = frame.get(places.transport..).unwrap_or_default();
+    let kind = payload.first().copied().unwrap_or_default();
+    match (places.version, places.protocol) {
+        (_, 6) if payload.get(13).is_some_and(|flags| flags & 4 != 0) => vec!["tcp", "tcp reset"],
+        (_, 6) => vec!["tcp"],
+        (_, 132) => vec!["sctp"],
+        (_, 17) => {
+            let mut kinds = vec!["udp"];
+            if frame[0] & 1 == 1 {
+                kinds.push("udp to a group");
+            }
+            if matches!(payload.get(..4), Some([0, 67, 0, 68] | [2, 35, 2, 34])) {
+                kinds.push("dhcp answer");
+            }
+            kinds
+        }
+        (4, 2) => vec!["igmp"],
+        (4, 1) if [3, 11, 12].contains(&kind) => vec!["icmp error, IPv4"],
+        (6, 58) if (1..=4).contains(&kind) => vec!["icmp error, IPv6"],
+        (6, 58) if (133..=136).contains(&kind) => vec!["discovery"],
+        (6, 58) if (130..=132).contains(&kind) || kind == 143 => vec!["mld"],
+        (4, 1) | (6, 58) => vec!["echo"],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,82 @@
+//! Where things are in a frame that carries IP, as far as it does.
+
+/// Offsets into a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    pub version: u8,
+    pub ip: usize,
+    pub transport: usize,
+    pub protocol: u8,
+    /// Where an IPv6 fragment header is.
+    pub fragment: Option<usize>,
+}
+
+/// A tag is seen by its EtherType, headers by what they say of themselves.
+pub(crate) fn places(frame: &[u8]) -> Option<Places> {
+    let ip = network(frame)?;
+    match frame.get(ip)? >> 4 {
+        4 => Some(Places {
+            version: 4,
+            ip,
+            transport: ip + usize::from(frame[ip] & 0x0f).max(5) * 4,
+            protocol: *frame.get(ip + 9)?,
+            fragment: None,
+        }),
+        6 => {
+            let mut transport = ip + 40;
+            let mut protocol = *frame.get(ip + 6)?;
+            let mut fragment = None;
+            while [0, 44, 60].contains(&protocol) && frame.len() >= transport + 8 {
+                let words = match protocol {
+                    44 => 0,
+                    _ => usize::from(frame[transport + 1]),
+                };
+                if protocol == 44 {
+                    fragment = Some(transport);
+                }
+                protocol = frame[transport];
+                transport += 8 + 8 * words;
+            }
+            Some(Places {
+                version: 6,
+                ip,
+                transport,
+                protocol,
+                fragment,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Where what is behind the EtherType starts.
+pub(super) fn network(frame: &[u8]) -> Option<usize> {
+    match frame.get(12..14)? {
+        [0x81, 0x00] => Some(18),
+        _ => Some(14),
+    }
+}
+
+/// The IP packet in a frame, without padding, as far as its length is right.
+pub(super) fn packet(frame: &[u8]) -> Option<&[u8]> {
+    let Places { version, ip, .. } = places(frame)?;
+    let word = |at| Some(usize::from(*frame.get(at)?) << 8 | usize::from(*frame.get(at + 1)?));
+    let length = match version {
+        4 => word(ip + 2)?,
+        _ => 40 + word(ip + 4)?,
+    };
+    frame.get(ip..ip + length)
+}
+
+/// The frame with another IP packet in it, whose length is put right.
+pub(super) fn with_packet(frame: &[u8], packet: &[u8]) -> Vec<u8> {
+    let ip = network(frame).unwrap_or_default();
+    let mut out = frame[..ip].to_vec();
+    out.extend(packet);
+    let (at, length) = match packet[0] >> 4 {
+        4 => (ip + 2, packet.len()),
+        _ => (ip + 4, packet.len() - 40),
+    };
+    out[at..at + 2].copy_from_slice(&(length as u16).to_be_bytes());
+    out
+}

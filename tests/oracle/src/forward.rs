@@ -1,0 +1,149 @@
+//! Where a station is, and where a frame leaves.
+
+use cordon_policy::{Attachment, Mac, Posture};
+use cordon_verdict::Reason;
+
+use crate::authorise::Passed;
+use crate::frame::{self, Link, VLAN_TAG};
+use crate::who;
+use crate::{Decided, Ingress, Leaves, Oracle, Refused};
+
+/// Where a MAC address was last seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Station {
+    at: Attachment,
+    /// What the attachment was then.
+    uplink: bool,
+}
+
+impl Oracle {
+    pub(crate) fn segment_at(&self, here: Attachment) -> Option<usize> {
+        let attached = |segment: &cordon_policy::Segment| segment.attachments.contains(&here);
+        self.policy.segments.iter().position(attached)
+    }
+
+    pub(crate) fn is_uplink(&self, attachment: Attachment) -> bool {
+        let port = self.policy.ports.get(attachment.port);
+        port.is_some_and(|port| port.uplink)
+    }
+
+    /// Whether a station is behind an uplink: by the policy in force, or as it was if that does not know the place.
+    pub(crate) fn is_behind(&self, station: Station) -> bool {
+        match self.segment_at(station.at) {
+            Some(_) => self.is_uplink(station.at),
+            None => station.uplink,
+        }
+    }
+
+    /// What passes at every posture but sever.
+    pub(crate) fn built_in(&self, rule: Decided) -> Result<Passed, Refused> {
+        match self.posture {
+            Posture::Sever => Err((Reason::Posture, rule)),
+            _ => Ok(Passed {
+                rule,
+                inside: false,
+                opener: None,
+            }),
+        }
+    }
+
+    /// Learns the source, and finds the destination.
+    pub(crate) fn deliver(
+        &mut self,
+        at: Ingress,
+        link: &Link,
+        here: Attachment,
+        passed: &Passed,
+    ) -> Result<(Leaves, Decided), Refused> {
+        self.learn(at, link.source, here)
+            .map_err(|reason| (reason, Decided::Nothing))?;
+        let leaves = self.forward(at, link, here, passed)?;
+        Ok((leaves, passed.rule))
+    }
+
+    fn learn(&mut self, at: Ingress, mac: Mac, here: Attachment) -> Result<(), Reason> {
+        let before = self.stations.get(&(at.segment, mac)).copied();
+        let unlisted = who::listed(&self.policy, at.segment, mac).is_none();
+        if !at.uplink && unlisted {
+            match before {
+                None => self.new_station(at.port)?,
+                Some(before) if self.is_behind(before) => return Err(Reason::StationMove),
+                Some(_) => {}
+            }
+        }
+        let station = Station {
+            at: here,
+            uplink: at.uplink,
+        };
+        self.stations.insert((at.segment, mac), station);
+        Ok(())
+    }
+
+    fn forward(
+        &self,
+        at: Ingress,
+        link: &Link,
+        here: Attachment,
+        passed: &Passed,
+    ) -> Result<Leaves, Refused> {
+        let flood = |inside| Leaves::Flood {
+            segment: at.segment,
+            inside,
+        };
+        if frame::is_group_mac(link.destination) {
+            return Ok(flood(passed.inside));
+        }
+        let listed = who::listed(&self.policy, at.segment, link.destination).is_some();
+        let attachments = &self.policy.segments[at.segment].attachments;
+        let station = self.stations.get(&(at.segment, link.destination));
+        match station.map(|station| station.at) {
+            Some(station) if station == here => Err((Reason::SameAttachment, Decided::Nothing)),
+            Some(station) if !attachments.contains(&station) => Ok(flood(passed.inside || listed)),
+            Some(station) if passed.inside && self.is_uplink(station) => {
+                Err((Reason::Posture, passed.rule))
+            }
+            Some(station) if listed && self.is_uplink(station) => Ok(flood(true)),
+            Some(station) => Ok(Leaves::By(station)),
+            None => Ok(flood(passed.inside || listed)),
+        }
+    }
+
+    /// The frames that leave.
+    pub(crate) fn leaving(
+        &self,
+        ingress: Option<usize>,
+        leaves: Leaves,
+        frame: &[u8],
+    ) -> Vec<(usize, Vec<u8>)> {
+        let copy = |by: &Attachment| (by.port, retag(frame, by.vlan));
+        match leaves {
+            Leaves::By(attachment) => vec![copy(&attachment)],
+            Leaves::Flood { segment, inside } => {
+                let mut by = self.policy.segments[segment].attachments.clone();
+                by.retain(|by| Some(by.port) != ingress && !(inside && self.is_uplink(*by)));
+                by.sort();
+                by.iter().map(copy).collect()
+            }
+            Leaves::LinkControl(protocol) => {
+                let ports = self.policy.ports.iter().enumerate();
+                ports
+                    .filter(|(port, set)| Some(*port) != ingress && set.pass.contains(&protocol))
+                    .map(|(port, _)| (port, frame.to_vec()))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// The frame with the tag of its egress: VLAN 0 is none. Priority bits are kept.
+fn retag(frame: &[u8], vlan: u16) -> Vec<u8> {
+    let tagged = frame::word(frame, 12) == VLAN_TAG;
+    let priority = if tagged { frame[14] & 0xf0 } else { 0 };
+    let rest = if tagged { &frame[16..] } else { &frame[12..] };
+    let mut out = frame[..12].to_vec();
+    if vlan != 0 {
+        out.extend([0x81, 0x00, priority | (vlan >> 8) as u8, vlan as u8]);
+    }
+    out.extend(rest);
+    out
+}

@@ -1,0 +1,77 @@
+//! What is counted in a tick of the clock, and how much of it is too much.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use cordon_policy::Mac;
+use cordon_verdict::Reason;
+
+use crate::frame::{self, Link};
+use crate::{Ingress, Oracle};
+
+/// Nanoseconds of a tick: a power of two, a little more than a second.
+const TICK: u64 = 1 << 30;
+const SECOND: u64 = 1_000_000_000;
+
+/// New hosts at a device-facing port.
+const STATIONS: u64 = 64;
+/// New flows of a host at a device-facing port, and behind an uplink.
+const FLOWS: u64 = 4096;
+const FLOWS_BEHIND: u64 = 65536;
+
+/// How often something occurred in the tick in which it occurred last.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts<K>(HashMap<K, (u64, u64)>);
+
+impl<K> Default for Counts<K> {
+    fn default() -> Counts<K> {
+        Counts(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash> Counts<K> {
+    /// It occurs once more, unless it has occurred this often in this tick.
+    fn one_more(&mut self, what: K, tick: u64, most: u64) -> bool {
+        let (last, count) = self.0.entry(what).or_insert((tick, 0));
+        if *last != tick {
+            (*last, *count) = (tick, 0);
+        }
+        let may = *count < most;
+        *count += u64::from(may);
+        may
+    }
+}
+
+impl Oracle {
+    /// Counts frames to groups that come in at a port that may only let so many in.
+    pub(crate) fn storm(&mut self, port: usize, link: &Link) -> Result<(), Reason> {
+        let rate = u64::from(self.policy.ports[port].storm);
+        if rate == 0 || !frame::is_group_mac(link.destination) {
+            return Ok(());
+        }
+        let most = rate * TICK / SECOND;
+        match self.group_frames.one_more(port, self.tick, most) {
+            true => Ok(()),
+            false => Err(Reason::Storm),
+        }
+    }
+
+    /// Counts hosts that turn up at a device-facing port without being listed.
+    pub(crate) fn new_station(&mut self, port: usize) -> Result<(), Reason> {
+        match self.new_stations.one_more(port, self.tick, STATIONS) {
+            true => Ok(()),
+            false => Err(Reason::StationLimit),
+        }
+    }
+
+    /// Counts flows that a host opens.
+    pub(crate) fn new_flow(&mut self, at: Ingress, mac: Mac) -> Result<(), Reason> {
+        let most = if at.uplink { FLOWS_BEHIND } else { FLOWS };
+        let host = (at.segment, mac);
+        let may = self.new_flows.one_more(host, self.tick, most);
+        match may && !self.replete.contains(&host) {
+            true => Ok(()),
+            false => Err(Reason::FlowLimit),
+        }
+    }
+}

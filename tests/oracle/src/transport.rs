@@ -1,0 +1,155 @@
+//! What an IP packet carries.
+
+use cordon_verdict::Reason;
+
+use crate::frame::{long, word};
+
+pub(crate) const ICMP: u8 = 1;
+const IGMP: u8 = 2;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+pub(crate) const ICMP6: u8 = 58;
+pub(crate) const SCTP: u8 = 132;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content<'a> {
+    Tcp(Tcp),
+    Udp(Ports),
+    Sctp(Ports),
+    EchoRequest {
+        identifier: u16,
+    },
+    EchoReply {
+        identifier: u16,
+    },
+    /// ICMPv6 133 to 136, the whole message.
+    Discovery(&'a [u8]),
+    /// IGMP or MLD, the whole message.
+    Membership(&'a [u8]),
+    /// An ICMP or ICMPv6 error, the whole message.
+    Error(&'a [u8]),
+    /// Part of a packet whose beginning is in another fragment.
+    Later,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    pub source: u16,
+    pub destination: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tcp {
+    pub ports: Ports,
+    pub sequence: u32,
+    pub acknowledgement: u32,
+    pub syn: bool,
+    pub rst: bool,
+    pub ack: bool,
+}
+
+impl Tcp {
+    /// SYN without ACK: it asks for a new connection.
+    pub(crate) fn opens(&self) -> bool {
+        self.syn && !self.ack
+    }
+}
+
+impl Content<'_> {
+    pub(crate) fn tcp(&self) -> Option<&Tcp> {
+        match self {
+            Content::Tcp(tcp) => Some(tcp),
+            _ => None,
+        }
+    }
+}
+
+/// Source and destination, as TCP, UDP and SCTP have them in the same place.
+pub(crate) fn ports(payload: &[u8]) -> Ports {
+    Ports {
+        source: word(payload, 0),
+        destination: word(payload, 2),
+    }
+}
+
+/// `first`: of a packet whose rest is in other fragments.
+pub(crate) fn on_ip4(protocol: u8, payload: &[u8], first: bool) -> Result<Content<'_>, Reason> {
+    match protocol {
+        TCP => tcp(payload),
+        UDP => udp(payload, first),
+        SCTP => sctp(payload),
+        ICMP => icmp(at_least(payload, 8)?),
+        IGMP => Ok(Content::Membership(payload)),
+        _ => Err(Reason::IpProtocol),
+    }
+}
+
+pub(crate) fn on_ip6(protocol: u8, payload: &[u8], first: bool) -> Result<Content<'_>, Reason> {
+    match protocol {
+        TCP => tcp(payload),
+        UDP => udp(payload, first),
+        SCTP => sctp(payload),
+        ICMP6 => icmp6(at_least(payload, 8)?),
+        _ => Err(Reason::IpProtocol),
+    }
+}
+
+fn at_least(payload: &[u8], length: usize) -> Result<&[u8], Reason> {
+    match payload.len() < length {
+        true => Err(Reason::TransportHeader),
+        false => Ok(payload),
+    }
+}
+
+fn tcp(payload: &[u8]) -> Result<Content<'_>, Reason> {
+    at_least(payload, 20)?;
+    let header = usize::from(payload[12] >> 4) * 4;
+    if header < 20 || header > payload.len() {
+        return Err(Reason::TransportHeader);
+    }
+    let flags = payload[13];
+    Ok(Content::Tcp(Tcp {
+        ports: ports(payload),
+        sequence: long(payload, 4),
+        acknowledgement: long(payload, 8),
+        syn: flags & 0x02 != 0,
+        rst: flags & 0x04 != 0,
+        ack: flags & 0x10 != 0,
+    }))
+}
+
+fn udp(payload: &[u8], first: bool) -> Result<Content<'_>, Reason> {
+    at_least(payload, 8)?;
+    let length = usize::from(word(payload, 4));
+    if length < 8 || (length > payload.len() && !first) {
+        return Err(Reason::TransportHeader);
+    }
+    Ok(Content::Udp(ports(payload)))
+}
+
+fn sctp(payload: &[u8]) -> Result<Content<'_>, Reason> {
+    at_least(payload, 12)?;
+    Ok(Content::Sctp(ports(payload)))
+}
+
+fn icmp(message: &[u8]) -> Result<Content<'_>, Reason> {
+    let identifier = word(message, 4);
+    match (message[0], message[1]) {
+        (8, 0) => Ok(Content::EchoRequest { identifier }),
+        (0, 0) => Ok(Content::EchoReply { identifier }),
+        (3 | 11 | 12, _) => Ok(Content::Error(message)),
+        _ => Err(Reason::IcmpType),
+    }
+}
+
+fn icmp6(message: &[u8]) -> Result<Content<'_>, Reason> {
+    let identifier = word(message, 4);
+    match (message[0], message[1]) {
+        (128, 0) => Ok(Content::EchoRequest { identifier }),
+        (129, 0) => Ok(Content::EchoReply { identifier }),
+        (133..=136, 0) => Ok(Content::Discovery(message)),
+        (130 | 131 | 132 | 143, _) => Ok(Content::Membership(message)),
+        (1..=4, _) => Ok(Content::Error(message)),
+        _ => Err(Reason::IcmpType),
+    }
+}
