@@ -17,7 +17,7 @@ use crate::process::{Output, Process};
 
 const METRICS_PORT: u16 = 9469;
 /// How long the daemon may take to be ready.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 const BUILD: &str = "cargo build -p cordon-gateway -p cordon-cli";
@@ -116,12 +116,10 @@ impl Gateway {
         {
             return Err(Error::Plan("the gateway's daemon runs already".to_owned()));
         }
-        let mut command = self.node.command(binary("cordond")?);
+        let mut command = Command::new(binary("cordond")?);
         command.arg("--config").arg(self.config());
-        let started = daemon.insert(Process::start(
-            &mut command,
-            &self.directory.join("cordond"),
-        )?);
+        let files = self.directory.join("cordond");
+        let started = daemon.insert(self.node.start(&mut command, &files)?);
         started.wait_until("readiness of", START, |_| {
             get(&self.socket(), "/v1/status").is_ok_and(|(code, _)| code == 200)
         })

@@ -80,7 +80,8 @@ impl Node {
             .map_err(Error::io(format!("entering {}", self.0.namespace)))
     }
 
-    /// A command that will run inside.
+    /// A command that will run inside, with a `/sys` of its own. That takes the kernel a mount and an unmount, seconds on
+    /// a machine that is very busy: [`Node::spawn`] does without.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("ip");
         command
@@ -113,17 +114,18 @@ impl Node {
         let [program, arguments @ ..] = line else {
             return Err(Error::Plan("there is no program to run".to_owned()));
         };
-        self.spawn_command(self.command(program).args(arguments), program.as_ref())
+        let number = self.0.started.fetch_add(1, Ordering::Relaxed);
+        let name = Path::new(program).file_name().unwrap_or_default();
+        let files = format!("{}-{number}-{}", self.0.name, name.to_string_lossy());
+        let mut command = Command::new(program);
+        command.args(arguments);
+        self.start(&mut command, &self.0.outputs.join(files))
     }
 
-    fn spawn_command(&self, command: &mut Command, program: &OsStr) -> Result<Process> {
-        let number = self.0.started.fetch_add(1, Ordering::Relaxed);
-        let program = Path::new(program)
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        let files = format!("{}-{number}-{program}", self.0.name);
-        Process::start(command, &self.0.outputs.join(files))
+    /// Starts a program inside, which writes to files that begin with this.
+    pub(crate) fn start(&self, command: &mut Command, files: &Path) -> Result<Process> {
+        // What a thread starts is in its namespace.
+        self.run(|| Process::start(command, files))?
     }
 
     /// Sends `count` echo requests, 20 milliseconds apart, and answers how many were answered within a second of
