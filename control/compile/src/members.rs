@@ -173,7 +173,10 @@ pub(crate) fn write(
     for (index, port) in policy.ports.iter().enumerate() {
         let setting = PortSetting {
             storm: per_tick(port.storm),
-            link_control: port.pass.iter().fold(0, |set, protocol| set | bit(*protocol)),
+            link_control: port
+                .pass
+                .iter()
+                .fold(0, |set, protocol| set | bit(*protocol)),
         };
         generation.ports.insert(index as u16, setting);
     }

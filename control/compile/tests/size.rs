@@ -8,6 +8,7 @@ use std::time::Instant;
 use common::{lines, policy, today};
 use cordon_compile::{Compiled, compile};
 use cordon_policy::{Code, Policy, Rejected, Rule, Selector, Service};
+use cordon_verdict::abi::{RULE_FIRST, RULES};
 
 const SEGMENTS: usize = 250;
 const PROFILES: usize = 60;
@@ -217,6 +218,9 @@ fn more_rows_than_there_is_room_for() {
     compiled(&policy);
 }
 
+/// Rules that have a counter, beside those that are built in.
+const ROOM: usize = RULES - RULE_FIRST as usize;
+
 #[test]
 fn more_rules_than_have_a_counter() {
     let site = "segments: {lab: {attach: [access0, core0], isolate: true}}\n";
@@ -227,7 +231,7 @@ fn more_rules_than_have_a_counter() {
         "a,02:00:00:00:00:01,,lab,\nb,02:00:00:00:00:02,,lab,\n",
     );
     let rule = policy.rules[0].clone();
-    policy.rules.resize(65_533, rule.clone());
+    policy.rules.resize(ROOM, rule.clone());
     assert_eq!(
         compile(&policy, today())
             .expect_err("breaks its invariant")
@@ -247,7 +251,9 @@ fn more_rules_than_have_a_counter() {
         lines(&problems)
     );
     assert!(
-        problems[0].message.contains("comes to 65534 rules"),
+        problems[0]
+            .message
+            .contains(&format!("comes to {} rules", ROOM + 1)),
         "{}",
         problems[0]
     );
@@ -288,18 +294,22 @@ fn more_services_than_have_a_number() {
     let text = "rules: [{name: one, from: lab, to: any, service: ssh}]\n";
     let mut policy = policy(site, text, "");
     let one = policy.rules[0].clone();
-    policy.rules = (0..65_530)
+    policy.rules = (0..ROOM as u16)
         .map(|port| Rule {
             services: vec![Service::Tcp(port, port)],
             ..one.clone()
         })
         .collect();
     let compiled = compile(&policy, today()).expect("has a number for each, and for the rest");
-    assert_eq!(compiled.generation.services.iter().max(), Some(&65_530));
+    assert_eq!(
+        compiled.generation.services.iter().max(),
+        Some(&(ROOM as u16))
+    );
     // Where two of these overlap is a service of its own.
-    for (first, rule) in (0..).step_by(10).zip(&mut policy.rules[..20]) {
+    for (first, rule) in (0..).step_by(10).zip(&mut policy.rules[..40]) {
         rule.services.push(Service::Udp(first, first + 14));
     }
     let said = limit(compile(&policy, today()));
-    assert!(said.contains("tell 65550 services apart"), "{said}");
+    let apart = format!("tell {} services apart", ROOM + 40);
+    assert!(said.contains(&apart), "{said}");
 }
