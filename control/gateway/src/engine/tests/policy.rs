@@ -1,6 +1,6 @@
 //! Policies: whole or not at all, on trial, and by the day.
 
-use cordon_verdict::abi::Counter;
+use cordon_verdict::abi::{Counter, RULE_FIRST};
 
 use super::*;
 
@@ -221,6 +221,9 @@ fn a_port_is_taken_into_service_when_its_interface_appears() {
     assert!(gateway.engine().ports().iter().all(|now| now.up));
 }
 
+/// The first rule that is not built in.
+const FIRST: usize = RULE_FIRST as usize;
+
 #[test]
 fn what_a_rule_counted_goes_on_under_the_next_policy() {
     let machine = Machine::new();
@@ -229,25 +232,25 @@ fn what_a_rule_counted_goes_on_under_the_next_policy() {
     let count = |packets| {
         let mut tables = machine.kernel.tables();
         let slot = usize::from(tables.control.expect("is").slot);
-        tables.counters[slot] = vec![Counter::default(); 4];
-        tables.counters[slot][3] = Counter {
+        tables.counters[slot] = vec![Counter::default(); FIRST + 1];
+        tables.counters[slot][FIRST] = Counter {
             packets,
             bytes: 60 * packets,
         };
     };
     count(5);
     let counts = gateway.engine().counts().expect("reads");
-    assert_eq!((counts.rules[3].packets, counts.passed.packets), (5, 5));
+    assert_eq!((counts.rules[FIRST].packets, counts.passed.packets), (5, 5));
     apply(&gateway, policy_a()).expect("is applied");
     let counts = gateway.engine().counts().expect("reads");
-    assert_eq!((counts.rules[3].packets, counts.passed.bytes), (5, 300));
+    assert_eq!((counts.rules[FIRST].packets, counts.passed.bytes), (5, 300));
     count(2);
     let counts = gateway.engine().counts().expect("reads");
-    assert_eq!((counts.rules[3].packets, counts.passed.packets), (7, 7));
+    assert_eq!((counts.rules[FIRST].packets, counts.passed.packets), (7, 7));
     // Another policy: its rules begin anew, what passed does not.
     apply(&gateway, policy_b()).expect("is applied");
     let counts = gateway.engine().counts().expect("reads");
-    assert_eq!((counts.rules[3].packets, counts.passed.packets), (0, 7));
+    assert_eq!((counts.rules[FIRST].packets, counts.passed.packets), (0, 7));
 }
 
 #[test]
@@ -264,13 +267,8 @@ fn what_a_shut_rule_lets_pass_is_noticed_and_nothing_else() {
             packets,
             bytes: packets,
         };
-        tables.counters[slot] = vec![
-            counter(9),
-            counter(9),
-            counter(9),
-            counter(open),
-            counter(shut),
-        ];
+        tables.counters[slot] = vec![counter(9); FIRST];
+        tables.counters[slot].extend([counter(open), counter(shut)]);
     };
     let forbidden = || gateway.engine().counts().expect("reads").forbidden;
     count(10, 10);
