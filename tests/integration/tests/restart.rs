@@ -21,7 +21,7 @@ fn keep_busy(lab: &Lab) -> Result<Vec<(Line, Running)>> {
     let mut flows = Vec::new();
     for (name, size) in [("images", 4000), ("vitals", 64), ("doses", 64)] {
         let line = line(lab, name)?;
-        let running = line.flows(20, every).size(size).start()?;
+        let running = line.flows(10, every).size(size).start()?;
         running.established(PATIENCE)?;
         flows.push((line, running));
     }
@@ -168,7 +168,7 @@ impl InForce {
     fn must_continue(&self, before: &InForce) {
         assert_eq!(self.policy, before.policy);
         assert_eq!(self.posture, before.posture);
-        assert!(before.flows.len() > 60, "{}", before.flows.len());
+        assert!(before.flows.len() >= 60, "{}", before.flows.len());
         for (flow, bytes) in &before.flows {
             let now = self.flows.get(flow);
             assert!(now >= Some(bytes), "{flow}: {bytes} bytes, then {now:?}");
@@ -213,7 +213,7 @@ fn killed_in_the_middle_of_an_apply() -> Result<()> {
     let wires = Wires::tap(&lab)?;
     let flows = keep_busy(&lab)?;
     let mut current = 1;
-    let mut pace = Pace::new(20, Duration::from_millis(60));
+    let mut pace = Pace::new(16, Duration::from_millis(60));
     while !pace.is_enough() {
         let next = 1 - current;
         let given = strike(gateway, pace.delay(), &["apply", &policies[next]])?;
@@ -241,10 +241,10 @@ fn killed_in_the_middle_of_an_order() -> Result<()> {
     let lines = lines(&lab)?;
     let wires = Wires::tap(&lab)?;
     let flows = keep_busy(&lab)?;
-    let _lookups = Chatter::start(&line(&lab, "lookups")?, 10, Duration::from_millis(5))?;
+    let _lookups = Chatter::start(&line(&lab, "lookups")?, 4, Duration::from_millis(5))?;
     let remote_desk = line(&lab, "remote desk")?;
     let mut closed = Vec::new();
-    let mut paces = [(); 2].map(|()| Pace::new(20, Duration::from_millis(60)));
+    let mut paces = [(); 2].map(|()| Pace::new(16, Duration::from_millis(60)));
     while !(paces[0].is_enough() && paces[1].is_enough()) {
         let order = [
             "quarantine",
@@ -301,8 +301,8 @@ fn a_reboot_comes_up_closed() -> Result<()> {
     let wires = Wires::tap(&lab)?;
     let mut forbidden = Vec::new();
     for name in ["old studies", "remote desk", "lookups"] {
-        let every = Duration::from_millis(5);
-        forbidden.push(Chatter::start(&line(&lab, name)?, 10, every)?);
+        let every = Duration::from_millis(10);
+        forbidden.push(Chatter::start(&line(&lab, name)?, 4, every)?);
     }
     let (images, vitals) = (line(&lab, "images")?, line(&lab, "vitals")?);
     let every = Duration::from_millis(20);
