@@ -36,6 +36,11 @@ impl FlowEntry {
         !self.half_open
     }
 
+    /// Whether it is a question to a group: there is nobody at the other end.
+    pub(crate) fn asks_group(&self) -> bool {
+        self.half_open && self.address.iter().any(|ip| ip.is_unspecified())
+    }
+
     /// For how many ticks of [`Control::tick`](cordon_verdict::abi::Control::tick) it has been idle at `now`.
     pub fn idle(&self, now: u16) -> u16 {
         now.wrapping_sub(self.flow.seen)
@@ -60,6 +65,15 @@ impl Dataplane {
     /// # Errors
     /// [`Error::Batch`].
     pub fn flows(&self, mut each: impl FnMut(FlowEntry)) -> Result<(), Error> {
+        self.entries(|entry| {
+            if !entry.asks_group() {
+                each(entry);
+            }
+        })
+    }
+
+    /// The same, with questions to groups, which are kept beside flows but are none.
+    pub(crate) fn entries(&self, mut each: impl FnMut(FlowEntry)) -> Result<(), Error> {
         let maps = &self.maps;
         for (map, name, half_open) in [
             (maps.flows4.map(), "FLOWS4", false),

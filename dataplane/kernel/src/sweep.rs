@@ -80,7 +80,7 @@ impl Dataplane {
         let mut over = Vec::new();
         let mut half_over = Vec::new();
         let mut opened: HashMap<u64, Opened> = HashMap::new();
-        self.flows(|entry| {
+        self.entries(|entry| {
             if idle.is_over(&entry, now) {
                 if entry.half_open {
                     &mut half_over
@@ -89,7 +89,7 @@ impl Dataplane {
                 }
                 .push(entry);
             } else if entry.half_open {
-                swept.half_open += 1;
+                swept.half_open += u64::from(!entry.asks_group());
             } else {
                 swept.open += 1;
                 if let Some((opener, attachment)) = opener(&entry) {
