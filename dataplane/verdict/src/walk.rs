@@ -120,8 +120,7 @@ fn options<F: Frame>(frame: &F, from: usize, end: usize) -> Result<bool, Reason>
             0 => return Ok(alert),
             1 => at += 1,
             148 => {
-                let length = frame.u8(at + 1).ok_or(Reason::Truncated)?;
-                if length != 4 || at + 4 > end {
+                if at + 4 > end || frame.u8(at + 1) != Some(4) {
                     return Err(Reason::IpOptions);
                 }
                 alert = true;

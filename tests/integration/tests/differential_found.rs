@@ -4,10 +4,10 @@
 use std::net::IpAddr;
 
 use cordon_integration::differential::{Said, Sides, Verdict};
-use cordon_integration::generate::frame::{self, ACK, ICMP6, SYN, TCP, UDP};
+use cordon_integration::generate::frame::{self, ACK, ICMP, ICMP6, IGMP, RST, SYN, TCP, UDP};
 use cordon_policy::{Mac, Policy, Posture, Sources, from_sources};
 use cordon_verdict::Reason;
-use cordon_verdict::abi::{RULE_ARP, attachment};
+use cordon_verdict::abi::{RULE_ARP, RULE_ETHER_TYPE, RULE_LINK_CONTROL, attachment};
 
 const PUMP: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const SERVER: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -19,12 +19,12 @@ fn policy(port1_is_uplink: bool, rules: &str) -> Policy {
     let site = format!(
         "site: s
 ports:
-  p0: {{device: p0}}
+  p0: {{device: p0, pass: [lldp]}}
   p1: {{device: p1, uplink: {port1_is_uplink}}}
   p2: {{device: p2, uplink: true}}
   p3: {{device: p3}}
 segments:
-  wards: {{attach: [p0.10, p1.10, p2.10, p3.10], subnets: [10.1.0.0/24, \"2001:db8:1::/64\"], isolate: true}}
+  wards: {{attach: [p0.10, p1.10, p2.10, p3.10], subnets: [10.1.0.0/24, \"2001:db8:1::/64\"], isolate: true, ether-types: [0x88b8]}}
   guests: {{attach: [p0.20, p1.20, p2.20], subnets: [10.2.0.0/24], unknown: admit}}
 "
     );
@@ -214,4 +214,185 @@ fn what_sever_refuses_of_arp_names_the_rule() {
         (said.verdict, said.rule),
         (Verdict::Drop(Reason::Posture), RULE_ARP)
     );
+}
+
+/// Both may say anything to each other by TCP.
+const BOTH: &str = "  - {name: r, from: [pump, server], to: [pump, server], service: [tcp/any, udp/any], survives: lockdown, owner: o, reason: r}
+";
+
+fn segment(from: (Mac, &str, u16), to: (Mac, &str, u16), flags: u8, numbers: [u32; 2]) -> Vec<u8> {
+    let mut segment = frame::tcp((from.2, to.2), flags, &[]);
+    segment[4..8].copy_from_slice(&numbers[0].to_be_bytes());
+    segment[8..12].copy_from_slice(&numbers[1].to_be_bytes());
+    packet((from.0, from.1), (to.0, to.1), TCP, &segment)
+}
+
+fn leaves(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Leaves { .. } | Verdict::Flood { .. })
+}
+
+#[test]
+fn an_opening_syn_answers_nothing() {
+    let mut gateway = Gateway::with(&policy(false, BOTH));
+    for (port, frame) in [
+        (0, segment(OF_PUMP, OF_SERVER, ACK, [1, 100])),
+        (1, segment(OF_SERVER, OF_PUMP, SYN, [1, 0])),
+        (0, segment(OF_PUMP, OF_SERVER, ACK, [1, 100])),
+    ] {
+        assert!(leaves(&gateway.verdict(port, &frame)));
+    }
+    // So the flow is not established, and holds nobody to what was acknowledged.
+    let reset = segment(OF_SERVER, OF_PUMP, RST, [1 << 30, 0]);
+    assert!(leaves(&gateway.verdict(1, &reset)));
+}
+
+#[test]
+fn a_reset_is_what_is_waited_for_or_a_little_ahead() {
+    let mut gateway = Gateway::with(&policy(false, BOTH));
+    let handshake = [
+        (0, segment(OF_PUMP, OF_SERVER, SYN, [1, 0])),
+        (1, segment(OF_SERVER, OF_PUMP, SYN | ACK, [99, 2])),
+        (0, segment(OF_PUMP, OF_SERVER, ACK, [2, 100])),
+    ];
+    for (port, frame) in &handshake {
+        assert!(leaves(&gateway.verdict(*port, frame)));
+    }
+    let reset = |sequence| segment(OF_SERVER, OF_PUMP, RST, [sequence, 0]);
+    for (sequence, may) in [
+        (0, false),
+        (99, false),
+        (100, true),
+        (100 + (1 << 22) - 1, true),
+        (100 + (1 << 22), false),
+        (100u32.wrapping_sub(1 << 22), false),
+    ] {
+        match gateway.verdict(1, &reset(sequence)) {
+            Verdict::Drop(reason) => assert!(!may && reason == Reason::TcpSequence, "{sequence}"),
+            passes => assert!(may && leaves(&passes), "{sequence}"),
+        }
+    }
+    // A new connection is refused with number 0, until one goes on.
+    assert!(leaves(&gateway.verdict(0, &handshake[0].1)));
+    assert!(leaves(&gateway.verdict(1, &reset(0))));
+    assert!(leaves(&gateway.verdict(0, &handshake[2].1)));
+    assert_eq!(
+        gateway.verdict(1, &reset(0)),
+        Verdict::Drop(Reason::TcpSequence)
+    );
+}
+
+#[test]
+fn an_error_about_a_flow_of_an_earlier_policy_names_none_of_its_rules() {
+    let mut gateway = Gateway::with(&policy(false, BOTH));
+    let asks = udp(OF_PUMP, OF_SERVER);
+    gateway.said(1, &udp(OF_SERVER, OF_PUMP));
+    gateway.said(0, &asks);
+    let unreachable = |asks: &[u8]| {
+        let message = frame::icmp(3, 3, 0, &asks[18..]);
+        packet((SERVER, "10.1.0.2"), (PUMP, "10.1.0.1"), ICMP, &message)
+    };
+    assert_eq!(gateway.egress(1, &unreachable(&asks)), attachment(0, 10));
+    gateway.0.install(&policy(false, "  []\n"), Posture::Normal);
+    let said = gateway.said(1, &unreachable(&asks));
+    assert_eq!(
+        (said.verdict, said.rule),
+        (Verdict::Drop(Reason::IcmpError), 0)
+    );
+}
+
+#[test]
+fn what_a_posture_refuses_of_other_protocols_names_the_rule() {
+    let mut gateway = Gateway::with(&policy(false, "  []\n"));
+    let goose = frame::ethernet(Mac([0xff; 6]), PUMP, Some(10), 0x88b8, &[0; 46]);
+    let lldp = frame::ethernet(
+        Mac([1, 0x80, 0xc2, 0, 0, 0x0e]),
+        PUMP,
+        None,
+        0x88cc,
+        &[0; 46],
+    );
+    for (frame, rule) in [(&goose, RULE_ETHER_TYPE), (&lldp, RULE_LINK_CONTROL)] {
+        gateway.0.set_posture(Posture::Normal);
+        let said = gateway.said(0, frame);
+        assert!(leaves(&said.verdict));
+        assert_eq!(said.rule, rule);
+        gateway.0.set_posture(Posture::Sever);
+        let said = gateway.said(0, frame);
+        assert_eq!(
+            (said.verdict, said.rule),
+            (Verdict::Drop(Reason::Posture), rule)
+        );
+    }
+}
+
+#[test]
+fn what_stays_inside_is_not_sent_to_a_station_outside() {
+    let mut gateway = Gateway::with(&policy(false, "  []\n"));
+    let from_outside = frame::ethernet(Mac([0xff; 6]), ROUTER, Some(10), 0x88b8, &[0; 46]);
+    assert!(leaves(&gateway.verdict(2, &from_outside)));
+    gateway.0.set_posture(Posture::Contain);
+    let to_outside = frame::ethernet(ROUTER, PUMP, Some(10), 0x88b8, &[0; 46]);
+    let said = gateway.said(0, &to_outside);
+    assert_eq!(
+        (said.verdict, said.rule),
+        (Verdict::Drop(Reason::Posture), RULE_ETHER_TYPE)
+    );
+}
+
+#[test]
+fn an_igmp_message_that_is_too_short_is_none() {
+    let mut gateway = Gateway::with(&policy(false, "  []\n"));
+    let group = (Mac([1, 0, 0x5e, 0, 0, 1]), "224.0.0.1");
+    let message = [0x16, 0, 0, 0, 239, 1, 1, 1];
+    for length in [4, 8] {
+        let mut report = packet((PUMP, "10.1.0.1"), group, IGMP, &message[..length]);
+        report[18 + 8] = 1;
+        let verdict = gateway.verdict(0, &report);
+        match length {
+            8 => assert!(leaves(&verdict)),
+            _ => assert_eq!(verdict, Verdict::Drop(Reason::Membership)),
+        }
+    }
+}
+
+#[test]
+fn an_option_that_ends_with_the_frame_is_no_option() {
+    let mut gateway = Gateway::with(&policy(false, BOTH));
+    let mut frame = udp(OF_PUMP, OF_SERVER);
+    frame.truncate(18 + 20);
+    frame.extend([1, 1, 1, 148]);
+    (frame[18], frame[18 + 3]) = (0x46, 24);
+    assert_eq!(gateway.verdict(0, &frame), Verdict::Drop(Reason::IpOptions));
+}
+
+#[test]
+fn of_two_who_ask_from_one_address_the_last_is_answered() {
+    let mut gateway = Gateway::with(&policy(
+        false,
+        "  - {name: r, from: any, to: any, service: udp/3702}\n",
+    ));
+    let group = (Mac([1, 0, 0x5e, 0x7f, 0xff, 0xfa]), "239.255.255.250");
+    let question = |mac| {
+        packet(
+            (mac, "10.2.0.7"),
+            group,
+            UDP,
+            &frame::udp((4000, 3702), b"probe"),
+        )
+    };
+    let other = Mac([2, 0, 0, 0, 0, 8]);
+    let answer = |mac| {
+        let datagram = frame::udp((3702, 4000), b"match");
+        packet((ROUTER, "203.0.113.7"), (mac, "10.2.0.7"), UDP, &datagram)
+    };
+    let mut at = |port, frame: &mut Vec<u8>| {
+        // All of it in the guests' VLAN.
+        frame[15] = 20;
+        gateway.verdict(port, frame)
+    };
+    for mac in [GUEST, other] {
+        assert!(leaves(&at(0, &mut question(mac))));
+    }
+    assert_eq!(at(2, &mut answer(GUEST)), Verdict::Drop(Reason::NoRule));
+    assert!(leaves(&at(2, &mut answer(other))));
 }

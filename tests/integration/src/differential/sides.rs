@@ -19,6 +19,10 @@ pub(super) fn today() -> Date {
     Date::new(2026, 6, 15).expect("is a day")
 }
 
+/// No tagged frame shorter than this comes out at a port's other end: the kernel drops it there before anyone sees it,
+/// for there is nothing behind its tag. No wire carries one either.
+const SHORTEST: usize = 20;
+
 /// Who says what.
 pub struct Sides {
     portable: Portable,
@@ -153,7 +157,7 @@ impl Sides {
         if let (true, Some(wire), Verdict::Flood { copies, .. }) =
             (live, &mut self.wire, &oracle.verdict)
         {
-            wire.expect(copies.as_deref().unwrap_or_default());
+            wire.expect(port, frame, copies.as_deref().unwrap_or_default());
         }
         if portable.agrees(&oracle) && kernel_agrees {
             return Ok(oracle);
@@ -167,7 +171,7 @@ impl Sides {
 
     /// Whether a frame that comes next goes over the wire: only floods do, as user space sees it.
     fn will_flood(&self, port: u16, frame: &[u8]) -> bool {
-        if self.wire.is_none() || port >= PORTS {
+        if self.wire.is_none() || port >= PORTS || frame.len() < SHORTEST {
             return false;
         }
         let judged = self.portable.clone().judge(port, frame);

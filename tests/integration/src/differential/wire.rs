@@ -19,12 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Port, and frame.
 type Leaves = (u16, Vec<u8>);
 
+/// A frame that is to come out, and what it is a copy of.
+#[derive(Clone)]
+struct Copy {
+    frame: Vec<u8>,
+    of: Leaves,
+}
+
 /// The other ends of all ports.
 pub struct Wire {
     ends: Vec<End>,
     /// Keeps the captures' files.
     directory: tempfile::TempDir,
-    expected: Vec<Vec<Vec<u8>>>,
+    expected: Vec<Vec<Copy>>,
 }
 
 struct End {
@@ -81,10 +88,14 @@ impl Wire {
         }
     }
 
-    /// These frames are to come out.
-    pub fn expect(&mut self, leaving: &[Leaves]) {
+    /// These frames are to come out, of one that came in.
+    pub fn expect(&mut self, port: u16, frame: &[u8], leaving: &[Leaves]) {
+        let of = (port, frame.to_vec());
         for (port, frame) in leaving {
-            self.expected[usize::from(*port)].push(frame.clone());
+            self.expected[usize::from(*port)].push(Copy {
+                frame: frame.clone(),
+                of: of.clone(),
+            });
         }
     }
 
@@ -98,13 +109,18 @@ impl Wire {
                 std::thread::sleep(Duration::from_millis(20));
                 seen = frames(&end.file);
             }
-            let differs = |at: &usize| seen.get(*at) != expected.get(*at);
+            let due = |at: usize| expected.get(at).map(|copy: &Copy| &copy.frame);
+            let differs = |at: &usize| seen.get(*at) != due(*at);
             if let Some(at) = (0..seen.len().max(expected.len())).find(differs) {
                 let show = |frame: Option<&Vec<u8>>| frame.map_or("none".to_owned(), |it| hex(it));
+                let (from, original) = match expected.get(at) {
+                    Some(copy) => (copy.of.0, hex(&copy.of.1)),
+                    None => (u16::MAX, "none".to_owned()),
+                };
                 return Err(format!(
-                    "frame {at} out of p{port}\n  seen:     {}\n  expected: {}\n{} seen, {} expected in all",
+                    "frame {at} out of p{port}\n  seen:     {}\n  expected: {}\n  of:       p{from} {original}\n{} seen, {} expected in all",
                     show(seen.get(at)),
-                    show(expected.get(at)),
+                    show(due(at)),
                     seen.len(),
                     expected.len(),
                 ));

@@ -10,7 +10,7 @@ const ALERT: [u8; 4] = [148, 4, 0, 0];
 pub(super) fn adorn(rng: &mut Rng, frame: &[u8]) -> Option<Vec<u8>> {
     let packet = packet(frame)?;
     match packet.first()? >> 4 {
-        4 if packet[0] == 0x45 => {
+        4 if packet[0] == 0x45 && packet.len() >= 20 => {
             let options = options(rng);
             let mut out = packet[..20].to_vec();
             out[0] = 0x45 + (options.len() / 4) as u8;
@@ -18,7 +18,7 @@ pub(super) fn adorn(rng: &mut Rng, frame: &[u8]) -> Option<Vec<u8>> {
             out.extend(&packet[20..]);
             Some(with_packet(frame, &out))
         }
-        6 => {
+        6 if packet.len() >= 40 => {
             let (first, headers) = extensions(rng, packet[6]);
             let mut out = packet[..40].to_vec();
             out[6] = first;
