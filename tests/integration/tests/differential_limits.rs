@@ -129,11 +129,14 @@ fn expect(verdict: &Verdict, passes_now: bool, reason: Reason, what: usize) -> R
 }
 
 /// In one kernel, which takes its time to load the program.
+/// What is done, and what it is called.
+type Named = (&'static str, fn(&mut Sides));
+
 #[test]
 fn kernel_user_space_and_oracle_agree_at_the_limits() {
     in_namespace(|| {
         let mut sides = all("limits");
-        let steps: [(&str, fn(&mut Sides)); 6] = [
+        let steps: [Named; 6] = [
             ("a storm is over with the tick", storm),
             ("so many strangers do not turn up at once", strangers),
             (
