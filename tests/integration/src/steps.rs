@@ -10,7 +10,7 @@ use crate::hospital::{self, Line};
 use crate::wires::Wires;
 
 /// How long anything that comes may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Puts the site into quarantine.
 ///

@@ -363,7 +363,7 @@ fn prometheus_scrapes_the_gateway() -> Result<()> {
 const PORT: u16 = 9090;
 
 const PROMETHEUS: &str = "\
-global: {scrape_interval: 500ms, scrape_timeout: 500ms}
+global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
   - job_name: cordon
     static_configs: [{targets: ['127.0.0.1:9469']}]

@@ -7,7 +7,9 @@ use cordon_integration::chatter::Chatter;
 use cordon_integration::hospital::{
     self, Line, MONITORS_ANNOUNCE, STATIONS_ANNOUNCE, broadcast, line, lines,
 };
-use cordon_integration::steps::{PATIENCE, check_losses, comes_after, quarantine, release};
+use cordon_integration::steps::{
+    PATIENCE, check_losses, comes_after, quarantine, release, wait_until,
+};
 use cordon_integration::wires::{Span, Wires};
 use cordon_lab::{ARP, Flows, Lab, Result, Running, Seen, TCP, now};
 use cordon_policy::Posture;
@@ -59,7 +61,14 @@ fn a_thousand_flows_and_one_action() -> Result<()> {
     for line in &lines {
         check_knock(line, Posture::Contain)?;
     }
-    std::thread::sleep(Duration::from_secs(2));
+    for line in &lines {
+        is_tried(&wires, closed, line.talk.name, |seen| line.asks(seen))?;
+    }
+    for (name, _) in CHATTER {
+        let line = line(&lab, name)?;
+        is_tried(&wires, closed, name, |seen| line.answers(seen))?;
+    }
+    std::thread::sleep(Duration::from_secs(1));
     let open_again = now();
     release(gateway)?;
     let released = now();
@@ -114,10 +123,6 @@ fn a_thousand_flows_and_one_action() -> Result<()> {
         let answers = |seen: &Seen| line.answers(seen);
         let tried = [seen.tried(closed, asks), seen.tried(closed, answers)];
         println!("{name}: {tried:?} frames, asking and answering, while closed");
-        assert!(tried[0] > 0, "nobody tried {name}");
-        if CHATTER.iter().any(|(chatter, _)| *chatter == name) {
-            assert!(tried[1] > 0, "no answers of {name} were tried");
-        }
         for (when, span) in [("before", (open, close)), ("after", (released, end))] {
             // Nobody but a new flow talks of this.
             if name != "vendor" {
@@ -132,13 +137,6 @@ fn a_thousand_flows_and_one_action() -> Result<()> {
 
 #[test]
 fn every_posture_stops_what_it_must_and_nothing_else() -> Result<()> {
-    const CLOSING: [Posture; 5] = [
-        Posture::Watch,
-        Posture::Contain,
-        Posture::Isolate,
-        Posture::Lockdown,
-        Posture::Sever,
-    ];
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start_with_policy()?;
@@ -157,17 +155,25 @@ fn every_posture_stops_what_it_must_and_nothing_else() -> Result<()> {
         flows.established(PATIENCE)?;
     }
     let open = now();
-    std::thread::sleep(Duration::from_millis(300));
-
-    let mut spans: Vec<(Posture, Span)> = vec![(Posture::Normal, (open, now()))];
-    for posture in CLOSING {
-        quarantine(gateway, posture)?;
+    let mut spans: Vec<(Posture, Span)> = Vec::new();
+    for posture in Posture::ALL {
+        if posture > Posture::Normal {
+            quarantine(gateway, posture)?;
+        }
         let closed = now();
         for (line, flows) in &numbered {
             if line.talk.until >= posture {
                 comes_after(flows, closed, line.talk.name)?;
             }
             check_knock(line, posture)?;
+            is_tried(&wires, closed, line.talk.name, |seen| line.carries(seen))?;
+        }
+        for (port, until) in ANNOUNCED {
+            let such = |seen: &Seen| seen.is_udp_to(port) && seen.at > closed;
+            is_tried(&wires, closed, "announcements", such)?;
+            if posture <= until {
+                wait_until("they leave", || Ok(wires.left(such)? > 0))?;
+            }
         }
         std::thread::sleep(Duration::from_millis(300));
         spans.push((posture, (closed, now())));
@@ -187,14 +193,9 @@ fn every_posture_stops_what_it_must_and_nothing_else() -> Result<()> {
         };
         let leaked = seen.leaked(span, forbidden);
         assert!(leaked.is_empty(), "at {posture}: {:?}", leaked[0]);
-        for line in &lines {
-            let tried = seen.tried(span, |seen| line.carries(seen));
-            assert!(tried > 0, "nobody tried {} at {posture}", line.talk.name);
-        }
         // A broadcast within a zone stays inside when the site is closed; the continuity list's leaves by the uplink too.
         for (port, until) in ANNOUNCED {
             let such = |seen: &Seen| seen.is_udp_to(port);
-            assert!(seen.tried(span, such) > 0, "{port} at {posture}");
             let left = seen.passed(span, such) > 0;
             assert_eq!(left, posture <= until, "{port} at {posture}");
         }
@@ -215,6 +216,13 @@ fn every_posture_stops_what_it_must_and_nothing_else() -> Result<()> {
 
 /// Nanoseconds that a frame may take to get from the end of a wire to the gateway's judgement.
 const MARGIN: u64 = 250_000_000;
+
+/// Waits until such a frame was handed to the gateway after a moment: where nobody tries, nothing is shown.
+fn is_tried(wires: &Wires, after: u64, what: &str, such: impl Fn(&Seen) -> bool) -> Result<()> {
+    wait_until(&format!("someone tries {what}"), || {
+        Ok(wires.entered(|seen| seen.at > after && such(seen))? > 0)
+    })
+}
 
 /// What is announced by broadcast, and the highest posture at which it leaves by the uplink.
 const ANNOUNCED: [(u16, Posture); 2] = [
