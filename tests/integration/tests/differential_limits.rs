@@ -128,12 +128,14 @@ fn expect(verdict: &Verdict, passes_now: bool, reason: Reason, what: usize) -> R
     }
 }
 
+type Check = fn(&mut Sides);
+
 /// In one kernel, which takes its time to load the program.
 #[test]
 fn kernel_user_space_and_oracle_agree_at_the_limits() {
     in_namespace(|| {
         let mut sides = all("limits");
-        let steps: [(&str, fn(&mut Sides)); 6] = [
+        let steps: [(&str, Check); 6] = [
             ("a storm is over with the tick", storm),
             ("so many strangers do not turn up at once", strangers),
             (
