@@ -306,8 +306,13 @@ pub fn update(
             None => Way { from: 0, to: 0 },
         };
     }
-    flow.initiator = initiator(track, &decided);
-    flow.state |= Flow::OPENED << flow.initiator;
+    let opener = initiator(track, &decided);
+    // Whoever answers does not make the flow their own by being allowed to open one as well: a stranger could fill their
+    // share of the table with it.
+    if flow.state & KEPT == 0 || packet.opens() {
+        flow.initiator = opener;
+    }
+    flow.state |= Flow::OPENED << opener;
     note(
         flow,
         packet,

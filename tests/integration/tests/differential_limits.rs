@@ -128,15 +128,14 @@ fn expect(verdict: &Verdict, passes_now: bool, reason: Reason, what: usize) -> R
     }
 }
 
-/// In one kernel, which takes its time to load the program.
-/// What is done, and what it is called.
-type Named = (&'static str, fn(&mut Sides));
+type Check = fn(&mut Sides);
 
+/// In one kernel, which takes its time to load the program.
 #[test]
 fn kernel_user_space_and_oracle_agree_at_the_limits() {
     in_namespace(|| {
         let mut sides = all("limits");
-        let steps: [Named; 6] = [
+        let steps: [(&str, Check); 6] = [
             ("a storm is over with the tick", storm),
             ("so many strangers do not turn up at once", strangers),
             (
@@ -241,7 +240,7 @@ fn held(sides: &mut Sides) {
     sides.hold(0, PUMP);
     let another = said(sides, 0, &datagram((60_001, 3)));
     assert_eq!(another, Verdict::Drop(Reason::FlowLimit));
-    // What is there goes on, and others open what they like.
+    // What is there goes on, and others open what they like; so does who has answered, and may do so by any rule.
     let guests = (
         (Mac([2, 0, 0, 0, 0, 7]), "10.2.0.7"),
         (Mac([2, 0, 0, 0, 0, 8]), "10.2.0.8"),
@@ -253,7 +252,13 @@ fn held(sides: &mut Sides) {
         UDP,
         &frame::udp((1, 2), b"hi"),
     );
-    for (port, frame) in [(0, datagram((1, 2))), (1, back((2, 1))), (1, other)] {
+    let answerer = back((60_002, 3));
+    for (port, frame) in [
+        (0, datagram((1, 2))),
+        (1, back((2, 1))),
+        (1, answerer),
+        (1, other),
+    ] {
         assert!(passes(&said(sides, port, &frame)));
     }
 }

@@ -130,7 +130,7 @@ pub struct Flow {
     pub acknowledged: [u32; 2],
     /// [`super::Control::tick`] when the last packet was seen.
     pub seen: u16,
-    /// Which direction the one that opened it last speaks in, 0 or 1.
+    /// Which direction the one speaks in who opened it first, or asked for a new connection last, 0 or 1.
     pub initiator: u8,
     /// [`Flow::FIN`] and [`Flow::OPENED`] per direction, and their neighbours.
     pub state: u8,

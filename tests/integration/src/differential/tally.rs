@@ -12,7 +12,8 @@ use super::kinds::{KINDS, kinds};
 use super::said::{Said, Verdict};
 
 /// What does not occur here. The flow tables of the kernel have room for more flows than there are, and those of user
-/// space have no end. A test run leaves room in front of every frame, as drivers must, so that a tag always fits.
+/// space have no end. A test run leaves room in front of every frame, as drivers must, so that a tag always fits. What
+/// becomes of a frame where there is no room is in `tests/differential_limits.rs`.
 const NEVER: [Reason; 2] = [Reason::FlowTableFull, Reason::Retag];
 
 /// What only a clock that can be set, or very many frames at once, bring about: `tests/differential_limits.rs`.
