@@ -5,6 +5,7 @@
 
 mod devices;
 mod fields;
+mod implicit;
 mod model;
 mod problem;
 mod rules;

@@ -62,8 +62,8 @@ cargo xtask lint: formatting, clippy, and the project's own rules.
 
   rustfmt    cargo fmt --check, the XDP program included
   clippy     every target of the workspace, warnings denied
-  rules      which crate may depend on which, where `unsafe` may stand, a README.md in every member's folder, what
-             may lie at the top, and no registry's host name anywhere
+  rules      which crate may depend on which, where `unsafe` may stand, a README.md in every member's folder, and
+             what may lie at the top
 
 Reports all that is wrong, not only the first. `cargo xtask test` checks the rules too. Needs no root and installs
 nothing, but compiling needs the eBPF toolchain (cargo xtask setup).
