@@ -404,6 +404,8 @@ pub fn whether<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), D
         });
     }
     let authorised = match authorise(tables, ingress, packet, pending.classes, known) {
+        // What somebody wrote that it must not pass does not pass for having been asked for.
+        Err(denied) if denied.reason == Reason::Rule => return Err(denied),
         Err(denied) => group::answers(tables, ingress, link, packet).ok_or(denied)?,
         Ok(authorised) => authorised,
     };

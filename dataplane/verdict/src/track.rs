@@ -292,18 +292,18 @@ pub fn update(
     let direction = track.direction;
     let fresh = (flow.judged >> 32) as u32 == epoch;
     if let Some(other) = flow.way.get_mut(direction ^ 1)
-        && (!fresh || way_attachment(other.to) != ingress.attachment)
+        && (!fresh || (other.to != Way::NOWHERE && way_attachment(other.to) != ingress.attachment))
     {
         // What it says of attachments may be of another policy, or the station it leads to has moved.
         *other = Way { from: 0, to: 0 };
     }
     if let Some(this) = flow.way.get_mut(direction) {
-        *this = match decided.egress {
-            Some(egress) => Way {
-                from: way_word(link.source, ingress.attachment),
-                to: way_word(link.destination, egress),
+        *this = Way {
+            from: way_word(link.source, ingress.attachment),
+            to: match decided.egress {
+                Some(egress) => way_word(link.destination, egress),
+                None => Way::NOWHERE,
             },
-            None => Way { from: 0, to: 0 },
         };
     }
     let opener = initiator(track, &decided);

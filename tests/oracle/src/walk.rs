@@ -94,6 +94,7 @@ impl Oracle {
         }
         let passed = match self.authorise(packet, flow, &source, &destination) {
             Ok(passed) => passed,
+            Err(refused) if refused.0 == Reason::Rule => return Err(refused),
             Err(refused) => Passed {
                 rule: self.answers_question(at, link, packet).ok_or(refused)?,
                 inside: false,

@@ -91,8 +91,13 @@ pub struct FlowKey6 {
 pub struct Way {
     /// Source MAC address and ingress attachment. 0: this direction has not been seen yet.
     pub from: u64,
-    /// Destination MAC address and egress attachment.
+    /// Destination MAC address and egress attachment; [`Way::NOWHERE`] while it is not known where that is.
     pub to: u64,
+}
+
+impl Way {
+    /// A destination that no packet of a flow has: a group's MAC address.
+    pub const NOWHERE: u64 = u64::MAX;
 }
 
 /// A MAC address and an attachment in one word.
