@@ -1,9 +1,19 @@
 //! What was on the wires at both sides of the gateway, and what that says of it.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use cordon_lab::{Direction, Lab, Result, Seen, Tap, Wire, missing};
+use cordon_lab::{ARP, Direction, Lab, Result, Seen, Tap, Wire, missing};
+
+/// What hosts say so as to be found, and which groups they are in: ARP, and ICMPv6 to all on the link, of which nothing
+/// but neighbour discovery and multicast listeners passes. Open at every posture but sever.
+pub fn keeps_house(seen: &Seen) -> bool {
+    const ICMPV6: u8 = 58;
+    let to_the_link = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.segments()[0] == 0xff02);
+    seen.ethertype == ARP
+        || (seen.protocol == ICMPV6 && seen.ips.is_some_and(|(_, to)| to_the_link(to)))
+}
 
 /// How much later than the gateway let go of it a frame may be seen, on a machine that has other things to do. One that
 /// was handed to the gateway after the moment in question is never excused.

@@ -10,8 +10,8 @@ use cordon_integration::hospital::{
 use cordon_integration::steps::{
     PATIENCE, check_losses, comes_after, quarantine, release, wait_until,
 };
-use cordon_integration::wires::{Span, Wires};
-use cordon_lab::{ARP, Flows, Lab, Result, Running, Seen, TCP, now};
+use cordon_integration::wires::{Span, Wires, keeps_house};
+use cordon_lab::{Flows, Lab, Result, Running, Seen, TCP, now};
 use cordon_policy::Posture;
 
 /// Numbered flows of each talk; with what `CHATTER` adds, a thousand.
@@ -89,7 +89,7 @@ fn a_thousand_flows_and_one_action() -> Result<()> {
     check_losses(&lab)?;
 
     let kept = |seen: &Seen| goes_on(&lines, Posture::Contain, seen);
-    let forbidden = |seen: &Seen| !kept(seen) && seen.ethertype != ARP;
+    let forbidden = |seen: &Seen| !kept(seen) && !keeps_house(seen);
     // Not one frame that is forbidden, of whatever kind, either way.
     let leaked = seen.leaked((closed, open_again), forbidden);
     assert!(
@@ -188,7 +188,7 @@ fn every_posture_stops_what_it_must_and_nothing_else() -> Result<()> {
 
     for (posture, span) in spans.iter().copied() {
         let forbidden = |seen: &Seen| {
-            let resolves = seen.ethertype == ARP && posture < Posture::Sever;
+            let resolves = keeps_house(seen) && posture < Posture::Sever;
             !resolves && !announces(posture, seen) && !goes_on(&lines, posture, seen)
         };
         let leaked = seen.leaked(span, forbidden);

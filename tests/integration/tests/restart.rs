@@ -10,8 +10,8 @@ use cordon_integration::steps::{
     PATIENCE, check_losses, comes_after, forget, gets_in, hash, posture, quarantine, release,
     variant, wait_until,
 };
-use cordon_integration::wires::{Recorded, Span, Wires};
-use cordon_lab::{ARP, Gateway, Lab, Output, Result, Running, Seen, now};
+use cordon_integration::wires::{Recorded, Span, Wires, keeps_house};
+use cordon_lab::{Gateway, Lab, Output, Result, Running, Seen, now};
 use cordon_policy::Posture;
 use serde_json::Value;
 
@@ -122,7 +122,7 @@ fn check_closed(lines: &[Line], seen: &Recorded, span: Span) {
         let mut kept = lines
             .iter()
             .filter(|line| line.talk.until >= Posture::Contain);
-        seen.ethertype == ARP || kept.any(|line| line.carries(seen))
+        keeps_house(seen) || kept.any(|line| line.carries(seen))
     };
     let leaked = seen.leaked(span, |seen| !kept(seen));
     assert!(
