@@ -63,6 +63,19 @@ fn in_namespace(test: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// The data plane on both ports, loaded to trace.
+fn traced(pins: &Pins) -> Dataplane {
+    let options = Options {
+        trace: true,
+        ..Options::new(&pins.0)
+    };
+    let (mut kernel, _) = Dataplane::open(&options).expect("loads");
+    for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
+        kernel.attach(port as u16, nic).expect("attaches");
+    }
+    kernel
+}
+
 /// One device in VLAN 210 at port 0, one network behind port 1, and DICOM between them.
 fn generation() -> Generation {
     let mut generation = Generation::default();
@@ -332,15 +345,8 @@ fn what_is_pinned_outlives_the_process() {
 #[test]
 fn idle_flows_are_swept_and_others_stay() {
     let pins = Pins::new("sweep");
-    let options = Options {
-        trace: true,
-        ..Options::new(&pins.0)
-    };
     in_namespace(move || {
-        let (mut kernel, _) = Dataplane::open(&options).expect("loads");
-        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
-            kernel.attach(port as u16, nic).expect("attaches");
-        }
+        let mut kernel = traced(&pins);
         kernel.install(&generation(), 10, 0).expect("installs");
         kernel.run(0, &tcp(&syn())).expect("runs");
         let other = Tcp {
@@ -380,15 +386,8 @@ fn idle_flows_are_swept_and_others_stay() {
 #[test]
 fn flows_follow_a_station_that_moved_though_it_only_listens() {
     let pins = Pins::new("moved");
-    let options = Options {
-        trace: true,
-        ..Options::new(&pins.0)
-    };
     in_namespace(move || {
-        let (mut kernel, _) = Dataplane::open(&options).expect("loads");
-        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
-            kernel.attach(port as u16, nic).expect("attaches");
-        }
+        let mut kernel = traced(&pins);
         let mut generation = generation();
         let uplink = generation.admissions[&attachment(1, 210)];
         generation.admissions.insert(attachment(1, 211), uplink);
