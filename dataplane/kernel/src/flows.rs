@@ -10,6 +10,7 @@ use crate::batch;
 use crate::error::Error;
 use crate::program::Dataplane;
 use crate::raw::{Record, record};
+use crate::table::Place;
 
 /// A flow, of either family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,24 +75,35 @@ impl Dataplane {
 
     /// The same, with questions to groups, which are kept beside flows but are none.
     pub(crate) fn entries(&self, mut each: impl FnMut(FlowEntry)) -> Result<(), Error> {
+        self.established(|_, entry| each(entry));
+        self.half_open(each)
+    }
+
+    /// Calls `each` with every established flow, and where it is.
+    pub(crate) fn established(&self, mut each: impl FnMut(At, FlowEntry)) {
+        self.maps.flows4.each(|place, words, flow| {
+            each(
+                At::V4(place),
+                entry4(&FlowKey4::from_words(words), flow, false),
+            );
+        });
+        self.maps.flows6.each(|place, words, flow| {
+            each(
+                At::V6(place),
+                entry6(&FlowKey6::from_words(words), flow, false),
+            );
+        });
+    }
+
+    /// Calls `each` with every half-open flow, and every question to a group.
+    pub(crate) fn half_open(&self, mut each: impl FnMut(FlowEntry)) -> Result<(), Error> {
         let maps = &self.maps;
-        for (map, name, half_open) in [
-            (maps.flows4.map(), "FLOWS4", false),
-            (maps.half4.map(), "HALF4", true),
-        ] {
-            read(map.fd().as_fd(), name, |key, flow| {
-                each(entry4(&key, flow, half_open))
-            })?;
-        }
-        for (map, name, half_open) in [
-            (maps.flows6.map(), "FLOWS6", false),
-            (maps.half6.map(), "HALF6", true),
-        ] {
-            read(map.fd().as_fd(), name, |key, flow| {
-                each(entry6(&key, flow, half_open))
-            })?;
-        }
-        Ok(())
+        read(maps.half4.map().fd().as_fd(), "HALF4", |key, flow| {
+            each(entry4(&key, flow, true));
+        })?;
+        read(maps.half6.map().fd().as_fd(), "HALF6", |key, flow| {
+            each(entry6(&key, flow, true));
+        })
     }
 
     /// Calls `each` with every station: its `abi::member` key, and where it is.
@@ -125,6 +137,13 @@ fn read<K: Record>(
     .map_err(|source| Error::Batch { name, source })
 }
 
+/// Where an established flow is.
+#[derive(Clone, Copy)]
+pub(crate) enum At {
+    V4(Place),
+    V6(Place),
+}
+
 /// A flow's key.
 pub(crate) enum Keys {
     V4(FlowKey4),
@@ -143,13 +162,7 @@ impl FlowEntry {
         } = *self;
         if address[0].is_v4() {
             let address = address.map(Ip::low32);
-            Keys::V4(FlowKey4 {
-                address,
-                port,
-                segment,
-                protocol,
-                asker,
-            })
+            Keys::V4(FlowKey4::new(address, port, segment, protocol, asker))
         } else {
             Keys::V6(FlowKey6 {
                 address,
@@ -163,19 +176,12 @@ impl FlowEntry {
 }
 
 fn entry4(key: &FlowKey4, flow: Flow, half_open: bool) -> FlowEntry {
-    let FlowKey4 {
-        address,
-        port,
-        segment,
-        protocol,
-        asker,
-    } = *key;
     FlowEntry {
-        address: address.map(Ip::v4),
-        port,
-        segment,
-        protocol,
-        asker,
+        address: key.address.map(Ip::v4),
+        port: key.port(),
+        segment: key.segment(),
+        protocol: key.protocol(),
+        asker: key.asker(),
         half_open,
         flow,
     }

@@ -19,6 +19,7 @@ mod program;
 mod raw;
 mod run;
 mod sweep;
+mod table;
 
 pub use counters::{Drops, total};
 pub use error::Error;

@@ -9,14 +9,15 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{
     Address, Admission, Counter, Device, Flow, FlowKey4, FlowKey6, Limit, Network, PolicyKey,
-    PolicyRow, PortSetting, Sampling, Station, Trace,
+    PolicyRow, PortSetting, Sampling, Station, Trace, WORDS4, WORDS6,
 };
 
 use crate::error::Error;
 use crate::raw::Raw;
+use crate::table::{FLOWS4, FLOWS6, Table};
 
 /// Every map of the program, by the name it is pinned with.
-pub const NAMES: [&str; 28] = [
+pub const NAMES: [&str; 33] = [
     "META",
     "CONTROL",
     "PORTS_IN",
@@ -35,8 +36,13 @@ pub const NAMES: [&str; 28] = [
     "POLICY",
     "STATIONS",
     "MOVES",
+    "INDEX4",
     "FLOWS4",
+    "SPARE4",
+    "INDEX6",
     "FLOWS6",
+    "SPARE6",
+    "USED",
     "HALF4",
     "HALF6",
     "LIMITS",
@@ -93,8 +99,9 @@ pub struct Maps {
     pub policy: ArrayOfMaps<MapData, PolicyMap>,
     pub stations: HashMap<MapData, u64, Raw<Station>>,
     pub moves: Array<MapData, u64>,
-    pub flows4: HashMap<MapData, Raw<FlowKey4>, Raw<Flow>>,
-    pub flows6: HashMap<MapData, Raw<FlowKey6>, Raw<Flow>>,
+    pub flows4: Table<WORDS4>,
+    pub flows6: Table<WORDS6>,
+    pub used: Array<MapData, u64>,
     pub half4: HashMap<MapData, Raw<FlowKey4>, Raw<Flow>>,
     pub half6: HashMap<MapData, Raw<FlowKey6>, Raw<Flow>>,
     pub limits: HashMap<MapData, u64, Raw<Limit>>,
@@ -107,13 +114,20 @@ pub struct Maps {
 /// The map that only a program loaded to trace writes to; not pinned.
 pub type TraceMap = PerCpuArray<MapData, Raw<Trace>>;
 
-fn open(pins: &Path, name: &'static str) -> Result<Map, Error> {
-    let map = |source| Error::Map { name, source };
-    let data = MapData::from_pin(pins.join(name)).map_err(map)?;
-    Map::from_map_data(data).map_err(map)
+/// A map that is pinned.
+pub fn pinned(pins: &Path, name: &'static str) -> Result<MapData, Error> {
+    MapData::from_pin(pins.join(name)).map_err(of(name))
 }
 
-fn typed<T: TryFrom<Map, Error = MapError>>(pins: &Path, name: &'static str) -> Result<T, Error> {
+fn open(pins: &Path, name: &'static str) -> Result<Map, Error> {
+    Map::from_map_data(pinned(pins, name)?).map_err(of(name))
+}
+
+/// A map that is pinned, as what it is.
+pub fn typed<T: TryFrom<Map, Error = MapError>>(
+    pins: &Path,
+    name: &'static str,
+) -> Result<T, Error> {
     open(pins, name)?
         .try_into()
         .map_err(|source| Error::Map { name, source })
@@ -139,8 +153,9 @@ impl Maps {
             policy: typed(pins, "POLICY")?,
             stations: typed(pins, "STATIONS")?,
             moves: typed(pins, "MOVES")?,
-            flows4: typed(pins, "FLOWS4")?,
-            flows6: typed(pins, "FLOWS6")?,
+            flows4: Table::open(pins, FLOWS4)?,
+            flows6: Table::open(pins, FLOWS6)?,
+            used: typed(pins, "USED")?,
             half4: typed(pins, "HALF4")?,
             half6: typed(pins, "HALF6")?,
             limits: typed(pins, "LIMITS")?,

@@ -1,28 +1,28 @@
 //! The program: taken over from pins, or loaded anew.
 
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use aya::EbpfLoader;
 use aya::programs::{ProgramError, Xdp};
 use aya_obj::programs::XdpAttachType;
-use cordon_verdict::abi::{Control, VERSION};
+use cordon_verdict::abi::{Control, VERSION, lines};
 
 use crate::error::Error;
-use crate::maps::{FLOODS, Maps, NAMES, TraceMap, of};
+use crate::maps::{FLOODS, Maps, NAMES, TraceMap, of, pinned, typed};
 use crate::nic::Nic;
+use crate::table::{FLOWS4, FLOWS6};
 use crate::{barrier, bpffs, ports};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/cordon-xdp.o"));
 
 const PROGRAM: &str = "cordon";
 const PROGRAM_PIN: &str = "program";
-const RETIRE_PROGRAM: &str = "cordon_retire";
-const RETIRE_PIN: &str = "program_retire";
 const META_ABI: u32 = 0;
 const META_BUILD: u32 = 1;
+const META_SEED: u32 = 2;
 
 /// How to open the data plane.
 #[derive(Clone, Debug)]
@@ -31,9 +31,9 @@ pub struct Options {
     pub pins: PathBuf,
     /// Have the program write down what became of each frame, for [`Dataplane::run`].
     pub trace: bool,
-    /// Room for IPv4 flows.
+    /// Room for established IPv4 flows.
     pub flows4: u32,
-    /// Room for IPv6 flows.
+    /// The same for IPv6.
     pub flows6: u32,
 }
 
@@ -66,7 +66,6 @@ pub struct Dataplane {
     pub(crate) program: Xdp,
     /// In the order of [`FLOODS`].
     pub(crate) flood: [Xdp; 2],
-    pub(crate) retire: Xdp,
     pub(crate) trace: Option<TraceMap>,
     pub(crate) pins: PathBuf,
     pub(crate) ports: BTreeMap<u16, Nic>,
@@ -89,13 +88,20 @@ impl Dataplane {
         };
         bpffs::prepare(pins).map_err(at)?;
         let build = build_number(options.trace);
-        let pinned = pinned_build(pins)?;
-        let (opened, trace) = match pinned {
-            Some(found) if found == build && !options.trace => (Opened::TakenOver, None),
-            Some(_) => (Opened::Replaced, load(options)?),
+        let sizes;
+        let (opened, trace) = match pinned_build(pins)? {
+            Some(found) if found == build && !options.trace => {
+                sizes = Sizes::pinned(pins)?;
+                (Opened::TakenOver, None)
+            }
+            Some(_) => {
+                sizes = Sizes::pinned(pins)?;
+                (Opened::Replaced, load(options, &sizes)?)
+            }
             None => {
                 clear(pins).map_err(at)?;
-                (Opened::New, load(options)?)
+                sizes = Sizes::new(options);
+                (Opened::New, load(options, &sizes)?)
             }
         };
         let mut dataplane = Dataplane {
@@ -105,7 +111,6 @@ impl Dataplane {
                 from_pin(pins, FLOODS[0].pin, XdpAttachType::DevMap)?,
                 from_pin(pins, FLOODS[1].pin, XdpAttachType::DevMap)?,
             ],
-            retire: from_pin(pins, RETIRE_PIN, XdpAttachType::Interface)?,
             trace,
             pins: pins.clone(),
             ports: BTreeMap::new(),
@@ -115,11 +120,26 @@ impl Dataplane {
         if opened == Opened::Replaced {
             ports::replace_programs(&mut dataplane)?;
         }
+        if opened != Opened::New {
+            let Maps {
+                flows4,
+                flows6,
+                used,
+                ..
+            } = &mut dataplane.maps;
+            flows4.recover(used)?;
+            flows6.recover(used)?;
+        }
         if opened != Opened::TakenOver {
             dataplane
                 .maps
                 .meta
                 .set(META_ABI, u64::from(VERSION), 0)
+                .map_err(of("META"))?;
+            dataplane
+                .maps
+                .meta
+                .set(META_SEED, sizes.seed, 0)
                 .map_err(of("META"))?;
             dataplane
                 .maps
@@ -234,15 +254,55 @@ fn clear(pins: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What the flow tables are made with. A program that replaces another has to find flows where that one put them.
+struct Sizes {
+    seed: u64,
+    flows: [u32; 2],
+    lines: [u32; 2],
+}
+
+impl Sizes {
+    fn new(options: &Options) -> Sizes {
+        let flows = [options.flows4, options.flows6];
+        Sizes {
+            // As for the standard library's hash maps: random, and not to be told from outside.
+            seed: RandomState::new().hash_one(&options.pins),
+            flows,
+            lines: flows.map(lines),
+        }
+    }
+
+    fn pinned(pins: &Path) -> Result<Sizes, Error> {
+        let meta: aya::maps::Array<_, u64> = typed(pins, "META")?;
+        let entries = |name| {
+            let info = pinned(pins, name)?.info().map_err(of(name))?;
+            Ok::<u32, Error>(info.max_entries())
+        };
+        Ok(Sizes {
+            seed: meta.get(&META_SEED, 0).map_err(of("META"))?,
+            flows: [entries(FLOWS4.entries)?, entries(FLOWS6.entries)?],
+            lines: [entries(FLOWS4.index)?, entries(FLOWS6.index)?],
+        })
+    }
+}
+
 /// Loads the programs, with pinned maps where there are some, and pins all.
-fn load(options: &Options) -> Result<Option<TraceMap>, Error> {
+fn load(options: &Options, sizes: &Sizes) -> Result<Option<TraceMap>, Error> {
     let pins = &options.pins;
     let trace = u8::from(options.trace);
+    let masks = sizes.lines.map(|lines| lines - 1);
     let mut loader = EbpfLoader::new();
-    loader.override_global("TRACE", &trace, true);
     loader
-        .map_max_entries("FLOWS4", options.flows4)
-        .map_max_entries("FLOWS6", options.flows6);
+        .override_global("TRACE", &trace, true)
+        .override_global("FLOW_SEED", &sizes.seed, true)
+        .override_global("FLOW_MASK4", &masks[0], true)
+        .override_global("FLOW_MASK6", &masks[1], true);
+    for (names, at) in [(FLOWS4, 0), (FLOWS6, 1)] {
+        loader
+            .map_max_entries(names.index, sizes.lines[at])
+            .map_max_entries(names.entries, sizes.flows[at])
+            .map_max_entries(names.spare, sizes.flows[at]);
+    }
     for name in NAMES {
         loader.map_pin_path(name, pins.join(name));
     }
@@ -251,7 +311,6 @@ fn load(options: &Options) -> Result<Option<TraceMap>, Error> {
         (PROGRAM, PROGRAM_PIN),
         (FLOODS[0].program, FLOODS[0].pin),
         (FLOODS[1].program, FLOODS[1].pin),
-        (RETIRE_PROGRAM, RETIRE_PIN),
     ] {
         let wrong = |source| Error::Program { name, source };
         let program: &mut Xdp = ebpf

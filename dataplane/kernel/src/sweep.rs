@@ -2,17 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aya::programs::{TestRun, TestRunOptions};
 use cordon_verdict::abi::{
-    AGE_SECONDS, Admission, Limit, RETIRE_KEY, admission_index, member, way_attachment, way_mac,
+    AGE_SECONDS, Admission, Limit, admission_index, member, way_attachment, way_mac,
 };
 
 use crate::barrier;
 use crate::error::Error;
-use crate::flows::{FlowEntry, Keys};
+use crate::flows::{At, FlowEntry, Keys};
 use crate::maps::of;
 use crate::program::Dataplane;
-use crate::raw::{Raw, bytes};
+use crate::raw::Raw;
 
 /// After how many ticks of [`Control::tick`](cordon_verdict::abi::Control::tick) without a packet a flow is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,42 +77,42 @@ impl Dataplane {
         let now = self.control()?.tick;
         let mut swept = Swept::default();
         let mut over = Vec::new();
-        let mut half_over = Vec::new();
         let mut opened: HashMap<u64, Opened> = HashMap::new();
-        self.entries(|entry| {
+        self.established(|at, entry| {
             if idle.is_over(&entry, now) {
-                if entry.half_open {
-                    &mut half_over
-                } else {
-                    &mut over
-                }
-                .push(entry);
-            } else if entry.half_open {
-                swept.half_open += u64::from(!entry.asks_group());
+                over.push((at, entry));
+                return;
+            }
+            swept.open += 1;
+            if let Some((opener, attachment)) = opener(&entry) {
+                let opened = opened.entry(opener).or_default();
+                opened.flows += 1;
+                opened.attachment = attachment;
+            }
+        });
+        let mut half_over = Vec::new();
+        self.half_open(|entry| {
+            if idle.is_over(&entry, now) {
+                half_over.push(entry);
             } else {
-                swept.open += 1;
-                if let Some((opener, attachment)) = opener(&entry) {
-                    let opened = opened.entry(opener).or_default();
-                    opened.flows += 1;
-                    opened.attachment = attachment;
-                }
+                swept.half_open += u64::from(!entry.asks_group());
             }
         })?;
         self.hold(&opened, idle.quota)?;
         self.follow()?;
         // Nothing is settled by these: no packet minds if one is gone.
         swept.forgotten = half_over.iter().filter(|entry| self.delete(entry)).count() as u64;
+        over.retain(|(at, _)| self.withdraw(*at));
         if over.is_empty() {
             return Ok(swept);
         }
-        // In two steps: an element of a kernel hash table is given to another flow as soon as it is deleted, while
-        // a packet may still be reading it. So first take away its ruling, which makes every packet judge
-        // for itself; then wait until all have; then delete.
-        over.retain(|entry| self.retire(entry));
+        // Until now a packet may have found them, and be using them still.
         barrier::wait()?;
-        for entry in &over {
-            if self.still_retired(entry) && self.delete(entry) {
+        for (at, entry) in &over {
+            if self.free(*at, entry)? {
                 swept.forgotten += 1;
+            } else {
+                swept.open += 1;
             }
         }
         Ok(swept)
@@ -130,54 +129,41 @@ impl Dataplane {
         self.stations(|member, station| {
             stations.insert(member, station.attachment);
         })?;
-        let mut astray = Vec::new();
-        self.flows(|entry| {
+        self.established(|at, entry| {
             let leads_astray = entry.flow.way.iter().any(|way| {
                 let station = stations.get(&member(entry.segment, way_mac(way.to)));
                 station.is_some_and(|attachment| *attachment != way_attachment(way.to))
             });
-            if leads_astray && !entry.half_open {
-                astray.push(entry);
+            if leads_astray {
+                match at {
+                    At::V4(place) => self.maps.flows4.retire(place),
+                    At::V6(place) => self.maps.flows6.retire(place),
+                }
             }
-        })?;
-        for entry in &astray {
-            self.retire(entry);
-        }
+        });
         self.moves = moves;
         Ok(())
     }
 
-    fn retire(&mut self, entry: &FlowEntry) -> bool {
-        let mut frame = match entry.keys() {
-            Keys::V4(key) => [bytes(&[4u64]), bytes(&[key])].concat(),
-            Keys::V6(key) => [bytes(&[6u64]), bytes(&[key])].concat(),
-        };
-        debug_assert!(frame.len() > RETIRE_KEY);
-        // No shorter than the kernel takes.
-        frame.resize(64, 0);
-        let options = TestRunOptions {
-            data_in: Some(&frame),
-            ..TestRunOptions::new()
-        };
-        self.retire.test_run(options).is_ok()
+    fn withdraw(&self, at: At) -> bool {
+        match at {
+            At::V4(place) => self.maps.flows4.withdraw(place),
+            At::V6(place) => self.maps.flows6.withdraw(place),
+        }
     }
 
-    /// A packet in between has brought it back to life.
-    fn still_retired(&self, entry: &FlowEntry) -> bool {
-        let flow = match entry.keys() {
-            Keys::V4(key) => self.maps.flows4.get(&Raw(key), 0),
-            Keys::V6(key) => self.maps.flows6.get(&Raw(key), 0),
-        };
-        matches!(flow, Ok(Raw(flow)) if flow.judged == 0)
+    fn free(&mut self, at: At, entry: &FlowEntry) -> Result<bool, Error> {
+        match at {
+            At::V4(place) => self.maps.flows4.free(place, entry.flow.seen),
+            At::V6(place) => self.maps.flows6.free(place, entry.flow.seen),
+        }
     }
 
+    /// Forgets a half-open flow.
     fn delete(&mut self, entry: &FlowEntry) -> bool {
-        let maps = &mut self.maps;
-        match (entry.keys(), entry.half_open) {
-            (Keys::V4(key), false) => maps.flows4.remove(&Raw(key)).is_ok(),
-            (Keys::V4(key), true) => maps.half4.remove(&Raw(key)).is_ok(),
-            (Keys::V6(key), false) => maps.flows6.remove(&Raw(key)).is_ok(),
-            (Keys::V6(key), true) => maps.half6.remove(&Raw(key)).is_ok(),
+        match entry.keys() {
+            Keys::V4(key) => self.maps.half4.remove(&Raw(key)).is_ok(),
+            Keys::V6(key) => self.maps.half6.remove(&Raw(key)).is_ok(),
         }
     }
 

@@ -423,3 +423,144 @@ fn flows_follow_a_station_that_moved_though_it_only_listens() {
         assert_eq!(egress(&kernel), attachment(1, 211), "where it is");
     });
 }
+
+/// Opens a connection from a port of the device's, and has it answered and go on: three frames.
+fn established(kernel: &Dataplane, port: u16) {
+    let asks = Tcp {
+        ports: (port, 104),
+        ..syn()
+    };
+    let answers = Tcp {
+        ports: (104, port),
+        ..answer()
+    };
+    let goes_on = Tcp {
+        flags: 0x10,
+        ..asks
+    };
+    for (port, frame) in [(0, &asks), (1, &answers), (0, &goes_on)] {
+        let run = kernel.run(port, &tcp(frame)).expect("runs");
+        assert_eq!(run.trace.reason, 0, "passes");
+    }
+}
+
+/// Flows by whether both ends were heard: established, half-open.
+fn flows(kernel: &Dataplane) -> (usize, usize) {
+    let mut count = (0, 0);
+    kernel
+        .flows(|entry| match entry.half_open {
+            false => count.0 += 1,
+            true => count.1 += 1,
+        })
+        .expect("reads");
+    count
+}
+
+fn age(kernel: &mut Dataplane, seconds: u64) {
+    for _ in 0..seconds.div_ceil(AGE_SECONDS) {
+        kernel.age().expect("ages");
+    }
+}
+
+#[test]
+fn a_full_table_lets_new_flows_go_on_half_open_and_takes_none_from_those_established() {
+    let pins = Pins::new("full");
+    in_namespace(move || {
+        let options = Options {
+            trace: true,
+            flows4: 64,
+            ..Options::new(&pins.0)
+        };
+        let (mut kernel, _) = Dataplane::open(&options).expect("loads");
+        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
+            kernel.attach(port as u16, nic).expect("attaches");
+        }
+        kernel.install(&generation(), 10, 0).expect("installs");
+        for port in 0..200 {
+            established(&kernel, 40000 + port);
+        }
+        let (established_first, half_open) = flows(&kernel);
+        // A few may have found no room in the index, though there was an entry for them.
+        assert!(
+            (60..=64).contains(&established_first),
+            "{established_first}"
+        );
+        assert_eq!(established_first + half_open, 200);
+        let first = |kernel: &Dataplane| {
+            let mut ports = Vec::new();
+            kernel
+                .flows(|entry| {
+                    if !entry.half_open {
+                        ports.extend(entry.port.into_iter().filter(|port| *port != 104));
+                    }
+                })
+                .expect("reads");
+            ports.sort_unstable();
+            ports
+        };
+        let before = first(&kernel);
+        for port in 0..200 {
+            established(&kernel, 41000 + port);
+        }
+        assert_eq!(first(&kernel), before, "nobody was pushed out");
+
+        // Once they are idle there is room again, for others.
+        age(&mut kernel, 37 * 3600);
+        let swept = kernel.sweep(&Default::default()).expect("sweeps");
+        assert_eq!(swept.open, 0);
+        for port in 0..200 {
+            established(&kernel, 42000 + port);
+        }
+        let (again, _) = flows(&kernel);
+        assert!((60..=64).contains(&again), "{again}");
+    });
+}
+
+#[test]
+fn entries_that_a_killed_sweep_left_behind_are_found_again() {
+    let pins = Pins::new("left");
+    in_namespace(move || {
+        let options = Options {
+            trace: true,
+            flows4: 64,
+            ..Options::new(&pins.0)
+        };
+        let path = pins.0.clone();
+        {
+            let (mut kernel, _) = Dataplane::open(&options).expect("loads");
+            for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
+                kernel.attach(port as u16, nic).expect("attaches");
+            }
+            kernel.install(&generation(), 10, 0).expect("installs");
+            for port in 0..40 {
+                established(&kernel, 40000 + port);
+            }
+            age(&mut kernel, 37 * 3600);
+            established(&kernel, 50000);
+            kernel.sweep(&Default::default()).expect("sweeps");
+            assert_eq!(flows(&kernel).0, 1);
+        }
+        // What is spare is lost, as if whoever withdrew it had been killed before saying so.
+        let spare = aya::maps::MapData::from_pin(path.join("SPARE4")).expect("is pinned");
+        let mut spare: aya::maps::Stack<_, u32> = aya::maps::Map::from_map_data(spare)
+            .and_then(TryInto::try_into)
+            .expect("is a stack");
+        let mut lost = 0;
+        while spare.pop(0).is_ok() {
+            lost += 1;
+        }
+        assert_eq!(lost, 40);
+
+        let (mut kernel, opened) = Dataplane::open(&options).expect("takes over");
+        assert_eq!(opened, Opened::Replaced);
+        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
+            kernel.attach(port as u16, nic).expect("takes over");
+        }
+        assert_eq!(flows(&kernel).0, 1, "and what was in use still is");
+        for port in 0..100 {
+            established(&kernel, 41000 + port);
+        }
+        let (open, _) = flows(&kernel);
+        assert!((60..=64).contains(&open), "{open}");
+    });
+}

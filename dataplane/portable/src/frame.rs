@@ -1,6 +1,6 @@
 //! A frame in memory.
 
-use cordon_verdict::Frame;
+use cordon_verdict::{Frame, HEAD, Head};
 
 /// A frame that owns its bytes.
 #[derive(Clone, Debug)]
@@ -43,6 +43,10 @@ impl Frame for Bytes {
         self.read(at).map(u64::from_be_bytes)
     }
 
+    fn head(&self) -> Option<impl Head + use<>> {
+        self.read(0).map(Front)
+    }
+
     fn set_u16(&mut self, at: usize, value: u16) -> Option<()> {
         self.0
             .get_mut(at..at + 2)?
@@ -64,5 +68,38 @@ impl Frame for Bytes {
         }
         self.0.drain(12..16);
         Some(())
+    }
+}
+
+/// The front of a frame.
+#[derive(Clone, Copy)]
+struct Front([u8; HEAD]);
+
+impl Front {
+    fn read<const N: usize>(&self, at: usize) -> [u8; N] {
+        // Nobody asks for what is not there.
+        self.0
+            .get(at..)
+            .and_then(|from| from.first_chunk())
+            .copied()
+            .unwrap_or([0; N])
+    }
+}
+
+impl Head for Front {
+    fn u8(self, at: usize) -> u8 {
+        u8::from_be_bytes(self.read(at))
+    }
+
+    fn u16(self, at: usize) -> u16 {
+        u16::from_be_bytes(self.read(at))
+    }
+
+    fn u32(self, at: usize) -> u32 {
+        u32::from_be_bytes(self.read(at))
+    }
+
+    fn u64(self, at: usize) -> u64 {
+        u64::from_be_bytes(self.read(at))
     }
 }

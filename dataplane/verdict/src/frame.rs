@@ -25,6 +25,9 @@ pub trait Frame {
     /// Eight bytes.
     fn u64(&self, at: usize) -> Option<u64>;
 
+    /// The first [`HEAD`] bytes, if the frame is as long: compared once, and not for every load.
+    fn head(&self) -> Option<impl Head + use<Self>>;
+
     /// Overwrites two bytes.
     fn set_u16(&mut self, at: usize, value: u16) -> Option<()>;
 
@@ -34,4 +37,22 @@ pub trait Frame {
 
     /// Moves the two MAC addresses four bytes to the back, over the VLAN tag.
     fn close_tag(&mut self) -> Option<()>;
+}
+
+/// Bytes that [`Frame::head`] shows: Ethernet with a tag, IPv4 and TCP without options.
+pub const HEAD: usize = 58;
+
+/// The front of a frame. Loads are in network order, at constant offsets: what is loaded ends by [`HEAD`].
+pub trait Head: Copy {
+    /// One byte.
+    fn u8(self, at: usize) -> u8;
+
+    /// Two bytes.
+    fn u16(self, at: usize) -> u16;
+
+    /// Four bytes.
+    fn u32(self, at: usize) -> u32;
+
+    /// Eight bytes.
+    fn u64(self, at: usize) -> u64;
 }

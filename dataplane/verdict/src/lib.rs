@@ -25,16 +25,18 @@ mod parse;
 mod path;
 mod reason;
 mod related;
+mod short;
 mod tables;
 mod track;
 mod walk;
 
 pub use address::{Ip, Mac};
 pub use forward::flood_copy;
-pub use frame::Frame;
+pub use frame::{Frame, HEAD, Head};
 pub use path::{
     Denied, Egress, Outcome, Passed, Pending, Rare, Step, conclude, dropped, enter, judge, rare,
     whether, whither, who,
 };
 pub use reason::Reason;
+pub use short::short;
 pub use tables::{Full, Tables};

@@ -19,6 +19,7 @@ use crate::other;
 use crate::parse::{self, Kind, Link, Packet, Unparsed};
 use crate::reason::Reason;
 use crate::related;
+use crate::short::short;
 use crate::tables::Tables;
 use crate::track::{self, Decided, Known};
 use crate::walk::{self, Walked};
@@ -77,6 +78,9 @@ fn walk_path<F: Frame, T: Tables>(
     control: Control,
     port: u16,
 ) -> Result<Passed, Denied> {
+    if let Some(passed) = short(frame, tables, control, port) {
+        return Ok(passed);
+    }
     let mut step = enter(frame, tables, control, port)?;
     if let Step::Rare(waiting) = step {
         step = rare(frame, tables, &waiting)?;

@@ -76,13 +76,7 @@ pub fn of(segment: u16, packet: &Packet) -> Track {
         } else {
             [source, destination]
         };
-        Key::V4(FlowKey4 {
-            address,
-            port,
-            segment,
-            protocol,
-            asker,
-        })
+        Key::V4(FlowKey4::new(address, port, segment, protocol, asker))
     } else {
         let (source, destination) = (packet.source, packet.destination);
         let address = if swap {

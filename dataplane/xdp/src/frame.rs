@@ -8,7 +8,7 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::{bpf_xdp_adjust_head, generated::bpf_xdp_get_buff_len};
 use aya_ebpf::programs::XdpContext;
-use cordon_verdict::Frame;
+use cordon_verdict::{Frame, HEAD, Head};
 
 /// No header starts farther into a frame. The verifier wants to know that there is a bound.
 const FARTHEST: usize = 512;
@@ -149,6 +149,15 @@ impl Frame for XdpFrame {
     }
 
     #[inline(always)]
+    fn head(&self) -> Option<impl Head + use<>> {
+        let start = opaque(self.data);
+        if start + HEAD > self.end {
+            return None;
+        }
+        Some(Front(start))
+    }
+
+    #[inline(always)]
     fn set_u16(&mut self, at: usize, value: u16) -> Option<()> {
         let to: *mut u16 = self.at(at)?;
         // SAFETY: within the frame, checked.
@@ -164,5 +173,40 @@ impl Frame for XdpFrame {
     #[inline(always)]
     fn close_tag(&mut self) -> Option<()> {
         self.move_front(4)
+    }
+}
+
+/// The front of a frame: a pointer of which the verifier knows that [`HEAD`] bytes are behind it.
+#[derive(Clone, Copy)]
+struct Front(usize);
+
+impl Front {
+    #[inline(always)]
+    fn read<T: Copy>(self, at: usize) -> T {
+        // SAFETY: within the first `HEAD` bytes, which are there: at a constant offset, or the verifier would refuse the
+        // program. Unaligned as in `XdpFrame::read`.
+        unsafe { *((self.0 + at) as *const T) }
+    }
+}
+
+impl Head for Front {
+    #[inline(always)]
+    fn u8(self, at: usize) -> u8 {
+        self.read(at)
+    }
+
+    #[inline(always)]
+    fn u16(self, at: usize) -> u16 {
+        u16::from_be(self.read(at))
+    }
+
+    #[inline(always)]
+    fn u32(self, at: usize) -> u32 {
+        u32::from_be(self.read(at))
+    }
+
+    #[inline(always)]
+    fn u64(self, at: usize) -> u64 {
+        u64::from_be(self.read(at))
     }
 }

@@ -1,8 +1,7 @@
 //! The XDP program: the verdict, bound to kernel maps.
 //!
-//! Four entry points: `cordon` judges what comes in on a port; `cordon_flood` and `cordon_inside` sit in the two flood
-//! device maps and give each copy of a flooded frame the tag of the port it leaves by; `cordon_retire` serves the sweep
-//! of the flow table.
+//! Three entry points: `cordon` judges what comes in on a port; `cordon_flood` and `cordon_inside` sit in the two flood
+//! device maps and give each copy of a flooded frame the tag of the port it leaves by.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch, core_intrinsics)]
@@ -11,6 +10,7 @@
     reason = "`is_val_statically_known` has no other name yet"
 )]
 
+mod flows;
 mod frame;
 mod maps;
 mod tables;
@@ -22,10 +22,10 @@ use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use cordon_verdict::abi::{RETIRE_KEY, Trace, attachment_port};
+use cordon_verdict::abi::{Trace, attachment_port};
 use cordon_verdict::{
     Denied, Egress, Passed, Pending, Step, Tables as _, conclude, dropped, enter, flood_copy, rare,
-    whether, whither, who,
+    short, whether, whither, who,
 };
 
 use frame::XdpFrame;
@@ -43,6 +43,9 @@ const REFUSE: u32 = 0x103;
 /// that they share.
 #[xdp(frags)]
 pub fn cordon(ctx: XdpContext) -> u32 {
+    if let Some(passed) = begin_short(&ctx) {
+        return send(passed);
+    }
     let mut answer = begin(ctx.ctx);
     if answer == WALK {
         answer = walk(ctx.ctx);
@@ -63,6 +66,12 @@ pub fn cordon(ctx: XdpContext) -> u32 {
         answer = refuse(ctx.ctx);
     }
     answer
+}
+
+#[inline(always)]
+fn begin_short(ctx: &XdpContext) -> Option<Passed> {
+    let port = port_of(ctx.ingress_ifindex() as u32);
+    short(&mut XdpFrame::new(ctx), &mut Maps, Maps.control(), port)
 }
 
 #[inline(never)]
@@ -256,31 +265,6 @@ fn copy(ctx: &XdpContext, inside: bool) -> u32 {
         Ok(()) => XDP_PASS,
         Err(_) => XDP_DROP,
     }
-}
-
-/// Takes away the ruling of a flow, in place, so that its next packet is judged. Never attached: user space runs
-/// it with a key for a frame, because from there an element can only be replaced, and a replaced element is
-/// another flow's while a packet may still be reading it.
-#[xdp]
-pub fn cordon_retire(ctx: XdpContext) -> u32 {
-    match retire(&XdpFrame::new(&ctx)) {
-        Some(()) => XDP_PASS,
-        None => XDP_DROP,
-    }
-}
-
-#[inline(always)]
-fn retire(frame: &XdpFrame) -> Option<()> {
-    let flow = match frame.read::<u64>(0)? {
-        4 => Maps
-            .flow4(&frame.read(RETIRE_KEY)?)
-            .map(|flow| flow.judged = 0),
-        6 => Maps
-            .flow6(&frame.read(RETIRE_KEY)?)
-            .map(|flow| flow.judged = 0),
-        _ => None,
-    };
-    flow
 }
 
 /// What the kernel says of a redirect; never that the frame may go up the host's own stack.

@@ -3,22 +3,22 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::btf_maps::{
-    Array, ArrayOfMaps, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf,
+    Array, ArrayOfMaps, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, Stack,
 };
 use aya_ebpf::macros::btf_map;
 use cordon_verdict::abi::{
-    Address, Admission, Control, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Fragments,
-    FragmentsKey, Limit, Network, PORTS, PolicyKey, PolicyRow, PortRate, PortSetting, RULES,
-    SEGMENTS, SERVICES, Sampling, Station, Trace,
+    Address, Admission, Control, Counter, Device, Entry, Event, Flow, FlowKey4, FlowKey6,
+    Fragments, FragmentsKey, Limit, Line, Network, PORTS, PolicyKey, PolicyRow, PortRate,
+    PortSetting, RULES, SEGMENTS, SERVICES, Sampling, Station, Trace, WORDS4, WORDS6,
 };
 use cordon_verdict::{Denied, Ip, Pending, Rare, Reason};
 
 /// Generations of the policy tables: the one in force and the one being built.
 const SLOTS: usize = 2;
 
-/// For the loader: the ABI's version, then which build of the program is in force.
+/// For the loader: the ABI's version, which build of the program is in force, and the seed of the flow tables.
 #[btf_map]
-pub static META: Array<u64, 2> = Array::new();
+pub static META: Array<u64, 3> = Array::new();
 
 /// One word: `abi::Control`.
 #[btf_map]
@@ -118,15 +118,38 @@ pub static STATIONS: LruHashMap<u64, Station, 262_144> = LruHashMap::new();
 #[btf_map]
 pub static MOVES: Array<u64, 1> = Array::new();
 
-/// IPv4 flows.
-#[btf_map]
-pub static FLOWS4: HashMap<FlowKey4, Flow, 262_144> = HashMap::new();
+/// User space has the flow tables in its memory (`BPF_F_MMAPABLE`).
+const MAPPED: usize = 1 << 10;
 
-/// IPv6 flows.
+/// IPv4 flows, see `abi::Line` for all of these: the index.
 #[btf_map]
-pub static FLOWS6: HashMap<FlowKey6, Flow, 65536> = HashMap::new();
+pub static INDEX4: Array<Line, 65536, MAPPED> = Array::new();
 
-/// Half-open IPv4 flows. Unlike the two above it makes room by itself.
+/// The entries.
+#[btf_map]
+pub static FLOWS4: Array<Entry<WORDS4>, 262_144, MAPPED> = Array::new();
+
+/// Numbers of entries that were used before.
+#[btf_map]
+pub static SPARE4: Stack<u32, 262_144> = Stack::new();
+
+/// IPv6 flows: the index.
+#[btf_map]
+pub static INDEX6: Array<Line, 16384, MAPPED> = Array::new();
+
+/// The entries.
+#[btf_map]
+pub static FLOWS6: Array<Entry<WORDS6>, 65536, MAPPED> = Array::new();
+
+/// Numbers of entries that were used before.
+#[btf_map]
+pub static SPARE6: Stack<u32, 65536> = Stack::new();
+
+/// How many entries were ever used, IPv4 and IPv6; more, where somebody asked for more than there are.
+#[btf_map]
+pub static USED: Array<u64, 2> = Array::new();
+
+/// Half-open IPv4 flows. Unlike the two above they make room by themselves.
 #[btf_map]
 pub static HALF4: LruHashMap<FlowKey4, Flow, 65536> = LruHashMap::new();
 
@@ -193,6 +216,57 @@ pub fn scratch() -> Option<&'static mut Scratch> {
 #[unsafe(no_mangle)]
 static TRACE: u8 = 0;
 
+/// Set by the loader: what the places of flows depend on, and how many lines the indices have, less one.
+#[unsafe(no_mangle)]
+static FLOW_SEED: u64 = 0;
+#[unsafe(no_mangle)]
+static FLOW_MASK4: u32 = 0;
+#[unsafe(no_mangle)]
+static FLOW_MASK6: u32 = 0;
+
+/// The IPv4 flows' table.
+#[inline(always)]
+pub fn table4() -> Table<WORDS4, 65536, 262_144> {
+    Table {
+        index: &INDEX4,
+        entries: &FLOWS4,
+        spare: &SPARE4,
+        used: 0,
+        // SAFETY: as for `TRACE`.
+        seed: unsafe { core::ptr::read_volatile(&raw const FLOW_SEED) },
+        // SAFETY: as above.
+        mask: unsafe { core::ptr::read_volatile(&raw const FLOW_MASK4) },
+    }
+}
+
+/// The IPv6 flows' table.
+#[inline(always)]
+pub fn table6() -> Table<WORDS6, 16384, 65536> {
+    Table {
+        index: &INDEX6,
+        entries: &FLOWS6,
+        spare: &SPARE6,
+        used: 1,
+        // SAFETY: as for `TRACE`.
+        seed: unsafe { core::ptr::read_volatile(&raw const FLOW_SEED) },
+        // SAFETY: as above.
+        mask: unsafe { core::ptr::read_volatile(&raw const FLOW_MASK6) },
+    }
+}
+
+/// A table of established flows.
+pub struct Table<const W: usize, const LINES: usize, const FLOWS: usize> {
+    pub index: &'static Array<Line, LINES, MAPPED>,
+    pub entries: &'static Array<Entry<W>, FLOWS, MAPPED>,
+    pub spare: &'static Stack<u32, FLOWS>,
+    /// Which element of [`USED`].
+    pub used: u32,
+    pub seed: u64,
+    /// Lines less one.
+    pub mask: u32,
+}
+
+/// Set by the loader to have outcomes written to `TRACE_OUT`; the verifier removes the code otherwise.
 #[inline(always)]
 pub fn tracing() -> bool {
     // SAFETY: a valid static; volatile, because the loader changes what the compiler sees.

@@ -10,13 +10,10 @@ use cordon_verdict::abi::{
 use cordon_verdict::{Full, Ip, Reason, Tables};
 
 use crate::maps::{
-    ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FLOWS4,
-    FLOWS6, FRAGMENTS, HALF4, HALF6, LIMITS, MOVES, NETWORKS, POLICY, PORT_RATES, PORT_SETTINGS,
-    RULE_COUNTERS, SAMPLING, SERVICE_CLASSES, STATIONS, record,
+    ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FRAGMENTS,
+    HALF4, HALF6, LIMITS, MOVES, NETWORKS, POLICY, PORT_RATES, PORT_SETTINGS, RULE_COUNTERS,
+    SAMPLING, SERVICE_CLASSES, STATIONS, record, table4, table6,
 };
-
-const NO_EXIST: u64 = 1;
-const EEXIST: i32 = -17;
 
 pub struct Maps;
 
@@ -150,25 +147,22 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn flow4(&mut self, key: &FlowKey4) -> Option<&mut Flow> {
-        // SAFETY: valid while the program runs. Other processors may write the same entry: every word of it
-        // is meaningful by itself, see `Flow`.
-        FLOWS4.get_ptr_mut(key).map(|flow| unsafe { &mut *flow })
+        table4().find(&key.words())
     }
 
     #[inline(always)]
     fn flow6(&mut self, key: &FlowKey6) -> Option<&mut Flow> {
-        // SAFETY: as for IPv4.
-        FLOWS6.get_ptr_mut(key).map(|flow| unsafe { &mut *flow })
+        table6().find(&key.words())
     }
 
     #[inline(always)]
     fn add_flow4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
-        added(FLOWS4.insert(key, flow, NO_EXIST))
+        table4().add(&key.words(), flow)
     }
 
     #[inline(always)]
     fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
-        added(FLOWS6.insert(key, flow, NO_EXIST))
+        table6().add(&key.words(), flow)
     }
 
     #[inline(always)]
@@ -270,13 +264,9 @@ impl Tables for Maps {
     }
 }
 
-/// Another processor may have added the same flow in between: it was judged the same.
 #[inline(always)]
 fn added(result: Result<(), i32>) -> Result<(), Full> {
-    match result {
-        Ok(()) | Err(EEXIST) => Ok(()),
-        Err(_) => Err(Full),
-    }
+    result.map_err(|_| Full)
 }
 
 #[inline(always)]

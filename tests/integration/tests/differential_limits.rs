@@ -7,7 +7,7 @@ use cordon_integration::differential::{Kernel, Sides, Verdict, in_namespace};
 use cordon_integration::generate::frame::{self, TCP, UDP};
 use cordon_policy::{Mac, Policy, Posture, Sources, from_sources};
 use cordon_portable::{Bytes, Portable};
-use cordon_verdict::{Frame, Reason};
+use cordon_verdict::{Frame, Head, Reason};
 
 const PUMP: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const SERVER: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -415,6 +415,10 @@ impl Frame for Cramped {
 
     fn u64(&self, at: usize) -> Option<u64> {
         self.0.u64(at)
+    }
+
+    fn head(&self) -> Option<impl Head + use<>> {
+        self.0.head()
     }
 
     fn set_u16(&mut self, at: usize, value: u16) -> Option<()> {

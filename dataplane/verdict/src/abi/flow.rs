@@ -53,19 +53,54 @@ impl Ruling {
 }
 
 /// A flow's key for IPv4, the same in both directions: the end with the smaller (address, port) is first.
+///
+/// In words, because a hash reads words: what was stored in smaller pieces just before keeps it waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct FlowKey4 {
     /// Addresses of the two ends.
     pub address: [u32; 2],
-    /// Ports of the two ends; for ICMP echo, the identifier twice.
-    pub port: [u16; 2],
-    /// The segment the flow was seen in.
-    pub segment: u16,
+    pub(super) ports: u32,
+    pub(super) rest: u32,
+}
+
+impl FlowKey4 {
+    /// The ends, each an address and a port (for ICMP echo, the identifier twice), the segment the flow was seen in, the
+    /// IP protocol, and for ICMP echo 1 if the second end asks, else 0.
+    #[inline(always)]
+    pub const fn new(
+        address: [u32; 2],
+        port: [u16; 2],
+        segment: u16,
+        protocol: u8,
+        asker: u8,
+    ) -> FlowKey4 {
+        FlowKey4 {
+            address,
+            ports: port[0] as u32 | (port[1] as u32) << 16,
+            rest: segment as u32 | (protocol as u32) << 16 | (asker as u32) << 24,
+        }
+    }
+
+    /// Ports of the two ends.
+    pub const fn port(&self) -> [u16; 2] {
+        [self.ports as u16, (self.ports >> 16) as u16]
+    }
+
+    /// The segment.
+    pub const fn segment(&self) -> u16 {
+        self.rest as u16
+    }
+
     /// IP protocol.
-    pub protocol: u8,
+    pub const fn protocol(&self) -> u8 {
+        (self.rest >> 16) as u8
+    }
+
     /// For ICMP echo, 1 if the second end asks; else 0.
-    pub asker: u8,
+    pub const fn asker(&self) -> u8 {
+        (self.rest >> 24) as u8
+    }
 }
 
 /// A flow's key for IPv6; as [`FlowKey4`].
@@ -241,9 +276,6 @@ impl Fragments {
 
 const _: () = assert!(size_of::<FragmentsKey>() == 40);
 const _: () = assert!(size_of::<Fragments>() == 32);
-
-/// Where the key is in the frame that asks for a flow to be retired, behind 4 or 6 in eight bytes, native order.
-pub const RETIRE_KEY: usize = 8;
 
 const _: () = assert!(size_of::<FlowKey4>() == 16);
 const _: () = assert!(size_of::<FlowKey6>() == 40);

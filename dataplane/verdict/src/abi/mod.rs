@@ -7,14 +7,16 @@ mod control;
 mod event;
 mod flow;
 mod records;
+mod table;
 
 pub use control::{AGE_SECONDS, CONTAIN, Control, LOCKDOWN, POSTURES, SEVER};
 pub use event::{EVENT_DROP, EVENT_FLOW, Event};
 pub use flow::{
-    Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, RETIRE_KEY, Ruling, Way,
-    way_attachment, way_mac, way_word,
+    Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, Ruling, Way, way_attachment, way_mac,
+    way_word,
 };
 pub use records::*;
+pub use table::{EMPTY, Entry, Line, Search, TAG, WAYS, WORDS4, WORDS6, lines, search};
 
 /// The version of this ABI. A program and a loader of different versions refuse each other.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

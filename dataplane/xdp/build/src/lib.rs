@@ -13,7 +13,7 @@ use std::process::Command;
 use std::{env, fmt, fs, io};
 
 /// What every build of the program is built with: type information for the loader.
-const FLAGS: &str = "-C link-arg=--btf -C debuginfo=2";
+const FLAGS: &str = "-C link-arg=--btf -C target-cpu=v3 -C debuginfo=2";
 const TARGET: &str = "bpfel-unknown-none";
 
 /// A toolchain that can build the XDP program.

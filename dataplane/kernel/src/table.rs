@@ -1,0 +1,226 @@
+//! The tables of established flows, in this process's memory: see `cordon_verdict::abi::Line`'s module.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aya::maps::{Array, MapData, MapError, Stack};
+use cordon_verdict::abi::{EMPTY, Entry, Flow, Line, TAG, WAYS};
+
+use crate::barrier;
+use crate::error::Error;
+use crate::maps::{of, pinned, typed};
+
+/// The maps of a table.
+pub struct Names {
+    pub index: &'static str,
+    pub entries: &'static str,
+    pub spare: &'static str,
+    /// Which element of `USED` is this table's.
+    pub used: u32,
+}
+
+/// IPv4 flows.
+pub const FLOWS4: Names = Names {
+    index: "INDEX4",
+    entries: "FLOWS4",
+    spare: "SPARE4",
+    used: 0,
+};
+
+/// IPv6 flows.
+pub const FLOWS6: Names = Names {
+    index: "INDEX6",
+    entries: "FLOWS6",
+    spare: "SPARE6",
+    used: 1,
+};
+
+/// Where a flow is: line and word of the index, and what the word says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    line: usize,
+    way: usize,
+    word: u64,
+}
+
+/// A table, shared with the kernel.
+pub struct Table<const W: usize> {
+    index: Shared<Line>,
+    entries: Shared<Entry<W>>,
+    spare: Stack<MapData, u32>,
+    names: Names,
+}
+
+impl<const W: usize> Table<W> {
+    /// Opens a pinned table.
+    ///
+    /// # Errors
+    /// [`Error::Map`], [`Error::Batch`].
+    pub fn open(pins: &Path, names: Names) -> Result<Table<W>, Error> {
+        Ok(Table {
+            index: Shared::open(pins, names.index)?,
+            entries: Shared::open(pins, names.entries)?,
+            spare: typed(pins, names.spare)?,
+            names,
+        })
+    }
+
+    /// Calls `each` with every flow.
+    pub fn each(&self, mut each: impl FnMut(Place, [u64; W], Flow)) {
+        for line in 0..self.index.count {
+            for way in 0..WAYS {
+                let word = self.word(line, way).load(Ordering::Acquire);
+                if word == EMPTY {
+                    continue;
+                }
+                if let Some(Entry { key, flow }) = self.entries.read(word) {
+                    each(Place { line, way, word }, key, flow);
+                }
+            }
+        }
+    }
+
+    /// Takes away the ruling of a flow, in place, so that its next packet is judged.
+    pub fn retire(&self, place: Place) {
+        if let Some(entry) = self.entries.at(number(place.word)) {
+            // SAFETY: within the mapping, aligned, and written as a whole by everybody.
+            let judged = unsafe { AtomicU64::from_ptr(&raw mut (*entry).flow.judged) };
+            judged.store(0, Ordering::Release);
+        }
+    }
+
+    /// Lets no packet find a flow any more. `false` if it is not there.
+    pub fn withdraw(&self, place: Place) -> bool {
+        self.word(place.line, place.way)
+            .compare_exchange(place.word, EMPTY, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
+    }
+
+    /// Makes the entry of a flow spare that was withdrawn, once no packet uses it; or publishes it again, if a packet has
+    /// used it since it was seen last at `seen`. Says whether it is spare.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn free(&mut self, place: Place, seen: u16) -> Result<bool, Error> {
+        let used = self
+            .entries
+            .read(place.word)
+            .is_some_and(|entry| entry.flow.seen != seen);
+        if used
+            && self
+                .word(place.line, place.way)
+                .compare_exchange(EMPTY, place.word, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+        {
+            return Ok(false);
+        }
+        let number = number(place.word) as u32;
+        self.spare.push(number, 0).map_err(of(self.names.spare))?;
+        Ok(true)
+    }
+
+    /// Makes entries spare again that whoever was here before had withdrawn and was killed: every one that was used, is
+    /// not published and is not spare. `used` is the map of that name.
+    ///
+    /// # Errors
+    /// [`Error::Map`], [`Error::Barrier`].
+    pub fn recover(&mut self, used: &Array<MapData, u64>) -> Result<(), Error> {
+        let used = used.get(&self.names.used, 0).map_err(of("USED"))?;
+        let used = usize::try_from(used)
+            .unwrap_or(usize::MAX)
+            .min(self.entries.count);
+        // Packets find no spare ones meanwhile, and take those that were never used.
+        loop {
+            match self.spare.pop(0) {
+                Ok(_) => {}
+                Err(MapError::ElementNotFound) => break,
+                Err(error) => return Err(of(self.names.spare)(error)),
+            }
+        }
+        // A packet that took one before has published it by then.
+        barrier::wait()?;
+        let mut published = vec![false; used];
+        self.each(|place, _, _| {
+            if let Some(published) = published.get_mut(number(place.word)) {
+                *published = true;
+            }
+        });
+        // The lowest on top: what is used should lie close together.
+        for number in (0..used).rev().filter(|number| !published[*number]) {
+            self.spare
+                .push(number as u32, 0)
+                .map_err(of(self.names.spare))?;
+        }
+        Ok(())
+    }
+
+    fn word(&self, line: usize, way: usize) -> &AtomicU64 {
+        let line = self.index.at(line).expect("a line of the index");
+        // SAFETY: within the mapping, which lasts as long as `self`; aligned; everybody accesses it as one word.
+        unsafe { AtomicU64::from_ptr(&raw mut (*line).0[way]) }
+    }
+}
+
+fn number(word: u64) -> usize {
+    (word & !TAG) as usize
+}
+
+impl<const W: usize> Shared<Entry<W>> {
+    fn read(&self, word: u64) -> Option<Entry<W>> {
+        // SAFETY: within the mapping. Volatile, because the kernel writes at the same time: every word of a flow is
+        // meaningful by itself.
+        self.at(number(word))
+            .map(|entry| unsafe { entry.read_volatile() })
+    }
+}
+
+/// An array of the kernel's, mapped.
+struct Shared<T> {
+    memory: NonNull<T>,
+    count: usize,
+}
+
+// SAFETY: the memory stays mapped until it is dropped, and is accessed by atomic or volatile words only.
+unsafe impl<T> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    fn open(pins: &Path, name: &'static str) -> Result<Shared<T>, Error> {
+        let map = pinned(pins, name)?;
+        let count = map.info().map_err(of(name))?.max_entries() as usize;
+        let wrong = |source| Error::Batch { name, source };
+        // SAFETY: no address is asked for, and the length is the map's; what is mapped is touched by this type alone.
+        let memory = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                count * size_of::<T>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                map.fd().as_fd().as_raw_fd(),
+                0,
+            )
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(wrong(io::Error::last_os_error()));
+        }
+        let memory =
+            NonNull::new(memory.cast()).ok_or_else(|| wrong(io::Error::other("at zero")))?;
+        Ok(Shared { memory, count })
+    }
+
+    fn at(&self, number: usize) -> Option<*mut T> {
+        // SAFETY: one of those that are mapped.
+        (number < self.count).then(|| unsafe { self.memory.as_ptr().add(number) })
+    }
+}
+
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        // SAFETY: what `open` mapped, and nothing refers to it any more.
+        unsafe { libc::munmap(self.memory.as_ptr().cast(), self.count * size_of::<T>()) };
+    }
+}

@@ -1,0 +1,103 @@
+//! The tables of established flows: how an entry is found and made. What they are, and when an entry is whose, is said
+//! in `cordon_verdict::abi::Line`'s module.
+
+use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+use core::sync::atomic::{Ordering, compiler_fence};
+
+use cordon_verdict::Full;
+use cordon_verdict::abi::{EMPTY, Entry, Flow, Search, TAG, WAYS, search};
+
+use crate::maps::{Table, USED};
+
+const ORDER: AtomicOrdering = AtomicOrdering::SeqCst;
+
+impl<const W: usize, const LINES: usize, const FLOWS: usize> Table<W, LINES, FLOWS> {
+    /// The one look-up.
+    #[inline(always)]
+    pub fn find(&self, key: &[u64; W]) -> Option<&'static mut Flow> {
+        let word = self.word(&search(key, self.seed, self.mask))?;
+        let entry = self.entries.get_ptr_mut(word as u32)?;
+        // SAFETY: valid while the program runs, and nobody else's before it has. Other processors may write the same
+        // flow: every word of it is meaningful by itself.
+        let Entry { key: found, flow } = unsafe { &mut *entry };
+        (*found == *key).then_some(flow)
+    }
+
+    /// The word of the index with a tag.
+    #[inline(always)]
+    fn word(&self, search: &Search) -> Option<u64> {
+        for line in search.lines {
+            let line = self.index.get_ptr(line)?;
+            for way in 0..WAYS {
+                // SAFETY: within the line; volatile, because others write it.
+                let word = unsafe { (&raw const (*line).0[way]).read_volatile() };
+                if word & TAG == search.tag {
+                    return Some(word);
+                }
+            }
+        }
+        None
+    }
+
+    /// Adds a flow that is not there. Two processors that add the same at the same moment make two entries: one is found,
+    /// and the other forgotten for being idle.
+    #[inline(always)]
+    pub fn add(&self, key: &[u64; W], flow: &Flow) -> Result<(), Full> {
+        let search = search(key, self.seed, self.mask);
+        // Another's, with the same tag: who came first is found, and this one stays half-open.
+        if self.word(&search).is_some() {
+            return Err(Full);
+        }
+        let number = self.take()?;
+        let entry = self.entries.get_ptr_mut(number).ok_or(Full)?;
+        // SAFETY: valid; nobody else's until it is published.
+        unsafe {
+            *entry = Entry {
+                key: *key,
+                flow: *flow,
+            }
+        };
+        compiler_fence(Ordering::SeqCst);
+        if self.publish(&search, number) {
+            return Ok(());
+        }
+        let _ = self.spare.push(number, 0);
+        Err(Full)
+    }
+
+    /// An entry that nobody uses.
+    #[inline(always)]
+    fn take(&self) -> Result<u32, Full> {
+        if let Ok(Some(number)) = self.spare.pop() {
+            return Ok(number);
+        }
+        let used = USED.get_ptr_mut(self.used).ok_or(Full)?;
+        // SAFETY: valid, aligned, and changed by everybody in this way.
+        let number = unsafe { atomic_xadd::<u64, u64, ORDER>(used, 1) };
+        if number >= u32::MAX as u64 {
+            return Err(Full);
+        }
+        Ok(number as u32)
+    }
+
+    #[inline(always)]
+    fn publish(&self, search: &Search, number: u32) -> bool {
+        for line in search.lines {
+            let Some(line) = self.index.get_ptr_mut(line) else {
+                return false;
+            };
+            for way in 0..WAYS {
+                let word = search.tag | number as u64;
+                // SAFETY: within the line, aligned, and accessed by everybody as one word. The standard library has no
+                // compare-and-swap for this target, though the kernel has (Linux 5.12).
+                let (_, published) = unsafe {
+                    atomic_cxchg::<u64, ORDER, ORDER>(&raw mut (*line).0[way], EMPTY, word)
+                };
+                if published {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
