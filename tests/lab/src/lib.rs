@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bridge;
 mod error;
 mod flows;
 mod gateway;
@@ -19,6 +20,7 @@ mod tap;
 mod tools;
 mod wiring;
 
+pub use bridge::Bridge;
 pub use cordon_policy::Mac;
 pub use error::{Error, Result};
 pub use flows::{Flow, Flows, Report, Running};

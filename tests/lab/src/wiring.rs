@@ -64,7 +64,7 @@ pub fn link(one: &Node, interface: &str, other: &Node, peer: &str, mac: Option<M
 
 /// Up, and every frame on the wire as it would be on a cable: whole, with its tag in it and its checksum made. What is
 /// left for the hardware to do does not survive a redirect or a switch in user space.
-pub fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>) -> Result<()> {
+pub fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>, mtu: u32) -> Result<()> {
     let wires = || interfaces.values().filter(|name| *name != "lo");
     node.run(|| {
         wires().try_for_each(|name| {
@@ -87,10 +87,11 @@ pub fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>) -> Result<()> {
         }
     }
     node.set(&settings)?;
-    let up: Vec<String> = interfaces
+    let size = wires().map(|name| format!("link set {name} mtu {mtu}"));
+    let up = interfaces
         .values()
-        .map(|name| format!("link set {name} up"))
-        .collect();
+        .map(|name| format!("link set {name} up"));
+    let up: Vec<String> = size.chain(up).collect();
     tools::ip_batch(Some(node.namespace()), &up)
 }
 
