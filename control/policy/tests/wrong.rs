@@ -562,6 +562,36 @@ fn cases() -> Vec<Case> {
             "spaces",
         ),
         (
+            "a line with too few fields",
+            devices("ct-2,02:00:5"),
+            "devices.csv:4:13: missing-field: a device needs `segment`",
+            "",
+        ),
+        (
+            "a line behind a comment and an empty line",
+            devices("# The wards.\n\na,,10.21.0.12,imaging,x"),
+            "devices.csv:6:3: missing-field: a device needs `mac`",
+            "",
+        ),
+        (
+            "a line of a file from a spreadsheet",
+            with(SITE.into(), "", "name,mac,segment\r\nct-2,,imaging\r\n"),
+            "devices.csv:2:6: missing-field: a device needs `mac`",
+            "",
+        ),
+        (
+            "a field behind one in quotes",
+            devices("\"a\",02:00:5e:10:00:03,\"10.21.0.12 \n10.21.0.13\",imagin,x"),
+            "devices.csv:5:13: unknown-name: there is no segment `imagin`",
+            "imaging",
+        ),
+        (
+            "a misspelt column behind a comment",
+            with(SITE.into(), "", "# Exported.\nname,mac,segmnt,segment\n"),
+            "devices.csv:2:10: unknown-field: there is no column `segmnt`",
+            "did you mean `segment`?",
+        ),
+        (
             "no MAC",
             devices("a,,10.21.0.12,imaging,x"),
             "devices.csv:4:3: missing-field: a device needs `mac`",
