@@ -1,0 +1,107 @@
+//! The site that real programs talk in, and what is done there again and again.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use cordon_lab::{Device, Error, Lab, Mac, Node, Plan, Process, Remote, Result};
+use ipnet::IpNet;
+
+use crate::exposition::Exposition;
+use crate::steps::PATIENCE;
+
+pub mod dicom;
+
+/// What is behind the router. A host there has one address: who speaks both has two.
+const REMOTES: [(&str, &str); 8] = [
+    ("dhcp", "10.200.0.5"),
+    ("dns", "10.200.0.53"),
+    ("pacs", "10.200.4.10"),
+    ("records", "10.200.6.10"),
+    ("records6", "fd00:200:6::10"),
+    ("interfaces", "10.200.7.10"),
+    ("internet", "203.0.113.10"),
+    ("internet6", "2001:db8::10"),
+];
+
+/// The policy directory of the site.
+pub fn policy() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/programs/site"))
+}
+
+/// The site, with a laptop in the guest VLAN that nobody lists.
+///
+/// # Errors
+/// If its policy is not in order.
+pub fn plan() -> Result<Plan> {
+    let mut plan = Plan::from_policy(policy())?;
+    plan.devices.push(Device {
+        name: "guest".to_owned(),
+        mac: Mac([0x02, 0x00, 0x5e, 0x29, 0x00, 0x66]),
+        vlan: 299,
+        addresses: vec![net("10.29.0.66/24"), net("fd00:29::66/64")],
+    });
+    for (name, address) in REMOTES {
+        plan.remotes.push(Remote {
+            name: name.to_owned(),
+            address: address.parse().expect("an address"),
+            default: name.starts_with("internet"),
+        });
+    }
+    Ok(plan)
+}
+
+/// An address with the length of its subnet.
+pub fn net(text: &str) -> IpNet {
+    text.parse().expect("an address with a length")
+}
+
+/// Runs a program, which must succeed within two minutes, and answers what it wrote.
+///
+/// # Errors
+/// [`Error::Command`] with what it says if it does not succeed.
+pub fn must(node: &Node, line: &[&str]) -> Result<String> {
+    let output = node.exec_within(line, PATIENCE)?;
+    if output.success() {
+        return Ok(output.stdout);
+    }
+    Err(Error::Command {
+        command: line.join(" "),
+        said: format!("{}{} ({})", output.stdout, output.stderr, output.status),
+    })
+}
+
+/// Starts a server, and returns when it takes TCP connections there.
+///
+/// # Errors
+/// [`Error::Ended`] if it does not run.
+pub fn serve(node: &Node, line: &[&str], at: SocketAddr) -> Result<Process> {
+    let mut server = node.spawn(line)?;
+    let start = Instant::now();
+    while !node.connects(at, Duration::from_secs(1))? {
+        let late = start.elapsed() > PATIENCE;
+        if late || !server.is_running()? {
+            return Err(Error::Ended {
+                what: line.join(" "),
+                status: if late {
+                    "takes no connections"
+                } else {
+                    "it ended"
+                }
+                .to_owned(),
+                log: server.stdout() + &server.stderr(),
+            });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(server)
+}
+
+/// What the gateway counts.
+///
+/// # Errors
+/// If it does not answer.
+pub fn counted(lab: &Lab, series: &str) -> Result<f64> {
+    let metrics = Exposition::read(&lab.gateway().metrics()?);
+    Ok(metrics.value(series).unwrap_or_default())
+}
