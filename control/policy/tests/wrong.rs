@@ -58,6 +58,12 @@ fn cases() -> Vec<Case> {
             "unclosed",
         ),
         (
+            "unclosed brace in a last line without an end",
+            with("site: clinic\nports: {access0".into(), "", ""),
+            "site.yaml:2:16: syntax: not YAML",
+            "unclosed",
+        ),
+        (
             "tab as indentation",
             policy("groups:\n\tct: {profile: x}\n"),
             "policy.yaml:2:2: syntax: not YAML",
