@@ -63,6 +63,7 @@ pub(crate) fn read(file: File, text: &str, problems: &mut Problems) -> Option<No
         return None;
     }
     let mut reader = Reader {
+        text,
         end: end(file, text),
         parser: Parser::new_from_str(text),
         problems,
@@ -85,7 +86,20 @@ fn end(file: File, text: &str) -> Place {
     }
 }
 
+/// A line of a text, from 1.
+fn line(text: &str, number: u32) -> &str {
+    let mut rest = text;
+    for _ in 1..number {
+        let at = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        let behind = &rest[at..];
+        let width = if behind.starts_with("\r\n") { 2 } else { 1 };
+        rest = behind.get(width..).unwrap_or_default();
+    }
+    rest.split(['\n', '\r']).next().unwrap_or_default()
+}
+
 struct Reader<'a, 'p> {
+    text: &'a str,
     /// The parser has the end of the text in a line of its own, be there one or not.
     end: Place,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
@@ -97,7 +111,10 @@ impl<'a> Reader<'a, '_> {
         match self.parser.next_event()? {
             Ok((event, span)) => Some((event, self.place(&span.start))),
             Err(error) => {
-                let place = self.place(error.marker());
+                let mut place = self.place(error.marker());
+                // Behind a `%` the parser counts bytes for characters.
+                let width = line(self.text, place.line).chars().count();
+                place.column = place.column.min(width as u32 + 1);
                 let problem =
                     self.problems
                         .add(place, Code::Syntax, format!("not YAML: {}", error.info()));

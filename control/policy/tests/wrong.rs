@@ -64,6 +64,12 @@ fn cases() -> Vec<Case> {
             "unclosed",
         ),
         (
+            "what cannot be printed behind a directive",
+            with("%\u{e9}\u{e9}\u{e9}\u{e9}\0: \n".into(), "", ""),
+            "site.yaml:1:9: syntax: not YAML",
+            "unclosed",
+        ),
+        (
             "tab as indentation",
             policy("groups:\n\tct: {profile: x}\n"),
             "policy.yaml:2:2: syntax: not YAML",

@@ -13,6 +13,10 @@ const FOUND: &[(&str, &str)] = &[
         "policy/unclosed-in-a-last-line-without-an-end",
         "what is unclosed at the end of a YAML file was told in a line behind the last",
     ),
+    (
+        "policy/unprintable-behind-a-directive",
+        "a column of YAML was told in bytes, behind the end of its line",
+    ),
 ];
 
 fn folder(name: &str) -> PathBuf {
