@@ -10,7 +10,7 @@ use cordon_lab::{Lab, Result};
 use cordon_policy::Posture;
 use serde_json::{Value, json};
 
-const IMAGES: usize = 40;
+const IMAGES: usize = 36;
 /// What has been sent when the site is closed.
 const SOME: f64 = 50e6;
 

@@ -11,6 +11,7 @@ use crate::exposition::Exposition;
 use crate::steps::PATIENCE;
 
 pub mod dicom;
+pub mod mllp;
 
 /// What is behind the router. A host there has one address: who speaks both has two.
 const REMOTES: [(&str, &str); 8] = [
