@@ -44,7 +44,8 @@ impl Served {
         let (tell, _) = broadcast::channel(16);
         let directory = tempfile::tempdir().expect("makes a directory");
         let socket = Socket::bind(&socket_in(&directory)).expect("listens");
-        let router = App::new(Arc::clone(&gateway), tell.clone()).router();
+        let observed = Arc::new(Observed::new(directory.path(), Arc::clone(&gateway.clock)));
+        let router = App::new(Arc::clone(&gateway), observed, tell.clone()).router();
         let task = tokio::spawn(async move { socket.serve_within(limits, router).await });
         Served {
             machine,
