@@ -4,6 +4,8 @@
 //! told of by an event; what events miss, and the bytes, are found in the flow table.
 
 mod ledger;
+#[cfg(test)]
+pub mod tests;
 mod twin;
 
 use std::collections::{HashMap, HashSet};
