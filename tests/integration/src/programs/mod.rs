@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cordon_lab::{Device, Error, Lab, Mac, Node, Plan, Process, Remote, Result};
+use cordon_lab::{Device, Direct, End, Error, Lab, Mac, Node, Plan, Process, Remote, Result};
 use ipnet::IpNet;
 
 use crate::exposition::Exposition;
@@ -105,4 +105,24 @@ pub fn serve(node: &Node, line: &[&str], at: SocketAddr) -> Result<Process> {
 pub fn counted(lab: &Lab, series: &str) -> Result<f64> {
     let metrics = Exposition::read(&lab.gateway().metrics()?);
     Ok(metrics.value(series).unwrap_or_default())
+}
+
+/// A workstation and a server, with nothing but a cable on either side of the gateway.
+///
+/// # Errors
+/// Those of [`Direct::raise`].
+pub fn cable(mtu: u32) -> Result<Direct> {
+    let end = |name: &str, last, address| End {
+        name: name.to_owned(),
+        mac: Mac([0x02, 0x00, 0x5e, 0x23, 0x00, last]),
+        address: net(address),
+    };
+    let policy = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/programs/cable"));
+    Direct::raise(
+        policy,
+        ["eth1", "eth2"],
+        &end("station-1", 0x11, "10.23.0.11/24"),
+        &end("server", 0x66, "10.23.0.200/24"),
+        mtu,
+    )
 }
