@@ -9,4 +9,5 @@ pub mod hospital;
 pub mod pace;
 pub mod programs;
 pub mod steps;
+pub mod watcher;
 pub mod wires;
