@@ -1,9 +1,7 @@
 //! Long transfers, both ways, with packets of 1500 and of 9000 bytes: what a bridge carries without sending anything twice,
 //! the gateway does.
 
-use std::fs;
-
-use cordon_integration::programs::{cable, must, plan, serve};
+use cordon_integration::programs::{cable, must, plan, serve, set};
 use cordon_integration::steps::wait_until;
 use cordon_lab::{Direct, Direction, Host, Lab, Result, Seen, Wire};
 use serde_json::Value;
@@ -108,8 +106,7 @@ fn transfer(cable: &Direct, mtu: u32, more: &[&str]) -> Result<u64> {
 /// On a busy machine an answer may be late. TCP then asks for it by sending the last packet again, although none is
 /// lost (tail loss probes, RFC 8985 §7; the retransmission timer). Here only a loss is to have anything sent again.
 fn be_patient(host: &Host) -> Result<()> {
-    let probes = "/proc/sys/net/ipv4/tcp_early_retrans";
-    host.run(|| fs::write(probes, "0"))?.expect("can be set");
+    set(host, "ipv4/tcp_early_retrans", "0")?;
     must(
         host,
         &[

@@ -38,6 +38,9 @@ pub const FORWARD: &[(&str, &str)] = &[
     ("ipv4/conf/default/send_redirects", "0"),
 ];
 
+/// Where it speaks IPv6. Without a link-local address it would not ask for neighbours on behalf of others.
+const ROUTER: &str = "fe80::1/64";
+
 /// The router's VLANs and its addresses in each.
 pub fn cores(vlans: &[Vlan]) -> BTreeMap<u16, Vec<IpNet>> {
     let mut cores: BTreeMap<u16, Vec<IpNet>> = BTreeMap::new();
@@ -116,10 +119,16 @@ pub fn configure_router(
         for address in addresses {
             commands.push(format!("addr add {address} dev vlan-{vlan}"));
         }
+        if addresses.iter().any(|address| address.addr().is_ipv6()) {
+            commands.push(format!("addr add {ROUTER} dev vlan-{vlan}"));
+        }
     }
     for remote in remotes {
         let Remote { name, address, .. } = remote;
         commands.push(format!("addr add {} dev {name}", router_for(*address)));
+        if address.is_ipv6() {
+            commands.push(format!("addr add {ROUTER} dev {name}"));
+        }
         commands.push(format!("route add {address} dev {name}"));
         if remote.default {
             commands.push(format!("route add default via {address} dev {name}"));

@@ -72,6 +72,35 @@ pub fn must(node: &Node, line: &[&str]) -> Result<String> {
     })
 }
 
+/// Sets a kernel setting of a namespace: a path below `/proc/sys/net`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn set(node: &Node, setting: &str, value: &str) -> Result<()> {
+    let path = format!("/proc/sys/net/{setting}");
+    node.run(|| std::fs::write(&path, value))?
+        .map_err(|source| Error::Io {
+            what: format!("writing {value} to {path}"),
+            source,
+        })
+}
+
+/// Has everybody ask who their neighbours are, as they do every few minutes, so that the gateway hears where they are.
+/// What it does not know the way to it floods, and an error that comes back from there it cannot tell from a made up one.
+///
+/// # Errors
+/// [`Error::Command`].
+pub fn forget_neighbours(lab: &Lab) -> Result<()> {
+    let hosts = lab.hosts();
+    let nodes = hosts.iter().map(|host| host.node());
+    for node in nodes.chain([lab.router()]) {
+        for family in ["-4", "-6"] {
+            must(node, &["ip", family, "neigh", "flush", "all"])?;
+        }
+    }
+    Ok(())
+}
+
 /// Starts a server, and returns when it takes TCP connections there.
 ///
 /// # Errors
