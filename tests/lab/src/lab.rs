@@ -250,6 +250,14 @@ impl Lab {
         Ok(host)
     }
 
+    /// Has the switch give what comes from a device, or from the router in a VLAN (`core-230`), a priority (PCP).
+    ///
+    /// # Errors
+    /// [`Error::Command`].
+    pub fn mark(&self, port: &str, priority: u8) -> Result<()> {
+        self.switch.mark(port, priority)
+    }
+
     /// Records every frame on a link of the gateway, at the far end: what is received there has left the gateway, what
     /// is sent there is on its way to it.
     ///
