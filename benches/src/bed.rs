@@ -12,7 +12,7 @@ use crate::gateways::{Account, Gateway, Kind};
 use crate::namespace::{Namespace, PINS};
 use crate::processor;
 use crate::programs::{Arrived, Generator, Pattern, Sink};
-use crate::traffic::FLOWS;
+use crate::traffic::{FLOWS, NEW_FLOWS, Site};
 
 /// In how many turns flows come to stand at the latest.
 const TURNS: u32 = 5;
@@ -21,15 +21,16 @@ const TURNS: u32 = 5;
 pub struct Bed {
     /// Which gateway.
     pub kind: Kind,
-    /// How many devices it knows.
-    pub devices: u32,
+    /// What it is told of.
+    pub site: Site,
     // Fields are dropped in this order: the gateway and the programs before the namespaces they are in.
     gateway: Box<dyn Gateway>,
     generators: Vec<(u32, Generator)>,
-    sink: Sink,
-    _answered: Sink,
+    sink: Option<Sink>,
+    answered: Sink,
     inside: Namespace,
-    _outside: [Namespace; 2],
+    left: Namespace,
+    right: Namespace,
 }
 
 /// What has been counted at every place, since the bed was set up.
@@ -42,52 +43,61 @@ pub struct Counts {
     pub account: Account,
 }
 
+/// Where a gateway that is told of this site has its pins.
+fn pins(site: Site) -> String {
+    // A bpf file system takes no dots.
+    format!("{PINS}/{}", site.name().replace('.', "-"))
+}
+
+fn pattern(kind: Kind, site: Site, flows: u32, answers: bool) -> Pattern {
+    Pattern {
+        flows,
+        site,
+        tagged: kind != Kind::Nftables,
+        routed: kind == Kind::Nftables,
+        answers,
+    }
+}
+
 impl Bed {
     /// Sets a gateway up, and establishes every flow through it.
     ///
     /// # Errors
     /// If something is refused, or the flows do not come to stand.
-    pub fn new(kind: Kind, devices: u32, sender: usize) -> Result<Bed> {
+    pub fn new(kind: Kind, site: Site, sender: usize) -> Result<Bed> {
         let [left, inside, right] = [Namespace::new()?, Namespace::new()?, Namespace::new()?];
         left.cable("sender", &inside, "eth1")?;
         inside.cable("eth2", &right, "sink")?;
         let gateway = inside.run(|| -> Result<Box<dyn Gateway>> {
             Ok(match kind {
                 Kind::Redirect => Box::new(Redirect::new()?),
-                Kind::Nftables => Box::new(Nftables::new(devices)?),
-                Kind::Cordon => Box::new(Cordon::new(devices, &format!("{PINS}/{devices}"))?),
+                Kind::Nftables => Box::new(Nftables::new(site)?),
+                Kind::Cordon => Box::new(Cordon::new(site, &pins(site))?),
             })
         })?;
-        let pattern = |flows, answers| Pattern {
-            flows,
-            devices,
-            tagged: kind != Kind::Nftables,
-            routed: kind == Kind::Nftables,
-            answers,
-        };
         let (generators, answered) = left.run(|| {
             let mut generators = Vec::new();
-            for flows in FLOWS {
-                generators.push((flows, Generator::new(pattern(flows, false), "sender")?));
+            for flows in FLOWS.into_iter().chain([NEW_FLOWS]) {
+                let pattern = pattern(kind, site, flows, false);
+                generators.push((flows, Generator::new(pattern, "sender")?));
             }
             Ok((generators, Sink::new("sender")?))
         })?;
         let [.., most] = FLOWS;
         let (sink, answers) = right.run(|| {
-            Ok((
-                Sink::new("sink")?,
-                Generator::new(pattern(most, true), "sink")?,
-            ))
+            let pattern = pattern(kind, site, most, true);
+            Ok((Sink::new("sink")?, Generator::new(pattern, "sink")?))
         })?;
         let mut bed = Bed {
             kind,
-            devices,
+            site,
             gateway,
             generators,
-            sink,
-            _answered: answered,
+            sink: Some(sink),
+            answered,
             inside,
-            _outside: [left, right],
+            left,
+            right,
         };
         if kind != Kind::Redirect {
             bed.establish(&answers, most, sender)?;
@@ -105,8 +115,7 @@ impl Bed {
                 answers.send(flows)?;
                 opening.send(flows)
             })?;
-            let gateway = &mut self.gateway;
-            established = self.inside.run(|| gateway.established())?;
+            established = self.established()?;
             if established == u64::from(flows) {
                 break;
             }
@@ -117,9 +126,9 @@ impl Bed {
         let opened = account.opened.unwrap_or(u64::from(flows));
         ensure!(
             established == u64::from(flows) && opened == u64::from(flows),
-            "{} with {} devices: {established} of {flows} flows stand: {account:?}",
+            "{} with {}: {established} of {flows} flows stand: {account:?}",
             self.kind.name(),
-            self.devices,
+            self.site.name(),
         );
         Ok(())
     }
@@ -133,9 +142,53 @@ impl Bed {
         Ok(&found.context("there is no generator for so many flows")?.1)
     }
 
-    /// What swallows them.
-    pub fn sink(&self) -> &Sink {
-        &self.sink
+    /// What has arrived at the servers' end.
+    ///
+    /// # Errors
+    /// If the counter cannot be read.
+    pub fn arrived(&self) -> Result<Arrived> {
+        self.sink.as_ref().context("there is no sink")?.arrived()
+    }
+
+    /// What has come back to the devices' end.
+    ///
+    /// # Errors
+    /// If the counter cannot be read.
+    pub fn answered(&self) -> Result<Arrived> {
+        self.answered.arrived()
+    }
+
+    /// From now on servers answer every frame, or none.
+    ///
+    /// # Errors
+    /// If the kernel refuses the program.
+    pub fn have_answered(&mut self, answers: bool) -> Result<()> {
+        // An interface has room for one.
+        self.sink = None;
+        let sink = match answers {
+            true => Sink::answering,
+            false => Sink::new,
+        };
+        self.sink = Some(self.right.run(|| sink("sink"))?);
+        Ok(())
+    }
+
+    /// Makes the gateway forget all flows.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn forget(&mut self) -> Result<()> {
+        let gateway = &mut self.gateway;
+        self.inside.run(|| gateway.forget())
+    }
+
+    /// How many flows the gateway has heard both ends of.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn established(&mut self) -> Result<u64> {
+        let gateway = &mut self.gateway;
+        self.inside.run(|| gateway.established())
     }
 
     /// Everything that was counted so far.
@@ -147,7 +200,7 @@ impl Bed {
         Ok(Counts {
             account: self.inside.run(|| gateway.account())?,
             sent: self.generator(flows)?.sent()?,
-            arrived: self.sink.arrived()?,
+            arrived: self.arrived()?,
         })
     }
 

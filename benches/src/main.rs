@@ -1,8 +1,10 @@
-//! Throughput beside nftables and bare XDP: what a gateway costs a frame. See `README.md` for how it is measured.
+//! Cordon beside nftables, a bridge and bare XDP: what a gateway costs a frame, a new flow and a round trip. See
+//! `README.md` for how it is measured.
 
 mod bed;
 mod gateways;
 mod namespace;
+mod newflows;
 mod noise;
 mod policy;
 mod processor;
@@ -12,9 +14,9 @@ mod report;
 mod rounds;
 mod sample;
 mod stop;
+mod throughput;
 mod traffic;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,14 +24,15 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 
-use gateways::Kind;
-use report::Report;
+use bed::Bed;
+use report::Findings;
 use rounds::Plan;
+use throughput::Report;
 
-/// Compares the throughput of Cordon with that of nftables and of a bare XDP redirect.
+/// Compares Cordon with nftables, a bare bridge and a bare XDP redirect: throughput, new flows, round trips, floods.
 ///
 /// Runs as root, in network namespaces of its own, and leaves nothing behind. Fails if frames were lost, dropped or
-/// miscounted; an aim that is missed is shown, and is no failure.
+/// miscounted where none should be; an aim that is missed is shown, and is no failure.
 #[derive(Parser)]
 #[command(name = "cordon-bench")]
 struct Options {
@@ -42,7 +45,7 @@ struct Options {
     /// For how long each time.
     #[arg(long, default_value_t = 1.0, value_parser = seconds)]
     seconds: f64,
-    /// Only these cases, `cordon.60k,redirect.60k` for example.
+    /// Only these cases: as a whole or their first parts, `cordon.60k,redirect.60k` or `newflows` for example.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     only: Vec<String>,
     /// The processor to send, forward and receive on; the last one if not given.
@@ -76,37 +79,41 @@ fn run(options: &Options) -> Result<()> {
         only: options.only.clone(),
         sender: options.processor.unwrap_or_else(processor::last),
     };
-    eprintln!(
-        "60-byte UDP frames (64 with Cordon's VLAN tag), in one direction of flows established in both; sender, gateway \
-         and sink on processor {}",
-        plan.sender
-    );
+    plan.check()?;
+    eprintln!("sender, gateway and sink on processor {}", plan.sender);
+    let mut findings = Findings::default();
     let mut beds = plan.beds()?;
-    let samples = plan.measure(&mut beds)?;
-    let mut nanoseconds = BTreeMap::new();
-    for case in plan.cases() {
-        stop::check()?;
-        let bed = beds
-            .iter()
-            .find(|bed| bed.kind == case.kind && bed.devices == case.devices);
-        if let Some(bed) = bed.filter(|bed| bed.kind != Kind::Nftables) {
-            let taken = profile::nanoseconds(bed, case.flows, plan.sender)?;
-            nanoseconds.insert(case, taken);
-        }
-    }
-    let report = Report {
-        samples,
-        nanoseconds,
-    };
-    print!("{}", report.table());
+    findings.add(throughput(&plan, &mut beds)?);
+    // Flows that stand are forgotten now.
+    findings.add(newflows::measure(&plan, &mut beds)?);
+    drop(beds);
+    print!("{}{}", findings.table, report::aims(&findings.aims));
     if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&report.records())? + "\n";
+        let text = serde_json::to_string_pretty(&findings.records)? + "\n";
         fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    let wrong = report.wrong();
+    let wrong = findings.wrong;
     ensure!(
         wrong == 0,
         "{wrong} measurements do not add up, as said above: the figures count for nothing"
     );
     Ok(())
+}
+
+/// Frames a second, of established flows.
+fn throughput(plan: &Plan, beds: &mut [Bed]) -> Result<Findings> {
+    let cases = plan.cases();
+    if cases.is_empty() {
+        return Ok(Findings::default());
+    }
+    eprintln!(
+        "60-byte UDP frames (64 with Cordon's VLAN tag), in one direction of flows established in both"
+    );
+    let samples = plan.measure(beds)?;
+    let nanoseconds = profile::all(&cases, beds, plan.sender)?;
+    Ok(Report {
+        samples,
+        nanoseconds,
+    }
+    .findings())
 }

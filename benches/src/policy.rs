@@ -4,30 +4,38 @@ use std::fmt::Write as _;
 
 use cordon_policy::Sources;
 
-use crate::traffic::{Device, KINDS, Kind, Segment};
+use crate::traffic::{Device, KINDS, Kind, Segment, Site};
 
-/// The policy directory of a site with so many devices.
-pub fn sources(devices: u32) -> Sources {
+/// The policy directory of a site.
+pub fn sources(site: Site) -> Sources {
+    let policy = match site {
+        Site::Rules(_) => many_rules(site),
+        _ => policy(),
+    };
     Sources {
-        site: site(devices),
-        policy: Some(policy()),
-        devices: Some(inventory(devices)),
+        site: layout(site),
+        policy: Some(policy),
+        devices: Some(inventory(site)),
     }
 }
 
-fn site(devices: u32) -> String {
+fn layout(site: Site) -> String {
     let mut text = String::from(
         "site: benchmark-general\n\
          ports:\n  access0: {device: eth1}\n  core0: {device: eth2, uplink: true}\n\
          segments:\n",
     );
     let mut names = Vec::new();
-    for segment in Segment::all(devices) {
-        let (name, vlan) = (name_of(segment), segment.vlan());
+    for segment in Segment::all(site.devices()) {
+        let name = name_of(segment);
         let network = segment.network();
+        let vlan = match site {
+            Site::Hosts => String::new(),
+            _ => format!(".{}", segment.vlan()),
+        };
         let _ = writeln!(
             text,
-            "  {name}: {{attach: [access0.{vlan}, core0.{vlan}], subnets: [{network}/21], isolate: true}}"
+            "  {name}: {{attach: [access0{vlan}, core0{vlan}], subnets: [{network}/21], isolate: true}}"
         );
         names.push(name);
     }
@@ -54,12 +62,12 @@ fn policy() -> String {
             text,
             "  {}: {{udp: [{}]}}",
             kind.service,
-            Kind::port(number)
+            Kind::port(number as u32)
         );
     }
     text.push_str("groups:\n");
     for (number, Kind { profile, .. }) in KINDS.iter().enumerate() {
-        let server = Kind::server(number);
+        let server = Kind::server(number as u32);
         let _ = writeln!(text, "  {profile}s: {{profile: {profile}}}");
         let _ = writeln!(text, "  {profile}-servers: {{networks: [{server}/32]}}");
     }
@@ -80,10 +88,48 @@ fn policy() -> String {
     text
 }
 
-fn inventory(devices: u32) -> String {
+/// Each kind of device may send to its own servers, by one rule for each service.
+fn many_rules(site: Site) -> String {
+    let mut text = String::from("services:\n");
+    for kind in 0..site.kinds().min(8) {
+        for service in 0..site.services() {
+            let (name, port) = (service_of(kind, service), Kind::port_of(kind, service));
+            let _ = writeln!(text, "  {name}: {{udp: [{port}]}}");
+        }
+    }
+    text.push_str("groups:\n");
+    for kind in 0..site.kinds() {
+        let server = Kind::server(kind);
+        let _ = writeln!(
+            text,
+            "  kind-{kind}: {{profile: kind-{kind}}}\n  kind-{kind}-server: {{networks: [{server}/32]}}"
+        );
+    }
+    text.push_str("rules:\n");
+    for kind in 0..site.kinds() {
+        for service in 0..site.services() {
+            let name = service_of(kind, service);
+            let _ = writeln!(
+                text,
+                "  - {{name: kind-{kind}-{service}, from: kind-{kind}, to: kind-{kind}-server, service: {name}}}"
+            );
+        }
+    }
+    text
+}
+
+fn service_of(kind: u32, service: u32) -> String {
+    format!("service-{}-{service}", kind & 7)
+}
+
+fn inventory(site: Site) -> String {
     let mut text = String::from("name,mac,ips,segment,profile,function,criticality\n");
-    for device in Device::all(devices) {
-        let profile = KINDS[device.kind()].profile;
+    for device in Device::all(site.devices()) {
+        let kind = site.kind(device);
+        let profile = match site {
+            Site::Rules(_) => format!("kind-{kind}"),
+            _ => KINDS[kind as usize].profile.to_owned(),
+        };
         let _ = writeln!(
             text,
             "device-{},{},{},{},{profile},bedside,high",
@@ -100,14 +146,27 @@ fn inventory(devices: u32) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_policy_is_one_that_an_operator_could_apply() {
-        let validated = match cordon_policy::from_sources(&sources(3000)) {
+    fn validated(site: Site) -> cordon_policy::Policy {
+        let validated = match cordon_policy::from_sources(&sources(site)) {
             Ok(validated) => validated,
             Err(rejected) => panic!("{rejected}"),
         };
         assert!(validated.warnings.is_empty(), "{:?}", validated.warnings);
-        assert_eq!(validated.policy.devices.len(), 3000);
-        assert_eq!(validated.policy.segments.len(), 3);
+        validated.policy
+    }
+
+    #[test]
+    fn the_policies_are_such_as_an_operator_could_apply() {
+        let policy = validated(Site::Devices(3000));
+        assert_eq!((policy.devices.len(), policy.segments.len()), (3000, 3));
+        assert_eq!(validated(Site::Hosts).devices.len(), 10);
+    }
+
+    #[test]
+    fn many_rules_are_many() {
+        assert_eq!(validated(Site::Rules(10)).rules.len(), 10);
+        let policy = validated(Site::Rules(5000));
+        assert!((5000..6024).contains(&policy.rules.len()));
+        assert_eq!(policy.devices.len(), 1024);
     }
 }

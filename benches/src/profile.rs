@@ -1,5 +1,6 @@
 //! How long the gateway's own program takes for a frame, as the kernel counts it.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,17 +10,36 @@ use aya::sys::{Stats, enable_stats};
 use serde_json::Value;
 
 use crate::bed::Bed;
-use crate::processor;
+use crate::gateways::{Case, Kind};
+use crate::{processor, stop};
 
 /// Frames to count over.
 const FRAMES: u32 = 1_000_000;
+
+/// Of every case that has such a program.
+///
+/// # Errors
+/// If the kernel does not say, or someone wants to stop.
+pub fn all(cases: &[Case], beds: &[Bed], sender: usize) -> Result<BTreeMap<Case, f64>> {
+    let mut all = BTreeMap::new();
+    for case in cases.iter().filter(|case| case.kind != Kind::Nftables) {
+        stop::check()?;
+        let bed = beds
+            .iter()
+            .find(|bed| bed.kind == case.kind && bed.site == case.site);
+        if let Some(bed) = bed {
+            all.insert(*case, nanoseconds(bed, case.flows, sender)?);
+        }
+    }
+    Ok(all)
+}
 
 /// Nanoseconds a frame in the program on `eth1`; what the kernel takes to look at the clock included, so compare it
 /// with that of a program that does nothing.
 ///
 /// # Errors
 /// If the kernel does not say.
-pub fn nanoseconds(bed: &Bed, flows: u32, sender: usize) -> Result<f64> {
+fn nanoseconds(bed: &Bed, flows: u32, sender: usize) -> Result<f64> {
     let id = bed.inside(|| program_on("eth1"))?;
     let generator = bed.generator(flows)?;
     let _counting = enable_stats(Stats::RunTime).context("the kernel does not count run time")?;

@@ -6,6 +6,8 @@ use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use nix::net::if_::if_nametoindex;
 
+use crate::traffic::Site;
+
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/cordon-bench-programs.o"));
 
@@ -17,8 +19,8 @@ const BATCH: u32 = 64;
 pub struct Pattern {
     /// How many flows.
     pub flows: u32,
-    /// Of how many devices.
-    pub devices: u32,
+    /// Of whose devices, to what servers.
+    pub site: Site,
     /// In a VLAN.
     pub tagged: bool,
     /// To a gateway that routes.
@@ -78,7 +80,9 @@ impl Generator {
     pub fn new(pattern: Pattern, interface: &str) -> Result<Generator> {
         let mut ebpf = load(&[
             ("FLOWS", pattern.flows),
-            ("DEVICES", pattern.devices.min(pattern.flows)),
+            ("DEVICES", pattern.site.devices().min(pattern.flows)),
+            ("KIND_MASK", pattern.site.kinds() - 1),
+            ("SERVICES", pattern.site.services()),
             ("TAGGED", pattern.tagged.into()),
             ("ROUTED", pattern.routed.into()),
             ("ANSWERS", pattern.answers.into()),
@@ -114,7 +118,7 @@ impl Generator {
     /// If the map cannot be read.
     pub fn sent(&self) -> Result<u64> {
         let map = self.ebpf.map("NEXT").context("there is no map NEXT")?;
-        let map: PerCpuArray<_, [u64; 4]> = map.try_into()?;
+        let map: PerCpuArray<_, [u64; 5]> = map.try_into()?;
         Ok(map.get(&0, 0)?.iter().map(|[.., written]| written).sum())
     }
 }
@@ -137,7 +141,7 @@ impl Redirector {
     }
 }
 
-/// Swallows and counts what arrives.
+/// Counts what arrives, and swallows it or sends it back.
 pub struct Sink {
     ebpf: Ebpf,
 }
@@ -157,8 +161,21 @@ impl Sink {
     /// # Errors
     /// If the kernel refuses the program.
     pub fn new(interface: &str) -> Result<Sink> {
+        Sink::of("count", interface)
+    }
+
+    /// One that answers every frame.
+    ///
+    /// # Errors
+    /// If the kernel refuses the program.
+    pub fn answering(interface: &str) -> Result<Sink> {
+        Sink::of("answer", interface)
+    }
+
+    fn of(program: &'static str, interface: &str) -> Result<Sink> {
         let mut ebpf = load(&[])?;
-        attach(&mut ebpf, "count", interface)?;
+        send_to(&mut ebpf, interface)?;
+        attach(&mut ebpf, program, interface)?;
         Ok(Sink { ebpf })
     }
 

@@ -7,9 +7,10 @@ use anyhow::{Result, bail};
 
 use crate::bed::Bed;
 use crate::gateways::{Case, Kind};
+use crate::newflows;
 use crate::sample::{self, Sample};
 use crate::stop;
-use crate::traffic::{DEVICES, FLOWS};
+use crate::traffic::{DEVICES, FLOWS, RULES, Site};
 
 /// How long, and what.
 #[derive(Clone, Debug)]
@@ -32,20 +33,30 @@ impl Plan {
     pub fn cases(&self) -> Vec<Case> {
         let mut cases = Vec::new();
         for flows in FLOWS {
-            let case = |kind, devices| Case {
-                kind,
-                flows,
-                devices,
-            };
-            cases.push(case(Kind::Redirect, DEVICES[0]));
-            for devices in DEVICES {
-                cases.push(case(Kind::Nftables, devices));
-                cases.push(case(Kind::Cordon, devices));
+            let case = |kind, site| Case { kind, flows, site };
+            cases.push(case(Kind::Redirect, Site::Devices(DEVICES[0])));
+            for site in DEVICES.map(Site::Devices) {
+                cases.push(case(Kind::Nftables, site));
+                cases.push(case(Kind::Cordon, site));
+            }
+            for site in RULES.map(Site::Rules) {
+                cases.push(case(Kind::Cordon, site));
             }
         }
-        let wanted = |case: &Case| self.only.iter().any(|only| begins(&case.name(), only));
-        cases.retain(|case| self.only.is_empty() || wanted(case));
+        cases.retain(|case| self.wants(&case.name()));
         cases
+    }
+
+    /// The cases in which flows are opened.
+    pub fn new_flows(&self) -> Vec<newflows::Case> {
+        let mut cases = newflows::Case::all();
+        cases.retain(|case| self.wants(&case.name()));
+        cases
+    }
+
+    /// Whether something called so is to be measured.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| begins(name, only))
     }
 
     /// Sets up what the cases need.
@@ -54,41 +65,53 @@ impl Plan {
     /// If something cannot be set up, or someone wants to stop.
     pub fn beds(&self) -> Result<Vec<Bed>> {
         let mut beds: Vec<Bed> = Vec::new();
-        for Case { kind, devices, .. } in self.cases() {
-            if beds
-                .iter()
-                .any(|bed| bed.kind == kind && bed.devices == devices)
-            {
+        let cases = self.cases().into_iter().map(|case| (case.kind, case.site));
+        let new_flows = self.new_flows().into_iter();
+        for (kind, site) in cases.chain(new_flows.map(|case| (case.kind, case.site))) {
+            if beds.iter().any(|bed| bed.kind == kind && bed.site == site) {
                 continue;
             }
             stop::check()?;
             let since = Instant::now();
-            let bed = Bed::new(kind, devices, self.sender)?;
-            let devices = match kind {
+            let bed = Bed::new(kind, site, self.sender)?;
+            let told = match kind {
                 Kind::Redirect => String::new(),
-                _ => format!(", {devices} devices"),
+                _ => format!(", {} devices", site.devices()),
             };
             eprintln!(
-                "  {}{devices}: {} ({:.1} s)",
+                "  {}{told}: {} ({:.1} s)",
                 kind.name(),
                 bed.described(),
                 since.elapsed().as_secs_f64()
             );
             beds.push(bed);
         }
-        if beds.is_empty() {
-            bail!("no case is called so; there is: {}", self.names());
-        }
         Ok(beds)
     }
 
-    fn names(&self) -> String {
+    /// Everything that can be measured.
+    fn names(&self) -> Vec<String> {
         let all = Plan {
             only: Vec::new(),
             ..self.clone()
         };
-        let names: Vec<_> = all.cases().into_iter().map(Case::name).collect();
-        names.join(", ")
+        let cases = all.cases().into_iter().map(Case::name);
+        let new_flows = all.new_flows().into_iter().map(newflows::Case::name);
+        cases.chain(new_flows).collect()
+    }
+
+    /// Whether everything that is to be measured can be.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn check(&self) -> Result<()> {
+        let names = self.names();
+        for only in &self.only {
+            if !names.iter().any(|name| begins(name, only)) {
+                bail!("no case is called {only}; there is: {}", names.join(", "));
+            }
+        }
+        Ok(())
     }
 
     /// Measures.
@@ -100,6 +123,9 @@ impl Plan {
         for round in 1..=self.rounds {
             let mut line = Vec::new();
             let mut cases = self.cases();
+            if cases.is_empty() {
+                break;
+            }
             if round % 2 == 0 {
                 // So that nobody always comes after the same other one.
                 cases.reverse();
@@ -108,7 +134,7 @@ impl Plan {
                 stop::check()?;
                 let Some(bed) = beds
                     .iter_mut()
-                    .find(|bed| bed.kind == case.kind && bed.devices == case.devices)
+                    .find(|bed| bed.kind == case.kind && bed.site == case.site)
                 else {
                     bail!("{} was not set up", case.name());
                 };
@@ -158,9 +184,9 @@ mod tests {
 
     #[test]
     fn all_cases_are_measured_unless_some_are_named() {
-        assert_eq!(names(&[]).len(), 10);
+        assert_eq!(names(&[]).len(), 14);
         assert_eq!(names(&["cordon.1k.10"]), ["cordon.1k.10"]);
-        assert_eq!(names(&["cordon.60k", "redirect.60k"]).len(), 3);
+        assert_eq!(names(&["cordon.60k", "redirect.60k"]).len(), 5);
         assert!(names(&["cordon.6"]).is_empty());
     }
 }

@@ -60,7 +60,7 @@ fn rate(
     sender: usize,
 ) -> Result<Option<(f64, Noise)>> {
     let generator = bed.generator(flows)?;
-    let under_way = bed.sink().arrived()?.ours + u64::from(WARM_UP) + 1000;
+    let under_way = bed.arrived()?.ours + u64::from(WARM_UP) + 1000;
     let done = AtomicBool::new(false);
     let (tell, told) = mpsc::channel();
     thread::scope(|scope| {
@@ -78,7 +78,7 @@ fn rate(
         let sent_by = told
             .recv_timeout(Duration::from_secs(10))
             .unwrap_or(Pid::this());
-        while bed.sink().arrived()?.ours < under_way && !over() {
+        while bed.arrived()?.ours < under_way && !over() {
             thread::sleep(Duration::from_millis(1));
         }
         let noise = Ticks::now(sender);
@@ -117,7 +117,7 @@ fn look(bed: &Bed, sent_by: Pid) -> Result<Look> {
     loop {
         let at = Instant::now();
         let waited = processor::waited(sent_by).unwrap_or_default();
-        let arrived = bed.sink().arrived()?.ours;
+        let arrived = bed.arrived()?.ours;
         if at.elapsed() < Duration::from_micros(500) {
             return Ok(Look {
                 at,

@@ -7,8 +7,13 @@ use std::net::Ipv4Addr;
 
 /// Flows that are measured: few enough for the processor's cache, and too many for it.
 pub const FLOWS: [u32; 2] = [1_000, 60_000];
+/// Flows that are opened where the rate of that is measured: what nftables' connection table has room for by default, less
+/// a quarter.
+pub const NEW_FLOWS: u32 = 200_000;
 /// Devices that the gateways know.
 pub const DEVICES: [u32; 2] = [10, 100_000];
+/// Rules that Cordon is given: about so many, of which every one is another.
+pub const RULES: [u32; 2] = [10, 59_000];
 
 /// The router behind the uplink. A gateway that routes has this address itself.
 pub const ROUTER_MAC: Mac = Mac(0x02c0_ff00_0001);
@@ -29,7 +34,7 @@ pub struct Kind {
     pub service: &'static str,
 }
 
-/// The kinds. Device `n` is of kind `n % 8`.
+/// The kinds of a usual site. Device `n` is of kind `n % 8`.
 pub const KINDS: [Kind; 8] = [
     kind("patient-monitor", "monitor-vitals"),
     kind("infusion-pump", "pump-status"),
@@ -46,14 +51,77 @@ const fn kind(profile: &'static str, service: &'static str) -> Kind {
 }
 
 impl Kind {
-    /// The UDP port of the service of kind number `number`.
-    pub fn port(number: usize) -> u16 {
-        FIRST_PORT + number as u16
+    /// The UDP port of the first service of kind number `number`.
+    pub fn port(number: u32) -> u16 {
+        Kind::port_of(number, 0)
+    }
+
+    /// The UDP port of a service of kind number `number`; every eighth kind has the same ones.
+    pub fn port_of(number: u32, service: u32) -> u16 {
+        FIRST_PORT + (number & 7) as u16 + (service << 3) as u16
     }
 
     /// The server of kind number `number`.
-    pub fn server(number: usize) -> Ipv4Addr {
-        Ipv4Addr::from_bits(FIRST_SERVER + ((number as u32) << 8))
+    pub fn server(number: u32) -> Ipv4Addr {
+        Ipv4Addr::from_bits(FIRST_SERVER + ((number & 255) << 8) + (number >> 8))
+    }
+}
+
+/// What a gateway is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Site {
+    /// So many devices, of eight kinds, each with one service and a few rules beside.
+    Devices(u32),
+    /// So many rules or a few more, one for each service of each kind, for 1,024 devices.
+    Rules(u32),
+    /// Ten devices, without VLANs, so that real hosts can be they.
+    Hosts,
+}
+
+impl Site {
+    /// Rules beside those of kinds and services: time and names.
+    const INFRASTRUCTURE: u32 = 2;
+
+    /// How many devices there are.
+    pub fn devices(self) -> u32 {
+        match self {
+            Site::Devices(devices) => devices,
+            Site::Rules(_) => 1024,
+            Site::Hosts => 10,
+        }
+    }
+
+    /// How many kinds of them: a power of two.
+    pub fn kinds(self) -> u32 {
+        match self {
+            Site::Rules(1024..) => 1024,
+            _ => 8,
+        }
+    }
+
+    /// How many services a kind has.
+    pub fn services(self) -> u32 {
+        match self {
+            Site::Rules(rules) => rules
+                .saturating_sub(Site::INFRASTRUCTURE)
+                .div_ceil(self.kinds())
+                .max(1),
+            _ => 1,
+        }
+    }
+
+    /// As it is in the names of records.
+    pub fn name(self) -> String {
+        match self {
+            Site::Devices(devices) => devices.to_string(),
+            Site::Rules(rules) => format!("rules.{rules}"),
+            Site::Hosts => "hosts".to_owned(),
+        }
+    }
+
+    /// Which kind a device is of.
+    pub fn kind(self, device: Device) -> u32 {
+        device.0 & (self.kinds() - 1)
     }
 }
 
@@ -91,11 +159,6 @@ impl Device {
     /// Where it is.
     pub fn segment(self) -> Segment {
         Segment(self.0 >> 10)
-    }
-
-    /// Which of [`KINDS`] it is.
-    pub fn kind(self) -> usize {
-        (self.0 & 7) as usize
     }
 }
 
@@ -151,7 +214,22 @@ mod tests {
         assert_eq!(last.mac().to_string(), "02:c0:00:01:86:9f");
         assert_eq!(last.ip().to_string(), "10.67.10.175");
         assert_eq!(last.segment().vlan(), 197);
-        assert_eq!(Kind::server(last.kind()).to_string(), "10.200.7.10");
-        assert_eq!(Kind::port(last.kind()), 24107);
+        let kind = Site::Devices(100_000).kind(last);
+        assert_eq!(Kind::server(kind).to_string(), "10.200.7.10");
+        assert_eq!(Kind::port(kind), 24107);
+    }
+
+    #[test]
+    fn every_rule_is_another() {
+        let [few, many] = RULES.map(Site::Rules);
+        assert_eq!((few.kinds(), few.services()), (8, 1));
+        let mut rules = std::collections::HashSet::new();
+        for kind in 0..many.kinds() {
+            for service in 0..many.services() {
+                assert!(rules.insert((Kind::server(kind), Kind::port_of(kind, service))));
+            }
+        }
+        assert!(rules.len() + 2 >= RULES[1] as usize);
+        assert_eq!(Kind::server(1023).to_string(), "10.200.255.13");
     }
 }

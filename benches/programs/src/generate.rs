@@ -38,11 +38,15 @@ settings! {
     ROUTED, routed;
     /// 1 for the answers, from servers to devices.
     ANSWERS, answers;
+    /// How many kinds of devices there are, a power of two, less one.
+    KIND_MASK, kind_mask;
+    /// How many services each kind has.
+    SERVICES, services;
 }
 
-/// The next flow: device, round over all devices, flow; and how many frames were written.
+/// The next flow: device, round over all devices, flow, service; and how many frames were written.
 #[btf_map]
-static NEXT: PerCpuArray<[u64; 4], 1> = PerCpuArray::new();
+static NEXT: PerCpuArray<[u64; 5], 1> = PerCpuArray::new();
 
 const ROUTER_MAC: u64 = 0x02c0_ff00_0001;
 const DEVICE_MAC: u64 = 0x02c0_0000_0000;
@@ -54,13 +58,13 @@ const FIXED: u32 = 0x4500 + 46 + 0x4000 + 0x4011;
 
 #[inline(always)]
 pub fn write(ctx: &XdpContext) -> Option<()> {
-    let (device, round) = next()?;
+    let (device, round, service) = next()?;
     let segment = device >> 10;
     let member = 0x0a40_0010 + (segment << 11) + (device & 1023);
-    let kind = device & 7;
-    let server = 0x0ac8_000a + (kind << 8);
+    let kind = device & kind_mask();
+    let server = 0x0ac8_000a + ((kind & 255) << 8) + (kind >> 8);
     let member_port = 20000 + round as u16;
-    let server_port = 24100 + kind as u16;
+    let server_port = 24100 + (kind & 7) as u16 + (service << 3) as u16;
 
     let start = opaque(ctx.data());
     let end = opaque(ctx.data_end());
@@ -126,23 +130,28 @@ fn checksum(source: u32, destination: u32) -> u32 {
     !sum & 0xffff
 }
 
-/// Device and round of the next frame.
+/// Device, round and service of the next frame.
 #[inline(always)]
-fn next() -> Option<(u32, u32)> {
+fn next() -> Option<(u32, u32, u32)> {
     let state = NEXT.get_ptr_mut(0)?;
     // SAFETY: an element of a per-processor array, valid and this processor's while the program runs.
-    let [device, round, flow, written] = unsafe { &mut *state };
-    let now = (*device as u32, *round as u32);
+    let [device, round, flow, service, written] = unsafe { &mut *state };
+    let now = (*device as u32, *round as u32, *service as u32);
     *written += 1;
     *device += 1;
     *flow += 1;
     if *device >= devices() as u64 {
         *device = 0;
         *round += 1;
+        *service += 1;
+        if *service >= services() as u64 {
+            *service = 0;
+        }
     }
     if *flow >= flows() as u64 {
         *device = 0;
         *round = 0;
+        *service = 0;
         *flow = 0;
     }
     Some(now)

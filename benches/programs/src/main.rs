@@ -1,7 +1,7 @@
 //! The XDP programs at the ends of the benchmark, and the gateway that does nothing.
 //!
 //! `generate` is run by `BPF_PROG_TEST_RUN` with live frames; `redirect` is the limit that any gateway can come near;
-//! `count` swallows what arrives.
+//! `count` swallows what arrives, `answer` sends it back as a server would.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -49,19 +49,75 @@ fn send() -> u32 {
 /// Counts and drops.
 #[xdp]
 pub fn count(ctx: XdpContext) -> u32 {
+    note(ether_type(&ctx).is_some());
+    XDP_DROP
+}
+
+/// Counts, and sends back to where it came from. Not by `XDP_TX`, which a veth does only where its peer has an XDP program
+/// too.
+#[xdp]
+pub fn answer(ctx: XdpContext) -> u32 {
+    let turned = ether_type(&ctx).and_then(|ether_type| turn(&ctx, ether_type == TAG));
+    note(turned.is_some());
+    match turned {
+        Some(()) => send(),
+        None => XDP_DROP,
+    }
+}
+
+const IPV4: u16 = 0x0800;
+const TAG: u16 = 0x8100;
+
+/// The EtherType of a frame of the benchmark.
+#[inline(always)]
+fn ether_type(ctx: &XdpContext) -> Option<u16> {
     let start = opaque(ctx.data());
-    let ours = if start + 60 > opaque(ctx.data_end()) {
-        false
-    } else {
-        // SAFETY: within the frame, checked.
-        let ether_type = u16::from_be(unsafe { *((start + 12) as *const u16) });
-        ether_type == 0x0800 || ether_type == 0x8100
-    };
+    if start + 60 > opaque(ctx.data_end()) {
+        return None;
+    }
+    // SAFETY: within the frame, checked.
+    let ether_type = u16::from_be(unsafe { *((start + 12) as *const u16) });
+    (ether_type == IPV4 || ether_type == TAG).then_some(ether_type)
+}
+
+/// Whoever sent it receives it. No checksum changes.
+#[inline(always)]
+fn turn(ctx: &XdpContext, tagged: bool) -> Option<()> {
+    let start = opaque(ctx.data());
+    let network = if tagged { 18 } else { 14 };
+    if start + network + 24 > opaque(ctx.data_end()) {
+        return None;
+    }
+    let ip = start + network;
+    // SAFETY: within the frame, checked; unaligned access is allowed where this runs.
+    unsafe {
+        swap::<u32>(start, start + 6);
+        swap::<u16>(start + 4, start + 10);
+        swap::<u32>(ip + 12, ip + 16);
+        swap::<u16>(ip + 20, ip + 22);
+    }
+    Some(())
+}
+
+/// # Safety
+/// Both point to that many bytes of the frame.
+#[inline(always)]
+unsafe fn swap<T: Copy>(one: usize, other: usize) {
+    let (one, other) = (one as *mut T, other as *mut T);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (left, right) = (*one, *other);
+        *one = right;
+        *other = left;
+    }
+}
+
+#[inline(always)]
+fn note(ours: bool) {
     if let Some(counter) = COUNTED.get_ptr_mut(if ours { 0 } else { 1 }) {
         // SAFETY: an element of a per-processor array, valid and this processor's while the program runs.
         unsafe { *counter += 1 };
     }
-    XDP_DROP
 }
 
 /// The same pointer, as far as LLVM can tell another: it may otherwise check one and read through its twin.

@@ -1,11 +1,12 @@
 //! Cordon: its own program, loader, policy and compiler, as the daemon would use them.
 
-use anyhow::{Context as _, Result};
-use cordon_kernel::{Dataplane, Options};
-use cordon_policy::Date;
+use anyhow::{Context as _, Error, Result};
+use cordon_kernel::{Dataplane, Idle, Options};
+use cordon_policy::{Date, Rejected};
 
 use super::{Account, Gateway};
 use crate::policy;
+use crate::traffic::Site;
 
 /// Cordon in one namespace.
 pub struct Cordon {
@@ -18,11 +19,11 @@ impl Cordon {
     ///
     /// # Errors
     /// If the policy is refused, or the kernel refuses the program.
-    pub fn new(devices: u32, pins: &str) -> Result<Cordon> {
-        let validated = cordon_policy::from_sources(&policy::sources(devices))?;
+    pub fn new(site: Site, pins: &str) -> Result<Cordon> {
+        let validated = cordon_policy::from_sources(&policy::sources(site)).map_err(said)?;
         // No rule of it expires: any day will do.
         let today = Date::new(2026, 1, 1).context("there is such a day")?;
-        let compiled = cordon_compile::compile(&validated.policy, today)?;
+        let compiled = cordon_compile::compile(&validated.policy, today).map_err(said)?;
         let (mut dataplane, _) = Dataplane::open(&Options::new(pins))?;
         for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
             dataplane.attach(port as u16, nic)?;
@@ -33,6 +34,12 @@ impl Cordon {
             rules: compiled.rules,
         })
     }
+}
+
+/// The first of what is wrong with a policy.
+fn said(rejected: Rejected) -> Error {
+    let first = rejected.problems.first().map(ToString::to_string);
+    Error::from(rejected).context(first.unwrap_or_default())
 }
 
 impl Gateway for Cordon {
@@ -57,6 +64,19 @@ impl Gateway for Cordon {
         self.dataplane
             .flows(|entry| established += u64::from(entry.answered()))?;
         Ok(established)
+    }
+
+    fn forget(&mut self) -> Result<()> {
+        // One tick on, everything has been idle for longer than nothing.
+        self.dataplane.age()?;
+        self.dataplane.sweep(&Idle {
+            tcp: 0,
+            datagram: 0,
+            unanswered: 0,
+            closed: 0,
+            quota: u32::MAX,
+        })?;
+        Ok(())
     }
 
     fn described(&self) -> String {

@@ -6,7 +6,7 @@ pub mod redirect;
 
 use anyhow::Result;
 
-use crate::traffic::short;
+use crate::traffic::{Site, short};
 
 /// Which gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,15 +30,15 @@ impl Kind {
     }
 }
 
-/// One line of the table: a gateway that knows so many devices, passing so many flows.
+/// One line of the table: a gateway that is told of a site, passing so many flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Case {
     /// Which gateway.
     pub kind: Kind,
     /// How many flows.
     pub flows: u32,
-    /// How many devices; what they are is nothing to a bare redirect.
-    pub devices: u32,
+    /// What it is told of; that is nothing to a bare redirect.
+    pub site: Site,
 }
 
 impl Case {
@@ -47,7 +47,7 @@ impl Case {
         let flows = short(self.flows);
         match self.kind {
             Kind::Redirect => flows,
-            _ => format!("{flows}.{}", self.devices),
+            _ => format!("{flows}.{}", self.site.name()),
         }
     }
 
@@ -81,6 +81,12 @@ pub trait Gateway: Send {
     /// # Errors
     /// If it cannot be read.
     fn established(&mut self) -> Result<u64>;
+
+    /// Forgets all flows.
+    ///
+    /// # Errors
+    /// If the kernel does not let it.
+    fn forget(&mut self) -> Result<()>;
 
     /// How it was set up, in a line for the report.
     fn described(&self) -> String;

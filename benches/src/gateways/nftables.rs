@@ -6,12 +6,17 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::fd::AsRawFd as _;
 
 use anyhow::{Context as _, Result, ensure};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+};
 
 use super::{Account, Gateway};
 use crate::namespace::{get, ip, nft, set};
-use crate::traffic::{Device, FLOWS, Kind, ROUTER_MAC, SERVER_MAC};
+use crate::traffic::{Device, FLOWS, Kind, ROUTER_MAC, SERVER_MAC, Site};
 
 /// Longer than the benchmark: nothing has to be established again.
 const TIMEOUT: &str = "1800";
@@ -24,7 +29,7 @@ impl Nftables {
     ///
     /// # Errors
     /// If a setting or the rules are refused.
-    pub fn new(devices: u32) -> Result<Nftables> {
+    pub fn new(site: Site) -> Result<Nftables> {
         for (port, address) in [("eth1", "10.254.1.1/30"), ("eth2", "10.254.2.1/30")] {
             ip(&format!("link set {port} address {ROUTER_MAC}"))?;
             ip(&format!("address add {address} dev {port}"))?;
@@ -49,7 +54,17 @@ impl Nftables {
         ] {
             set(setting, value)?;
         }
-        nft(&rules(devices))?;
+        if site == Site::Hosts {
+            // Real ones, each with its own address in the cable.
+            for device in Device::all(site.devices()) {
+                let (address, mac) = (device.ip(), device.mac());
+                ip(&format!("route add {address} dev eth1"))?;
+                ip(&format!(
+                    "neighbour replace {address} lladdr {mac} nud permanent dev eth1"
+                ))?;
+            }
+        }
+        nft(&rules(site))?;
         for (setting, value) in [
             ("net/netfilter/nf_conntrack_udp_timeout", TIMEOUT),
             ("net/netfilter/nf_conntrack_udp_timeout_stream", TIMEOUT),
@@ -90,13 +105,18 @@ impl Gateway for Nftables {
         Ok(answered.count() as u64)
     }
 
+    fn forget(&mut self) -> Result<()> {
+        flush().context("cannot make the connection table forget")
+    }
+
     fn described(&self) -> String {
         "routed; established accepted first, then concatenated sets; no flow table".to_owned()
     }
 }
 
 /// The rules, for `nft -f`.
-fn rules(devices: u32) -> String {
+fn rules(site: Site) -> String {
+    let devices = site.devices();
     let mut text = String::from(
         "table inet gateway {\n\
          set bindings {\n typeof iifname . ether saddr . ip saddr\n elements = {\n",
@@ -106,8 +126,8 @@ fn rules(devices: u32) -> String {
     }
     text.push_str(" }\n}\nmap allowed {\n typeof ip saddr . ip daddr . meta l4proto . th dport : verdict\n elements = {\n");
     for device in Device::all(devices) {
-        let (ip, server) = (device.ip(), Kind::server(device.kind()));
-        let port = Kind::port(device.kind());
+        let kind = site.kind(device);
+        let (ip, server, port) = (device.ip(), Kind::server(kind), Kind::port(kind));
         let _ = writeln!(text, "{ip} . {server} . udp . {port} : accept,");
         let _ = writeln!(text, "{ip} . {server} . tcp . 443 : accept,");
     }
@@ -120,6 +140,35 @@ fn rules(devices: u32) -> String {
          counter drop\n }\n}\n",
     );
     text
+}
+
+/// Empties the connection table of the calling thread's namespace, as `conntrack -F` does.
+fn flush() -> Result<()> {
+    const DELETE: u16 = 1 << 8 | 2; // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE
+    const REQUEST_ACK: u16 = 1 | 4; // NLM_F_REQUEST, NLM_F_ACK
+    let netlink = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkNetFilter,
+    )?;
+    // `struct nlmsghdr`, then `struct nfgenmsg` of family AF_INET.
+    let mut message = Vec::new();
+    message.extend(20u32.to_ne_bytes());
+    message.extend(DELETE.to_ne_bytes());
+    message.extend(REQUEST_ACK.to_ne_bytes());
+    message.extend([0; 8]);
+    message.extend([2, 0, 0, 0]);
+    send(netlink.as_raw_fd(), &message, MsgFlags::empty())?;
+    let mut answer = [0; 64];
+    let length = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+    // `struct nlmsghdr`, then the error, 0 for none.
+    let error = answer[..length].get(16..20).context("it does not answer")?;
+    let error = i32::from_ne_bytes(error.try_into()?);
+    match error {
+        0 => Ok(()),
+        error => Err(Errno::from_raw(-error).into()),
+    }
 }
 
 /// Packets an interface of the calling thread's namespace has sent.
@@ -138,7 +187,7 @@ mod tests {
 
     #[test]
     fn every_device_is_bound_and_may_reach_its_server() {
-        let text = rules(10);
+        let text = rules(Site::Devices(10));
         assert_eq!(text.matches("\"eth1\" . ").count(), 10);
         assert!(text.contains("10.64.0.18 . 10.200.2.10 . udp . 24102 : accept"));
     }

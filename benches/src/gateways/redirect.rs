@@ -31,6 +31,10 @@ impl Gateway for Redirect {
         Ok(0)
     }
 
+    fn forget(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     fn described(&self) -> String {
         "XDP_REDIRECT through a device map, nothing looked at".to_owned()
     }

@@ -6,7 +6,7 @@ use cordon_policy::{Policy, Reach};
 use cordon_verdict::abi::CLASS_STRANGER;
 
 use crate::ends::{Ends, ListId};
-use crate::identity::{Identities, STRANGER};
+use crate::identity::{Identities, Identity, STRANGER};
 
 /// What a class is to the rules, and to reach.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +43,7 @@ pub(crate) struct Classes {
     /// By identity.
     of: Vec<usize>,
     signatures: Vec<Signature>,
+    index: HashMap<Signature, usize>,
     /// By list, of those that decide: the classes in it, ascending.
     in_list: Vec<Vec<u16>>,
     /// By list: the identities in it, ascending.
@@ -54,38 +55,45 @@ impl Classes {
         let mut classes = Classes {
             of: Vec::with_capacity(identities.iter().len()),
             signatures: Vec::new(),
+            index: HashMap::new(),
             in_list: vec![Vec::new(); ends.count()],
             identities: vec![Vec::new(); ends.count()],
         };
-        let mut index: HashMap<Signature, usize> = HashMap::new();
-        for (number, known) in identities.iter().enumerate() {
-            let mut lists = ends.lists_of(&known.identity);
-            for list in &lists {
-                classes.identities[*list as usize].push(number as u32);
-            }
-            lists.retain(|list| ends.decides(*list));
-            let signature = Signature {
-                zone: known.identity.local_zone(policy),
-                floats: known.identity.floats(),
-                lists,
-            };
-            let class = match index.get(&signature) {
-                Some(class) => *class,
-                None => {
-                    let class = classes.signatures.len();
-                    for list in &signature.lists {
-                        // More classes than have a number are refused before anybody looks at this.
-                        classes.in_list[*list as usize].push(class as u16);
-                    }
-                    classes.signatures.push(signature.clone());
-                    index.insert(signature, class);
-                    class
-                }
-            };
-            classes.of.push(class);
+        for known in identities.iter() {
+            classes.add(policy, ends, &known.identity);
         }
         debug_assert_eq!(classes.of[STRANGER], usize::from(CLASS_STRANGER));
         classes
+    }
+
+    /// Gives the next identity its class, and answers it.
+    pub fn add(&mut self, policy: &Policy, ends: &Ends, identity: &Identity) -> usize {
+        let number = self.of.len() as u32;
+        let mut lists = ends.lists_of(identity);
+        for list in &lists {
+            self.identities[*list as usize].push(number);
+        }
+        lists.retain(|list| ends.decides(*list));
+        let signature = Signature {
+            zone: identity.local_zone(policy),
+            floats: identity.floats(),
+            lists,
+        };
+        let class = match self.index.get(&signature) {
+            Some(class) => *class,
+            None => {
+                let class = self.signatures.len();
+                for list in &signature.lists {
+                    // More classes than have a number are refused before anybody looks at this.
+                    self.in_list[*list as usize].push(class as u16);
+                }
+                self.signatures.push(signature.clone());
+                self.index.insert(signature, class);
+                class
+            }
+        };
+        self.of.push(class);
+        class
     }
 
     pub fn count(&self) -> usize {

@@ -139,6 +139,11 @@ impl Identities {
         self.list[number].single = false;
     }
 
+    /// The number of an identity that occurs.
+    pub fn find(&self, identity: &Identity) -> Option<usize> {
+        self.index.get(identity).copied()
+    }
+
     pub fn get(&self, number: usize) -> &Known {
         &self.list[number]
     }

@@ -9,7 +9,7 @@ use cordon_policy::{Date, Invariant, Policy, Problem};
 use cordon_verdict::abi::{PolicyRow, Ruling};
 
 use crate::classes::Classes;
-use crate::ends::{Ends, ListId};
+use crate::ends::Ends;
 use crate::identity::{Identities, Kind};
 use crate::rows::Rows;
 use crate::services::Services;
@@ -51,9 +51,30 @@ impl Check<'_> {
     }
 
     fn broken(&self, invariant: &Invariant) -> Option<Broken> {
+        let from = self.classes.identities(self.ends.list(&invariant.from));
+        let to = self.classes.identities(self.ends.list(&invariant.to));
+        self.broken_between(invariant, from, to)
+    }
+
+    /// Whether an invariant is broken by someone of `who`, identities in ascending order.
+    pub fn is_broken_by(&self, invariant: &Invariant, who: &[u32]) -> bool {
+        let from = self.classes.identities(self.ends.list(&invariant.from));
+        let to = self.classes.identities(self.ends.list(&invariant.to));
+        let of = |all: &[u32]| -> Vec<u32> {
+            let them = who.iter().copied();
+            them.filter(|one| all.binary_search(one).is_ok()).collect()
+        };
+        let (senders, receivers) = (of(from), of(to));
+        let breaks = |from: &[u32], to: &[u32]| {
+            !from.is_empty() && self.broken_between(invariant, from, to).is_some()
+        };
+        breaks(&senders, to) || (!receivers.is_empty() && breaks(from, &receivers))
+    }
+
+    fn broken_between(&self, invariant: &Invariant, from: &[u32], to: &[u32]) -> Option<Broken> {
         let services = self.services.touched(&invariant.services);
-        let senders = self.few(self.ends.list(&invariant.from), true);
-        let receivers = self.few(self.ends.list(&invariant.to), false);
+        let senders = self.few(from, true);
+        let receivers = self.few(to, false);
         // Many pairs have the same rows.
         let mut judged: HashMap<Option<u32>, Option<(u32, PolicyRow)>> = HashMap::new();
         for (from_class, senders) in &senders {
@@ -78,9 +99,9 @@ impl Check<'_> {
     }
 
     /// The classes of an end, each with whom of it the end means.
-    fn few(&self, list: ListId, sends: bool) -> BTreeMap<u16, Few> {
+    fn few(&self, end: &[u32], sends: bool) -> BTreeMap<u16, Few> {
         let mut few: BTreeMap<u16, Few> = BTreeMap::new();
-        for identity in self.classes.identities(list) {
+        for identity in end {
             let identity = *identity as usize;
             // Nothing comes from a group address.
             if sends && self.identities.get(identity).identity.kind != Kind::Host {

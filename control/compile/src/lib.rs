@@ -6,6 +6,7 @@
 mod classes;
 mod ends;
 mod identity;
+mod incremental;
 mod invariants;
 mod limits;
 mod members;
@@ -19,6 +20,8 @@ use cordon_policy::{Date, Policy, Problem, Rejected};
 use cordon_portable::Generation;
 use cordon_verdict::abi::{PolicyKey, RULE_FIRST};
 
+pub use incremental::{Basis, Updated, update};
+
 use classes::Classes;
 use ends::Ends;
 use identity::Identities;
@@ -27,7 +30,7 @@ use rows::Rows;
 use services::Services;
 
 /// A policy as tables.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Compiled {
     /// The tables.
     pub generation: Generation,
@@ -35,6 +38,8 @@ pub struct Compiled {
     pub rules: usize,
     /// Classes: the sets of ends that the rules tell apart.
     pub classes: usize,
+    /// What [`update`] goes on from.
+    pub basis: Basis,
 }
 
 /// The number of a rule, by its index in [`Policy::rules`]; also of one that has expired. Lower numbers are those of
@@ -99,6 +104,7 @@ pub fn compile(policy: &Policy, today: Date) -> Result<Compiled, Rejected> {
         generation,
         rules: RULE_FIRST as usize + policy.rules.len(),
         classes: classes.count(),
+        basis: Basis::new(policy, today, ends, identities, classes, services, rows),
     })
 }
 

@@ -6,7 +6,7 @@ use cordon_verdict::abi::{RULE_FIRST, RULES};
 /// Rows that the policy table may have.
 pub(crate) const ROWS: usize = 4_000_000;
 /// Classes, and service classes, that have a number.
-const NUMBERS: usize = 1 << 16;
+pub(crate) const NUMBERS: usize = 1 << 16;
 
 /// Every rule has a counter.
 pub(crate) fn rules(policy: &Policy) -> Option<Problem> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use cordon_policy::{LinkControl, Mac, Policy, Selector, Unknown};
+use cordon_policy::{Device, LinkControl, Mac, Policy, Selector, Unknown};
 use cordon_portable::Generation;
 use cordon_verdict::abi::{self, Address, Admission, CLASS_STRANGER, PortSetting};
 
@@ -28,29 +28,14 @@ pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) ->
     let mut devices = Vec::with_capacity(policy.devices.len());
     for (index, device) in policy.devices.iter().enumerate() {
         let named = ends.names(Selector::Device(index));
-        let profile = device.profile.as_deref();
-        let listed = groups.by_device.get(&index);
-        let key = (device.segment, profile);
-        let plain = !named && listed.is_none();
+        let key = (device.segment, device.profile.as_deref());
+        let plain = !named && !groups.by_device.contains_key(&index);
         if plain && let Some(identity) = common.get(&key) {
             identities.again(*identity);
             devices.push(*identity);
             continue;
         }
-        let by_profile = profile.and_then(|profile| groups.by_profile.get(profile));
-        let mut all: Vec<usize> = listed
-            .into_iter()
-            .chain(by_profile)
-            .flatten()
-            .copied()
-            .collect();
-        all.sort_unstable();
-        all.dedup();
-        let identity = Identity {
-            groups: all,
-            device: named.then_some(index),
-            ..member(policy, device.segment)
-        };
+        let identity = groups.identity(policy, ends, index, index);
         let identity = identities.add(identity, Example::Device(index));
         if plain {
             common.insert(key, identity);
@@ -76,13 +61,13 @@ fn member(policy: &Policy, segment: usize) -> Identity {
 }
 
 /// Which groups hold devices, the other way round.
-struct Groups<'a> {
+pub(crate) struct Groups<'a> {
     by_profile: HashMap<&'a str, Vec<usize>>,
     by_device: HashMap<usize, Vec<usize>>,
 }
 
 impl<'a> Groups<'a> {
-    fn new(policy: &'a Policy, ends: &Ends) -> Groups<'a> {
+    pub fn new(policy: &'a Policy, ends: &Ends) -> Groups<'a> {
         let mut groups = Groups {
             by_profile: HashMap::new(),
             by_device: HashMap::new(),
@@ -102,6 +87,56 @@ impl<'a> Groups<'a> {
         }
         groups
     }
+
+    /// The identity of a device, by index and by the number that `ends` have it under.
+    pub fn identity(&self, policy: &Policy, ends: &Ends, index: usize, number: usize) -> Identity {
+        let device = &policy.devices[index];
+        let by_profile = device.profile.as_deref();
+        let by_profile = by_profile.and_then(|profile| self.by_profile.get(profile));
+        let listed = self.by_device.get(&index).into_iter();
+        let mut groups: Vec<usize> = listed.chain(by_profile).flatten().copied().collect();
+        groups.sort_unstable();
+        groups.dedup();
+        Identity {
+            groups,
+            device: ends.names(Selector::Device(number)).then_some(number),
+            ..member(policy, device.segment)
+        }
+    }
+}
+
+/// The addresses that answer DHCP clients.
+pub(crate) fn dhcp_servers(policy: &Policy) -> HashSet<IpAddr> {
+    let groups = policy.groups.iter();
+    groups
+        .filter(|group| group.name == "infrastructure:dhcp")
+        .flat_map(|group| group.networks.iter().map(|network| network.addr()))
+        .collect()
+}
+
+/// A device's key, and its entry.
+pub(crate) fn record(
+    device: &Device,
+    id: u32,
+    class: u16,
+    dhcp_servers: &HashSet<IpAddr>,
+) -> (u64, abi::Device) {
+    let mut flags = 0;
+    if device.ips.is_empty() {
+        flags |= abi::Device::ANY_ADDRESS;
+    }
+    if device.ips.iter().any(|ip| dhcp_servers.contains(ip)) {
+        flags |= abi::Device::DHCP_SERVER;
+    }
+    if let Some(port) = device.port {
+        flags |= abi::Device::at_port(port as u16);
+    }
+    (key(device), abi::Device { id, class, flags })
+}
+
+/// The key of a device.
+pub(crate) fn key(device: &Device) -> u64 {
+    abi::member(device.segment as u16, mac(device.mac))
 }
 
 pub(crate) fn write(
@@ -110,31 +145,14 @@ pub(crate) fn write(
     classes: &Classes,
     generation: &mut Generation,
 ) {
-    let dhcp_servers: HashSet<IpAddr> = policy
-        .groups
-        .iter()
-        .filter(|group| group.name == "infrastructure:dhcp")
-        .flat_map(|group| group.networks.iter().map(|network| network.addr()))
-        .collect();
+    let dhcp_servers = dhcp_servers(policy);
     generation.devices.reserve(policy.devices.len());
     generation.addresses.reserve(policy.devices.len());
     for (index, (device, identity)) in policy.devices.iter().zip(&members.devices).enumerate() {
         let (id, segment) = (index as u32, device.segment as u16);
         let class = classes.of(*identity);
-        let mut flags = 0;
-        if device.ips.is_empty() {
-            flags |= abi::Device::ANY_ADDRESS;
-        }
-        if device.ips.iter().any(|ip| dhcp_servers.contains(ip)) {
-            flags |= abi::Device::DHCP_SERVER;
-        }
-        if let Some(port) = device.port {
-            flags |= abi::Device::at_port(port as u16);
-        }
-        generation.devices.insert(
-            abi::member(segment, mac(device.mac)),
-            abi::Device { id, class, flags },
-        );
+        let (key, record) = record(device, id, class, &dhcp_servers);
+        generation.devices.insert(key, record);
         for ip in &device.ips {
             let address = Address {
                 device: id,

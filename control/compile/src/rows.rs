@@ -24,9 +24,12 @@ pub(crate) struct Rows {
     /// By class of the initiator: the classes it meets a rule with, ascending, and which set says what.
     pairs: Vec<Vec<(u16, u32)>>,
     count: usize,
+    bundles: Vec<Bundle>,
+    known: HashMap<Key, u32>,
 }
 
 /// Rules in force with the same ends, by index, ascending.
+#[derive(Debug)]
 struct Bundle {
     from: ListId,
     to: ListId,
@@ -50,7 +53,6 @@ impl Rows {
             by_from.entry(bundle.from).or_default().push(index as u32);
         }
         let mut rows = Rows::default();
-        let mut known: HashMap<Key, u32> = HashMap::new();
         // By class of the other end, used again for every class: which bundles match.
         let mut matching: Vec<Vec<u32>> = vec![Vec::new(); classes.count()];
         for from in (0..classes.count()).map(|class| class as u16) {
@@ -72,14 +74,7 @@ impl Rows {
                 let mut matching = std::mem::take(&mut matching[usize::from(to)]);
                 matching.sort_unstable();
                 let key = (matching, classes.span(from, to));
-                let set = match known.get(&key) {
-                    Some(set) => *set,
-                    None => {
-                        let set = rows.add(policy, &rules(&bundles, &key.0), key.1, services);
-                        known.insert(key, set);
-                        set
-                    }
-                };
+                let set = rows.of(policy, &bundles, key, services);
                 pairs.push((to, set));
                 rows.count += rows.sets[set as usize].len();
                 if rows.count > limits::ROWS {
@@ -89,7 +84,61 @@ impl Rows {
             }
             rows.pairs.push(pairs);
         }
+        rows.bundles = bundles;
         Ok(rows)
+    }
+
+    /// The number of the set that a key comes to.
+    fn of(&mut self, policy: &Policy, bundles: &[Bundle], key: Key, services: &Services) -> u32 {
+        if let Some(set) = self.known.get(&key) {
+            return *set;
+        }
+        let set = self.add(policy, &rules(bundles, &key.0), key.1, services);
+        self.known.insert(key, set);
+        set
+    }
+
+    /// Adds the rows of a class that there was not when the others were worked out; none if they do not fit.
+    pub fn extend(
+        &mut self,
+        policy: &Policy,
+        classes: &Classes,
+        services: &Services,
+        class: u16,
+    ) -> Option<Vec<((u16, u16), Set)>> {
+        let bundles = std::mem::take(&mut self.bundles);
+        let mut matching: BTreeMap<(u16, u16), Vec<u32>> = BTreeMap::new();
+        let in_end = |list: ListId| classes.lists(class).binary_search(&list).is_ok();
+        // Those that come after it look back at it by themselves.
+        let so_far = |other: &&u16| **other <= class;
+        for (number, bundle) in bundles.iter().enumerate() {
+            if in_end(bundle.from) {
+                for to in classes.in_list(bundle.to).iter().filter(so_far) {
+                    let matching = matching.entry((class, *to)).or_default();
+                    matching.push(number as u32);
+                }
+            }
+            if in_end(bundle.to) {
+                let others = classes.in_list(bundle.from).iter();
+                for from in others.filter(|from| **from < class) {
+                    let matching = matching.entry((*from, class)).or_default();
+                    matching.push(number as u32);
+                }
+            }
+        }
+        let mut added = Vec::with_capacity(matching.len());
+        self.pairs.push(Vec::new());
+        for ((from, to), matching) in matching {
+            let key = (matching, classes.span(from, to));
+            let set = self.of(policy, &bundles, key, services);
+            // Its number is the highest so far: they stay ascending.
+            self.pairs[usize::from(from)].push((to, set));
+            let set = self.sets[set as usize].clone();
+            self.count += set.len();
+            added.push(((from, to), set));
+        }
+        self.bundles = bundles;
+        (self.count <= limits::ROWS).then_some(added)
     }
 
     /// Adds what some rules come to; answers its number.

@@ -14,9 +14,13 @@ use tokio::sync::broadcast;
 
 use crate::clock;
 use crate::names::{Named, Slots, mac_text, nameless, protocol};
+use crate::observed::{Enforced, Observed, Twin};
 
 /// One event, as a line of JSON.
 pub type Line = Bytes;
+
+/// What enforcement says of what an observed segment lets be.
+type LetBe = (Arc<Twin>, Enforced);
 
 /// Takes events from the ring for as long as the daemon runs, on a thread of its own. The ring is emptied whether
 /// anyone listens or not, or what is in it would be old when someone does.
@@ -26,14 +30,19 @@ pub type Line = Bytes;
 pub fn forward(
     mut events: cordon_kernel::Events,
     slots: Slots,
+    observed: Arc<Observed>,
     tell: broadcast::Sender<Line>,
 ) -> io::Result<()> {
     let work = move || {
         loop {
             while let Some(event) = events.next_event() {
+                let named = slots.get(event.slot);
+                let let_be = named
+                    .as_ref()
+                    .and_then(|named| observed.heard(&event, named));
                 if tell.receiver_count() > 0 {
                     // Whether anyone still listens is no matter.
-                    let _ = tell.send(line(&event, &slots));
+                    let _ = tell.send(line(&event, named.as_deref(), let_be));
                 }
             }
             if let Err(error) = wait(&events) {
@@ -56,10 +65,13 @@ fn wait(events: &cordon_kernel::Events) -> Result<(), Errno> {
     }
 }
 
-fn line(event: &abi::Event, slots: &Slots) -> Line {
-    let named: Option<Arc<Named>> = slots.get(event.slot);
-    let mut line = serde_json::to_vec(&describe(event, named.as_deref()))
-        .expect("our own type: string keys, nothing that JSON cannot say");
+fn line(event: &abi::Event, named: Option<&Named>, let_be: Option<LetBe>) -> Line {
+    let mut told = describe(event, named);
+    if let Some((twin, Enforced::Drops(rule))) = let_be {
+        told.would_drop = Some(twin.would_drop(rule));
+    }
+    let mut line =
+        serde_json::to_vec(&told).expect("our own type: string keys, nothing that JSON cannot say");
     line.push(b'\n');
     line.into()
 }
@@ -90,6 +102,7 @@ pub fn describe(event: &abi::Event, named: Option<&Named>) -> Event {
         rule: named
             .and_then(|named| named.rule(event.rule))
             .map(str::to_owned),
+        would_drop: None,
         ingress: match named {
             Some(named) => named.attachment(event.ingress),
             None => number(event.ingress),

@@ -9,8 +9,10 @@ mod config;
 mod engine;
 mod events;
 mod explain;
+mod flows;
 mod metrics;
 mod names;
+mod observed;
 mod plane;
 mod refusal;
 mod scrape;
@@ -33,6 +35,7 @@ use crate::api::App;
 use crate::api::socket::Socket;
 use crate::config::{Config, LogFormat};
 use crate::engine::{Gateway, Parts};
+use crate::observed::Observed;
 use crate::store::Directory;
 
 /// The Cordon gateway daemon.
@@ -95,16 +98,20 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     let _pins = own(&config.pins)?;
     let (gateway, events) = start(config, order_seconds.clone()).context("cordond cannot start")?;
     let gateway = Arc::new(gateway);
+    let observed = Arc::new(Observed::new(&config.state, Arc::clone(&gateway.clock)));
     let socket = Socket::bind(&config.socket)?;
     let (tell, _) = tokio::sync::broadcast::channel(4096);
 
     if let Some(events) = events {
-        events::forward(events, gateway.slots.clone(), tell.clone())?;
+        let observed = Arc::clone(&observed);
+        events::forward(events, gateway.slots.clone(), observed, tell.clone())?;
     }
+    observed.start(&gateway)?;
     let listen = config.metrics.listen;
-    tokio::spawn(scrape::serve(listen, Arc::clone(&gateway), order_seconds));
+    let scraped = (Arc::clone(&gateway), Arc::clone(&observed));
+    tokio::spawn(scrape::serve(listen, scraped, order_seconds));
     tokio::spawn(tick(Arc::clone(&gateway)));
-    let router = App::new(gateway, tell).router();
+    let router = App::new(gateway, Arc::clone(&observed), tell).router();
     // Readiness means: what was in force is in force again, and the API answers.
     let ready = [sd_notify::NotifyState::Ready];
     if let Err(error) = sd_notify::notify(&ready) {
@@ -117,6 +124,7 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    observed.save();
     tracing::info!("stopping; what is in force stays in force");
     Ok(())
 }

@@ -7,6 +7,7 @@ use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, HistogramOpts, Registry, TextEncoder};
 
 use crate::engine::{Counts, Gateway};
+use crate::observed::{Observed, Sum};
 use crate::views;
 
 /// A metric: its name, its type, its help text, and where its values come from.
@@ -58,6 +59,12 @@ const TABLE: &[Definition] = table! {
     "cordon_flows_forgotten_total" COUNTER
         "Flows forgotten because they were idle or closed, since the daemon started."
         => |all| one(all.forgotten as f64);
+    "cordon_observed_flows_total" COUNTER
+        "Flows in an observed segment that enforcement would have dropped, by segment, since the daemon started."
+        => |all| all.by_segment(|sum| sum.flows);
+    "cordon_observed_bytes_total" COUNTER
+        "Bytes of such flows, both ways, every frame rounded up to 16 bytes."
+        => |all| all.by_segment(|sum| sum.bytes);
     "cordon_devices" GAUGE
         "Devices that the policy lists, by state: seen since the data plane was loaded, or unseen."
         => |all| by_state(["seen", "unseen"], all.devices);
@@ -134,6 +141,7 @@ pub struct Snapshot {
     flows: [u64; 2],
     flows_limit: u64,
     forgotten: u64,
+    observed: Vec<(String, Sum)>,
     missed: u64,
     /// Seen, unseen.
     devices: [u64; 2],
@@ -153,7 +161,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// If the data plane does not answer.
-    pub fn read(gateway: &Gateway) -> Result<Snapshot, Error> {
+    pub fn read(gateway: &Gateway, observed: &Observed) -> Result<Snapshot, Error> {
         let mut engine = gateway.engine();
         let counts = engine.counts()?;
         let (swept, forgotten) = engine.flow_counts();
@@ -190,6 +198,7 @@ impl Snapshot {
             snapshot.devices = [seen, devices.len() as u64 - seen];
             snapshot.policy = [devices.len(), named.policy.rules.len(), named.classes];
             snapshot.compile_seconds = named.compile_seconds;
+            snapshot.observed = observed.sums(&named);
             let rules = counts.rules.iter().enumerate();
             snapshot.rules = rules
                 .filter_map(|(number, counter)| {
@@ -224,6 +233,13 @@ impl Snapshot {
         let rules = self.rules.iter();
         rules
             .map(|(name, counter)| (vec![("rule", name.as_str())], part(counter) as f64))
+            .collect()
+    }
+
+    fn by_segment(&self, part: fn(&Sum) -> u64) -> Values<'_> {
+        let observed = self.observed.iter();
+        observed
+            .map(|(segment, sum)| (vec![("segment", segment.as_str())], part(sum) as f64))
             .collect()
     }
 
@@ -325,6 +341,13 @@ mod tests {
             flows: [105, 106],
             flows_limit: 107,
             forgotten: 108,
+            observed: vec![(
+                "guest".to_owned(),
+                Sum {
+                    flows: 119,
+                    bytes: 120,
+                },
+            )],
             missed: 109,
             devices: [111, 112],
             posture: 2,
@@ -379,6 +402,8 @@ mod tests {
             "cordon_rule_bytes_total{rule=\"b \\\"c\\\"\"} 10400",
             "cordon_flows{state=\"open\"} 105",
             "cordon_flows{state=\"half-open\"} 106",
+            "cordon_observed_flows_total{segment=\"guest\"} 119",
+            "cordon_observed_bytes_total{segment=\"guest\"} 120",
             "cordon_devices{state=\"unseen\"} 112",
             "cordon_posture{scope=\"site\"} 2",
             "cordon_events_lost_total 110",

@@ -61,6 +61,20 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Nothing has this name; perhaps one that is like it was meant.
+    pub fn unknown<'a>(
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'a str>,
+        hint: &str,
+    ) -> Refusal {
+        let near = nearest(name, known).map(|near| format!("did you mean `{near}`? "));
+        Refusal::NotFound {
+            message: format!("there is no {what} `{name}`"),
+            hint: near.unwrap_or_default() + hint,
+        }
+    }
+
     /// As it crosses the wire.
     pub fn into_failure(self) -> Failure {
         let message = self.to_string();
@@ -97,4 +111,17 @@ impl Refusal {
             problems: Vec::new(),
         }
     }
+}
+
+/// The name that is like a word, if one is.
+fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    // What is longer is no slip of the finger, and costs.
+    let alike = known.filter(|name| name.len().abs_diff(word.len()) <= 1 + word.len() / 4);
+    let distance = |name: &'a str| {
+        let distance = strsim::damerau_levenshtein(&word, &name.to_lowercase());
+        (distance, name)
+    };
+    let near = alike.map(distance).min()?;
+    (near.0 <= 1 + word.chars().count() / 4).then_some(near.1)
 }

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use crate::api::server::{self, Accepted, Limits};
 use crate::engine::Gateway;
 use crate::metrics::{self, Snapshot};
+use crate::observed::Observed;
 
 /// What scrapers may take, all together.
 const LIMITS: Limits = Limits::new(16);
@@ -22,6 +23,7 @@ const LIMITS: Limits = Limits::new(16);
 #[derive(Clone)]
 struct Scrape {
     gateway: Arc<Gateway>,
+    observed: Arc<Observed>,
     order_seconds: prometheus::Histogram,
     /// One at a time, so that a crowd of scrapers does not keep orders waiting.
     turn: Arc<Mutex<()>>,
@@ -31,12 +33,13 @@ struct Scrape {
 /// API.
 pub async fn serve(
     listen: SocketAddr,
-    gateway: Arc<Gateway>,
+    (gateway, observed): (Arc<Gateway>, Arc<Observed>),
     order_seconds: prometheus::Histogram,
 ) {
     let listener = listen_at(listen, &gateway).await;
     let scrape = Scrape {
         gateway,
+        observed,
         order_seconds,
         turn: Arc::default(),
     };
@@ -86,7 +89,8 @@ async fn metrics(State(scrape): State<Scrape>) -> Response {
     let work = {
         let scrape = scrape.clone();
         move || -> Result<String, String> {
-            let snapshot = Snapshot::read(&scrape.gateway).map_err(|error| error.to_string())?;
+            let snapshot = Snapshot::read(&scrape.gateway, &scrape.observed)
+                .map_err(|error| error.to_string())?;
             metrics::render(&snapshot, &scrape.order_seconds).map_err(|error| error.to_string())
         }
     };

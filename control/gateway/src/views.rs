@@ -1,18 +1,19 @@
 //! What is in force, as it crosses the wire.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 
 use cordon_compile::rule_number;
-use cordon_kernel::{FlowEntry, Opened};
+use cordon_kernel::Opened;
 use cordon_policy::{Mode, Posture};
 use cordon_protocol::{
-    Device, DeviceState, DropCount, Flow, FlowCount, Flows, Port, Problem, Rule, Segment, Status,
+    Device, DeviceState, DropCount, FlowCount, ObservedSegment, Port, Problem, Rule, Segment,
+    Status,
 };
 use cordon_verdict::abi::{self, Counter, RULE_FIRST, Station, member};
 
-use crate::engine::{Gateway, InForce};
-use crate::names::{Named, number_of_mac, protocol};
+use crate::engine::Gateway;
+use crate::names::{Named, number_of_mac};
+use crate::observed::Observed;
 use crate::refusal::Refusal;
 
 /// A problem of a policy.
@@ -36,7 +37,7 @@ pub fn unreadable(source: cordon_kernel::Error) -> Refusal {
 }
 
 /// The state, on one screen.
-pub fn status(gateway: &Gateway) -> Result<Status, Refusal> {
+pub fn status(gateway: &Gateway, observed: &Observed) -> Result<Status, Refusal> {
     let mut engine = gateway.engine();
     let counts = engine.counts().map_err(unreadable)?;
     let (swept, _) = engine.flow_counts();
@@ -86,7 +87,9 @@ pub fn status(gateway: &Gateway) -> Result<Status, Refusal> {
                 bytes: counter.bytes,
             })
             .collect(),
-        segments: current.map_or_else(Vec::new, |named| segments(&named)),
+        segments: current.map_or_else(Vec::new, |named| {
+            segments(&named, &observed.segments(&named))
+        }),
         ..status
     })
 }
@@ -99,7 +102,7 @@ fn opened(opened: Opened) -> &'static str {
     }
 }
 
-fn segments(named: &Named) -> Vec<Segment> {
+fn segments(named: &Named, observed: &[ObservedSegment]) -> Vec<Segment> {
     let policy = &named.policy;
     let segment = |segment: &cordon_policy::Segment| Segment {
         name: segment.name.clone(),
@@ -115,12 +118,16 @@ fn segments(named: &Named) -> Vec<Segment> {
             Mode::Observe => "observe",
         }
         .to_owned(),
+        would_drop: observed
+            .iter()
+            .find(|observed| observed.segment == segment.name)
+            .cloned(),
     };
     policy.segments.iter().map(segment).collect()
 }
 
 /// The devices that the policy lists, with where they were seen.
-pub fn devices(gateway: &Gateway) -> Result<Vec<Device>, Refusal> {
+pub fn devices(gateway: &Gateway, observed: &Observed) -> Result<Vec<Device>, Refusal> {
     let engine = gateway.engine();
     let Some(named) = engine.current() else {
         return Ok(Vec::new());
@@ -128,6 +135,7 @@ pub fn devices(gateway: &Gateway) -> Result<Vec<Device>, Refusal> {
     let stations = engine.stations().map_err(unreadable)?;
     drop(engine);
     let policy = &named.policy;
+    let would_drop = observed.by_device();
     let device = |device: &cordon_policy::Device| {
         let seen = station(&stations, device);
         Device {
@@ -143,6 +151,8 @@ pub fn devices(gateway: &Gateway) -> Result<Vec<Device>, Refusal> {
                 None => DeviceState::Unseen,
             },
             attachment: seen.map(|station| named.attachment(station.attachment)),
+            would_drop_flows: (policy.segments[device.segment].mode == Mode::Observe)
+                .then(|| would_drop.get(&device.name).copied().unwrap_or(0)),
         }
     };
     Ok(policy.devices.iter().map(device).collect())
@@ -214,122 +224,5 @@ fn built_in(name: &str, reason: &str, Counter { packets, bytes }: Counter) -> Ru
         expires: None,
         packets,
         bytes,
-    }
-}
-
-/// The busiest flows, and how many there are.
-pub fn flows(gateway: &Gateway, limit: usize) -> Result<Flows, Refusal> {
-    let engine = gateway.engine();
-    let mut total = 0;
-    let mut busiest = BinaryHeap::with_capacity(limit + 1);
-    let mut read = |entry: FlowEntry| {
-        total += 1;
-        busiest.push(Reverse(Busy(entry)));
-        if busiest.len() > limit {
-            busiest.pop();
-        }
-    };
-    engine.flows(&mut read).map_err(unreadable)?;
-    let in_force = engine.in_force().map_err(unreadable)?;
-    let filled = engine.filled();
-    drop(engine);
-    let InForce::Tables(control) = in_force else {
-        return Ok(Flows {
-            total: 0,
-            flows: Vec::new(),
-        });
-    };
-    let slots = [gateway.slots.get(0), gateway.slots.get(1)];
-    let now = control.tick;
-    let named_by = |epoch: u32| {
-        // Judged before the policy in force was: by the one before, if it is still known.
-        let this = usize::from(control.slot);
-        let slot = if epoch >= filled[this] {
-            this
-        } else {
-            this ^ 1
-        };
-        (epoch >= filled[slot])
-            .then_some(slots[slot].as_deref())
-            .flatten()
-    };
-    let flows = busiest.into_sorted_vec();
-    let flow = |Reverse(Busy(entry)): Reverse<Busy>| {
-        let epoch = (entry.flow.judged >> 32) as u32;
-        flow(
-            &entry,
-            named_by(epoch),
-            slots[usize::from(control.slot)].as_deref(),
-            epoch == control.epoch,
-            now,
-        )
-    };
-    Ok(Flows {
-        total,
-        flows: flows.into_iter().map(flow).collect(),
-    })
-}
-
-/// A flow, ordered by its bytes.
-struct Busy(FlowEntry);
-
-impl Busy {
-    fn bytes(&self) -> u64 {
-        self.0.bytes(0) + self.0.bytes(1)
-    }
-}
-
-impl PartialEq for Busy {
-    fn eq(&self, other: &Busy) -> bool {
-        self.bytes() == other.bytes()
-    }
-}
-
-impl Eq for Busy {}
-
-impl PartialOrd for Busy {
-    fn partial_cmp(&self, other: &Busy) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Busy {
-    fn cmp(&self, other: &Busy) -> std::cmp::Ordering {
-        self.bytes().cmp(&other.bytes())
-    }
-}
-
-fn flow(
-    entry: &FlowEntry,
-    judged_by: Option<&Named>,
-    current: Option<&Named>,
-    is_current: bool,
-    now: u16,
-) -> Flow {
-    let from = usize::from(entry.flow.initiator & 1);
-    let to = from ^ 1;
-    let end = |end: usize| {
-        let (ip, port) = (entry.address[end], entry.port[end]);
-        match current {
-            Some(named) => named.endpoint(ip, port, entry.protocol),
-            None => crate::names::nameless(ip, port, entry.protocol),
-        }
-    };
-    let rule = entry.flow.ruling().rule();
-    let unknown = || "unknown".to_owned();
-    let segment = current.and_then(|named| named.segment(entry.segment));
-    Flow {
-        from: end(from),
-        to: end(to),
-        protocol: protocol(entry.protocol),
-        segment: segment.map_or_else(unknown, str::to_owned),
-        rule: judged_by
-            .and_then(|named| named.rule(rule))
-            .map_or_else(unknown, str::to_owned),
-        current: is_current,
-        answered: entry.answered(),
-        bytes_sent: entry.bytes(from),
-        bytes_received: entry.bytes(to),
-        idle_seconds: u64::from(entry.idle(now)) * abi::AGE_SECONDS,
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use csv::{ReaderBuilder, StringRecord};
 
+use crate::cursor::Cursor;
 use crate::fields;
 use crate::model::{Device, Mac, Port, Segment};
 use crate::problem::{Code, File, Place, Problems};
@@ -48,9 +49,10 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
         .enumerate()
         .map(|(index, segment)| (segment.name.as_str(), index))
         .collect();
+    let mut cursor = Cursor::new(text);
     let Some(columns) = records
         .next()
-        .and_then(|header| header_of(header, problems))
+        .and_then(|header| header_of(header, cursor, problems))
     else {
         if text.trim().is_empty() {
             let place = Place {
@@ -80,26 +82,20 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
                     .hint("is a quote left open?");
             }
             Ok(record) => {
-                let line = record
-                    .position()
-                    .map_or(1, |position| position.line() as u32);
+                cursor.row(record.position().map_or(0, start_of));
                 table.add(
                     &Row {
                         record: &record,
                         columns: &columns,
-                        line,
+                        cursor,
+                        line: cursor.place().line,
                     },
                     &names,
                     problems,
                 );
                 if table.devices.len() > DEVICES {
-                    let place = Place {
-                        file: File::Devices,
-                        line,
-                        column: 1,
-                    };
                     problems.add(
-                        place,
+                        cursor.place(),
                         Code::Limit,
                         format!("a gateway holds at most {DEVICES} devices"),
                     );
@@ -114,40 +110,47 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
 /// The position of each of [`COLUMNS`].
 type Columns = [Option<usize>; 8];
 
-fn header_of(header: Result<StringRecord, csv::Error>, problems: &mut Problems) -> Option<Columns> {
-    let place = |column: usize| Place {
-        file: File::Devices,
-        line: 1,
-        column: column as u32,
+fn start_of(position: &csv::Position) -> usize {
+    usize::try_from(position.byte()).unwrap_or(usize::MAX)
+}
+
+fn header_of(
+    header: Result<StringRecord, csv::Error>,
+    mut cursor: Cursor,
+    problems: &mut Problems,
+) -> Option<Columns> {
+    cursor.row(0);
+    let place = |index: usize| {
+        let mut cursor = cursor;
+        cursor.field(index);
+        cursor.place()
     };
     let header = match header {
         Ok(header) => header,
         Err(error) => {
-            problems.add(place(1), Code::Syntax, format!("not CSV: {error}"));
+            problems.add(place(0), Code::Syntax, format!("not CSV: {error}"));
             return None;
         }
     };
     let mut columns = Columns::default();
-    let mut at = 1;
     for (index, name) in header.iter().enumerate() {
         match COLUMNS.iter().position(|known| *known == name.trim()) {
             Some(column) if columns[column].is_none() => columns[column] = Some(index),
             Some(_) => {
                 problems.add(
-                    place(at),
+                    place(index),
                     Code::Duplicate,
                     format!("column `{name}` is there twice"),
                 );
             }
             None => problems
                 .add(
-                    place(at),
+                    place(index),
                     Code::UnknownField,
                     format!("there is no column `{}`", name.escape_debug()),
                 )
                 .did_you_mean(name, COLUMNS.into_iter()),
         }
-        at += name.chars().count() + 1;
     }
     let mut whole = true;
     for needed in NEEDED {
@@ -156,7 +159,7 @@ fn header_of(header: Result<StringRecord, csv::Error>, problems: &mut Problems) 
             whole = false;
             problems
                 .add(
-                    place(1),
+                    place(0),
                     Code::MissingField,
                     format!("column `{needed}` is missing"),
                 )
@@ -169,6 +172,8 @@ fn header_of(header: Result<StringRecord, csv::Error>, problems: &mut Problems) 
 struct Row<'a> {
     record: &'a StringRecord,
     columns: &'a Columns,
+    /// Where it starts.
+    cursor: Cursor<'a>,
     line: u32,
 }
 
@@ -179,17 +184,9 @@ impl<'a> Row<'a> {
             .position(|name| *name == column)
             .and_then(|at| self.columns[at])
             .unwrap_or(0);
-        let before: usize = self
-            .record
-            .iter()
-            .take(index)
-            .map(|field| field.chars().count() + 1)
-            .sum();
-        Place {
-            file: File::Devices,
-            line: self.line,
-            column: before as u32 + 1,
-        }
+        let mut cursor = self.cursor;
+        cursor.field(index);
+        cursor.place()
     }
 
     fn get(&self, column: &str) -> Option<&'a str> {

@@ -4,7 +4,7 @@
 //! a site. Anchors, aliases, tags and merge keys are refused: a policy should say what it says where it
 //! says it, and an alias can make a small file an endless one.
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
 use crate::problem::{Code, File, Place, Problems};
 
@@ -63,7 +63,8 @@ pub(crate) fn read(file: File, text: &str, problems: &mut Problems) -> Option<No
         return None;
     }
     let mut reader = Reader {
-        file,
+        text,
+        end: end(file, text),
         parser: Parser::new_from_str(text),
         problems,
     };
@@ -74,8 +75,33 @@ pub(crate) fn read(file: File, text: &str, problems: &mut Problems) -> Option<No
     }))
 }
 
+/// Behind the last character.
+fn end(file: File, text: &str) -> Place {
+    let breaks = text.matches(['\n', '\r']).count() - text.matches("\r\n").count();
+    let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
+    Place {
+        file,
+        line: breaks as u32 + 1,
+        column: last.chars().count() as u32 + 1,
+    }
+}
+
+/// A line of a text, from 1.
+fn line(text: &str, number: u32) -> &str {
+    let mut rest = text;
+    for _ in 1..number {
+        let at = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        let behind = &rest[at..];
+        let width = if behind.starts_with("\r\n") { 2 } else { 1 };
+        rest = behind.get(width..).unwrap_or_default();
+    }
+    rest.split(['\n', '\r']).next().unwrap_or_default()
+}
+
 struct Reader<'a, 'p> {
-    file: File,
+    text: &'a str,
+    /// The parser has the end of the text in a line of its own, be there one or not.
+    end: Place,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     problems: &'p mut Problems,
 }
@@ -83,13 +109,12 @@ struct Reader<'a, 'p> {
 impl<'a> Reader<'a, '_> {
     fn next(&mut self) -> Option<(Event<'a>, Place)> {
         match self.parser.next_event()? {
-            Ok((event, span)) => Some((event, self.place(&span))),
+            Ok((event, span)) => Some((event, self.place(&span.start))),
             Err(error) => {
-                let place = Place {
-                    file: self.file,
-                    line: error.marker().line() as u32,
-                    column: error.marker().col() as u32 + 1,
-                };
+                let mut place = self.place(error.marker());
+                // Behind a `%` the parser counts bytes for characters.
+                let width = line(self.text, place.line).chars().count();
+                place.column = place.column.min(width as u32 + 1);
                 let problem =
                     self.problems
                         .add(place, Code::Syntax, format!("not YAML: {}", error.info()));
@@ -99,12 +124,13 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn place(&self, span: &Span) -> Place {
-        Place {
-            file: self.file,
-            line: span.start.line() as u32,
-            column: span.start.col() as u32 + 1,
-        }
+    fn place(&self, marker: &Marker) -> Place {
+        let place = Place {
+            file: self.end.file,
+            line: marker.line() as u32,
+            column: marker.col() as u32 + 1,
+        };
+        place.min(self.end)
     }
 
     /// The outer option: whether reading went well. The inner: whether there was a document.

@@ -58,6 +58,18 @@ fn cases() -> Vec<Case> {
             "unclosed",
         ),
         (
+            "unclosed brace in a last line without an end",
+            with("site: clinic\nports: {access0".into(), "", ""),
+            "site.yaml:2:16: syntax: not YAML",
+            "unclosed",
+        ),
+        (
+            "what cannot be printed behind a directive",
+            with("%\u{e9}\u{e9}\u{e9}\u{e9}\0: \n".into(), "", ""),
+            "site.yaml:1:9: syntax: not YAML",
+            "unclosed",
+        ),
+        (
             "tab as indentation",
             policy("groups:\n\tct: {profile: x}\n"),
             "policy.yaml:2:2: syntax: not YAML",
@@ -560,6 +572,36 @@ fn cases() -> Vec<Case> {
             devices("a,02:00:5e:10:00:03,10.21.0.12,imaging,x,y,z"),
             "devices.csv:4:1: syntax: the line has more fields",
             "spaces",
+        ),
+        (
+            "a line with too few fields",
+            devices("ct-2,02:00:5"),
+            "devices.csv:4:13: missing-field: a device needs `segment`",
+            "",
+        ),
+        (
+            "a line behind a comment and an empty line",
+            devices("# The wards.\n\na,,10.21.0.12,imaging,x"),
+            "devices.csv:6:3: missing-field: a device needs `mac`",
+            "",
+        ),
+        (
+            "a line of a file from a spreadsheet",
+            with(SITE.into(), "", "name,mac,segment\r\nct-2,,imaging\r\n"),
+            "devices.csv:2:6: missing-field: a device needs `mac`",
+            "",
+        ),
+        (
+            "a field behind one in quotes",
+            devices("\"a\",02:00:5e:10:00:03,\"10.21.0.12 \n10.21.0.13\",imagin,x"),
+            "devices.csv:5:13: unknown-name: there is no segment `imagin`",
+            "imaging",
+        ),
+        (
+            "a misspelt column behind a comment",
+            with(SITE.into(), "", "# Exported.\nname,mac,segmnt,segment\n"),
+            "devices.csv:2:10: unknown-field: there is no column `segmnt`",
+            "did you mean `segment`?",
         ),
         (
             "no MAC",

@@ -21,6 +21,12 @@ pub struct AtPosture {
     pub posture: String,
     /// Whether it passes.
     pub allowed: bool,
+    /// Of a broadcast or multicast that passes: whether it does to device-facing ports only, and by no uplink.
+    #[serde(default)]
+    pub inside: bool,
+    /// Of what passes for an observed segment only: why it would be dropped if that were enforced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_drop: Option<crate::WouldDrop>,
     /// Why not.
     pub reason: Option<String>,
     /// The rule that decides, or would but for the posture.

@@ -24,8 +24,11 @@ pub struct Flow {
     pub protocol: String,
     /// The segment it was seen in.
     pub segment: String,
-    /// The rule that allows it.
+    /// The rule that allows it. Where an observed segment lets everything be, still the one that would without that.
     pub rule: String,
+    /// In an observed segment: why enforcement would have dropped it. None if it would not have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_drop: Option<WouldDrop>,
     /// Whether it was judged under the policy and posture in force; if not, it is at its next packet.
     pub current: bool,
     /// Whether both ends were heard.
@@ -43,8 +46,54 @@ pub struct Flow {
 pub struct Flows {
     /// How many there are.
     pub total: u64,
-    /// The busiest of them.
+    /// How many of them are such as were asked for; as many as there are, where nothing was.
+    pub matching: u64,
+    /// The busiest of those.
     pub flows: Vec<Flow>,
+}
+
+/// Which flows are asked for: those of which all that is said here is true.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowQuery {
+    /// How many at most; 100 unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// A device's name: it is one of the ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// The segment it was seen in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+    /// The rule that allows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Whether both ends were heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<FlowState>,
+}
+
+/// How far a flow has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlowState {
+    /// One end was heard, or, of TCP, the handshake is not over.
+    HalfOpen,
+    /// Both ends were heard.
+    Established,
+}
+
+/// Why enforcement would have dropped something that an observed segment lets be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WouldDrop {
+    /// The reason: `rule` or `no-rule`.
+    pub reason: String,
+    /// The rule that denies it; none if no rule allows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Where that rule is written, as `file:line`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// What an [`Event`] tells of.
@@ -70,6 +119,9 @@ pub struct Event {
     /// The rule that decided, or would have but for the posture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// Of a flow in an observed segment: why enforcement would have dropped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_drop: Option<WouldDrop>,
     /// Where it came in, as `port.VLAN`.
     pub ingress: String,
     /// The segment.

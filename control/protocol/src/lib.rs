@@ -5,7 +5,8 @@
 //! | `GET /v1/status` | | [`Status`] |
 //! | `GET /v1/devices` | | [`Vec<Device>`](Device) |
 //! | `GET /v1/rules` | | [`Vec<Rule>`](Rule) |
-//! | `GET /v1/flows?limit=N` | | [`Flows`] |
+//! | `GET /v1/flows?limit=N&device=NAME` | [`FlowQuery`] in the path | [`Flows`] |
+//! | `GET /v1/observed` | | [`Observed`] |
 //! | `GET /v1/events` | | one [`Event`] a line, until the caller hangs up |
 //! | `GET /v1/orders` | | [`Vec<Order>`](Order) |
 //! | `POST /v1/explain` | [`Question`] | [`Vec<Explanation>`](Explanation), one per packet |
@@ -18,13 +19,15 @@
 mod explain;
 mod failure;
 mod flow;
+mod observed;
 mod order;
 mod policy;
 mod status;
 
 pub use explain::{AtPosture, Explanation, Question};
 pub use failure::{Failure, FailureCode, Problem};
-pub use flow::{Endpoint, Event, EventKind, Flow, Flows};
+pub use flow::{Endpoint, Event, EventKind, Flow, FlowQuery, FlowState, Flows, WouldDrop};
+pub use observed::{Observed, ObservedEnd, ObservedSegment, ObservedTalk, Party};
 pub use order::{NewOrder, Order, OrderKind, Scope};
 pub use policy::{Applied, Apply, Sources};
 pub use status::{

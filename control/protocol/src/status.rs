@@ -81,6 +81,9 @@ pub struct Segment {
     pub isolate: bool,
     /// `enforce` or `observe`.
     pub mode: String,
+    /// Of an observed one: what enforcement would have dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_drop: Option<crate::ObservedSegment>,
 }
 
 /// Flows, counted.
@@ -128,6 +131,9 @@ pub struct Device {
     pub state: DeviceState,
     /// Where it was last seen, as `port.VLAN`.
     pub attachment: Option<String>,
+    /// Where its segment is observed: how many of its flows enforcement would have dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_drop_flows: Option<u64>,
 }
 
 /// Whether a device was seen since the data plane was loaded.

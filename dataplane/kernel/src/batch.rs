@@ -1,7 +1,8 @@
 //! Many map elements in one system call: `BPF_MAP_UPDATE_BATCH` and `BPF_MAP_LOOKUP_BATCH` (Linux 5.6).
 
-use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{io, thread};
 
 use crate::raw::{Counters, Record, bytes};
 
@@ -23,6 +24,10 @@ struct Attributes {
     map_fd: u32,
     elem_flags: u64,
     flags: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn bpf(command: libc::c_long, attributes: &mut Attributes) -> io::Result<()> {
@@ -56,6 +61,55 @@ pub fn update<K: Record, V: Record>(
         update_one(map, bytes(keys), bytes(values), keys.len())?;
     }
     Ok(())
+}
+
+/// Writes `count` entries of a hash table, on as many processors as there are: a large table takes a second or so on one.
+///
+/// # Errors
+/// As [`update`].
+pub fn fill<'a, K: Record + Send, V: Record + Send>(
+    map: BorrowedFd<'_>,
+    count: usize,
+    entries: impl Iterator<Item = (&'a K, &'a V)> + Send,
+) -> io::Result<()> {
+    let entries = Mutex::new(entries);
+    let work = || {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        loop {
+            keys.clear();
+            values.clear();
+            {
+                let mut entries = lock(&entries);
+                let chunk = entries.by_ref().take(CHUNK);
+                chunk.for_each(|(key, value)| {
+                    keys.push(*key);
+                    values.push(*value);
+                });
+            }
+            if keys.is_empty() {
+                return Ok(());
+            }
+            update(map, &keys, &values)?;
+            if keys.len() < CHUNK {
+                return Ok(());
+            }
+        }
+    };
+    // Few entries are written before a thread is started.
+    if count <= 4 * CHUNK {
+        return work();
+    }
+    let helpers = thread::available_parallelism().map_or(0, |all| all.get() - 1);
+    thread::scope(|scope| {
+        let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
+        let done = work();
+        let others = helpers.into_iter().map(|helper| {
+            helper
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a thread that wrote it gave up")))
+        });
+        others.fold(done, io::Result::and)
+    })
 }
 
 /// Writes values of a per-processor map at `keys`.

@@ -1,10 +1,10 @@
-//! Putting a policy into force: build beside the old, flip one word, wait.
+//! Putting a policy into force: build beside the old ([`Stager`]), flip one word, wait.
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use aya::maps::{Array, HashMap, IterableMap as _, LpmTrie, MapData};
-use cordon_portable::Generation;
+use aya::maps::{Array, HashMap, IterableMap as _, LpmTrie, MapData, MapError};
+use cordon_portable::{Change, Generation};
 use cordon_verdict::abi::{
     Admission, Control, Counter, FLOOD_MEMBER, PORTS, PortSetting, RULES, SEGMENTS,
     admission_index, ether_type_key, flood_index, port_index, rule_index,
@@ -14,9 +14,9 @@ use crate::barrier::Hurried;
 use crate::batch;
 use crate::counters::{self, total};
 use crate::error::Error;
-use crate::maps::of;
+use crate::maps::{Maps, PolicyMap, of};
 use crate::program::{Dataplane, next_epoch};
-use crate::raw::{Counters, PrefixKey, Record};
+use crate::raw::{Counters, PrefixKey, Raw, Record};
 
 /// `BPF_F_NO_PREALLOC`, which longest-prefix tables must have.
 const NO_PREALLOC: u32 = 1;
@@ -30,9 +30,22 @@ pub struct Installed {
     pub counted: Vec<Counter>,
 }
 
+/// Entries beyond what a generation has, so that devices can be added without writing it anew.
+const SPARE: usize = 1024;
+
 impl Dataplane {
-    /// Puts a policy and a posture (0 normal to 5 sever) into force together. On return no packet is judged by
-    /// what was before. Flows stay, and are judged again at their next packet.
+    /// Writes policies to the slot that is not in force, beside whatever else the data plane is asked to do. One at a
+    /// time: whoever has it must not call [`Dataplane::install`] meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn stager(&self) -> Result<Stager, Error> {
+        let maps = Maps::open(&self.pins)?;
+        Ok(Stager { maps })
+    }
+
+    /// Puts a policy and a posture (0 normal to 5 sever) into force together: what [`Stager::write`] and
+    /// [`Dataplane::flip`] do, in one.
     ///
     /// # Errors
     /// [`Error::TooMany`], and [`Error::Map`] or [`Error::Batch`] where the kernel has no room: what was in force
@@ -43,6 +56,44 @@ impl Dataplane {
         rules: usize,
         posture: u8,
     ) -> Result<Installed, Error> {
+        let slot = self.control()?.slot ^ 1;
+        self.stager()?.write(slot, generation, rules)?;
+        self.flip(posture, RULES)
+    }
+
+    /// Puts what was written to the slot not in force into force, with a posture. On return no packet is judged by
+    /// what was before. Flows stay, and are judged again at their next packet. `rules` is how many the policy before
+    /// had, to read their counters.
+    ///
+    /// # Errors
+    /// [`Error::Map`]: what was in force stays in force. [`Error::Barrier`], with the new policy in force for every
+    /// new packet.
+    pub fn flip(&mut self, posture: u8, rules: usize) -> Result<Installed, Error> {
+        let _hurried = Hurried::new();
+        let before = self.control()?;
+        let control = self.set_control(Control {
+            epoch: next_epoch(before.epoch),
+            posture,
+            slot: before.slot ^ 1,
+            ..before
+        })?;
+        let counted = self.rule_counters(before.slot, rules)?;
+        Ok(Installed { control, counted })
+    }
+}
+
+/// Fills slots. It has handles of its own, and touches nothing that packets are judged by.
+pub struct Stager {
+    maps: Maps,
+}
+
+impl Stager {
+    /// Writes a generation to a slot, which must not be in force.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`]; [`Error::Map`] or [`Error::Batch`] where the kernel has no room. What the slot holds then is
+    /// not certain.
+    pub fn write(&mut self, slot: u8, generation: &Generation, rules: usize) -> Result<(), Error> {
         let _hurried = Hurried::new();
         fits("rules", rules, RULES)?;
         let segments = generation
@@ -51,21 +102,43 @@ impl Dataplane {
             .map(|(segment, _)| usize::from(*segment) + 1)
             .max();
         fits("segments", segments.unwrap_or(0), SEGMENTS)?;
-        let before = self.control()?;
-        let slot = before.slot ^ 1;
         self.write_arrays(generation, slot)?;
         self.write_settings(generation, slot)?;
         self.write_inner(generation, slot)?;
-        self.clear_counters(slot, rules)?;
-        let epoch = next_epoch(before.epoch);
-        let control = self.set_control(Control {
-            epoch,
-            posture,
-            slot,
-            ..before
-        })?;
-        let counted = self.rule_counters(before.slot, RULES)?;
-        Ok(Installed { control, counted })
+        self.clear_counters(slot, rules)
+    }
+
+    /// Makes another generation of the one in a slot, which must not be in force.
+    ///
+    /// # Errors
+    /// [`Error::Map`] or [`Error::Batch`], also where there is no more room: then it has to be written whole. What the
+    /// slot holds is not certain.
+    pub fn amend(&mut self, slot: u8, change: &Change, rules: usize) -> Result<(), Error> {
+        let index = u32::from(slot);
+        let name = "DEVICES";
+        let mut map = self.maps.devices.get(&index, 0).map_err(of(name))?;
+        amend(
+            name,
+            &mut map,
+            change.devices.iter().map(|(key, to)| (*key, to.map(Raw))),
+        )?;
+        let name = "ADDRESSES";
+        let mut map = self.maps.addresses.get(&index, 0).map_err(of(name))?;
+        amend(
+            name,
+            &mut map,
+            change
+                .addresses
+                .iter()
+                .map(|(key, to)| (Raw(*key), to.map(Raw))),
+        )?;
+        if !change.policy.is_empty() {
+            let name = "POLICY";
+            let map: PolicyMap = self.maps.policy.get(&index, 0).map_err(of(name))?;
+            let rows = change.policy.iter().map(|(key, row)| (key, row));
+            fill(name, map.map(), change.policy.len(), rows)?;
+        }
+        self.clear_counters(slot, rules)
     }
 
     fn write_arrays(&mut self, generation: &Generation, slot: u8) -> Result<(), Error> {
@@ -137,12 +210,22 @@ impl Dataplane {
 
         let name = "DEVICES";
         let map = HashMap::create(room(generation.devices.len()), 0).map_err(of(name))?;
-        fill(name, map.map(), generation.devices.iter())?;
+        fill(
+            name,
+            map.map(),
+            generation.devices.len(),
+            generation.devices.iter(),
+        )?;
         self.maps.devices.set(slot, &map, 0).map_err(of(name))?;
 
         let name = "ADDRESSES";
         let map = HashMap::create(room(generation.addresses.len()), 0).map_err(of(name))?;
-        fill(name, map.map(), generation.addresses.iter())?;
+        fill(
+            name,
+            map.map(),
+            generation.addresses.len(),
+            generation.addresses.iter(),
+        )?;
         self.maps.addresses.set(slot, &map, 0).map_err(of(name))?;
 
         let name = "NETWORKS";
@@ -162,6 +245,7 @@ impl Dataplane {
         fill(
             name,
             map.map(),
+            networks.len(),
             networks.iter().map(|(key, value)| (key, value)),
         )?;
         self.maps.networks.set(slot, &map, 0).map_err(of(name))?;
@@ -174,7 +258,12 @@ impl Dataplane {
 
         let name = "POLICY";
         let map = HashMap::create(room(generation.policy.len()), 0).map_err(of(name))?;
-        fill(name, map.map(), generation.policy.iter())?;
+        fill(
+            name,
+            map.map(),
+            generation.policy.len(),
+            generation.policy.iter(),
+        )?;
         self.maps.policy.set(slot, &map, 0).map_err(of(name))
     }
 
@@ -194,7 +283,9 @@ impl Dataplane {
             source,
         })
     }
+}
 
+impl Dataplane {
     /// What the rules of a slot have counted so far, summed over processors; the first `limit` of them.
     ///
     /// # Errors
@@ -223,9 +314,31 @@ fn fits(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
     }
 }
 
-/// A table has room for one entry at least.
+/// What a table has room for: some more than its entries.
 fn room(entries: usize) -> u32 {
-    entries.max(1) as u32
+    (entries + entries / 16 + SPARE) as u32
+}
+
+/// Sets entries, or removes those that have no value.
+fn amend<K: aya::Pod, V: aya::Pod>(
+    name: &'static str,
+    map: &mut HashMap<MapData, K, V>,
+    entries: impl Iterator<Item = (K, Option<V>)>,
+) -> Result<(), Error> {
+    // What is gone makes room for what comes.
+    let (come, gone): (Vec<_>, Vec<_>) = entries.partition(|(_, to)| to.is_some());
+    for (key, _) in gone {
+        match map.remove(&key) {
+            Ok(()) | Err(MapError::KeyNotFound) => {}
+            Err(error) => return Err(of(name)(error)),
+        }
+    }
+    for (key, to) in come {
+        if let Some(to) = to {
+            map.insert(key, to, 0).map_err(of(name))?;
+        }
+    }
+    Ok(())
 }
 
 fn write<K: Record, V: Record>(
@@ -237,11 +350,11 @@ fn write<K: Record, V: Record>(
     batch::update(map, keys, values).map_err(|source| Error::Batch { name, source })
 }
 
-fn fill<'a, K: Record, V: Record>(
+fn fill<'a, K: Record + Send + Sync, V: Record + Send + Sync>(
     name: &'static str,
     map: &MapData,
-    entries: impl Iterator<Item = (&'a K, &'a V)>,
+    count: usize,
+    entries: impl Iterator<Item = (&'a K, &'a V)> + Send,
 ) -> Result<(), Error> {
-    let (keys, values): (Vec<K>, Vec<V>) = entries.map(|(key, value)| (*key, *value)).unzip();
-    write(name, map.fd().as_fd(), &keys, &values)
+    batch::fill(map.fd().as_fd(), count, entries).map_err(|source| Error::Batch { name, source })
 }

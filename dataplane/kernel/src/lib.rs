@@ -25,7 +25,7 @@ pub use counters::{Drops, total};
 pub use error::Error;
 pub use events::Events;
 pub use flows::FlowEntry;
-pub use install::Installed;
+pub use install::{Installed, Stager};
 pub use nic::Nic;
 pub use program::{Dataplane, Opened, Options};
 pub use run::Run;

@@ -7,6 +7,8 @@ use cordon_verdict::abi::{
     Address, Admission, Device, Network, PolicyKey, PolicyRow, PortSetting, SERVICES,
 };
 
+use crate::table::Table;
+
 /// A network prefix: significant bits (0 to 128; an IPv4 prefix has 96 more than it is written with), and
 /// the address with all other bits zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,16 +49,16 @@ pub struct Generation {
     /// Segment and EtherType.
     pub ether_types: BTreeSet<(u16, u16)>,
     /// By `abi::member`.
-    pub devices: HashMap<u64, Device>,
+    pub devices: Table<u64, Device>,
     /// By address.
-    pub addresses: HashMap<Ip, Address>,
+    pub addresses: Table<Ip, Address>,
     /// By prefix; private, because looking one up needs the lengths that occur.
     networks: HashMap<Prefix, Network>,
     lengths: Vec<u8>,
     /// By `abi::service_index`; always `abi::SERVICES` long.
     pub services: Vec<u16>,
     /// By classes and service.
-    pub policy: HashMap<PolicyKey, PolicyRow>,
+    pub policy: Table<PolicyKey, PolicyRow>,
 }
 
 impl Default for Generation {
@@ -66,12 +68,12 @@ impl Default for Generation {
             floods: BTreeMap::new(),
             ports: BTreeMap::new(),
             ether_types: BTreeSet::new(),
-            devices: HashMap::new(),
-            addresses: HashMap::new(),
+            devices: Table::default(),
+            addresses: Table::default(),
             networks: HashMap::new(),
             lengths: Vec::new(),
             services: vec![0; SERVICES],
-            policy: HashMap::new(),
+            policy: Table::default(),
         }
     }
 }

@@ -4,12 +4,16 @@
 //! [`Generation`] is the image of one policy: the compiler makes it, [`Portable`] judges by it, and the
 //! kernel loader writes it into maps.
 
+mod change;
 mod frame;
 mod generation;
+mod table;
 mod tables;
 
+pub use change::Change;
 pub use frame::Bytes;
 pub use generation::{Generation, Prefix};
+pub use table::Table;
 pub use tables::Memory;
 
 use cordon_verdict::abi::Control;

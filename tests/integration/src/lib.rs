@@ -7,5 +7,7 @@ pub mod exposition;
 pub mod generate;
 pub mod hospital;
 pub mod pace;
+pub mod programs;
 pub mod steps;
+pub mod watcher;
 pub mod wires;

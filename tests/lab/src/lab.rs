@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::bridge::Bridge;
 use crate::error::{Error, Result};
 use crate::gateway::Gateway;
 use crate::losses::{Losses, dropped};
@@ -124,7 +125,7 @@ impl Lab {
         tools::ip_batch(None, &links)?;
         nodes
             .values()
-            .try_for_each(|node| bring_up(node, &node.interfaces()?))?;
+            .try_for_each(|node| bring_up(node, &node.interfaces()?, plan.mtu))?;
         let trunks = [TO_ACCESS, TO_CORE];
         switch.run(|| receive_redirected(&trunks))??;
         let switch = Switch::start(switch, &identity.directory().join("switch"))?;
@@ -196,6 +197,16 @@ impl Lab {
         &self.gateway
     }
 
+    /// Puts a plain bridge in the place of the gateway, until what this answers is dropped: what would happen if nobody
+    /// judged. The gateway's daemon must not have been started.
+    ///
+    /// # Errors
+    /// [`Error::Command`].
+    pub fn bridge(&self) -> Result<Bridge> {
+        let nics = [&self.plan.access_nic, &self.plan.core_nic];
+        Bridge::join(self.gateway.node().clone(), &nics.map(String::as_str))
+    }
+
     /// The core router.
     pub fn router(&self) -> &Node {
         &self.router
@@ -229,14 +240,22 @@ impl Lab {
         let mac = Some(device.mac);
         let link = link(&node, Host::INTERFACE, switch, &device.name, mac);
         tools::ip_batch(None, &[link])?;
-        bring_up(&node, &node.interfaces()?)?;
+        bring_up(&node, &node.interfaces()?, self.plan.mtu)?;
         let port = BTreeMap::from([(0, device.name.clone())]);
-        bring_up(switch, &port)?;
+        bring_up(switch, &port, self.plan.mtu)?;
         self.switch
             .add_devices([(device.name.as_str(), device.vlan)].into_iter())?;
         let host = device_host(node, &device, &self.plan.vlans)?;
         hosts.insert(device.name, host.clone());
         Ok(host)
+    }
+
+    /// Has the switch give what comes from a device, or from the router in a VLAN (`core-230`), a priority (PCP).
+    ///
+    /// # Errors
+    /// [`Error::Command`].
+    pub fn mark(&self, port: &str, priority: u8) -> Result<()> {
+        self.switch.mark(port, priority)
     }
 
     /// Records every frame on a link of the gateway, at the far end: what is received there has left the gateway, what

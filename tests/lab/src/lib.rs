@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod bridge;
+mod direct;
 mod error;
 mod flows;
 mod gateway;
@@ -19,7 +21,9 @@ mod tap;
 mod tools;
 mod wiring;
 
+pub use bridge::Bridge;
 pub use cordon_policy::Mac;
+pub use direct::{Direct, End};
 pub use error::{Error, Result};
 pub use flows::{Flow, Flows, Report, Running};
 pub use gateway::Gateway;

@@ -15,6 +15,8 @@ pub struct Plan {
     pub access_nic: String,
     /// The gateway's NIC towards the core.
     pub core_nic: String,
+    /// Bytes of a packet that every interface takes.
+    pub mtu: u32,
     /// The VLANs.
     pub vlans: Vec<Vlan>,
     /// What is at the access switch.
@@ -59,6 +61,9 @@ pub struct Remote {
     /// Whether the router sends what it knows no better way for to it.
     pub default: bool,
 }
+
+/// What every Ethernet takes.
+const MTU: u32 = 1500;
 
 /// Where the examples of the policy crate are.
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../control/policy/examples");
@@ -148,6 +153,7 @@ impl Plan {
         Ok(Plan {
             access_nic,
             core_nic,
+            mtu: MTU,
             vlans,
             devices,
             remotes: Vec::new(),

@@ -29,6 +29,8 @@ pub struct Seen {
     pub direction: Direction,
     /// Its VLAN; none for an untagged frame.
     pub vlan: Option<u16>,
+    /// The priority in its tag (PCP); none for an untagged frame.
+    pub priority: Option<u8>,
     /// Its source MAC address.
     pub source: Mac,
     /// Its destination MAC address.
@@ -39,6 +41,8 @@ pub struct Seen {
     pub ips: Option<(IpAddr, IpAddr)>,
     /// Protocol of an IP packet; 0 otherwise.
     pub protocol: u8,
+    /// DSCP and ECN of an IP packet: what IPv4 calls type of service, and IPv6 traffic class; 0 otherwise.
+    pub traffic_class: u8,
     /// Source and destination port of a TCP or UDP packet; 0 otherwise.
     pub ports: (u16, u16),
     /// Bytes on the wire, with the tag, without the check sequence.
@@ -113,17 +117,17 @@ impl Seen {
 
     /// None for what is shorter than an Ethernet header.
     pub(crate) fn read(captured: &Captured<'_>) -> Option<Seen> {
-        let mut vlan = captured.tag.map(|tag| tag & 0xfff);
+        let mut tag = captured.tag;
         let mut length = captured.length;
-        if vlan.is_some() {
+        if tag.is_some() {
             length += 4;
         }
         let (macs, mut rest) = captured.bytes.split_at_checked(12)?;
         if let [high, low, tag_high, tag_low, inner @ ..] = rest
-            && vlan.is_none()
+            && tag.is_none()
             && u16::from_be_bytes([*high, *low]) == TAG
         {
-            vlan = Some(u16::from_be_bytes([*tag_high, *tag_low]) & 0xfff);
+            tag = Some(u16::from_be_bytes([*tag_high, *tag_low]));
             rest = inner;
         }
         let ethertype = u16::from_be_bytes([*rest.first()?, *rest.get(1)?]);
@@ -142,12 +146,14 @@ impl Seen {
                 true => Direction::Sent,
                 false => Direction::Received,
             },
-            vlan,
+            vlan: tag.map(|tag| tag & 0xfff),
+            priority: tag.map(|tag| (tag >> 13) as u8),
             source: mac(&macs[6..]),
             destination: mac(macs),
             ethertype,
             ips: None,
             protocol: 0,
+            traffic_class: 0,
             ports: (0, 0),
             length,
             digest: hasher.finish(),
@@ -169,6 +175,7 @@ impl Seen {
                     header.destination_addr().into(),
                 ));
                 self.protocol = ip.payload().ip_number.0;
+                self.traffic_class = header.slice()[1];
             }
             Some(LaxNetSlice::Ipv6(ip)) => {
                 let header = ip.header();
@@ -177,6 +184,7 @@ impl Seen {
                     header.destination_addr().into(),
                 ));
                 self.protocol = ip.payload().ip_number.0;
+                self.traffic_class = header.traffic_class();
             }
             _ => {}
         }
@@ -245,8 +253,10 @@ mod tests {
         for payload in [&[7; 10][..], &[7; 1000]] {
             let inside = seen(&frame(Some(210), payload), None);
             let outside = seen(&frame(None, payload), Some(0xa000 | 210));
-            for seen in [&inside, &outside] {
+            for (seen, inside) in [(&inside, true), (&outside, false)] {
                 assert_eq!(seen.vlan, Some(210));
+                let priority = if inside { 0 } else { 5 };
+                assert_eq!(seen.priority, Some(priority));
                 assert_eq!(seen.length as usize, 14 + 4 + 20 + 8 + payload.len());
                 assert!(seen.is_udp_to(104), "{seen:?}");
                 assert_eq!(

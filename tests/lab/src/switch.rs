@@ -111,6 +111,24 @@ impl Switch {
         self.configure(&ports.join(" "))
     }
 
+    /// Gives what comes in at a port a priority (PCP).
+    pub fn mark(&self, port: &str, priority: u8) -> Result<()> {
+        let bridge = if port.starts_with("core-") {
+            CORE
+        } else {
+            ACCESS
+        };
+        let socket = self.directory.join(format!("{bridge}.mgmt"));
+        let mut ofctl = self.node.command("ovs-ofctl");
+        ofctl
+            .arg("add-flow")
+            .arg(format!("unix:{}", socket.display()))
+            .arg(format!(
+                "in_port={port},actions=mod_vlan_pcp:{priority},normal"
+            ));
+        tools::run(&mut own(ofctl, &self.directory)).map(drop)
+    }
+
     /// Changes the configuration, and returns when the switch acts by it.
     fn configure(&self, commands: &str) -> Result<()> {
         let mut vsctl = Command::new("ovs-vsctl");

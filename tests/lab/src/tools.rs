@@ -10,13 +10,14 @@ use crate::error::{Error, Result};
 pub const OVS_SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 
 /// Tools, and the Debian package of each.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 7] = [
     ("ip", "iproute2"),
     ("ethtool", "ethtool"),
     ("ovsdb-tool", "openvswitch-common"),
     ("ovsdb-server", "openvswitch-switch"),
     ("ovs-vswitchd", "openvswitch-switch"),
     ("ovs-vsctl", "openvswitch-switch"),
+    ("ovs-ofctl", "openvswitch-common"),
 ];
 
 /// Says everything that is missing, at once.

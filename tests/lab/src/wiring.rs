@@ -38,6 +38,9 @@ pub const FORWARD: &[(&str, &str)] = &[
     ("ipv4/conf/default/send_redirects", "0"),
 ];
 
+/// Where it speaks IPv6. Without a link-local address it would not ask for neighbours on behalf of others.
+const ROUTER: &str = "fe80::1/64";
+
 /// The router's VLANs and its addresses in each.
 pub fn cores(vlans: &[Vlan]) -> BTreeMap<u16, Vec<IpNet>> {
     let mut cores: BTreeMap<u16, Vec<IpNet>> = BTreeMap::new();
@@ -64,7 +67,7 @@ pub fn link(one: &Node, interface: &str, other: &Node, peer: &str, mac: Option<M
 
 /// Up, and every frame on the wire as it would be on a cable: whole, with its tag in it and its checksum made. What is
 /// left for the hardware to do does not survive a redirect or a switch in user space.
-pub fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>) -> Result<()> {
+pub fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>, mtu: u32) -> Result<()> {
     let wires = || interfaces.values().filter(|name| *name != "lo");
     node.run(|| {
         wires().try_for_each(|name| {
@@ -87,10 +90,11 @@ pub fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>) -> Result<()> {
         }
     }
     node.set(&settings)?;
-    let up: Vec<String> = interfaces
+    let size = wires().map(|name| format!("link set {name} mtu {mtu}"));
+    let up = interfaces
         .values()
-        .map(|name| format!("link set {name} up"))
-        .collect();
+        .map(|name| format!("link set {name} up"));
+    let up: Vec<String> = size.chain(up).collect();
     tools::ip_batch(Some(node.namespace()), &up)
 }
 
@@ -115,10 +119,16 @@ pub fn configure_router(
         for address in addresses {
             commands.push(format!("addr add {address} dev vlan-{vlan}"));
         }
+        if addresses.iter().any(|address| address.addr().is_ipv6()) {
+            commands.push(format!("addr add {ROUTER} dev vlan-{vlan}"));
+        }
     }
     for remote in remotes {
         let Remote { name, address, .. } = remote;
         commands.push(format!("addr add {} dev {name}", router_for(*address)));
+        if address.is_ipv6() {
+            commands.push(format!("addr add {ROUTER} dev {name}"));
+        }
         commands.push(format!("route add {address} dev {name}"));
         if remote.default {
             commands.push(format!("route add default via {address} dev {name}"));

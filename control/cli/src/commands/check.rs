@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::Args;
-use cordon_policy::{Policy, Sources};
+use cordon_policy::{Mode, Policy, Sources};
 use cordon_protocol::{Failure, FailureCode, Problem};
 use serde::Serialize;
 
@@ -31,6 +31,7 @@ struct Checked {
     rules: usize,
     continuity: usize,
     classes: usize,
+    observed: Vec<String>,
     warnings: Vec<Problem>,
 }
 
@@ -43,6 +44,9 @@ impl Check {
             classes,
             warnings,
         } = validated(app, &self.directory)?;
+        let observed = policy.segments.iter();
+        let observed = observed.filter(|segment| segment.mode == Mode::Observe);
+        let observed = observed.map(|segment| segment.name.clone()).collect();
         let checked = Checked {
             site: policy.site,
             segments: policy.segments.len(),
@@ -51,6 +55,7 @@ impl Check {
             rules: policy.rules.len(),
             continuity: policy.rules.iter().filter(|rule| rule.continuity()).count(),
             classes,
+            observed,
             warnings,
         };
         if app.json {
@@ -73,6 +78,13 @@ impl Check {
             checked.continuity,
             super::status::classes(checked.classes)
         ))?;
+        if !checked.observed.is_empty() {
+            app.out.line(format_args!(
+                "observed: {}. What no rule allows passes there, and `cordon flows --would-drop` lists it; guards (bindings, \
+                 ARP, DHCP, router advertisements, unknown devices) drop as everywhere",
+                clean(&checked.observed.join(", "))
+            ))?;
+        }
         Ok(Exit::Good)
     }
 }

@@ -28,7 +28,7 @@ impl Devices {
             app.out.json(&list.into())?;
             return Ok(Exit::Good);
         }
-        let mut table = Table::new(&[
+        let mut headings = vec![
             "NAME",
             "STATE",
             "SEGMENT",
@@ -38,13 +38,21 @@ impl Devices {
             "FUNCTION",
             "CRITICALITY",
             "SEEN AT",
-        ]);
+        ];
+        // A column that is empty for nearly everybody is only in the way.
+        let observed = devices
+            .iter()
+            .any(|device| device.would_drop_flows.is_some());
+        if observed {
+            headings.push(">WOULD BE DROPPED");
+        }
+        let mut table = Table::new(&headings);
         for device in devices.iter().filter(|device| wanted(device)) {
             let addresses = match device.ips.as_slice() {
                 [] => "any of the segment".to_owned(),
                 ips => ips.join(" "),
             };
-            table.row([
+            let mut cells = vec![
                 Cell::ink(Ink::Strong, &device.name),
                 match device.state {
                     DeviceState::Seen => Cell::ink(Ink::Good, "seen"),
@@ -57,7 +65,15 @@ impl Devices {
                 Cell::optional(device.function.as_deref()),
                 Cell::optional(device.criticality.as_deref()),
                 Cell::optional(device.attachment.as_deref()),
-            ]);
+            ];
+            if observed {
+                cells.push(match device.would_drop_flows {
+                    None => Cell::from("-"),
+                    Some(0) => Cell::from("0"),
+                    Some(flows) => Cell::ink(Ink::Warn, count(flows as usize, "flow")),
+                });
+            }
+            table.cells(cells);
         }
         if !table.is_empty() {
             app.out.table(&table)?;
@@ -73,6 +89,14 @@ impl Devices {
             number((devices.len() - unseen) as u64),
             number(unseen as u64)
         ))?;
+        if devices
+            .iter()
+            .any(|device| device.would_drop_flows > Some(0))
+        {
+            app.out.line(
+                "some are in observed segments, and would be kept from what they do: cordon flows --would-drop",
+            )?;
+        }
         Ok(Exit::Good)
     }
 }
@@ -108,7 +132,7 @@ pub fn unknown<'a>(
 }
 
 /// The name that is like a word, if one is.
-pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let distance = |name: &'a str| {
         (

@@ -1,10 +1,10 @@
 //! `cordon explain`.
 
 use clap::Args;
-use cordon_protocol::{AtPosture, Device, Explanation, FailureCode, Question};
+use cordon_protocol::{AtPosture, Explanation, Question};
 use cordon_verdict::Reason;
 
-use super::devices::nearest;
+use super::flows::denied_by;
 use crate::App;
 use crate::error::{Error, Exit};
 use crate::render::{Cell, Ink, Table, clean, posture};
@@ -35,10 +35,7 @@ impl Explain {
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
         let Explain { from, to, service } = self;
         let question = Question { from, to, service };
-        let answer = app
-            .gateway
-            .post("/v1/explain", &question)
-            .map_err(|error| suggest(app, &question, error))?;
+        let answer = app.gateway.post("/v1/explain", &question)?;
         let explanations: Vec<Explanation> = answer.read()?;
         let passes = explanations
             .iter()
@@ -115,11 +112,22 @@ fn tell(app: &mut App, packets: &[&Explanation]) -> Result<(), Error> {
     let by = at.map(decided).unwrap_or_default();
     app.out.line(format_args!(
         "At {posture}, which is in force, it {verdict}{by}."
-    ))
+    ))?;
+    if at.is_some_and(|at| at.inside) {
+        app.out
+            .line("It goes to device-facing ports only: no copy leaves by an uplink.")?;
+    }
+    match at.and_then(|at| at.would_drop.as_ref()) {
+        Some(why) => app.out.line(format_args!(
+            "It passes only because a segment is observed. Enforced, it would be dropped: {}.",
+            denied_by(why)
+        )),
+        None => Ok(()),
+    }
 }
 
 fn table(explanation: &Explanation) -> Table {
-    let mut table = Table::new(&["", "POSTURE", "VERDICT", "RULE", "WRITTEN AT", "WHY NOT"]);
+    let mut table = Table::new(&["", "POSTURE", "VERDICT", "RULE", "WRITTEN AT", "NOTE"]);
     for at in &explanation.postures {
         table.row([
             Cell::from(if at.posture == explanation.posture {
@@ -128,16 +136,31 @@ fn table(explanation: &Explanation) -> Table {
                 ""
             }),
             Cell::from(at.posture.as_str()),
-            match at.allowed {
-                true => Cell::ink(Ink::Good, "pass"),
-                false => Cell::ink(Ink::Bad, "drop"),
+            match (at.allowed, at.inside, &at.would_drop) {
+                (true, _, Some(_)) => Cell::ink(Ink::Warn, "pass"),
+                (true, true, _) => Cell::ink(Ink::Warn, "pass inside"),
+                (true, false, _) => Cell::ink(Ink::Good, "pass"),
+                (false, ..) => Cell::ink(Ink::Bad, "drop"),
             },
             Cell::optional(at.rule.as_deref()),
             Cell::optional(at.place.as_deref()),
-            Cell::from(at.reason.as_deref().map(reason_help).unwrap_or_default()),
+            Cell::from(note(at)),
         ]);
     }
     table
+}
+
+/// Why not, or not everywhere.
+fn note(at: &AtPosture) -> String {
+    let mut notes = Vec::new();
+    notes.extend(at.reason.as_deref().map(reason_help));
+    if at.inside {
+        notes.push("not out of an uplink".to_owned());
+    }
+    if let Some(why) = &at.would_drop {
+        notes.push(format!("observed; enforced, {}", denied_by(why)));
+    }
+    notes.join("; ")
 }
 
 /// By which rule a packet passes or is denied; of one that the posture stops, the table names it.
@@ -167,37 +190,4 @@ fn reason_help(name: &str) -> String {
         || name.to_owned(),
         |reason| format!("{name}: {}", reason.help().trim().trim_end_matches('.')),
     )
-}
-
-/// Adds what was perhaps meant to an answer that knows no such device.
-fn suggest(app: &App, question: &Question, error: Error) -> Error {
-    let Error::Refused(mut failure) = error else {
-        return error;
-    };
-    if app.json {
-        return Error::Refused(failure); // A program gets the API's answer as it is.
-    }
-    let hint = failure.hint.take().unwrap_or_default();
-    let unknown = |end: &&String| failure.message.contains(&format!("`{end}`"));
-    let wrong = [&question.from, &question.to].into_iter().find(unknown);
-    let near =
-        wrong.filter(|_| failure.code == FailureCode::NotFound && !hint.contains("did you mean"));
-    let near = near.and_then(|wrong| {
-        let devices: Vec<Device> = app.gateway.get("/v1/devices").ok()?.read().ok()?;
-        nearest(
-            wrong,
-            devices
-                .iter()
-                .map(|device| device.name.as_str())
-                .filter(|name| name != wrong),
-        )
-        .map(|near| format!("did you mean `{near}`?"))
-    });
-    let hints: Vec<String> = near
-        .into_iter()
-        .chain([hint])
-        .filter(|hint| !hint.is_empty())
-        .collect();
-    failure.hint = (!hints.is_empty()).then(|| hints.join(" "));
-    Error::Refused(failure)
 }

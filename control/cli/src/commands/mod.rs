@@ -5,6 +5,7 @@ mod check;
 mod devices;
 mod explain;
 mod flows;
+mod let_be;
 mod orders;
 mod preview;
 mod quarantine;

@@ -3,6 +3,7 @@
 use clap::Args;
 use cordon_protocol::{Order, PolicyStatus, Status as Answered};
 
+use super::let_be::in_words;
 use crate::App;
 use crate::error::{Error, Exit};
 use crate::render::{
@@ -94,6 +95,18 @@ fn head(app: &mut App, status: &Answered, clock: Clock) -> Result<(), Error> {
         number(flows.half_open),
         number(flows.limit)
     ))?;
+    for segment in status
+        .segments
+        .iter()
+        .filter_map(|segment| segment.would_drop.as_ref())
+    {
+        app.out
+            .line(format_args!("observe  {}", in_words(segment)))?;
+        if segment.flows > 0 {
+            app.out
+                .line("         which and why: cordon flows --would-drop")?;
+        }
+    }
     if status.events_lost > 0 {
         app.out.line(format_args!(
             "events   {} could not be told of",

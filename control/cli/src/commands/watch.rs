@@ -8,6 +8,7 @@ use cordon_protocol::{Event, EventKind};
 use cordon_verdict::Reason;
 
 use super::devices::must_exist;
+use super::flows::denied_by;
 use crate::App;
 use crate::client::Heard;
 use crate::error::{Error, Exit};
@@ -16,7 +17,8 @@ use crate::render::{Ink, Look, clean, count, endpoint, number, of_day};
 /// Drops and new flows as they happen.
 ///
 /// One line each; what repeats is summed up every few seconds. Events are sampled: under load not every packet is told
-/// of, while the counters of `cordon status` are exact. Ctrl-C ends it.
+/// of, while the counters of `cordon status` are exact. Where a segment is observed, a new flow that enforcement would
+/// drop says so. Ctrl-C ends it.
 #[derive(Args)]
 pub struct Watch {
     /// Only drops.
@@ -28,6 +30,9 @@ pub struct Watch {
     /// Only drops of this reason.
     #[arg(long, value_parser = reasons())]
     reason: Option<String>,
+    /// Only new flows in observed segments that enforcement would drop.
+    #[arg(long, conflicts_with_all = ["drops", "reason"])]
+    would_drop: bool,
 }
 
 fn reasons() -> PossibleValuesParser {
@@ -42,7 +47,7 @@ impl Watch {
             must_exist(app, name)?;
         }
         let mut repeats = Repeats::default();
-        let (mut drops, mut flows) = (0, 0);
+        let (mut drops, mut flows, mut let_be) = (0, 0, 0);
         let App {
             gateway,
             out,
@@ -58,6 +63,7 @@ impl Watch {
                             EventKind::Drop => drops += 1,
                             EventKind::Flow => flows += 1,
                         }
+                        let_be += usize::from(event.would_drop.is_some());
                         if *json {
                             out.line(String::from_utf8_lossy(line))?;
                         } else if let Some(line) = repeats.heard(&event, look) {
@@ -89,6 +95,12 @@ impl Watch {
                         count(drops, "drop"),
                         count(flows, "new flow")
                     ))?;
+                    if let_be > 0 {
+                        err.line(format_args!(
+                            "{} of these flows would be dropped if their segment were not observed",
+                            number(let_be as u64)
+                        ))?;
+                    }
                     return Ok(false);
                 }
             }
@@ -99,7 +111,7 @@ impl Watch {
     }
 
     fn filters(&self) -> bool {
-        self.drops || self.device.is_some() || self.reason.is_some()
+        self.drops || self.would_drop || self.device.is_some() || self.reason.is_some()
     }
 
     fn wants(&self, event: &Event) -> bool {
@@ -108,6 +120,7 @@ impl Watch {
                 .is_some_and(|end| end.device.as_deref() == Some(name))
         };
         (!self.drops || event.kind == EventKind::Drop)
+            && (!self.would_drop || event.would_drop.is_some())
             && self
                 .reason
                 .as_ref()
@@ -124,6 +137,7 @@ struct Kind {
     drop: bool,
     reason: Option<String>,
     rule: Option<String>,
+    would_drop: Option<String>,
     ingress: String,
     from: String,
     to: String,
@@ -218,6 +232,7 @@ impl Kind {
             drop: event.kind == EventKind::Drop,
             reason: event.reason.clone(),
             rule: event.rule.clone(),
+            would_drop: event.would_drop.as_ref().map(denied_by),
             ingress: event.ingress.clone(),
             from: who(&event.from, &event.source_mac),
             to: who(&event.to, &event.destination_mac),
@@ -250,15 +265,21 @@ fn line(event: &Event, look: Look, ports: bool) -> String {
         who(&event.from, &event.source_mac, &event.device),
         who(&event.to, &event.destination_mac, &None)
     );
+    // Where it is only let be, what would become of it says more than the rule that lets it.
+    let rule = event.rule.as_ref().filter(|_| event.would_drop.is_none());
     for (before, part) in [
-        (" ", &event.protocol),
-        ("  ", &event.reason),
-        ("  rule ", &event.rule),
+        (" ", event.protocol.as_ref()),
+        ("  ", event.reason.as_ref()),
+        ("  rule ", rule),
     ] {
         if let Some(part) = part {
             text.push_str(before);
             text.push_str(part);
         }
     }
-    format!("{what}  {}", clean(&text))
+    let let_be = event.would_drop.as_ref().map(|why| {
+        let why = format!("observed, would be dropped: {}", denied_by(why));
+        format!("  {}", look.ink(Ink::Warn, why))
+    });
+    format!("{what}  {}{}", clean(&text), let_be.unwrap_or_default())
 }

@@ -87,8 +87,14 @@ impl Table {
 
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [Cell; N]) {
-        assert_eq!(N, self.columns.len(), "a row has a cell for every column");
-        self.rows.push(cells.into());
+        self.cells(cells.into());
+    }
+
+    /// Adds a row of a table whose columns were chosen.
+    pub fn cells(&mut self, cells: Vec<Cell>) {
+        let columns = self.columns.len();
+        assert_eq!(cells.len(), columns, "a row has a cell for every column");
+        self.rows.push(cells);
     }
 
     /// Whether it has no rows.

@@ -37,6 +37,7 @@ fn no_command_needs_less_than_a_gateway() {
         "devices",
         "flows",
         "flows --device ct-1",
+        "flows --would-drop",
         "watch",
         "watch --device ct-1",
         "rules",
@@ -202,20 +203,43 @@ fn a_posture_of_tomorrow() {
 
 #[test]
 fn an_unknown_device() {
-    let failure = values::failure(
-        404,
-        json!({"code": "not-found", "message": "there is no device `ct1`", "hint": "`cordon devices` lists them"}),
-    );
-    let devices = ("GET /v1/devices", values::devices());
-    let fake = Fake::new(&[devices, ("POST /v1/explain", failure)]);
+    let failure = |name: &str, near: &str| {
+        let hint = format!("did you mean `{near}`? `cordon devices` lists them");
+        let message = format!("there is no device `{name}`");
+        values::failure(
+            404,
+            json!({"code": "not-found", "message": message, "hint": hint}),
+        )
+    };
+    let fake = Fake::new(&[
+        ("GET /v1/devices", values::devices()),
+        ("GET /v1/observed", values::observed()),
+        ("POST /v1/explain", failure("ct1", "ct-1")),
+        (
+            "GET /v1/flows?limit=20&device=staton-1",
+            failure("staton-1", "station-1"),
+        ),
+    ]);
     snapshot::text(
         "error-explain-device",
         &cordon(&fake, "explain ct1 10.200.4.7 dicom").transcript,
     );
     snapshot::text(
         "error-flows-device",
-        &cordon(&fake, "flows --device Staton-1").transcript,
+        &cordon(&fake, "flows --device staton-1").transcript,
     );
+    for (name, line) in [
+        (
+            "error-would-drop-device",
+            "flows --would-drop --device Staton-1",
+        ),
+        (
+            "error-would-drop-segment",
+            "flows --would-drop --segment gust",
+        ),
+    ] {
+        snapshot::text(name, &cordon(&fake, line).transcript);
+    }
     snapshot::text(
         "error-watch-device",
         &cordon(&fake, "watch --device refrigerator").transcript,

@@ -93,15 +93,59 @@ fn flows() {
     both(
         "flows-limit",
         "flows --limit 2",
-        &[("GET /v1/flows?limit=2", values::flows())],
+        &[("GET /v1/flows?limit=2", values::flows_of_station())],
     );
-    let all = ("GET /v1/flows?limit=100000000", values::flows());
-    let replies = [("GET /v1/devices", values::devices()), all];
-    both("flows-device", "flows --device station-1", &replies);
     both(
-        "flows-device-limit",
-        "flows --device station-1 --limit 1",
-        &replies,
+        "flows-device",
+        "flows --device station-1",
+        &[(
+            "GET /v1/flows?limit=20&device=station-1",
+            values::flows_of_station(),
+        )],
+    );
+    // What is asked for is asked of the gateway. (The one that is played hears no capitals.)
+    let fake = Fake::new(&[]);
+    cordon(
+        &fake,
+        "flows --limit 3 --device \"a b&c\" --segment imaging --rule observe:x --state half-open",
+    );
+    assert_eq!(
+        fake.heard(),
+        ["GET /v1/flows?limit=3&device=a%20b%26c&segment=imaging&rule=observe%3ax&state=half-open"]
+    );
+}
+
+#[test]
+fn what_would_be_dropped() {
+    let observed = [
+        ("GET /v1/observed", values::observed()),
+        ("GET /v1/devices", values::devices()),
+    ];
+    for (name, line) in [
+        ("would-drop", "flows --would-drop"),
+        ("would-drop-limit", "flows --would-drop --limit 1"),
+        ("would-drop-by", "flows --would-drop --by device,rule"),
+        ("would-drop-rule", "flows --would-drop --rule no-rule"),
+        (
+            "would-drop-device",
+            "flows --would-drop --device station-1 --by service",
+        ),
+    ] {
+        both(name, line, &observed);
+    }
+    let none = [("GET /v1/observed", values::observed_none())];
+    both("would-drop-none", "flows --would-drop", &none);
+    let nothing = [("GET /v1/observed", values::observed_nothing())];
+    both("would-drop-nothing", "flows --would-drop", &nothing);
+    both(
+        "status-observed",
+        "status",
+        &[("GET /v1/status", values::status_observed())],
+    );
+    both(
+        "devices-observed",
+        "devices",
+        &[("GET /v1/devices", values::devices_observed())],
     );
 }
 
@@ -126,6 +170,16 @@ fn explain() {
         "explain-dropped",
         "explain 10.29.0.50 station-1 smb",
         &[("POST /v1/explain", values::explanation_dropped())],
+    );
+    both(
+        "explain-inside",
+        "explain station-1 broadcast ws-discovery",
+        &[("POST /v1/explain", values::explanation_inside())],
+    );
+    both(
+        "explain-observed",
+        "explain 10.29.0.50 station-1 smb",
+        &[("POST /v1/explain", values::explanation_observed())],
     );
 }
 

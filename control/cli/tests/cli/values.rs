@@ -1,6 +1,8 @@
 //! What the played gateway answers: Manchester Memorial at three in the morning.
 
-use cordon_protocol::{Applied, Device, Event, Explanation, Failure, Flows, Order, Rule, Status};
+use cordon_protocol::{
+    Applied, Device, Event, Explanation, Failure, Flows, Observed, Order, Rule, Status,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -67,6 +69,12 @@ pub fn status_contained() -> Reply {
     value["ports"][1]["state"] = json!("down");
     value["events_lost"] = json!(42);
     value["warnings"] = json!(["port core0 is down: nothing crosses the site's boundary"]);
+    good::<Status>(value)
+}
+
+pub fn status_observed() -> Reply {
+    let mut value = status_value();
+    value["segments"][2]["would_drop"] = in_guest();
     good::<Status>(value)
 }
 
@@ -218,6 +226,17 @@ pub fn rules_of_an_older_gateway() -> Reply {
     Reply::Json(200, Value::from(rules).to_string())
 }
 
+/// With a segment that is observed.
+pub fn devices_observed() -> Reply {
+    let Reply::Json(_, text) = devices() else {
+        unreachable!("it is JSON")
+    };
+    let mut value: Value = serde_json::from_str(&text).expect("is JSON");
+    value[0]["would_drop_flows"] = json!(0);
+    value[1]["would_drop_flows"] = json!(12);
+    good::<Vec<Device>>(value)
+}
+
 pub fn devices() -> Reply {
     let device = |name: &str,
                   mac: &str,
@@ -267,11 +286,102 @@ pub fn flows() -> Reply {
     };
     let end =
         |device: Value, ip: &str, port: u16| json!({"device": device, "ip": ip, "port": port});
-    good::<Flows>(json!({"total": 1246, "flows": [
+    good::<Flows>(json!({"total": 1246, "matching": 1246, "flows": [
         flow(end(json!("ct-1"), "10.21.0.11", 40_001), end(Value::Null, "10.200.4.7", 104), "ct-to-pacs", true, true, 734_003_200),
         flow(end(json!("us-1"), "fd00:21::21", 40_002), end(json!("station-1"), "fd00:23::11", 11_112), "ultrasound-to-stations", false, true, 1_048_576),
         flow(end(json!("station-1"), "10.23.0.11", 50_000), end(Value::Null, "10.200.6.9", 443), "stations-to-records", true, false, 60),
     ]}))
+}
+
+/// The flows of a workstation, one of which only an observed segment lets be.
+pub fn flows_of_station() -> Reply {
+    let flow = |port: u16, rule: &str| {
+        json!({"from": {"device": "station-1", "ip": "10.23.0.11", "port": 50_000},
+            "to": {"device": null, "ip": "10.200.6.9", "port": port}, "protocol": "tcp", "segment": "stations",
+            "rule": rule, "current": true, "answered": true, "bytes_sent": 6000, "bytes_received": 60,
+            "idle_seconds": 4})
+    };
+    let mut let_be = flow(445, "observe:stations");
+    let_be["would_drop"] = json!({"reason": "rule", "rule": "no-smb", "place": "policy.yaml:28"});
+    good::<Flows>(
+        json!({"total": 1246, "matching": 3, "flows": [flow(443, "stations-to-records"), let_be]}),
+    )
+}
+
+fn in_guest() -> Value {
+    json!({"segment": "guest", "hosts": 2, "flows": 16, "bytes": 1_268_000})
+}
+
+/// What a segment let be since it is observed.
+pub fn observed() -> Reply {
+    let guest =
+        |last: u8| json!({"device": null, "ip": format!("10.29.0.{last}"), "zone": "guest"});
+    let station = json!({"device": "station-1", "ip": "10.23.0.11", "zone": "wards"});
+    let printer = json!({"device": null, "ip": "192.0.2.9", "zone": null});
+    let talk = |from: Value,
+                to: Value,
+                inside: &str,
+                service: &str,
+                name: Value,
+                rule: Value,
+                flows: u64,
+                day: u8| {
+        let (reason, place) = match rule.is_null() {
+            true => ("no-rule", Value::Null),
+            false => ("rule", json!("policy.yaml:28")),
+        };
+        json!({"segment": "guest", "inside": inside, "from": from, "to": to, "service": service, "service_name": name,
+            "would_drop": {"reason": reason, "rule": rule, "place": place}, "flows": flows, "bytes": flows * 79_250,
+            "first": "2026-02-20T08:00:00Z", "last": format!("2026-02-{day}T08:00:00Z")})
+    };
+    let none = Value::Null;
+    good::<Observed>(json!({"segments": [in_guest()], "unnoted": 0, "talks": [
+        talk(guest(50), station.clone(), "from", "tcp/445", json!("smb"), json!("no-smb"), 9, 28),
+        talk(guest(50), printer, "from", "tcp/9100", none.clone(), none.clone(), 2, 27),
+        talk(station.clone(), guest(51), "to", "tcp/22", json!("ssh"), none.clone(), 1, 26),
+        talk(guest(51), station, "from", "tcp/445", json!("smb"), json!("no-smb"), 4, 25),
+    ]}))
+}
+
+/// Nothing is observed.
+pub fn observed_none() -> Reply {
+    good::<Observed>(json!({"segments": [], "talks": [], "unnoted": 0}))
+}
+
+/// A segment is observed, and nothing would have been dropped.
+pub fn observed_nothing() -> Reply {
+    good::<Observed>(
+        json!({"segments": [{"segment": "guest", "hosts": 0, "flows": 0, "bytes": 0}], "talks": [], "unnoted": 0}),
+    )
+}
+
+/// A broadcast within a zone, and what only an observed segment lets be.
+pub fn explanation_inside() -> Reply {
+    let at = |posture: &str, allowed: bool, inside: bool| {
+        json!({"posture": posture, "allowed": allowed, "inside": inside,
+            "reason": if allowed { Value::Null } else { json!("posture") }, "rule": "segment:stations",
+            "place": "site.yaml:9"})
+    };
+    good::<Vec<Explanation>>(
+        json!([{"from": "station-1 (10.23.0.11)", "to": "broadcast", "packet": "udp/3702",
+        "reach": "within the zone", "ingress": "access0.230", "posture": "contain", "postures": [
+            at("normal", true, false), at("contain", true, true), at("lockdown", false, false)]}]),
+    )
+}
+
+/// What only an observed segment lets be.
+pub fn explanation_observed() -> Reply {
+    let at = |posture: &str, would_drop: Value| {
+        json!({"posture": posture, "allowed": !would_drop.is_null(), "rule": "observe:guest",
+            "reason": if would_drop.is_null() { json!("posture") } else { Value::Null },
+            "place": "site.yaml:16", "would_drop": would_drop})
+    };
+    let denied = json!({"reason": "rule", "rule": "no-smb", "place": "policy.yaml:28"});
+    good::<Vec<Explanation>>(
+        json!([{"from": "10.29.0.50 (segment guest, no listed device)", "to": "station-1 (10.23.0.11)",
+        "packet": "tcp/445", "reach": "between zones", "ingress": "access0.299", "posture": "normal", "postures": [
+            at("normal", denied.clone()), at("contain", denied), at("isolate", Value::Null)]}]),
+    )
 }
 
 /// `dicom` from a scanner to the archive: two packets of one fate.

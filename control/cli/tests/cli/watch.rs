@@ -30,6 +30,10 @@ fn events() -> Vec<String> {
             json!({"reason": "no-rule", "device": null, "from": {"device": null, "ip": "10.200.9.9", "port": 1},
                 "to": {"device": "station-1", "ip": "10.23.0.11", "port": 80}, "ingress": "core0.230"}),
         ),
+        values::line(
+            event("flow", 5, 9100),
+            json!({"rule": "observe:imaging", "would_drop": {"reason": "no-rule"}}),
+        ),
     ];
     // A scan of a thousand ports is one line, and one more that says how many.
     events.extend((1..=1000).map(|port| values::line(event("drop", 5, port), dropped("no-rule"))));
@@ -84,6 +88,7 @@ fn filters() {
         ("drops", "watch --drops", "more in"),
         ("reason", "watch --reason posture", "posture"),
         ("device", "watch --device station-1", "no-rule"),
+        ("would-drop", "watch --would-drop", "no rule"),
     ] {
         snapshot::text(
             &format!("watch-{name}"),

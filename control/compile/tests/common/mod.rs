@@ -1,6 +1,8 @@
 //! Asking the tables of a compiled policy what they say, in words.
 #![allow(dead_code)] // Each test program uses a part of it.
 
+pub mod large;
+
 use std::net::IpAddr;
 
 use cordon_compile::{Compiled, compile, rule_index};

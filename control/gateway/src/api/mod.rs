@@ -15,9 +15,9 @@ use axum::extract::{Extension, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use cordon_protocol::{Failure, FailureCode};
+use cordon_protocol::{Failure, FailureCode, FlowQuery};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, broadcast};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::BroadcastStream;
@@ -25,8 +25,9 @@ use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use crate::engine::{Caller, Gateway};
 use crate::events::Line;
+use crate::observed::Observed;
 use crate::refusal::Refusal;
-use crate::{explain, views};
+use crate::{explain, flows, views};
 
 use server::Endless;
 
@@ -36,8 +37,6 @@ const LONGEST_POLICY: usize = 96 << 20;
 const LONGEST: usize = 64 << 10;
 /// How long a caller may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Flows told of at most.
-const MOST_FLOWS: usize = 10_000;
 /// Listeners to events at a time.
 const LISTENERS: usize = 32;
 /// Callers at a time that read what takes the engine a while: however many ask, an order waits for one of them.
@@ -49,6 +48,7 @@ const APPLYING: usize = 2;
 #[derive(Clone)]
 pub struct App {
     gateway: Arc<Gateway>,
+    observed: Arc<Observed>,
     tell: broadcast::Sender<Line>,
     listeners: Arc<Semaphore>,
     readers: Arc<Semaphore>,
@@ -57,9 +57,14 @@ pub struct App {
 
 impl App {
     /// The API of a gateway; events come by `tell`.
-    pub fn new(gateway: Arc<Gateway>, tell: broadcast::Sender<Line>) -> App {
+    pub fn new(
+        gateway: Arc<Gateway>,
+        observed: Arc<Observed>,
+        tell: broadcast::Sender<Line>,
+    ) -> App {
         App {
             gateway,
+            observed,
             tell,
             listeners: Arc::new(Semaphore::new(LISTENERS)),
             readers: Arc::new(Semaphore::new(READERS)),
@@ -74,6 +79,7 @@ impl App {
             .route("/v1/devices", get(devices))
             .route("/v1/rules", get(rules))
             .route("/v1/flows", get(flows))
+            .route("/v1/observed", get(observed))
             .route("/v1/events", get(events))
             .route("/v1/orders", get(orders).post(order))
             .route("/v1/explain", post(explain_packet))
@@ -87,11 +93,11 @@ impl App {
     /// Runs something that reads a lot, one at a time.
     async fn read<T: Send + 'static>(
         self,
-        work: impl FnOnce(&Gateway) -> Result<T, Refusal> + Send + 'static,
+        work: impl FnOnce(&Gateway, &Observed) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Answer<T>, Refused> {
         let _permit = self.readers.acquire().await;
-        let gateway = Arc::clone(&self.gateway);
-        blocking(move || work(&gateway)).await
+        let (gateway, observed) = (Arc::clone(&self.gateway), Arc::clone(&self.observed));
+        blocking(move || work(&gateway, &observed)).await
     }
 }
 
@@ -118,31 +124,32 @@ async fn devices(State(app): State<App>) -> Result<Answer<Vec<cordon_protocol::D
 }
 
 async fn rules(State(app): State<App>) -> Result<Answer<Vec<cordon_protocol::Rule>>, Refused> {
-    app.read(views::rules).await
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Limit {
-    limit: Option<usize>,
+    app.read(|gateway, _| views::rules(gateway)).await
 }
 
 async fn flows(
     State(app): State<App>,
-    query: Result<Query<Limit>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<FlowQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Answer<cordon_protocol::Flows>, Refused> {
-    let limit = match query {
-        Ok(Query(Limit { limit })) => limit.unwrap_or(100).min(MOST_FLOWS),
+    let query = match query {
+        Ok(Query(query)) => query,
         Err(rejection) => {
-            let hint = "`/v1/flows?limit=100` is the 100 busiest";
+            let hint = "`/v1/flows?limit=100` is the 100 busiest; they can be asked for by `device`, `segment`, \
+                        `rule` and `state`, which is `half-open` or `established`";
             return Err(bad(rejection.to_string(), hint));
         }
     };
-    app.read(move |gateway| views::flows(gateway, limit)).await
+    app.read(move |gateway, observed| flows::flows(gateway, observed, &query))
+        .await
+}
+
+async fn observed(State(app): State<App>) -> Result<Answer<cordon_protocol::Observed>, Refused> {
+    app.read(|gateway, observed| Ok(observed.view(gateway)))
+        .await
 }
 
 async fn orders(State(app): State<App>) -> Result<Answer<Vec<cordon_protocol::Order>>, Refused> {
-    app.read(|gateway| gateway.engine().orders()).await
+    app.read(|gateway, _| gateway.engine().orders()).await
 }
 
 async fn order(
@@ -160,7 +167,7 @@ async fn explain_packet(
     request: Request,
 ) -> Result<Answer<Vec<cordon_protocol::Explanation>>, Refused> {
     let question = body(request, LONGEST).await?;
-    app.read(move |gateway| explain::explain(gateway, &question))
+    app.read(move |gateway, observed| explain::explain(gateway, observed, &question))
         .await
 }
 

@@ -44,7 +44,8 @@ impl Served {
         let (tell, _) = broadcast::channel(16);
         let directory = tempfile::tempdir().expect("makes a directory");
         let socket = Socket::bind(&socket_in(&directory)).expect("listens");
-        let router = App::new(Arc::clone(&gateway), tell.clone()).router();
+        let observed = Arc::new(Observed::new(directory.path(), Arc::clone(&gateway.clock)));
+        let router = App::new(Arc::clone(&gateway), observed, tell.clone()).router();
         let task = tokio::spawn(async move { socket.serve_within(limits, router).await });
         Served {
             machine,
@@ -132,6 +133,9 @@ async fn every_call_of_the_table_answers() {
     let _: Vec<cordon_protocol::Device> = of(served.get("/v1/devices").await);
     let _: Vec<cordon_protocol::Rule> = of(served.get("/v1/rules").await);
     let _: cordon_protocol::Flows = of(served.get("/v1/flows?limit=5").await);
+    let found = served.get("/v1/flows?device=ct&segment=imaging&rule=a&state=half-open");
+    let _: cordon_protocol::Flows = of(found.await);
+    let _: cordon_protocol::Observed = of(served.get("/v1/observed").await);
     let orders: Vec<Order> = of(served.get("/v1/orders").await);
     assert_eq!(orders, [order]);
     let question = json!({"from": "ct", "to": "us", "service": "dicom"});
@@ -157,6 +161,20 @@ async fn what_goes_wrong_is_told_in_one_shape() {
             FailureCode::BadRequest,
         ),
         ("GET", "/v1/flows?most=3", b"", 400, FailureCode::BadRequest),
+        (
+            "GET",
+            "/v1/flows?state=shut",
+            b"",
+            400,
+            FailureCode::BadRequest,
+        ),
+        (
+            "GET",
+            "/v1/flows?device=nobody",
+            b"",
+            404,
+            FailureCode::NotFound,
+        ),
         ("POST", "/v1/orders", b"{", 400, FailureCode::BadRequest),
         (
             "POST",

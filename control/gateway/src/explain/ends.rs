@@ -76,11 +76,10 @@ fn meanings(named: &Named, word: &str) -> Result<Vec<End>, Refusal> {
     }
     let found = policy.devices.iter().position(|device| device.name == word);
     let Some(index) = found else {
-        return Err(Refusal::NotFound {
-            message: format!("there is no device `{word}`"),
-            hint: "`cordon devices` lists them; an IP address or `broadcast` is understood as well"
-                .to_owned(),
-        });
+        let hint =
+            "`cordon devices` lists them; an IP address or `broadcast` is understood as well";
+        let known = policy.devices.iter().map(|device| device.name.as_str());
+        return Err(Refusal::unknown("device", word, known, hint));
     };
     let device = &policy.devices[index];
     let mut ends: Vec<End> = device
@@ -101,7 +100,8 @@ fn meanings(named: &Named, word: &str) -> Result<Vec<End>, Refusal> {
     Ok(ends)
 }
 
-fn of_address(named: &Named, ip: IpAddr) -> End {
+/// Who has an address.
+pub fn of_address(named: &Named, ip: IpAddr) -> End {
     let policy = &named.policy;
     if ip.is_multicast() || is_broadcast(policy, ip) {
         return End::Everyone(ip);

@@ -1,16 +1,18 @@
 //! Why a packet would pass, or not: the very packet, as bytes, judged by the very function and tables, at every
 //! posture. Nothing is asserted here about what the verdict does.
 
-mod ends;
-mod packet;
+pub mod ends;
+pub mod packet;
 
 use cordon_policy::{Posture, Reach};
 use cordon_portable::Portable;
-use cordon_protocol::{AtPosture, Explanation, Question};
+use cordon_protocol::{AtPosture, Explanation, Question, WouldDrop};
 use cordon_verdict::abi::{attachment, attachment_port};
+use cordon_verdict::{Egress, Outcome, Reason};
 
 use crate::engine::Gateway;
 use crate::names::Named;
+use crate::observed::Observed;
 use crate::refusal::Refusal;
 
 use ends::Ends;
@@ -20,7 +22,11 @@ use packet::{Packet, Wire};
 ///
 /// # Errors
 /// [`Refusal::NotFound`] where a name means nothing, or no such packet crosses this gateway.
-pub fn explain(gateway: &Gateway, question: &Question) -> Result<Vec<Explanation>, Refusal> {
+pub fn explain(
+    gateway: &Gateway,
+    observed: &Observed,
+    question: &Question,
+) -> Result<Vec<Explanation>, Refusal> {
     let (named, posture) = {
         let engine = gateway.engine();
         (engine.current(), engine.posture())
@@ -31,7 +37,29 @@ pub fn explain(gateway: &Gateway, question: &Question) -> Result<Vec<Explanation
             hint: "give one: `cordon apply DIR`".to_owned(),
         });
     };
-    explain_by(&named, posture, question)
+    let mut explained = explain_by(&named, posture, question)?;
+    if let Some(twin) = observed.twin(&named) {
+        let enforced = explain_by(&twin.enforced, posture, question)?;
+        for (one, enforced) in explained.iter_mut().zip(&enforced) {
+            mark(one, enforced);
+        }
+    }
+    Ok(explained)
+}
+
+/// Says of what passes what enforcement would do to it.
+fn mark(one: &mut Explanation, enforced: &Explanation) {
+    for (at, enforced) in one.postures.iter_mut().zip(&enforced.postures) {
+        let by_policy = [Reason::Rule, Reason::NoRule].map(Reason::name);
+        let reason = enforced.reason.as_deref().unwrap_or_default();
+        if at.allowed && by_policy.contains(&reason) {
+            at.would_drop = Some(WouldDrop {
+                reason: reason.to_owned(),
+                rule: enforced.rule.clone(),
+                place: enforced.place.clone(),
+            });
+        }
+    }
 }
 
 fn explain_by(
@@ -40,15 +68,12 @@ fn explain_by(
     question: &Question,
 ) -> Result<Vec<Explanation>, Refusal> {
     let ends = Ends::find(named, &question.from, &question.to)?;
-    let services = named
-        .policy
-        .service(&question.service)
-        .ok_or_else(|| Refusal::NotFound {
-            message: format!("there is no service `{}`", question.service),
-            hint:
-                "a service is a name of the policy or the catalogue, or `tcp/104`, `udp/53`, `icmp`"
-                    .to_owned(),
-        })?;
+    let services = named.policy.service(&question.service).ok_or_else(|| {
+        let known = named.policy.services.iter().map(|(name, _)| name.as_str());
+        let hint =
+            "a service is a name of the policy or the catalogue, or `tcp/104`, `udp/53`, `icmp`";
+        Refusal::unknown("service", &question.service, known, hint)
+    })?;
     let crossings = crossings(named, &ends)?;
     let packets = services
         .iter()
@@ -74,7 +99,7 @@ struct Crossing {
 }
 
 /// No device's: a router's, as far as the gateway can tell.
-const ROUTER: [u8; 6] = [0x02, 0xff, 0, 0, 0, 0x01];
+pub const ROUTER: [u8; 6] = [0x02, 0xff, 0, 0, 0, 0x01];
 
 fn crossings(named: &Named, ends: &Ends) -> Result<Vec<Crossing>, Refusal> {
     let router = named.free_mac(ROUTER);
@@ -149,29 +174,18 @@ fn judge(
     packet: Packet,
 ) -> Vec<AtPosture> {
     let at = |posture: Posture| {
-        portable.set_posture(posture as u8);
-        let mut last = None;
-        for crossing in crossings {
-            // Every crossing as the first packet of a flow: nothing known, nothing learned.
-            forget(portable);
-            let frame = packet.frame(&Wire {
-                ingress: crossing.ingress,
-                macs: crossing.macs,
-                ips: [ends.from.ip(), ends.to.ip()],
-            });
-            let judged = portable.judge(attachment_port(crossing.ingress), &frame);
-            let passes = judged.outcome.verdict.is_ok();
-            last = Some(judged.outcome);
-            if !passes {
-                break;
-            }
-        }
-        forget(portable);
+        let last = cross(portable, crossings, ends, packet, posture);
+        let inside = |outcome: &Outcome| {
+            ends.to.is_group() && matches!(outcome.verdict, Ok(Egress::Flood { inside: true, .. }))
+        };
+        let inside = last.as_ref().is_some_and(inside);
         let rule = last.map_or(0, |outcome| outcome.rule);
         let refused = last.and_then(|outcome| outcome.verdict.err());
         AtPosture {
             posture: posture.to_string(),
             allowed: refused.is_none(),
+            inside,
+            would_drop: None,
             reason: refused.map(|reason| reason.name().to_owned()),
             rule: named.rule(rule).map(str::to_owned),
             place: named.place(rule),
@@ -180,11 +194,75 @@ fn judge(
     Posture::ALL.into_iter().map(at).collect()
 }
 
-fn forget(portable: &mut Portable) {
+/// What became of a packet at its last crossing: the first that drops it.
+fn cross(
+    portable: &mut Portable,
+    crossings: &[Crossing],
+    ends: &Ends,
+    packet: Packet,
+    posture: Posture,
+) -> Option<Outcome> {
+    portable.set_posture(posture as u8);
+    let mut last = None;
+    for crossing in crossings {
+        // Every crossing as the first packet of a flow: nothing known, nothing learned.
+        forget(portable);
+        let frame = packet.frame(&Wire {
+            ingress: crossing.ingress,
+            macs: crossing.macs,
+            ips: [ends.from.ip(), ends.to.ip()],
+        });
+        let judged = portable.judge(attachment_port(crossing.ingress), &frame);
+        let passes = judged.outcome.verdict.is_ok();
+        last = Some(judged.outcome);
+        if !passes {
+            break;
+        }
+    }
+    forget(portable);
+    last
+}
+
+/// What becomes of the first packet of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It passes.
+    Passes,
+    /// It is dropped for this reason, by this rule; by none for 0.
+    Drops(Reason, u32),
+    /// No such packet crosses this gateway.
+    Unknown,
+}
+
+/// What becomes of a packet between two hosts at posture normal.
+pub fn fate(named: &Named, ends: &Ends, packet: Packet) -> Fate {
+    let Ok(crossings) = crossings(named, ends) else {
+        return Fate::Unknown;
+    };
+    let posture = Posture::Normal;
+    let last = named.portable(|portable| cross(portable, &crossings, ends, packet, posture));
+    match last {
+        None => Fate::Unknown,
+        Some(Outcome { verdict: Ok(_), .. }) => Fate::Passes,
+        Some(Outcome {
+            verdict: Err(reason),
+            rule,
+            ..
+        }) => Fate::Drops(reason, rule),
+    }
+}
+
+/// Takes away whatever a packet left behind: the next must not find its flow, nor be the one too many.
+pub fn forget(portable: &mut Portable) {
     let memory = &mut portable.memory;
     memory.stations.clear();
     memory.flows4.clear();
     memory.flows6.clear();
+    memory.half4.clear();
+    memory.half6.clear();
+    memory.limits.clear();
+    memory.fragments.clear();
+    memory.rates.clear();
     memory.rules.clear();
     memory.drops.clear();
     memory.events.clear();

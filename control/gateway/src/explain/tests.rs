@@ -230,6 +230,60 @@ fn a_question_without_a_packet_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_broadcast_says_where_it_stays_inside() {
+    let named = example();
+    let inside = |from: &str, to: &str, service: &str| -> Vec<String> {
+        let explained = ask(&named, from, to, service);
+        let postures = explained[0].postures.iter();
+        let inside = postures.filter(|at| at.inside);
+        inside.map(|at| at.posture.clone()).collect()
+    };
+    // Within its zone it goes on where what leaves by an uplink is cut off.
+    let broadcast = inside("station-1", "broadcast", "udp/3702");
+    assert_eq!(broadcast, ["contain", "isolate"]);
+    let multicast = inside("station-1", "239.255.255.250", "udp/3702");
+    assert_eq!(multicast, ["contain", "isolate"]);
+    // The continuity list's leaves by an uplink too, and a single host is no matter of inside or out.
+    let announcement = inside("monitor-1", "broadcast", "intellivue-announce");
+    assert_eq!(announcement, [""; 0]);
+    assert_eq!(inside("station-1", "station-2", "tcp/445"), [""; 0]);
+}
+
+#[test]
+fn what_is_observed_says_what_enforcement_would_do() {
+    let site = crate::observed::tests::Site::new();
+    for (to, service, want) in [
+        ("198.51.100.7", "smb", Some(("rule", Some("no-smb")))),
+        ("198.51.100.7", "tcp/25", Some(("no-rule", None))),
+        ("198.51.100.7", "https", None),
+    ] {
+        let question = Question {
+            from: "tv".to_owned(),
+            to: to.to_owned(),
+            service: service.to_owned(),
+        };
+        let explained = explain(&site.gateway, &site.observed, &question);
+        let explained = explained.unwrap_or_else(|refusal| panic!("{refusal}"));
+        for at in &explained[0].postures {
+            let why = at.would_drop.as_ref();
+            let why = why.map(|why| (why.reason.as_str(), why.rule.as_deref()));
+            assert_eq!(why, want.filter(|_| at.allowed), "{service} {at:?}");
+        }
+        assert!(explained[0].postures[0].allowed, "{service}");
+    }
+}
+
+#[test]
+fn however_often_it_is_asked_it_is_answered_alike() {
+    let named = example();
+    let first = ask(&named, "10.29.0.77", "198.51.100.7", "https");
+    // More new hosts than a port may show at a time, and more flows than a device may open.
+    for _ in 0..1000 {
+        assert_eq!(ask(&named, "10.29.0.77", "198.51.100.7", "https"), first);
+    }
+}
+
+#[test]
 fn asking_leaves_no_trace() {
     let named = example();
     let before = named.portable(|portable| portable.memory.clone());

@@ -61,6 +61,8 @@ pub struct Tables {
     pub ports: BTreeMap<u16, String>,
     /// Interfaces that are not there.
     pub missing: Vec<String>,
+    /// Flows, as the next look at them finds them.
+    pub flows: Vec<FlowEntry>,
     /// How often a policy was installed.
     pub installs: usize,
     /// Every state in which packets were judged: policy tables, and the ports that they had.
@@ -210,7 +212,8 @@ impl Plane for Kernel {
         Ok(Swept::default())
     }
 
-    fn flows(&self, _: &mut dyn FnMut(FlowEntry)) -> Result<(), Error> {
+    fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error> {
+        self.tables().flows.iter().copied().for_each(each);
         Ok(())
     }
 

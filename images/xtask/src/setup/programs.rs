@@ -40,6 +40,30 @@ pub const PROGRAMS: &[Program] = &[
         )
     },
     program("storescu", "dcmtk", "a CT that sends images (DICOM)"),
+    Program {
+        services: &["orthanc.service"],
+        ..program("Orthanc", "orthanc", "an archive that they are sent to")
+    },
+    Program {
+        services: &["radvd.service"],
+        ..program("radvd", "radvd", "a router that advertises itself (IPv6)")
+    },
+    program(
+        "dnsmasq",
+        "dnsmasq-base",
+        "DHCP servers, wanted and not, a relay, and DNS",
+    ),
+    program(
+        "dhclient",
+        "isc-dhcp-client",
+        "devices that ask for addresses",
+    ),
+    program("dig", "bind9-dnsutils", "devices that look up names"),
+    program(
+        "traceroute",
+        "traceroute",
+        "which routers are on the way, through the gateway",
+    ),
     program("nmap", "nmap", "an intruder that scans"),
     program("hping3", "hping3", "an intruder that floods"),
     program(

@@ -173,10 +173,9 @@ pub const FAULTS: &[Fault] = &[
         if let [first, .., last] = keys[..] {
             let classes = (tables.devices[&first].class, tables.devices[&last].class);
             for (key, class) in [(first, classes.1), (last, classes.0)] {
-                tables
-                    .devices
-                    .entry(key)
-                    .and_modify(|one| one.class = class);
+                let mut one = tables.devices[&key];
+                one.class = class;
+                tables.devices.insert(key, one);
             }
         }
     }),

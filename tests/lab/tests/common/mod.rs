@@ -18,6 +18,7 @@ pub fn small() -> Plan {
     Plan {
         access_nic: "eth1".to_owned(),
         core_nic: "eth2".to_owned(),
+        mtu: 1500,
         vlans: vec![vlan(210, "10.21.0.1/24"), vlan(220, "10.22.0.1/24")],
         devices: vec![
             device("ct-1", "02:00:5e:21:00:11", 210, "10.21.0.11/24"),

@@ -1,0 +1,173 @@
+//! Devices that come, go and change: what is brought up to date says what the rules say.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+
+use cordon_compile::{Compiled, Updated, compile, update};
+use cordon_policy::Policy;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::common::{policy, today};
+use crate::made::{invariants, rules, site};
+use crate::says_what_the_rules_say;
+
+/// Addresses that a device of each segment may have; one is a network of its own.
+const FREE: [&[&str]; 3] = [
+    &[
+        "10.1.1.11",
+        "10.1.1.129",
+        "10.1.1.130",
+        "2001:db8:1::9",
+        "2001:db8:1::11",
+    ],
+    &["10.1.2.7"],
+    &["10.9.0.1"],
+];
+
+/// Rules name some of these; the others come and go.
+const NAMES: [&str; 9] = [
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+];
+
+/// What a device is: whether it is there, its segment, profile, address, and whether it has another MAC address.
+type Made = (bool, usize, usize, usize, bool);
+
+fn listed(devices: &[Made]) -> String {
+    let mut taken = HashSet::new();
+    let mut text = String::new();
+    for (number, (there, segment, profile, address, other)) in devices.iter().enumerate() {
+        if !there && number > 3 {
+            continue;
+        }
+        let address = FREE[*segment].get(*address).copied().unwrap_or("");
+        let address = if taken.insert(address) { address } else { "" };
+        text += &format!(
+            "{},02:00:00:00:{:02x}:{number:02x},{address},s{segment},{}\n",
+            NAMES[number],
+            u8::from(*other),
+            ["p", "q", ""][*profile]
+        );
+    }
+    text
+}
+
+/// Inventories, each with a few devices that differ from the one before.
+fn inventories() -> impl Strategy<Value = Vec<String>> {
+    let device = || {
+        let there = proptest::bool::weighted(0.6);
+        (
+            there,
+            0..3usize,
+            0..3usize,
+            0..8usize,
+            proptest::bool::weighted(0.2),
+        )
+    };
+    let first = proptest::collection::vec(device(), NAMES.len());
+    let edit = (0..NAMES.len(), device());
+    let edits = proptest::collection::vec(proptest::collection::vec(edit, 1..3), 1..5);
+    (first, edits).prop_map(|(mut devices, edits)| {
+        let mut inventories = vec![listed(&devices)];
+        for edit in edits {
+            for (at, device) in edit {
+                devices[at] = device;
+            }
+            inventories.push(listed(&devices));
+        }
+        inventories
+    })
+}
+
+#[derive(Default)]
+struct Tally {
+    brought: Cell<usize>,
+    whole: Cell<usize>,
+    new_rows: Cell<usize>,
+}
+
+fn count(cell: &Cell<usize>) {
+    cell.set(cell.get() + 1);
+}
+
+#[test]
+fn what_is_brought_up_to_date_says_what_the_rules_say() {
+    let mut runner = TestRunner::new(Config::with_cases(150));
+    let tally = Tally::default();
+    let all = (site(), rules(), invariants(), inventories());
+    let result = runner.run(&all, |(site, rules, invariants, inventories)| {
+        // Of the invariants only such as hold at first can be of use.
+        let checked = format!("{rules}{invariants}");
+        let rules = match compile(&policy(&site, &checked, &inventories[0]), today()) {
+            Ok(_) => checked,
+            Err(_) => rules,
+        };
+        let mut old = policy(&site, &rules, &inventories[0]);
+        let mut before = compile(&old, today()).expect("keeps its invariants");
+        for inventory in &inventories[1..] {
+            let new = policy(&site, &rules, inventory);
+            let whole = compile(&new, today());
+            match update(&mut before.basis, &before.generation, &old, &new, today()) {
+                Some(updated) => {
+                    prop_assert!(whole.is_ok(), "an invariant is broken, and nobody says so");
+                    check(&new, &before, &updated)?;
+                    count(&tally.brought);
+                    if !updated.change.policy.is_empty() {
+                        count(&tally.new_rows);
+                    }
+                    before.generation = updated.generation;
+                }
+                None => {
+                    count(&tally.whole);
+                    match whole {
+                        Ok(whole) => before = whole,
+                        Err(_) => return Ok(()),
+                    }
+                }
+            }
+            old = new;
+        }
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    let (brought, whole) = (tally.brought.get(), tally.whole.get());
+    println!(
+        "{brought} times, {} with new rows; whole {whole} times",
+        tally.new_rows.get()
+    );
+    assert!(brought > 2 * whole, "brought {brought}, whole {whole}");
+    assert!(tally.new_rows.get() > 20);
+}
+
+fn check(new: &Policy, before: &Compiled, updated: &Updated) -> Result<(), TestCaseError> {
+    says_what_the_rules_say(new, &updated.generation)?;
+    let mut changed = before.generation.clone();
+    changed.change(&updated.change);
+    prop_assert!(changed == updated.generation);
+    // Nothing else is in the tables.
+    prop_assert_eq!(updated.generation.devices.len(), new.devices.len());
+    let addresses = new
+        .devices
+        .iter()
+        .map(|device| device.ips.len())
+        .sum::<usize>();
+    prop_assert_eq!(updated.generation.addresses.len(), addresses);
+    let numbers = updated.generation.devices.values().map(|device| device.id);
+    prop_assert_eq!(numbers.collect::<HashSet<u32>>().len(), new.devices.len());
+    for (ip, address) in updated.generation.addresses.iter() {
+        let owner = updated
+            .generation
+            .devices
+            .values()
+            .find(|device| device.id == address.device);
+        prop_assert_eq!(
+            owner.map(|owner| owner.class),
+            Some(address.class),
+            "{:?}",
+            ip
+        );
+    }
+    Ok(())
+}

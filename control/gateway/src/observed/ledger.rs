@@ -1,0 +1,413 @@
+//! What was let be in observed segments, summed up: bounded, and durable enough to be looked at a week later.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use cordon_protocol::ObservedEnd;
+use cordon_verdict::Ip;
+use serde::{Deserialize, Serialize};
+
+/// Talks that one host of an observed segment is remembered to be party to: whoever scans must not leave no room for what
+/// others need.
+const OF_A_HOST: u32 = 256;
+/// Talks that are remembered.
+const TALKS: usize = 16_384;
+/// Flows that are kept an eye on at a time.
+const FLOWS: usize = 1 << 18;
+/// What was not seen for so many seconds is forgotten.
+const KEPT: u64 = 30 * 86_400;
+
+/// A host that is party to a talk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Host {
+    /// The device's name, where it is one.
+    pub device: Option<String>,
+    /// Its address.
+    pub ip: IpAddr,
+}
+
+/// Flows between the same hosts to the same service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Talk {
+    /// The observed segment.
+    pub segment: String,
+    /// Which end is in it.
+    pub inside: ObservedEnd,
+    /// Who opens.
+    pub from: Host,
+    /// To whom.
+    pub to: Host,
+    /// IP protocol.
+    pub protocol: u8,
+    /// Destination port; 0 for ICMP.
+    pub port: u16,
+}
+
+impl Talk {
+    /// The end in the observed segment.
+    pub fn host(&self) -> &Host {
+        match self.inside {
+            ObservedEnd::From => &self.from,
+            ObservedEnd::To => &self.to,
+        }
+    }
+}
+
+/// What is known of a talk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The rule that would deny it; none for no rule.
+    pub rule: Option<String>,
+    /// Flows.
+    pub flows: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Seconds since 1970 when the first flow was seen.
+    pub first: u64,
+    /// When the last packet was.
+    pub last: u64,
+}
+
+/// Which flow, whichever segment it is seen in: a router carries one from segment to segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowId {
+    ends: [(u64, u64, u16); 2],
+    protocol: u8,
+}
+
+impl FlowId {
+    /// The same in both directions.
+    pub fn new(ips: [Ip; 2], ports: [u16; 2], protocol: u8) -> FlowId {
+        let mut ends =
+            [(ips[0], ports[0]), (ips[1], ports[1])].map(|(ip, port)| (ip.hi, ip.lo, port));
+        ends.sort_unstable();
+        FlowId { ends, protocol }
+    }
+}
+
+/// A flow that is kept an eye on.
+struct Watched {
+    /// None if enforcement would let it pass as well.
+    talk: Option<Arc<Talk>>,
+    bytes: u64,
+    round: u64,
+}
+
+/// Flows and bytes of a segment since the daemon started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// Flows.
+    pub flows: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// The file.
+#[derive(Default, Serialize, Deserialize)]
+struct File {
+    version: u32,
+    unnoted: u64,
+    talks: Vec<(Talk, Said)>,
+}
+
+const VERSION: u32 = 1;
+
+/// Everything that is remembered.
+#[derive(Default)]
+pub struct Ledger {
+    talks: HashMap<Arc<Talk>, Said>,
+    of_host: HashMap<IpAddr, u32>,
+    flows: HashMap<FlowId, Watched>,
+    round: u64,
+    sums: BTreeMap<String, Sum>,
+    /// Flows that there was no room for.
+    pub unnoted: u64,
+    /// Whether the file lags behind.
+    pub changed: bool,
+}
+
+impl Ledger {
+    /// Takes in what was written down; nothing if that is damaged.
+    pub fn read(text: &[u8]) -> Option<Ledger> {
+        let file: File = serde_json::from_slice(text).ok()?;
+        if file.version != VERSION {
+            return None;
+        }
+        let mut ledger = Ledger {
+            unnoted: file.unnoted,
+            ..Ledger::default()
+        };
+        for (talk, said) in file.talks.into_iter().take(TALKS) {
+            ledger.add(Arc::new(talk), said);
+        }
+        Some(ledger)
+    }
+
+    /// To be written down.
+    pub fn write(&self) -> Vec<u8> {
+        let talks = self.talks.iter();
+        let file = File {
+            version: VERSION,
+            unnoted: self.unnoted,
+            talks: talks
+                .map(|(talk, said)| (Talk::clone(talk), said.clone()))
+                .collect(),
+        };
+        serde_json::to_vec(&file).expect("our own type: string keys, nothing that JSON cannot say")
+    }
+
+    /// Whether a flow is kept an eye on.
+    pub fn knows(&self, id: FlowId) -> bool {
+        self.flows.contains_key(&id)
+    }
+
+    /// A flow was opened that enforcement would have dropped, by `rule` or by none; or, without a talk, that it would
+    /// have let pass.
+    pub fn opened(&mut self, id: FlowId, talk: Option<Talk>, rule: Option<&str>, now: u64) {
+        if self.knows(id) {
+            return;
+        }
+        if self.flows.len() >= FLOWS {
+            self.unnoted += u64::from(talk.is_some());
+            return;
+        }
+        let round = self.round;
+        let mut watched = Watched {
+            talk: None,
+            bytes: 0,
+            round,
+        };
+        if let Some(talk) = talk {
+            self.changed = true;
+            let known = self
+                .talks
+                .get_key_value(&talk)
+                .map(|(talk, _)| Arc::clone(talk));
+            let talk = known.unwrap_or_else(|| Arc::new(talk));
+            let sum = self.sums.entry(talk.segment.clone()).or_default();
+            sum.flows += 1;
+            if !self.has_room_for(&talk) {
+                self.unnoted += 1;
+            } else {
+                if !self.talks.contains_key(&talk) {
+                    self.add(
+                        Arc::clone(&talk),
+                        Said {
+                            first: now,
+                            ..Said::default()
+                        },
+                    );
+                }
+                if let Some(said) = self.talks.get_mut(&talk) {
+                    said.rule = rule.map(str::to_owned);
+                    said.flows += 1;
+                    said.last = now;
+                }
+            }
+            watched.talk = Some(talk);
+        }
+        self.flows.insert(id, watched);
+    }
+
+    fn has_room_for(&self, talk: &Talk) -> bool {
+        let of_host = self.of_host.get(&talk.host().ip).copied().unwrap_or(0);
+        self.talks.contains_key(talk) || (self.talks.len() < TALKS && of_host < OF_A_HOST)
+    }
+
+    fn add(&mut self, talk: Arc<Talk>, said: Said) {
+        *self.of_host.entry(talk.host().ip).or_default() += 1;
+        self.talks.insert(talk, said);
+    }
+
+    /// A look at the whole flow table begins: what is opened from here on is not missed by it.
+    pub fn begin(&mut self) {
+        self.round += 1;
+    }
+
+    /// A flow that is known is in the table, with so many bytes.
+    pub fn still_there(&mut self, id: FlowId, bytes: u64, now: u64) {
+        let Some(watched) = self.flows.get_mut(&id) else {
+            return;
+        };
+        watched.round = self.round;
+        // Counted anew behind its end, or where the flow was opened anew. Seen in two segments, it counts once.
+        let more = match bytes.checked_sub(watched.bytes) {
+            Some(more) => more,
+            None if bytes * 2 < watched.bytes => bytes,
+            None => return,
+        };
+        watched.bytes = bytes;
+        let Some(talk) = watched.talk.as_ref().filter(|_| more > 0) else {
+            return;
+        };
+        self.sums.entry(talk.segment.clone()).or_default().bytes += more;
+        if let Some(said) = self.talks.get_mut(talk) {
+            said.bytes += more;
+            said.last = now;
+            self.changed = true;
+        }
+    }
+
+    /// The look is over: what it did not find is there no more.
+    pub fn end(&mut self) {
+        let round = self.round;
+        self.flows.retain(|_, watched| watched.round >= round);
+    }
+
+    /// Looks at everything anew by another policy: `still` says which rule drops a talk now, or that none of this is so
+    /// any more.
+    pub fn judge_again(&mut self, mut still: impl FnMut(&Talk, &Said) -> Option<Option<String>>) {
+        self.flows.clear();
+        let before = self.talks.len();
+        self.talks.retain(|talk, said| {
+            let rule = still(talk, said);
+            if let Some(rule) = &rule {
+                said.rule.clone_from(rule);
+            }
+            rule.is_some()
+        });
+        self.changed |= self.talks.len() != before;
+        self.count_hosts();
+    }
+
+    /// Forgets what is long over.
+    pub fn expire(&mut self, now: u64) {
+        let before = self.talks.len();
+        self.talks.retain(|_, said| said.last + KEPT > now);
+        self.changed |= self.talks.len() != before;
+        self.count_hosts();
+    }
+
+    fn count_hosts(&mut self) {
+        self.of_host.clear();
+        for talk in self.talks.keys() {
+            *self.of_host.entry(talk.host().ip).or_default() += 1;
+        }
+    }
+
+    /// The talks, in no order.
+    pub fn talks(&self) -> impl Iterator<Item = (&Talk, &Said)> {
+        self.talks.iter().map(|(talk, said)| (&**talk, said))
+    }
+
+    /// Of a segment, since the daemon started.
+    pub fn sum(&self, segment: &str) -> Sum {
+        self.sums.get(segment).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn talk(host: u8, port: u16) -> Talk {
+        let party = |ip: [u8; 4]| Host {
+            device: None,
+            ip: IpAddr::from(ip),
+        };
+        Talk {
+            segment: "guest".to_owned(),
+            inside: ObservedEnd::From,
+            from: party([10, 29, 0, host]),
+            to: party([10, 21, 0, 1]),
+            protocol: 6,
+            port,
+        }
+    }
+
+    fn id(host: u8, port: u16) -> FlowId {
+        let [from, to] = [u32::from(host), 1].map(Ip::v4);
+        FlowId::new([from, to], [50_000, port], 6)
+    }
+
+    #[test]
+    fn a_flow_counts_once_however_often_it_is_seen_and_its_bytes_as_they_grow() {
+        let mut ledger = Ledger::default();
+        for _ in 0..3 {
+            ledger.opened(id(1, 80), Some(talk(1, 80)), Some("no-web"), 100);
+        }
+        ledger.begin();
+        // As it is seen in two segments, one of which has seen a little less.
+        for (bytes, now) in [(1000, 101), (990, 101), (1500, 102)] {
+            ledger.still_there(id(1, 80), bytes, now);
+        }
+        ledger.end();
+        let said: Vec<_> = ledger.talks().map(|(_, said)| said.clone()).collect();
+        let rule = Some("no-web".to_owned());
+        assert_eq!(
+            said,
+            [Said {
+                rule,
+                flows: 1,
+                bytes: 1500,
+                first: 100,
+                last: 102
+            }]
+        );
+        assert_eq!(
+            ledger.sum("guest"),
+            Sum {
+                flows: 1,
+                bytes: 1500
+            }
+        );
+        // Gone from the table: the next of the same name is another.
+        ledger.begin();
+        ledger.end();
+        ledger.opened(id(1, 80), Some(talk(1, 80)), None, 200);
+        assert_eq!(ledger.sum("guest").flows, 2);
+    }
+
+    #[test]
+    fn what_enforcement_lets_pass_is_known_and_not_counted() {
+        let mut ledger = Ledger::default();
+        ledger.opened(id(1, 80), None, None, 100);
+        assert!(ledger.knows(id(1, 80)) && ledger.talks().next().is_none());
+        assert_eq!((ledger.sum("guest"), ledger.unnoted), (Sum::default(), 0));
+    }
+
+    #[test]
+    fn a_host_that_scans_leaves_room_for_others() {
+        let mut ledger = Ledger::default();
+        for port in 0..1000 {
+            ledger.opened(id(1, port), Some(talk(1, port)), None, 100);
+        }
+        ledger.opened(id(2, 80), Some(talk(2, 80)), None, 100);
+        let of = |host| {
+            ledger
+                .talks()
+                .filter(|(of, _)| of.from == talk(host, 0).from)
+                .count()
+        };
+        assert_eq!([of(1), of(2)], [OF_A_HOST as usize, 1]);
+        assert_eq!((ledger.unnoted, ledger.sum("guest").flows), (744, 1001));
+    }
+
+    #[test]
+    fn it_is_read_back_and_what_is_long_over_is_forgotten() {
+        let mut ledger = Ledger::default();
+        ledger.opened(id(1, 80), Some(talk(1, 80)), Some("no-web"), 100);
+        ledger.opened(id(1, 81), Some(talk(1, 81)), None, 100 + KEPT);
+        let mut read = Ledger::read(&ledger.write()).expect("is as it was written");
+        assert_eq!(read.talks().count(), 2);
+        read.expire(100 + KEPT);
+        let left: Vec<_> = read.talks().map(|(talk, _)| talk.port).collect();
+        assert_eq!(left, [81]);
+        assert!(Ledger::read(b"{}").is_none() && Ledger::read(b"{\"version\":2}").is_none());
+    }
+
+    #[test]
+    fn another_policy_takes_away_what_it_allows() {
+        let mut ledger = Ledger::default();
+        ledger.opened(id(1, 80), Some(talk(1, 80)), None, 100);
+        ledger.opened(id(1, 81), Some(talk(1, 81)), None, 100);
+        ledger.judge_again(|talk, _| (talk.port == 81).then(|| Some("no-81".to_owned())));
+        let left: Vec<_> = ledger
+            .talks()
+            .map(|(talk, said)| (talk.port, said.rule.as_deref()))
+            .collect();
+        assert_eq!(left, [(81, Some("no-81"))]);
+        assert!(!ledger.knows(id(1, 81)), "is judged by the new policy");
+    }
+}

@@ -1,0 +1,502 @@
+//! What enforcement would have dropped in observed segments: which talks, by which rule or by none.
+//!
+//! A flow that only a rule `observe:...` lets pass is judged once more by the policy without such rules. Who opens one is
+//! told of by an event; what events miss, and the bytes, are found in the flow table.
+
+mod ledger;
+#[cfg(test)]
+pub mod tests;
+mod twin;
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use cordon_kernel::FlowEntry;
+use cordon_policy::{Mode, Service};
+use cordon_protocol as wire;
+use cordon_protocol::{ObservedEnd, ObservedSegment, ObservedTalk, Party, WouldDrop};
+use cordon_verdict::{Ip, Mac, Reason, abi};
+
+use crate::clock::{self, Clock};
+use crate::engine::{Gateway, InForce};
+use crate::explain::ends::{End, Ends, of_address};
+use crate::explain::packet::Packet;
+use crate::explain::{Fate, fate};
+use crate::names::{Named, ip_address};
+
+pub use ledger::Sum;
+use ledger::{FlowId, Host, Ledger, Said, Talk};
+pub use twin::{Enforced, Opening, Twin, has_observed, observes};
+
+/// How often it is looked whether the policy is another.
+const TURN: Duration = Duration::from_millis(500);
+/// How often the flow table is looked through: an unanswered flow stays in it for longer.
+const LOOK: Duration = Duration::from_secs(10);
+/// How often what is known is written down.
+const SAVE: Duration = Duration::from_secs(60);
+
+/// What is known of observed segments.
+pub struct Observed {
+    twin: Mutex<Option<Arc<Twin>>>,
+    ledger: Mutex<Ledger>,
+    /// Held while the flow table is looked through: one at a time.
+    looking: Mutex<()>,
+    clock: Arc<dyn Clock>,
+    file: PathBuf,
+}
+
+impl Observed {
+    /// Reads what was written down in the directory of the state.
+    pub fn new(state: &Path, clock: Arc<dyn Clock>) -> Observed {
+        let file = state.join("observed.json");
+        let ledger = match fs::read(&file) {
+            Err(_) => Ledger::default(),
+            Ok(text) => Ledger::read(&text).unwrap_or_else(|| {
+                tracing::warn!(
+                    "{} is damaged or of another version: what observed segments let be is noted anew",
+                    file.display()
+                );
+                Ledger::default()
+            }),
+        };
+        Observed {
+            twin: Mutex::default(),
+            ledger: Mutex::new(ledger),
+            looking: Mutex::default(),
+            clock,
+            file,
+        }
+    }
+
+    /// The twin of a policy; none if it observes nothing. It may have to be compiled.
+    pub fn twin(&self, named: &Arc<Named>) -> Option<Arc<Twin>> {
+        if !has_observed(named) {
+            return None;
+        }
+        let mut twin = self.twin.lock().unwrap_or_else(PoisonError::into_inner);
+        if !twin
+            .as_ref()
+            .is_some_and(|twin| Arc::ptr_eq(&twin.of, named))
+        {
+            *twin = Twin::new(named).map(Arc::new);
+        }
+        twin.clone()
+    }
+
+    /// The same, if that takes no time.
+    fn ready(&self, named: &Arc<Named>) -> Option<Arc<Twin>> {
+        let twin = self.twin.try_lock().ok()?;
+        twin.clone().filter(|twin| Arc::ptr_eq(&twin.of, named))
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        let since = self.clock.wall().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
+    }
+
+    /// Takes note of an event; answers what enforcement says of what it tells, if an observed segment let it be.
+    pub fn heard(&self, event: &abi::Event, named: &Arc<Named>) -> Option<(Arc<Twin>, Enforced)> {
+        if !observes(named, event.rule) {
+            return None;
+        }
+        let opening = Opening::of_event(event, named)?;
+        let twin = self.ready(named)?;
+        let enforced = twin.judge(&opening);
+        self.note(&twin, &opening, event.segment, enforced);
+        Some((twin, enforced))
+    }
+
+    fn note(&self, twin: &Twin, opening: &Opening, segment: u16, enforced: Enforced) {
+        let id = FlowId::new(opening.ips, opening.ports, opening.protocol);
+        let talk = match enforced {
+            Enforced::Drops(_) => talk(&twin.of, opening, segment),
+            _ => None,
+        };
+        let rule = match enforced {
+            Enforced::Drops(rule) => twin.enforced.rule(rule),
+            _ => None,
+        };
+        let now = self.now();
+        self.ledger().opened(id, talk, rule, now);
+    }
+
+    /// Keeps what is known up to date, for as long as the daemon runs, on a thread of its own.
+    ///
+    /// # Errors
+    /// If there is no thread to be had.
+    pub fn start(self: &Arc<Observed>, gateway: &Arc<Gateway>) -> std::io::Result<()> {
+        let (observed, gateway) = (Arc::clone(self), Arc::clone(gateway));
+        let work = move || {
+            let mut known: Option<Arc<Named>> = None;
+            let (mut looked, mut saved) = (Instant::now(), Instant::now());
+            loop {
+                let current = gateway.engine().current();
+                if let Some(named) = current {
+                    if !known
+                        .as_ref()
+                        .is_some_and(|known| Arc::ptr_eq(known, &named))
+                    {
+                        observed.judge_again(&named);
+                        looked = Instant::now();
+                        known = Some(named);
+                    } else if looked.elapsed() >= LOOK {
+                        observed.look(&gateway, &named);
+                        looked = Instant::now();
+                    }
+                }
+                if saved.elapsed() >= SAVE {
+                    observed.save();
+                    saved = Instant::now();
+                }
+                std::thread::sleep(TURN);
+            }
+        };
+        let thread = std::thread::Builder::new().name("observed".to_owned());
+        thread.spawn(work).map(drop)
+    }
+
+    /// Another policy is in force: what it allows by now would not be dropped any more.
+    fn judge_again(&self, named: &Arc<Named>) {
+        let twin = self.twin(named);
+        let names = twin.as_ref().map(|twin| Names::new(&twin.enforced));
+        self.ledger().judge_again(|talk, said| {
+            let (twin, names) = (twin.as_ref()?, names.as_ref()?);
+            let observed = |segment: &cordon_policy::Segment| {
+                segment.name == talk.segment && segment.mode == Mode::Observe
+            };
+            if !named.policy.segments.iter().any(observed) {
+                return None;
+            }
+            match names.fate(talk) {
+                Fate::Passes => None,
+                Fate::Drops(Reason::Rule | Reason::NoRule, rule) => {
+                    Some(twin.enforced.rule(rule).map(str::to_owned))
+                }
+                // As far as the addresses tell; the frame told more.
+                Fate::Drops(..) | Fate::Unknown => Some(said.rule.clone()),
+            }
+        });
+    }
+
+    /// Looks through the flow table.
+    pub fn look(&self, gateway: &Gateway, named: &Arc<Named>) {
+        let _turn = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(twin) = self.twin(named) else { return };
+        self.ledger().begin();
+        let Some(entries) = entries(gateway, named) else {
+            return;
+        };
+        let now = self.now();
+        for entry in &entries {
+            let id = FlowId::new(entry.address, entry.port, entry.protocol);
+            if !self.ledger().knows(id) {
+                let Some(opening) = Opening::of_flow(entry) else {
+                    continue;
+                };
+                let enforced = twin.judge(&opening);
+                self.note(&twin, &opening, entry.segment, enforced);
+            }
+            let bytes = entry.bytes(0) + entry.bytes(1);
+            self.ledger().still_there(id, bytes, now);
+        }
+        self.ledger().end();
+    }
+
+    /// Writes down what is known.
+    pub fn save(&self) {
+        let text = {
+            let mut ledger = self.ledger();
+            ledger.expire(self.now());
+            if !ledger.changed {
+                return;
+            }
+            ledger.changed = false;
+            ledger.write()
+        };
+        let beside = self.file.with_extension("json.new");
+        let write = || -> std::io::Result<()> {
+            let mut file = fs::File::create(&beside)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&beside, &self.file)
+        };
+        if let Err(error) = write() {
+            let _ = fs::remove_file(&beside);
+            self.ledger().changed = true;
+            tracing::warn!("{} cannot be written: {error}", self.file.display());
+        }
+    }
+
+    /// What each observed segment let be, by name.
+    pub fn segments(&self, named: &Named) -> Vec<ObservedSegment> {
+        let ledger = self.ledger();
+        let observed = named.policy.segments.iter();
+        let observed = observed.filter(|segment| segment.mode == Mode::Observe);
+        let mut segments: Vec<ObservedSegment> = observed
+            .map(|segment| {
+                let mut hosts = HashSet::new();
+                let (mut flows, mut bytes) = (0, 0);
+                for (talk, said) in ledger
+                    .talks()
+                    .filter(|(talk, _)| talk.segment == segment.name)
+                {
+                    hosts.insert(talk.host());
+                    flows += said.flows;
+                    bytes += said.bytes;
+                }
+                ObservedSegment {
+                    segment: segment.name.clone(),
+                    hosts: hosts.len() as u64,
+                    flows,
+                    bytes,
+                }
+            })
+            .collect();
+        segments.sort_by(|one, other| one.segment.cmp(&other.segment));
+        segments
+    }
+
+    /// By name of the segment, since the daemon started; those that are not observed are left out.
+    pub fn sums(&self, named: &Named) -> Vec<(String, Sum)> {
+        let ledger = self.ledger();
+        let observed = named.policy.segments.iter();
+        let observed = observed.filter(|segment| segment.mode == Mode::Observe);
+        observed
+            .map(|segment| (segment.name.clone(), ledger.sum(&segment.name)))
+            .collect()
+    }
+
+    /// By name of the device, how many flows enforcement would have dropped.
+    pub fn by_device(&self) -> HashMap<String, u64> {
+        let mut devices = HashMap::new();
+        for (talk, said) in self.ledger().talks() {
+            if let Some(device) = &talk.host().device {
+                *devices.entry(device.clone()).or_default() += said.flows;
+            }
+        }
+        devices
+    }
+
+    /// Everything that is known, the newest first.
+    pub fn view(&self, gateway: &Gateway) -> wire::Observed {
+        let Some(named) = gateway.engine().current() else {
+            return wire::Observed {
+                segments: Vec::new(),
+                talks: Vec::new(),
+                unnoted: 0,
+            };
+        };
+        // What is in the table by now belongs to the answer.
+        self.look(gateway, &named);
+        let segments = self.segments(&named);
+        let names = Names::new(&named);
+        let ledger = self.ledger();
+        let mut talks: Vec<(&Talk, &Said)> = ledger.talks().collect();
+        talks.sort_by(|(one, a), (other, b)| {
+            let order = b.last.cmp(&a.last).then(b.flows.cmp(&a.flows));
+            order.then_with(|| {
+                (&one.from.ip, &one.to.ip, one.port).cmp(&(
+                    &other.from.ip,
+                    &other.to.ip,
+                    other.port,
+                ))
+            })
+        });
+        wire::Observed {
+            segments,
+            talks: talks
+                .into_iter()
+                .map(|(talk, said)| told(&names, talk, said))
+                .collect(),
+            unnoted: ledger.unnoted,
+        }
+    }
+}
+
+/// The flows that observed segments let be, judged by this policy; none if it is not in force, or cannot be read.
+fn entries(gateway: &Gateway, named: &Arc<Named>) -> Option<Vec<FlowEntry>> {
+    let engine = gateway.engine();
+    let Ok(InForce::Tables(control)) = engine.in_force() else {
+        return None;
+    };
+    let in_slot = gateway.slots.get(control.slot);
+    if !in_slot.is_some_and(|in_slot| Arc::ptr_eq(&in_slot, named)) {
+        return None;
+    }
+    let filled = engine.filled()[usize::from(control.slot)];
+    let mut entries = Vec::new();
+    let read = engine.flows(&mut |entry| {
+        let judged = (entry.flow.judged >> 32) as u32 >= filled;
+        if judged && observes(named, entry.flow.ruling().rule()) {
+            entries.push(entry);
+        }
+    });
+    read.ok().map(|()| entries)
+}
+
+/// Who talks to whom; none if neither end is in an observed segment.
+fn talk(named: &Named, opening: &Opening, segment: u16) -> Option<Talk> {
+    let [from, to] = [0, 1].map(|end| host(named, opening.ips[end], opening.macs[end], segment));
+    let observed = |(_, segment): &(Host, Option<usize>)| {
+        let segment = named.policy.segments.get((*segment)?)?;
+        (segment.mode == Mode::Observe).then(|| segment.name.clone())
+    };
+    let (inside, segment) = match (observed(&from), observed(&to)) {
+        (Some(segment), _) => (ObservedEnd::From, segment),
+        (None, Some(segment)) => (ObservedEnd::To, segment),
+        // A host that has no address of its segment yet speaks in it.
+        (None, None) => {
+            let segment = named.policy.segments.get(usize::from(segment))?;
+            (ObservedEnd::From, segment.name.clone())
+        }
+    };
+    let port = match opening.packet()? {
+        Packet::Echo => 0,
+        _ => opening.ports[1],
+    };
+    Some(Talk {
+        segment,
+        inside,
+        from: from.0,
+        to: to.0,
+        protocol: opening.protocol,
+        port,
+    })
+}
+
+/// A host by its address, or, where that is bound to nobody, by its MAC; and the segment it is in.
+fn host(named: &Named, ip: Ip, mac: Mac, segment: u16) -> (Host, Option<usize>) {
+    let ip = ip_address(ip);
+    let device = match named.device_by_ip(ip) {
+        Some((_, device)) => Some(device),
+        None => named.device_by_mac(segment, mac),
+    };
+    let segment = match device {
+        Some(device) => Some(device.segment),
+        None => of_address(named, ip).segment(named),
+    };
+    let device = device.map(|device| device.name.clone());
+    (Host { device, ip }, segment)
+}
+
+/// The devices of a policy by name.
+struct Names<'a> {
+    named: &'a Named,
+    devices: HashMap<&'a str, usize>,
+}
+
+impl<'a> Names<'a> {
+    fn new(named: &'a Named) -> Names<'a> {
+        let devices = named.policy.devices.iter().enumerate();
+        Names {
+            named,
+            devices: devices
+                .map(|(index, device)| (device.name.as_str(), index))
+                .collect(),
+        }
+    }
+
+    fn end(&self, host: &Host) -> End {
+        let device = host
+            .device
+            .as_deref()
+            .and_then(|name| self.devices.get(name));
+        match device {
+            Some(index) => End::Device(*index, host.ip),
+            None => of_address(self.named, host.ip),
+        }
+    }
+
+    /// What the policy says of a talk, as far as names and addresses tell.
+    fn fate(&self, talk: &Talk) -> Fate {
+        let ends = Ends {
+            from: self.end(&talk.from),
+            to: self.end(&talk.to),
+        };
+        match packet(talk) {
+            Some(packet) => fate(self.named, &ends, packet),
+            None => Fate::Unknown,
+        }
+    }
+
+    fn party(&self, host: &Host) -> Party {
+        let zone = self.end(host).zone(self.named);
+        Party {
+            device: host.device.clone(),
+            ip: host.ip.to_string(),
+            zone: zone.map(|zone| self.named.policy.zones[zone].name.clone()),
+        }
+    }
+}
+
+fn packet(talk: &Talk) -> Option<Packet> {
+    Some(match talk.protocol {
+        6 => Packet::Tcp(talk.port),
+        17 => Packet::Udp(talk.port),
+        132 => Packet::Sctp(talk.port),
+        1 | 58 => Packet::Echo,
+        _ => return None,
+    })
+}
+
+/// As it crosses the wire.
+fn told(names: &Names, talk: &Talk, said: &Said) -> ObservedTalk {
+    let named = names.named;
+    let time = |seconds: u64| clock::rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    let rules = &named.policy.rules;
+    let place = said.rule.as_ref().and_then(|name| {
+        let rule = rules.iter().find(|rule| rule.name == *name);
+        rule.map(|rule| rule.place.to_string())
+    });
+    let reason = match said.rule {
+        Some(_) => Reason::Rule,
+        None => Reason::NoRule,
+    };
+    ObservedTalk {
+        segment: talk.segment.clone(),
+        inside: talk.inside,
+        from: names.party(&talk.from),
+        to: names.party(&talk.to),
+        service: packet(talk).map_or_else(
+            || format!("ip-{}", talk.protocol),
+            |packet| packet.to_string(),
+        ),
+        service_name: packet(talk).and_then(|packet| service_name(named, packet)),
+        would_drop: WouldDrop {
+            reason: reason.name().to_owned(),
+            rule: said.rule.clone(),
+            place,
+        },
+        flows: said.flows,
+        bytes: said.bytes,
+        first: time(said.first),
+        last: time(said.last),
+    }
+}
+
+/// The name of the narrowest service that a packet is of.
+fn service_name(named: &Named, packet: Packet) -> Option<String> {
+    let width = |service: &Service| match (*service, packet) {
+        (Service::Tcp(first, last), Packet::Tcp(port))
+        | (Service::Udp(first, last), Packet::Udp(port))
+        | (Service::Sctp(first, last), Packet::Sctp(port))
+            if (first..=last).contains(&port) =>
+        {
+            Some(u32::from(last - first))
+        }
+        _ => None,
+    };
+    let services = named.policy.services.iter().filter_map(|(name, entries)| {
+        let width = entries.iter().filter_map(width).min()?;
+        Some((width, entries.len(), name))
+    });
+    services.min().map(|(_, _, name)| name.clone())
+}

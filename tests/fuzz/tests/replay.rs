@@ -1,0 +1,79 @@
+//! Every seed, and everything that a fuzzer has found: it holds now.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What was found, and what was wrong.
+const FOUND: &[(&str, &str)] = &[
+    (
+        "policy/fewer-fields-than-the-header",
+        "what a line of devices.csv lacks was told one character behind its end",
+    ),
+    (
+        "policy/unclosed-in-a-last-line-without-an-end",
+        "what is unclosed at the end of a YAML file was told in a line behind the last",
+    ),
+    (
+        "policy/unprintable-behind-a-directive",
+        "a column of YAML was told in bytes, behind the end of its line",
+    ),
+];
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn inputs(name: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = folder(name);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let mut inputs: Vec<_> = entries
+        .map(|entry| {
+            let path = entry.expect("can be listed").path();
+            let file = path.file_name().expect("has one").to_string_lossy();
+            (
+                format!("{name}/{file}"),
+                fs::read(&path).expect("can be read"),
+            )
+        })
+        .collect();
+    inputs.sort();
+    inputs
+}
+
+/// Says which input it was, should it panic.
+fn hold(target: fn(&[u8]), folder: &str) {
+    let inputs = inputs(folder);
+    assert!(!inputs.is_empty(), "{folder} is empty");
+    for (name, input) in inputs {
+        println!("{name}");
+        target(&input);
+    }
+}
+
+#[test]
+fn the_seeds_of_policy_hold() {
+    hold(cordon_fuzz::policy, "seeds/policy");
+}
+
+#[test]
+fn what_was_found_in_policy_holds() {
+    hold(cordon_fuzz::policy, "found/policy");
+}
+
+#[test]
+fn of_everything_that_was_found_is_said_what_was_wrong() {
+    let mut files = Vec::new();
+    for target in fs::read_dir(folder("found")).expect("is there") {
+        let target = target.expect("can be listed").file_name();
+        let target = target.to_string_lossy().into_owned();
+        let of_target = inputs(&format!("found/{target}"));
+        files.extend(of_target.into_iter().map(|(name, _)| name));
+    }
+    files.sort();
+    let mut said: Vec<_> = FOUND
+        .iter()
+        .map(|(name, _)| format!("found/{name}"))
+        .collect();
+    said.sort();
+    assert_eq!(files, said);
+}
