@@ -5,11 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::gateways::cordon::Cordon;
-use crate::gateways::nftables::Nftables;
-use crate::gateways::redirect::Redirect;
-use crate::gateways::{Account, Gateway, Kind};
-use crate::namespace::{Namespace, PINS};
+use crate::gateways::{self, Account, Gateway, Kind};
+use crate::namespace::Namespace;
 use crate::processor;
 use crate::programs::{Arrived, Generator, Pattern, Sink};
 use crate::traffic::{FLOWS, NEW_FLOWS, Site};
@@ -29,8 +26,8 @@ pub struct Bed {
     sink: Option<Sink>,
     answered: Sink,
     inside: Namespace,
-    left: Namespace,
     right: Namespace,
+    _left: Namespace,
 }
 
 /// What has been counted at every place, since the bed was set up.
@@ -43,16 +40,11 @@ pub struct Counts {
     pub account: Account,
 }
 
-/// Where a gateway that is told of this site has its pins.
-fn pins(site: Site) -> String {
-    // A bpf file system takes no dots.
-    format!("{PINS}/{}", site.name().replace('.', "-"))
-}
-
 fn pattern(kind: Kind, site: Site, flows: u32, answers: bool) -> Pattern {
     Pattern {
         flows,
         site,
+        alone: None,
         tagged: kind != Kind::Nftables,
         routed: kind == Kind::Nftables,
         answers,
@@ -68,13 +60,7 @@ impl Bed {
         let [left, inside, right] = [Namespace::new()?, Namespace::new()?, Namespace::new()?];
         left.cable("sender", &inside, "eth1")?;
         inside.cable("eth2", &right, "sink")?;
-        let gateway = inside.run(|| -> Result<Box<dyn Gateway>> {
-            Ok(match kind {
-                Kind::Redirect => Box::new(Redirect::new()?),
-                Kind::Nftables => Box::new(Nftables::new(site)?),
-                Kind::Cordon => Box::new(Cordon::new(site, &pins(site))?),
-            })
-        })?;
+        let gateway = inside.run(|| gateways::new(kind, site))?;
         let (generators, answered) = left.run(|| {
             let mut generators = Vec::new();
             for flows in FLOWS.into_iter().chain([NEW_FLOWS]) {
@@ -96,8 +82,8 @@ impl Bed {
             sink: Some(sink),
             answered,
             inside,
-            left,
             right,
+            _left: left,
         };
         if kind != Kind::Redirect {
             bed.establish(&answers, most, sender)?;

@@ -2,7 +2,9 @@
 //! `README.md` for how it is measured.
 
 mod bed;
+mod floods;
 mod gateways;
+mod hosts;
 mod namespace;
 mod newflows;
 mod noise;
@@ -12,6 +14,7 @@ mod profile;
 mod programs;
 mod report;
 mod rounds;
+mod rtt;
 mod sample;
 mod stop;
 mod throughput;
@@ -87,6 +90,8 @@ fn run(options: &Options) -> Result<()> {
     // Flows that stand are forgotten now.
     findings.add(newflows::measure(&plan, &mut beds)?);
     drop(beds);
+    findings.add(rtt::measure(&plan)?);
+    findings.add(floods::measure(&plan)?);
     print!("{}{}", findings.table, report::aims(&findings.aims));
     if let Some(file) = &options.json {
         let text = serde_json::to_string_pretty(&findings.records)? + "\n";

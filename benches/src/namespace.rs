@@ -92,6 +92,20 @@ impl Namespace {
         }
         Ok(())
     }
+
+    /// A macvlan of an interface from here, called `name`, in another namespace.
+    ///
+    /// # Errors
+    /// What `ip` says.
+    pub fn macvlan(&self, of: &str, name: &str, mac: &str, to: &Namespace) -> Result<()> {
+        let there = to.path();
+        self.run(|| {
+            ip(&format!(
+                "link add link {of} name {name} address {mac} type macvlan mode private"
+            ))?;
+            ip(&format!("link set {name} netns {there}"))
+        })
+    }
 }
 
 fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
@@ -120,6 +134,19 @@ pub fn get(setting: &str) -> Result<u64> {
     text.trim()
         .parse()
         .with_context(|| format!("{setting} is no number"))
+}
+
+/// Packets an interface of the calling thread's namespace has sent.
+///
+/// # Errors
+/// If the kernel does not say.
+pub fn transmitted(interface: &str) -> Result<u64> {
+    let text = fs::read_to_string("/proc/thread-self/net/dev").context("cannot read net/dev")?;
+    let prefix = format!("{interface}:");
+    text.lines()
+        .find_map(|line| line.trim_start().strip_prefix(&prefix))
+        .and_then(|line| line.split_whitespace().nth(9)?.parse().ok())
+        .with_context(|| format!("net/dev does not say what {interface} has sent"))
 }
 
 /// Runs `ip`.

@@ -20,9 +20,7 @@ pub fn on<T: Send>(processor: usize, job: impl FnOnce() -> Result<T> + Send) -> 
         one.set(processor).context("there is no such processor")?;
         sched_setaffinity(Pid::from_raw(0), &one)
             .with_context(|| format!("there is no processor {processor}"))?;
-        // Real-time, because niceness counts only among the processes of one terminal (autogroup in sched(7)). Where it
-        // is not to be had, `waited` tells.
-        let _ = tool("chrt", &["--fifo", "--pid", "1", &gettid().to_string()]);
+        ahead();
         job()
     };
     thread::scope(|scope| {
@@ -31,6 +29,13 @@ pub fn on<T: Send>(processor: usize, job: impl FnOnce() -> Result<T> + Send) -> 
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// From now on this thread goes ahead of whatever else wants its processor.
+pub fn ahead() {
+    // Real-time, because niceness counts only among the processes of one terminal (autogroup in sched(7)). Where it is
+    // not to be had, `waited` tells.
+    let _ = tool("chrt", &["--fifo", "--pid", "1", &gettid().to_string()]);
 }
 
 /// How long a thread of this process has been ready to run and kept waiting, so far.

@@ -6,7 +6,7 @@ use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use nix::net::if_::if_nametoindex;
 
-use crate::traffic::Site;
+use crate::traffic::{Device, Site};
 
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/cordon-bench-programs.o"));
@@ -21,6 +21,8 @@ pub struct Pattern {
     pub flows: u32,
     /// Of whose devices, to what servers.
     pub site: Site,
+    /// Of one device alone.
+    pub alone: Option<Device>,
     /// In a VLAN.
     pub tagged: bool,
     /// To a gateway that routes.
@@ -78,9 +80,14 @@ impl Generator {
     /// # Errors
     /// If the kernel refuses the program.
     pub fn new(pattern: Pattern, interface: &str) -> Result<Generator> {
+        let (first, devices) = match pattern.alone {
+            Some(device) => (device, 1),
+            None => (Device(0), pattern.site.devices()),
+        };
         let mut ebpf = load(&[
             ("FLOWS", pattern.flows),
-            ("DEVICES", pattern.site.devices().min(pattern.flows)),
+            ("DEVICES", devices.min(pattern.flows)),
+            ("FIRST_DEVICE", first.0),
             ("KIND_MASK", pattern.site.kinds() - 1),
             ("SERVICES", pattern.site.services()),
             ("TAGGED", pattern.tagged.into()),

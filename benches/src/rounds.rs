@@ -7,10 +7,10 @@ use anyhow::{Result, bail};
 
 use crate::bed::Bed;
 use crate::gateways::{Case, Kind};
-use crate::newflows;
 use crate::sample::{self, Sample};
 use crate::stop;
 use crate::traffic::{DEVICES, FLOWS, RULES, Site};
+use crate::{floods, newflows, rtt};
 
 /// How long, and what.
 #[derive(Clone, Debug)]
@@ -97,7 +97,11 @@ impl Plan {
         };
         let cases = all.cases().into_iter().map(Case::name);
         let new_flows = all.new_flows().into_iter().map(newflows::Case::name);
-        cases.chain(new_flows).collect()
+        cases
+            .chain(new_flows)
+            .chain(rtt::names())
+            .chain(floods::names())
+            .collect()
     }
 
     /// Whether everything that is to be measured can be.
@@ -162,7 +166,7 @@ fn begins(name: &str, parts: &str) -> bool {
 /// Million frames a second: a first guess.
 fn expected(kind: Kind) -> f64 {
     match kind {
-        Kind::Redirect => 8.0,
+        Kind::Redirect | Kind::Bridge => 8.0,
         Kind::Cordon => 6.0,
         Kind::Nftables => 1.2,
     }

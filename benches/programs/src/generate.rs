@@ -32,6 +32,8 @@ settings! {
     FLOWS, flows;
     /// How many devices they belong to.
     DEVICES, devices;
+    /// The first of these.
+    FIRST_DEVICE, first_device;
     /// 1 for frames in a VLAN.
     TAGGED, tagged;
     /// 1 for a gateway that routes: frames are for its own MAC address then.
@@ -59,6 +61,7 @@ const FIXED: u32 = 0x4500 + 46 + 0x4000 + 0x4011;
 #[inline(always)]
 pub fn write(ctx: &XdpContext) -> Option<()> {
     let (device, round, service) = next()?;
+    let device = device + first_device();
     let segment = device >> 10;
     let member = 0x0a40_0010 + (segment << 11) + (device & 1023);
     let kind = device & kind_mask();

@@ -1,16 +1,25 @@
 //! What is compared. Each is set up in a namespace with `eth1` towards devices and `eth2` towards servers.
 
-pub mod cordon;
-pub mod nftables;
-pub mod redirect;
+mod bridge;
+mod cordon;
+mod nftables;
+mod redirect;
 
 use anyhow::Result;
 
+use crate::namespace::PINS;
 use crate::traffic::{Site, short};
+
+use bridge::Bridge;
+use cordon::Cordon;
+use nftables::Nftables;
+use redirect::Redirect;
 
 /// Which gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// A Linux bridge.
+    Bridge,
     /// Nothing but `XDP_REDIRECT`.
     Redirect,
     /// nftables.
@@ -23,6 +32,7 @@ impl Kind {
     /// As it is in the names of records.
     pub fn name(self) -> &'static str {
         match self {
+            Kind::Bridge => "bridge",
             Kind::Redirect => "redirect",
             Kind::Nftables => "nftables",
             Kind::Cordon => "cordon",
@@ -88,6 +98,29 @@ pub trait Gateway: Send {
     /// If the kernel does not let it.
     fn forget(&mut self) -> Result<()>;
 
+    /// How many bytes of the kernel's memory its tables take.
+    ///
+    /// # Errors
+    /// If the kernel does not say.
+    fn memory(&self) -> Result<u64> {
+        Ok(0)
+    }
+
     /// How it was set up, in a line for the report.
     fn described(&self) -> String;
+}
+
+/// One in the calling thread's namespace.
+///
+/// # Errors
+/// If something is refused.
+pub fn new(kind: Kind, site: Site) -> Result<Box<dyn Gateway>> {
+    // A bpf file system takes no dots.
+    let pins = format!("{PINS}/{}", site.name().replace('.', "-"));
+    Ok(match kind {
+        Kind::Bridge => Box::new(Bridge::new()?),
+        Kind::Redirect => Box::new(Redirect::new()?),
+        Kind::Nftables => Box::new(Nftables::new(site)?),
+        Kind::Cordon => Box::new(Cordon::new(site, &pins)?),
+    })
 }

@@ -15,7 +15,7 @@ use nix::sys::socket::{
 };
 
 use super::{Account, Gateway};
-use crate::namespace::{get, ip, nft, set};
+use crate::namespace::{get, ip, nft, set, transmitted};
 use crate::traffic::{Device, FLOWS, Kind, ROUTER_MAC, SERVER_MAC, Site};
 
 /// Longer than the benchmark: nothing has to be established again.
@@ -109,6 +109,17 @@ impl Gateway for Nftables {
         flush().context("cannot make the connection table forget")
     }
 
+    fn memory(&self) -> Result<u64> {
+        let text = fs::read_to_string("/proc/slabinfo").context("cannot read slabinfo")?;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("nf_conntrack "))
+            .context("slabinfo does not say how large a connection is")?;
+        // Its name, objects in use, objects, the size of one.
+        let size: u64 = line.split_whitespace().nth(3).unwrap_or("").parse()?;
+        Ok(get("net/netfilter/nf_conntrack_count")? * size)
+    }
+
     fn described(&self) -> String {
         "routed; established accepted first, then concatenated sets; no flow table".to_owned()
     }
@@ -169,16 +180,6 @@ fn flush() -> Result<()> {
         0 => Ok(()),
         error => Err(Errno::from_raw(-error).into()),
     }
-}
-
-/// Packets an interface of the calling thread's namespace has sent.
-fn transmitted(interface: &str) -> Result<u64> {
-    let text = fs::read_to_string("/proc/thread-self/net/dev").context("cannot read net/dev")?;
-    let prefix = format!("{interface}:");
-    text.lines()
-        .find_map(|line| line.trim_start().strip_prefix(&prefix))
-        .and_then(|line| line.split_whitespace().nth(9)?.parse().ok())
-        .with_context(|| format!("net/dev does not say what {interface} has sent"))
 }
 
 #[cfg(test)]

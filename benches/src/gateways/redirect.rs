@@ -7,7 +7,7 @@ use crate::programs::Redirector;
 
 /// Nothing but `XDP_REDIRECT`.
 pub struct Redirect {
-    _redirector: Redirector,
+    _redirectors: [Redirector; 2],
 }
 
 impl Redirect {
@@ -17,7 +17,10 @@ impl Redirect {
     /// If the kernel refuses the program.
     pub fn new() -> Result<Redirect> {
         Ok(Redirect {
-            _redirector: Redirector::new("eth1", "eth2")?,
+            _redirectors: [
+                Redirector::new("eth1", "eth2")?,
+                Redirector::new("eth2", "eth1")?,
+            ],
         })
     }
 }

@@ -58,7 +58,6 @@ pub struct Updated {
 }
 
 impl Basis {
-    #[expect(clippy::too_many_arguments, reason = "it takes all of them over")]
     pub(crate) fn new(
         policy: &Policy,
         today: Date,

@@ -1,21 +1,25 @@
 //! A policy that is in force, with what it takes to speak of it in its own words.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use cordon_compile::{Compiled, rule_index};
+use cordon_compile::{Basis, Compiled, rule_index};
 use cordon_policy::{Date, Device, Policy, Problem};
-use cordon_portable::{Generation, Portable};
+use cordon_portable::{Change, Generation, Portable};
 use cordon_protocol::Endpoint;
 use cordon_verdict::abi::{
-    self, LOCKDOWN, RULE_ETHER_TYPE, RULE_FIRST, SEVER, attachment_port, attachment_vlan, member,
-    service_index,
+    self, LOCKDOWN, PolicyRow, RULE_ETHER_TYPE, RULE_FIRST, SEVER, attachment_port,
+    attachment_vlan, member, service_index,
 };
 use cordon_verdict::{Ip, Mac};
 
 /// A compiled policy.
 pub struct Named {
+    /// Tells one from another, whatever they say.
+    pub serial: u64,
+    /// Where its tables come from, if they are another's but for a little: that one's serial, and what differs.
+    pub after: Option<(u64, Arc<Change>)>,
     /// The policy.
     pub policy: Arc<Policy>,
     /// SHA-256 of its sources.
@@ -34,36 +38,76 @@ pub struct Named {
     open_at: Vec<u8>,
     /// A gateway in memory with this policy and nothing else.
     portable: Mutex<Portable>,
-    by_ip: HashMap<IpAddr, usize>,
-    by_member: HashMap<u64, usize>,
+    /// The same tables, which cost nothing twice, for whoever need not wait for the gateway.
+    tables: Generation,
+    /// By number of a device in the tables, its index in the policy.
+    indices: Vec<u32>,
+    /// What the next policy goes on from, until it has.
+    basis: Mutex<Option<Basis>>,
 }
 
 impl Named {
     /// Takes in what the compiler made of a policy.
     pub fn new(policy: Arc<Policy>, hash: String, day: Date, compiled: Compiled) -> Named {
-        let mut by_ip = HashMap::new();
-        let mut by_member = HashMap::new();
-        for (index, device) in policy.devices.iter().enumerate() {
-            by_ip.extend(device.ips.iter().map(|ip| (*ip, index)));
-            let key = member(device.segment as u16, number_of_mac(device.mac.0));
-            by_member.insert(key, index);
-        }
         let open_at = open_at(&compiled.generation, compiled.rules);
+        let Compiled {
+            generation,
+            rules,
+            classes,
+            basis,
+        } = compiled;
         let mut portable = Portable::default();
-        portable.install(compiled.generation, 0);
+        portable.install(generation.clone(), 0);
         Named {
+            serial: next_serial(),
+            after: None,
             policy,
             hash,
             day,
-            rules: compiled.rules,
-            classes: compiled.classes,
+            rules,
+            classes,
             warnings: Vec::new(),
             compile_seconds: 0.0,
             open_at,
             portable: Mutex::new(portable),
-            by_ip,
-            by_member,
+            tables: generation,
+            indices: indices(&basis),
+            basis: Mutex::new(Some(basis)),
         }
+    }
+
+    /// The same with a few devices that are others than before; none if it has to be compiled whole.
+    pub fn update(&self, policy: &Arc<Policy>, hash: &str, day: Date) -> Option<Named> {
+        // What an update was tried with that came to nothing is of no use to another.
+        let mut basis = self.take_basis()?;
+        let updated = cordon_compile::update(&mut basis, &self.tables, &self.policy, policy, day)?;
+        let mut open_at = self.open_at.clone();
+        let added = updated.change.policy.iter();
+        note_open(&mut open_at, added.map(|(_, row)| row));
+        let mut portable = Portable::default();
+        portable.install(updated.generation.clone(), 0);
+        Some(Named {
+            serial: next_serial(),
+            after: Some((self.serial, Arc::new(updated.change))),
+            policy: Arc::clone(policy),
+            hash: hash.to_owned(),
+            day,
+            rules: self.rules,
+            classes: updated.classes,
+            warnings: Vec::new(),
+            compile_seconds: 0.0,
+            open_at,
+            portable: Mutex::new(portable),
+            tables: updated.generation,
+            indices: indices(&basis),
+            basis: Mutex::new(Some(basis)),
+        })
+    }
+
+    /// What another policy would go on from: it is large, and of no use once another is in force.
+    pub fn take_basis(&self) -> Option<Basis> {
+        let mut basis = self.basis.lock().unwrap_or_else(PoisonError::into_inner);
+        basis.take()
     }
 
     /// Gives `work` the gateway in memory, for itself alone. It puts it back as it was, but for flows, stations,
@@ -74,10 +118,7 @@ impl Named {
 
     /// Gives `work` the tables.
     pub fn generation<T>(&self, work: impl FnOnce(&Generation) -> T) -> T {
-        self.portable(|portable| {
-            let slot = usize::from(portable.memory.control.slot);
-            work(&portable.memory.slots[slot])
-        })
+        work(&self.tables)
     }
 
     /// Whether a rule lets anything through at a posture.
@@ -113,14 +154,19 @@ impl Named {
 
     /// The device that an address is bound to.
     pub fn device_by_ip(&self, ip: IpAddr) -> Option<(usize, &Device)> {
-        let index = *self.by_ip.get(&ip)?;
-        Some((index, &self.policy.devices[index]))
+        self.device(self.tables.addresses.get(&ip_of(ip))?.device)
+    }
+
+    /// The index of the device with a number, and the device.
+    fn device(&self, number: u32) -> Option<(usize, &Device)> {
+        let index = *self.indices.get(number as usize)? as usize;
+        self.policy.devices.get(index).map(|device| (index, device))
     }
 
     /// The device with this MAC address in a segment.
     pub fn device_by_mac(&self, segment: u16, mac: Mac) -> Option<&Device> {
-        let index = self.by_member.get(&member(segment, mac))?;
-        self.policy.devices.get(*index)
+        let found = self.tables.devices.get(&member(segment, mac))?;
+        self.device(found.id).map(|(_, device)| device)
     }
 
     /// A segment's name.
@@ -184,7 +230,12 @@ fn open_at(generation: &Generation, rules: usize) -> Vec<u8> {
             Some(_) => (1 << SEVER) - 1,
         };
     }
-    for row in generation.policy.values() {
+    note_open(&mut open, generation.policy.values());
+    open
+}
+
+fn note_open<'a>(open: &mut [u8], rows: impl Iterator<Item = &'a PolicyRow>) {
+    for row in rows {
         for (posture, ruling) in row.rulings.iter().enumerate() {
             if ruling.allows()
                 && let Some(open) = open.get_mut(ruling.rule() as usize)
@@ -193,7 +244,22 @@ fn open_at(generation: &Generation, rules: usize) -> Vec<u8> {
             }
         }
     }
-    open
+}
+
+fn next_serial() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// By number of a device, its index.
+fn indices(basis: &Basis) -> Vec<u32> {
+    let numbers = basis.numbers();
+    let length = numbers.iter().max().map_or(0, |most| *most as usize + 1);
+    let mut indices = vec![u32::MAX; length];
+    for (index, number) in (0..).zip(numbers) {
+        indices[*number as usize] = index;
+    }
+    indices
 }
 
 /// The policies that events and flows may speak of, by slot. Behind a lock of its own, so that whoever puts names
@@ -208,10 +274,10 @@ impl Slots {
         slots[usize::from(slot & 1)].clone()
     }
 
-    /// Changes the policy in a slot.
-    pub fn set(&self, slot: u8, named: Option<Arc<Named>>) {
+    /// Changes the policy in a slot; answers the one before.
+    pub fn set(&self, slot: u8, named: Option<Arc<Named>>) -> Option<Arc<Named>> {
         let mut slots = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        slots[usize::from(slot & 1)] = named;
+        std::mem::replace(&mut slots[usize::from(slot & 1)], named)
     }
 }
 
@@ -246,6 +312,20 @@ pub fn ip_address(ip: Ip) -> IpAddr {
     } else {
         let value = u128::from(ip.hi) << 64 | u128::from(ip.lo);
         IpAddr::from(value.to_be_bytes())
+    }
+}
+
+/// An address as the tables have it.
+fn ip_of(address: IpAddr) -> Ip {
+    match address {
+        IpAddr::V4(address) => Ip::v4(address.into()),
+        IpAddr::V6(address) => {
+            let value = address.to_bits();
+            Ip {
+                hi: (value >> 64) as u64,
+                lo: value as u64,
+            }
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use cordon_kernel::{Dataplane, Drops, Error, FlowEntry, Idle, Installed, Swept};
-use cordon_portable::Generation;
+use cordon_kernel::{Dataplane, Drops, Error, FlowEntry, Idle, Installed, Stager, Swept};
+use cordon_portable::{Change, Generation};
 use cordon_verdict::abi::{Control, Counter, Station};
 use nix::net::if_::InterfaceFlags;
 
@@ -12,13 +12,12 @@ pub trait Plane: Send {
     /// The policy and posture in force.
     fn control(&self) -> Result<Control, Error>;
 
-    /// Puts a policy and a posture into force together, without losing a packet that both allow.
-    fn install(
-        &mut self,
-        generation: &Generation,
-        rules: usize,
-        posture: u8,
-    ) -> Result<Installed, Error>;
+    /// What writes policies to the slot that is not in force.
+    fn stager(&self) -> Result<Box<dyn Stage>, Error>;
+
+    /// Puts what is in the slot not in force into force, with a posture, without losing a packet that both allow.
+    /// `rules` is how many the policy before had.
+    fn flip(&mut self, posture: u8, rules: usize) -> Result<Installed, Error>;
 
     /// Puts a posture into force.
     fn set_posture(&mut self, posture: u8) -> Result<Control, Error>;
@@ -54,6 +53,25 @@ pub trait Plane: Send {
     fn links(&self) -> Links;
 }
 
+/// What fills the slot that is not in force. See [`Stager`].
+pub trait Stage: Send {
+    /// Writes a generation.
+    fn write(&mut self, slot: u8, generation: &Generation, rules: usize) -> Result<(), Error>;
+
+    /// Makes another generation of the one in a slot.
+    fn amend(&mut self, slot: u8, change: &Change, rules: usize) -> Result<(), Error>;
+}
+
+impl Stage for Stager {
+    fn write(&mut self, slot: u8, generation: &Generation, rules: usize) -> Result<(), Error> {
+        Stager::write(self, slot, generation, rules)
+    }
+
+    fn amend(&mut self, slot: u8, change: &Change, rules: usize) -> Result<(), Error> {
+        Stager::amend(self, slot, change, rules)
+    }
+}
+
 /// Network interfaces, by name.
 pub type Links = HashMap<String, Link>;
 
@@ -71,13 +89,12 @@ impl Plane for Dataplane {
         Dataplane::control(self)
     }
 
-    fn install(
-        &mut self,
-        generation: &Generation,
-        rules: usize,
-        posture: u8,
-    ) -> Result<Installed, Error> {
-        Dataplane::install(self, generation, rules, posture)
+    fn stager(&self) -> Result<Box<dyn Stage>, Error> {
+        Ok(Box::new(Dataplane::stager(self)?))
+    }
+
+    fn flip(&mut self, posture: u8, rules: usize) -> Result<Installed, Error> {
+        Dataplane::flip(self, posture, rules)
     }
 
     fn set_posture(&mut self, posture: u8) -> Result<Control, Error> {

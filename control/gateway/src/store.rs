@@ -88,7 +88,7 @@ impl StoreError {
 }
 
 /// What the engine wants of whatever keeps its state.
-pub trait Store: Send {
+pub trait Store: Send + Sync {
     /// What was in force; none if nothing was ever written down.
     fn state(&self) -> Result<Option<State>, StoreError>;
 

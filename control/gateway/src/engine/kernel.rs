@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cordon_kernel::{Error, Installed};
-use cordon_portable::Generation;
-use cordon_verdict::abi::{Control, PORTS, RULE_FIRST, RULES};
+use cordon_verdict::abi::{Control, PORTS, RULES};
 
 use super::Engine;
+use super::staging::Staged;
 use crate::names::Named;
-use crate::state::Slot;
 
 /// What the kernel has in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,29 +37,36 @@ impl Engine {
     /// The numbers of ports are part of a policy. Where they mean other interfaces than before, nothing may be judged
     /// by the new policy before the interfaces have their new numbers, nor by the old one after: for that moment
     /// nothing is forwarded.
-    pub(super) fn change_kernel(&mut self, named: Option<Arc<Named>>) -> Result<(), Error> {
-        let started = Instant::now();
-        let ports: Vec<String> = match &named {
-            Some(named) => named
-                .policy
-                .ports
-                .iter()
-                .map(|port| port.device.clone())
-                .collect(),
-            None => Vec::new(),
-        };
+    ///
+    /// What was `staged` must be that policy; without, it is written here.
+    pub(super) fn change_kernel(
+        &mut self,
+        named: Option<Arc<Named>>,
+        staged: Option<Staged>,
+    ) -> Result<(), Error> {
+        let since = staged
+            .as_ref()
+            .map_or_else(Instant::now, |staged| staged.since);
+        let ports = ports_of(named.as_deref());
         let before = self.known_ports()?;
         let changed = changed(before.as_deref(), &ports);
         let renumbered = renumbered(before.as_deref(), &ports);
         if renumbered {
             let before = before.unwrap_or_else(|| vec![String::new(); PORTS]);
-            self.install(None, before)?;
+            let nothing = self.stage_at_once(None, before)?;
+            self.flip(nothing)?;
             for port in &changed {
                 self.detach(*port)?;
             }
         }
-        self.install(named.clone(), ports)?;
-        self.current = named;
+        let staged = match staged {
+            // It was written for that policy, and to the slot that is not in force.
+            Some(staged) if !renumbered => staged,
+            _ => self.stage_at_once(named.clone(), ports)?,
+        };
+        self.flip(staged)?;
+        self.gone
+            .extend(std::mem::replace(&mut self.current, named));
         if !renumbered {
             for port in changed {
                 self.detach(port)?;
@@ -69,8 +75,13 @@ impl Engine {
         let listed = self.current.as_ref().map(|named| &named.policy.ports[..]);
         self.ports.list(listed.unwrap_or_default());
         self.attach_ports();
-        self.last_install = started.elapsed();
+        self.last_install = since.elapsed();
         Ok(())
+    }
+
+    /// Whether ports have other numbers than those in force, so that they change hands.
+    pub(super) fn renumbers(&self, ports: &[String]) -> Result<bool, Error> {
+        Ok(renumbered(self.known_ports()?.as_deref(), ports))
     }
 
     /// The interfaces that the numbers of ports mean to the kernel; none if that is not known.
@@ -84,49 +95,38 @@ impl Engine {
         })
     }
 
-    fn install(&mut self, named: Option<Arc<Named>>, ports: Vec<String>) -> Result<(), Error> {
+    /// Puts what was written into force, at the posture of the state.
+    fn flip(&mut self, staged: Staged) -> Result<(), Error> {
         let before = self.plane.control()?;
-        let next = usize::from(before.slot ^ 1);
-        self.in_kernel.slots[next] = Some(Slot {
-            hash: named.as_ref().map(|named| named.hash.clone()),
-            day: named
-                .as_ref()
-                .map_or_else(String::new, |named| named.day.to_string()),
-            ports,
-        });
-        self.store.set_kernel(&self.in_kernel);
         let posture = self.state.posture() as u8;
-        let plane = &mut self.plane;
-        let result = match &named {
-            Some(named) => {
-                named.generation(|generation| plane.install(generation, named.rules, posture))
-            }
-            None => plane.install(&Generation::default(), RULE_FIRST as usize, posture),
-        };
-        let installed = match result {
+        let old = self.slots.get(before.slot);
+        let rules = old.as_ref().map_or(RULES, |old| old.rules);
+        let installed = match self.plane.flip(posture, rules) {
             Ok(installed) => installed,
             Err(error @ Error::Barrier(_)) => {
-                // It is in force for every packet from now on; that old ones are through cannot be told.
+                // It is in force for every packet from now on; that old ones are through cannot be told, nor what the
+                // slot is still good for that they are judged by.
+                self.holds.forget(before.slot);
                 self.warn("barrier", Some(error.to_string()));
                 Installed {
                     control: self.plane.control()?,
-                    counted: self.plane.rule_counters(before.slot, RULES)?,
+                    counted: self.plane.rule_counters(before.slot, rules)?,
                 }
             }
-            Err(error) => {
-                self.in_kernel.slots[next] = None;
-                self.store.set_kernel(&self.in_kernel);
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         };
-        debug_assert!(installed.counted.len() <= RULES);
-        let old = self.slots.get(before.slot);
-        let closed = before.posture;
+        debug_assert_eq!(installed.control.slot, staged.slot);
+        let named = staged.named;
         self.counting
-            .leave(old.as_deref(), closed, &installed.counted);
+            .leave(old.as_deref(), before.posture, &installed.counted);
         self.counting.keep_only(named.as_deref());
         self.filled[usize::from(installed.control.slot)] = installed.control.epoch;
-        self.slots.set(installed.control.slot, named);
+        if let Some(old) = old {
+            // What it could have been changed from is another now.
+            let _ = old.take_basis();
+        }
+        let gone = self.slots.set(installed.control.slot, named);
+        self.gone.extend(gone);
         Ok(())
     }
 
@@ -137,7 +137,11 @@ impl Engine {
             known.day = named.day.to_string();
             self.store.set_kernel(&self.in_kernel);
         }
-        self.slots.set(slot, Some(Arc::clone(&named)));
+        if let Some(before) = &self.current {
+            self.holds.rename(before.serial, named.serial);
+        }
+        let gone = self.slots.set(slot, Some(Arc::clone(&named)));
+        self.gone.extend(gone);
         self.current = Some(named);
         Ok(())
     }
@@ -154,6 +158,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The interfaces of a policy's ports, by number.
+pub(super) fn ports_of(named: Option<&Named>) -> Vec<String> {
+    let ports = named.map_or(&[][..], |named| &named.policy.ports);
+    ports.iter().map(|port| port.device.clone()).collect()
 }
 
 /// The ports that have another interface than before, or none any more. Of an unknown past, all.

@@ -10,6 +10,7 @@ mod orders;
 mod policy;
 mod ports;
 mod restore;
+mod staging;
 mod tick;
 
 #[cfg(test)]
@@ -56,7 +57,8 @@ pub struct Parts {
 /// What the daemon knows.
 pub struct Engine {
     plane: Box<dyn Plane>,
-    store: Box<dyn Store>,
+    stager: staging::Stager,
+    store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     slots: Slots,
     order_seconds: prometheus::Histogram,
@@ -71,8 +73,15 @@ pub struct Engine {
     /// When the clock of flows was moved on last.
     aged: Instant,
     in_kernel: InKernel,
+    holds: staging::Holds,
+    /// The policy that the spare slot was last filled with, or tried to be.
+    spare_tried: Option<u64>,
     /// By slot, the first epoch that was judged by what is in it.
     filled: [u32; 2],
+    /// A policy that is being applied: its sources are kept.
+    coming: Option<String>,
+    /// Policies that are no more, to be taken apart when nobody waits for the engine.
+    gone: Vec<Arc<Named>>,
     current: Option<Arc<Named>>,
     ports: ports::Ports,
     counting: counting::Counting,
@@ -106,7 +115,7 @@ impl Gateway {
     pub fn start(parts: Parts) -> anyhow::Result<Gateway> {
         let slots = Slots::default();
         let clock = Arc::clone(&parts.clock);
-        let mut engine = Engine::new(parts, slots.clone());
+        let mut engine = Engine::new(parts, slots.clone())?;
         engine.restore()?;
         Ok(Gateway {
             engine: Mutex::new(engine),
@@ -136,7 +145,7 @@ impl Gateway {
 }
 
 impl Engine {
-    fn new(parts: Parts, slots: Slots) -> Engine {
+    fn new(parts: Parts, slots: Slots) -> Result<Engine, cordon_kernel::Error> {
         let Parts {
             plane,
             opened,
@@ -159,9 +168,11 @@ impl Engine {
                 slots: [None, None],
             };
         }
-        Engine {
+        let stager = Arc::new(Mutex::new(plane.stager()?));
+        Ok(Engine {
             plane,
-            store,
+            stager,
+            store: store.into(),
             clock,
             slots,
             order_seconds,
@@ -171,7 +182,11 @@ impl Engine {
             saved: Instant::now(),
             aged: Instant::now(),
             in_kernel,
+            holds: staging::Holds::default(),
+            spare_tried: None,
             filled: [u32::MAX; 2],
+            coming: None,
+            gone: Vec::new(),
             current: None,
             ports: ports::Ports::default(),
             counting: counting::Counting::default(),
@@ -179,7 +194,7 @@ impl Engine {
             forgotten: 0,
             last_install: Duration::ZERO,
             warnings: BTreeMap::new(),
-        }
+        })
     }
 
     /// The posture of the site.

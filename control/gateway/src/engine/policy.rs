@@ -3,15 +3,17 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use cordon_kernel::Error;
 use cordon_policy::{Code, Date, Policy, Problem, Rejected};
 use cordon_protocol::{Applied, Apply, PolicyStatus, Sources};
 
+use super::staging::Staged;
 use super::{Engine, Gateway};
 use crate::clock::{self, Countdown};
 use crate::names::Named;
 use crate::refusal::Refusal;
 use crate::state::{State, StoredPolicy, Trial};
-use crate::store::hash_of;
+use crate::store::{Store, StoreError, hash_of};
 use crate::views;
 
 /// The longest time to confirm a policy in: a day.
@@ -27,7 +29,13 @@ enum Invariants {
     Tell,
 }
 
-fn compile(sources: &Sources, today: Date, invariants: Invariants) -> Result<Named, Rejected> {
+/// Where there is a policy in force, it is looked whether the new one differs from it in little.
+fn compile(
+    sources: &Sources,
+    today: Date,
+    invariants: Invariants,
+    before: Option<&Named>,
+) -> Result<Named, Rejected> {
     let started = Instant::now();
     let validated = cordon_policy::from_sources(&cordon_policy::Sources {
         site: sources.site.clone(),
@@ -35,14 +43,27 @@ fn compile(sources: &Sources, today: Date, invariants: Invariants) -> Result<Nam
         devices: sources.devices.clone(),
     })?;
     let hash = hash_of(sources);
-    let mut named = compile_policy(validated.policy, hash, today, invariants)?;
+    let (read, policy) = (started.elapsed(), Arc::new(validated.policy));
+    let updated = before.and_then(|before| before.update(&policy, &hash, today));
+    let mut named = match updated {
+        Some(named) => named,
+        None => compile_policy(policy, hash, today, invariants)?,
+    };
     named.warnings.extend(validated.warnings);
     named.compile_seconds = started.elapsed().as_secs_f64();
+    tracing::info!(
+        devices = named.policy.devices.len(),
+        rules = named.policy.rules.len(),
+        read_seconds = read.as_secs_f64(),
+        compile_seconds = named.compile_seconds - read.as_secs_f64(),
+        changed_entries = named.after.as_ref().map(|(_, change)| change.len()),
+        "policy compiled"
+    );
     Ok(named)
 }
 
 fn compile_policy(
-    mut policy: Policy,
+    policy: Arc<Policy>,
     hash: String,
     today: Date,
     invariants: Invariants,
@@ -51,14 +72,19 @@ fn compile_policy(
     let compiled = match cordon_compile::compile(&policy, today) {
         Err(rejected) if invariants == Invariants::Tell && only_invariants(&rejected) => {
             broken = rejected.problems;
-            let kept = std::mem::take(&mut policy.invariants);
-            let compiled = cordon_compile::compile(&policy, today);
-            policy.invariants = kept;
-            compiled?
+            let without = Policy {
+                invariants: Vec::new(),
+                ..Policy::clone(&policy)
+            };
+            cordon_compile::compile(&without, today)?
         }
         compiled => compiled?,
     };
-    let mut named = Named::new(Arc::new(policy), hash, today, compiled);
+    let mut named = Named::new(policy, hash, today, compiled);
+    if !broken.is_empty() {
+        // What keeps none of its invariants cannot be looked at for those that a change would break.
+        let _ = named.take_basis();
+    }
     named.warnings = broken;
     Ok(named)
 }
@@ -69,8 +95,12 @@ fn only_invariants(rejected: &Rejected) -> bool {
 }
 
 /// Of a policy that is to be put back into force.
-pub(super) fn compile_stored(sources: &Sources, today: Date) -> Result<Named, Rejected> {
-    compile(sources, today, Invariants::Tell)
+pub(super) fn compile_stored(
+    sources: &Sources,
+    today: Date,
+    before: Option<&Named>,
+) -> Result<Named, Rejected> {
+    compile(sources, today, Invariants::Tell, before)
 }
 
 /// What is to be done without holding the engine.
@@ -79,6 +109,8 @@ pub enum Job {
     GoBack(Option<Sources>),
     /// The day has changed.
     Recompile(Arc<Named>),
+    /// The slot that is not in force is to hold the policy that is.
+    PrepareSpare,
 }
 
 impl Gateway {
@@ -98,11 +130,39 @@ impl Gateway {
             }
         };
         let today = clock::date(self.clock.wall());
-        let compile = || compile(&apply.sources, today, Invariants::Refuse);
-        let named = Arc::new(self.while_compiling(compile)?);
+        let applied = self.while_compiling(|| {
+            let before = self.engine().current();
+            let named = compile(&apply.sources, today, Invariants::Refuse, before.as_deref())?;
+            self.put_into_force(&Arc::new(named), &apply.sources, trial)
+        });
+        self.take_apart_what_is_gone();
+        applied
+    }
+
+    /// Makes the sources durable and writes the tables without holding the engine, then puts them into force.
+    fn put_into_force(
+        &self,
+        named: &Arc<Named>,
+        sources: &Sources,
+        trial: Option<Duration>,
+    ) -> Result<Applied, Refusal> {
+        let store = self.engine().expect(&named.hash, trial)?;
+        let kept = store.add_sources(sources);
+        let staged = kept.map(|_| self.stage(Some(Arc::clone(named))));
         let mut engine = self.engine();
-        engine.apply(&named, &apply.sources, trial)?;
+        let applied = engine.apply(named, staged, trial);
+        engine.coming = None;
+        if applied.is_err() {
+            engine.forget_policies();
+        }
+        applied?;
         engine.applied()
+    }
+
+    /// A policy of a hundred thousand devices is a million small pieces: nobody is to wait for them.
+    fn take_apart_what_is_gone(&self) {
+        let gone = std::mem::take(&mut self.engine().gone);
+        drop(gone);
     }
 
     /// Does what a tick found to be done.
@@ -110,18 +170,37 @@ impl Gateway {
         let today = clock::date(self.clock.wall());
         self.while_compiling(|| match job {
             Job::GoBack(sources) => {
-                let named = sources.map(|sources| compile_stored(&sources, today).map(Arc::new));
-                self.engine().go_back(named.transpose());
+                let before = self.engine().current();
+                let before = before.as_deref();
+                let named = sources
+                    .map(|sources| compile_stored(&sources, today, before).map(Arc::new))
+                    .transpose();
+                let staged = match &named {
+                    Ok(named) if self.engine().is_over() => self.stage(named.clone()),
+                    _ => Ok(None),
+                };
+                self.engine().go_back(named, staged);
             }
             Job::Recompile(before) => {
-                let policy = Policy::clone(&before.policy);
+                let policy = Arc::clone(&before.policy);
                 let hash = before.hash.clone();
                 let started = Instant::now();
                 let compiled = compile_policy(policy, hash, today, Invariants::Tell);
-                self.engine()
-                    .recompiled(&before, compiled, started.elapsed());
+                let compiled = compiled.map(|mut named| {
+                    named.compile_seconds = started.elapsed().as_secs_f64();
+                    Arc::new(named)
+                });
+                let differs =
+                    |named: &Named| !before.generation(|old| named.generation(|new| old == new));
+                let staged = match &compiled {
+                    Ok(named) if differs(named) => self.stage(Some(Arc::clone(named))).map(Some),
+                    _ => Ok(None),
+                };
+                self.engine().recompiled(&before, compiled, staged);
             }
+            Job::PrepareSpare => self.prepare_spare(),
         });
+        self.take_apart_what_is_gone();
     }
 
     /// Compiles: one at a time, and without holding the engine, so that orders do not wait for it.
@@ -135,12 +214,8 @@ impl Gateway {
 }
 
 impl Engine {
-    fn apply(
-        &mut self,
-        named: &Arc<Named>,
-        sources: &Sources,
-        trial: Option<Duration>,
-    ) -> Result<(), Refusal> {
+    /// A policy is to be put into force: its sources will be needed.
+    fn expect(&mut self, hash: &str, trial: Option<Duration>) -> Result<Arc<dyn Store>, Refusal> {
         if trial.is_some() && self.state.lost {
             return Err(Refusal::Conflict {
                 message: "it is not known which policy is in force, so there is none to go back to"
@@ -148,37 +223,45 @@ impl Engine {
                 hint: "apply it without a time to confirm in".to_owned(),
             });
         }
+        self.coming = Some(hash.to_owned());
+        Ok(Arc::clone(&self.store))
+    }
+
+    fn apply(
+        &mut self,
+        named: &Arc<Named>,
+        staged: Result<Result<Option<Staged>, Error>, StoreError>,
+        trial: Option<Duration>,
+    ) -> Result<(), Refusal> {
         let not_durable = |source| Refusal::NotDurable {
             what: "the policy was not applied, because it could not be made durable",
             source,
         };
-        self.store.add_sources(sources).map_err(not_durable)?;
+        let not_applied = |source| Refusal::Dataplane {
+            what: "the policy was not applied",
+            source,
+        };
+        let staged = staged.map_err(not_durable)?.map_err(not_applied)?;
         let trial = trial.map(|time| Trial {
             back_to: self.confirmed(),
             end: Countdown::start(&*self.clock, time),
         });
         let next = self.next(Some(&named.hash), trial);
-        if let Err(error) = self.store.prepare_state(&next) {
-            self.forget_policies();
-            return Err(not_durable(error));
-        }
+        self.store.prepare_state(&next).map_err(not_durable)?;
         // In force first: a policy that the kernel does not take must not be what a reboot finds. The state is on
         // the disk already, but for its name.
         let before = self.current.clone();
         let in_force = self.in_force().ok();
-        if let Err(source) = self.change_kernel(Some(Arc::clone(named))) {
+        if let Err(source) = self.change_kernel(Some(Arc::clone(named)), staged) {
             if self.in_force().ok() != in_force {
                 self.put_back(before);
             }
-            self.forget_policies();
-            let what = "the policy was not applied";
-            return Err(Refusal::Dataplane { what, source });
+            return Err(not_applied(source));
         }
         if let Err(source) = self.store.commit_state() {
             self.put_back(before);
             // Which of the two the disk has is not certain: write the old one again.
             let _ = self.save();
-            self.forget_policies();
             return Err(not_durable(source));
         }
         self.state = next;
@@ -220,7 +303,7 @@ impl Engine {
     }
 
     fn put_back(&mut self, before: Option<Arc<Named>>) {
-        if let Err(error) = self.change_kernel(before) {
+        if let Err(error) = self.change_kernel(before, None) {
             self.warn(
                 "policy",
                 Some(format!("the policy before could not be put back: {error}")),
@@ -238,6 +321,7 @@ impl Engine {
             .map(|stored| stored.hash.as_str())
             .into_iter()
             .chain(back)
+            .chain(self.coming.as_deref())
             .collect();
         self.store.keep_only(&hashes);
     }
@@ -268,6 +352,11 @@ impl Engine {
 
     /// What there is to do, if anything: found under the lock, done without it.
     pub(super) fn job(&mut self) -> Option<Job> {
+        let urgent = self.urgent_job();
+        urgent.or_else(|| self.spare_is_stale().then_some(Job::PrepareSpare))
+    }
+
+    fn urgent_job(&mut self) -> Option<Job> {
         let trial = self.state.policy.as_ref()?.trial.clone();
         if let Some(trial) = trial
             && trial.end.is_over(&*self.clock)
@@ -283,12 +372,19 @@ impl Engine {
         (current.day != today).then(|| Job::Recompile(Arc::clone(current)))
     }
 
-    fn go_back(&mut self, named: Result<Option<Arc<Named>>, Rejected>) {
+    /// Whether the policy in force was on trial, and was not confirmed in time.
+    fn is_over(&self) -> bool {
         let trial = self.state.policy.as_ref();
-        let over = trial
-            .and_then(|stored| stored.trial.as_ref())
-            .is_some_and(|trial| trial.end.is_over(&*self.clock));
-        if !over {
+        let trial = trial.and_then(|stored| stored.trial.as_ref());
+        trial.is_some_and(|trial| trial.end.is_over(&*self.clock))
+    }
+
+    fn go_back(
+        &mut self,
+        named: Result<Option<Arc<Named>>, Rejected>,
+        staged: Result<Option<Staged>, Error>,
+    ) {
+        if !self.is_over() {
             // Confirmed, or replaced, while the old one was being compiled.
             return;
         }
@@ -297,7 +393,8 @@ impl Engine {
             Err(rejected) => return self.cannot_go_back(&rejected.to_string()),
         };
         let next = self.next(named.as_ref().map(|named| &named.hash), None);
-        if let Err(error) = self.change_kernel(named) {
+        let changed = staged.and_then(|staged| self.change_kernel(named, staged));
+        if let Err(error) = changed {
             let text =
                 format!("the unconfirmed policy is still in force: {error}; it is tried again");
             return self.warn("policy", Some(text));
@@ -325,22 +422,19 @@ impl Engine {
     fn recompiled(
         &mut self,
         before: &Arc<Named>,
-        compiled: Result<Named, Rejected>,
-        took: Duration,
+        compiled: Result<Arc<Named>, Rejected>,
+        staged: Result<Option<Option<Staged>>, Error>,
     ) {
         let same = |current: &Arc<Named>| Arc::ptr_eq(current, before);
         if !self.current.as_ref().is_some_and(same) {
             return;
         }
         let installed = match compiled {
-            Ok(mut named) => {
-                named.compile_seconds = took.as_secs_f64();
-                let named = Arc::new(named);
-                let same = before.generation(|old| named.generation(|new| old == new));
-                let done = match same {
-                    true => self.rename_day(named),
-                    false => self.change_kernel(Some(named)),
-                };
+            Ok(named) => {
+                let done = staged.and_then(|staged| match staged {
+                    None => self.rename_day(named),
+                    Some(staged) => self.change_kernel(Some(named), staged),
+                });
                 done.map_err(|error| error.to_string())
             }
             Err(rejected) => Err(rejected.to_string()),

@@ -166,7 +166,7 @@ impl Engine {
             .sources(&stored.hash)
             .map_err(|error| format!("{error}; {}", error.hint()))
             .and_then(|sources| {
-                compile_stored(&sources, today).map_err(|rejected| rejected.to_string())
+                compile_stored(&sources, today, None).map_err(|rejected| rejected.to_string())
             });
         let named = match compiled {
             Ok(named) => Arc::new(named),
@@ -192,7 +192,7 @@ impl Engine {
                 return Ok(());
             }
         }
-        self.change_kernel(Some(named))?;
+        self.change_kernel(Some(named), None)?;
         self.tell_warnings();
         Ok(())
     }
@@ -212,7 +212,7 @@ impl Engine {
             }
             Some(slot) if slot.hash.is_none() => Ok(()),
             // A policy that was put into the kernel and never acknowledged.
-            Some(_) => self.change_kernel(None),
+            Some(_) => self.change_kernel(None, None),
         }
     }
 }

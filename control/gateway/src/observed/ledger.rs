@@ -90,8 +90,18 @@ impl FlowId {
 struct Watched {
     /// None if enforcement would let it pass as well.
     talk: Option<Arc<Talk>>,
-    bytes: u64,
+    /// As far as they were counted; none while that is not known.
+    bytes: Option<u64>,
     round: u64,
+}
+
+/// How it is known that a flow was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It was told of.
+    Told,
+    /// It is in the flow table.
+    Found,
 }
 
 /// Flows and bytes of a segment since the daemon started.
@@ -120,6 +130,8 @@ pub struct Ledger {
     of_host: HashMap<IpAddr, u32>,
     flows: HashMap<FlowId, Watched>,
     round: u64,
+    /// What is found in the flow table may have been counted before the daemon started.
+    adopts: bool,
     sums: BTreeMap<String, Sum>,
     /// Flows that there was no room for.
     pub unnoted: u64,
@@ -136,6 +148,7 @@ impl Ledger {
         }
         let mut ledger = Ledger {
             unnoted: file.unnoted,
+            adopts: true,
             ..Ledger::default()
         };
         for (talk, said) in file.talks.into_iter().take(TALKS) {
@@ -164,7 +177,13 @@ impl Ledger {
 
     /// A flow was opened that enforcement would have dropped, by `rule` or by none; or, without a talk, that it would
     /// have let pass.
-    pub fn opened(&mut self, id: FlowId, talk: Option<Talk>, rule: Option<&str>, now: u64) {
+    pub fn opened(
+        &mut self,
+        (id, known): (FlowId, Known),
+        talk: Option<Talk>,
+        rule: Option<&str>,
+        now: u64,
+    ) {
         if self.knows(id) {
             return;
         }
@@ -175,10 +194,15 @@ impl Ledger {
         let round = self.round;
         let mut watched = Watched {
             talk: None,
-            bytes: 0,
+            bytes: Some(0),
             round,
         };
-        if let Some(talk) = talk {
+        let adopts = self.adopts && known == Known::Found;
+        let counted = |talk: &Talk| adopts && self.talks.contains_key(talk);
+        if talk.as_ref().is_some_and(counted) {
+            watched.talk = talk.map(Arc::new);
+            watched.bytes = None;
+        } else if let Some(talk) = talk {
             self.changed = true;
             let known = self
                 .talks
@@ -232,12 +256,15 @@ impl Ledger {
         };
         watched.round = self.round;
         // Counted anew behind its end, or where the flow was opened anew. Seen in two segments, it counts once.
-        let more = match bytes.checked_sub(watched.bytes) {
-            Some(more) => more,
-            None if bytes * 2 < watched.bytes => bytes,
-            None => return,
+        let more = match watched.bytes {
+            None => 0,
+            Some(before) => match bytes.checked_sub(before) {
+                Some(more) => more,
+                None if bytes * 2 < before => bytes,
+                None => return,
+            },
         };
-        watched.bytes = bytes;
+        watched.bytes = Some(bytes);
         let Some(talk) = watched.talk.as_ref().filter(|_| more > 0) else {
             return;
         };
@@ -252,13 +279,13 @@ impl Ledger {
     /// The look is over: what it did not find is there no more.
     pub fn end(&mut self) {
         let round = self.round;
+        self.adopts = false;
         self.flows.retain(|_, watched| watched.round >= round);
     }
 
     /// Looks at everything anew by another policy: `still` says which rule drops a talk now, or that none of this is so
     /// any more.
     pub fn judge_again(&mut self, mut still: impl FnMut(&Talk, &Said) -> Option<Option<String>>) {
-        self.flows.clear();
         let before = self.talks.len();
         self.talks.retain(|talk, said| {
             let rule = still(talk, said);
@@ -267,6 +294,15 @@ impl Ledger {
             }
             rule.is_some()
         });
+        // What is still so was counted; everything else is to be judged by the new policy.
+        let talks = &self.talks;
+        let still = |watched: &Watched| {
+            watched
+                .talk
+                .as_ref()
+                .is_some_and(|talk| talks.contains_key(talk))
+        };
+        self.flows.retain(|_, watched| still(watched));
         self.changed |= self.talks.len() != before;
         self.count_hosts();
     }
@@ -325,7 +361,12 @@ mod tests {
     fn a_flow_counts_once_however_often_it_is_seen_and_its_bytes_as_they_grow() {
         let mut ledger = Ledger::default();
         for _ in 0..3 {
-            ledger.opened(id(1, 80), Some(talk(1, 80)), Some("no-web"), 100);
+            ledger.opened(
+                (id(1, 80), Known::Told),
+                Some(talk(1, 80)),
+                Some("no-web"),
+                100,
+            );
         }
         ledger.begin();
         // As it is seen in two segments, one of which has seen a little less.
@@ -355,14 +396,42 @@ mod tests {
         // Gone from the table: the next of the same name is another.
         ledger.begin();
         ledger.end();
-        ledger.opened(id(1, 80), Some(talk(1, 80)), None, 200);
+        ledger.opened((id(1, 80), Known::Told), Some(talk(1, 80)), None, 200);
         assert_eq!(ledger.sum("guest").flows, 2);
+    }
+
+    #[test]
+    fn what_was_counted_before_a_restart_or_another_policy_is_not_counted_again() {
+        let mut ledger = Ledger::default();
+        ledger.opened((id(1, 80), Known::Told), Some(talk(1, 80)), None, 100);
+        ledger.judge_again(|_, _| Some(None));
+        ledger.opened((id(1, 80), Known::Found), Some(talk(1, 80)), None, 100);
+        let of = |ledger: &Ledger| {
+            ledger
+                .talks()
+                .map(|(_, said)| (said.flows, said.bytes))
+                .next()
+        };
+        assert_eq!(of(&ledger), Some((1, 0)));
+
+        let mut again = Ledger::read(&ledger.write()).expect("is as it was written");
+        again.begin();
+        again.opened((id(1, 80), Known::Found), Some(talk(1, 80)), None, 100);
+        for (bytes, counted) in [(1000, 0), (1500, 500)] {
+            again.still_there(id(1, 80), bytes, 101);
+            assert_eq!(of(&again), Some((1, counted)));
+        }
+        // One that is told of is a new one.
+        again.opened((id(2, 80), Known::Told), Some(talk(1, 80)), None, 102);
+        again.end();
+        again.opened((id(3, 80), Known::Found), Some(talk(1, 80)), None, 103);
+        assert_eq!(of(&again), Some((3, 500)));
     }
 
     #[test]
     fn what_enforcement_lets_pass_is_known_and_not_counted() {
         let mut ledger = Ledger::default();
-        ledger.opened(id(1, 80), None, None, 100);
+        ledger.opened((id(1, 80), Known::Told), None, None, 100);
         assert!(ledger.knows(id(1, 80)) && ledger.talks().next().is_none());
         assert_eq!((ledger.sum("guest"), ledger.unnoted), (Sum::default(), 0));
     }
@@ -371,9 +440,9 @@ mod tests {
     fn a_host_that_scans_leaves_room_for_others() {
         let mut ledger = Ledger::default();
         for port in 0..1000 {
-            ledger.opened(id(1, port), Some(talk(1, port)), None, 100);
+            ledger.opened((id(1, port), Known::Told), Some(talk(1, port)), None, 100);
         }
-        ledger.opened(id(2, 80), Some(talk(2, 80)), None, 100);
+        ledger.opened((id(2, 80), Known::Told), Some(talk(2, 80)), None, 100);
         let of = |host| {
             ledger
                 .talks()
@@ -387,8 +456,18 @@ mod tests {
     #[test]
     fn it_is_read_back_and_what_is_long_over_is_forgotten() {
         let mut ledger = Ledger::default();
-        ledger.opened(id(1, 80), Some(talk(1, 80)), Some("no-web"), 100);
-        ledger.opened(id(1, 81), Some(talk(1, 81)), None, 100 + KEPT);
+        ledger.opened(
+            (id(1, 80), Known::Told),
+            Some(talk(1, 80)),
+            Some("no-web"),
+            100,
+        );
+        ledger.opened(
+            (id(1, 81), Known::Told),
+            Some(talk(1, 81)),
+            None,
+            100 + KEPT,
+        );
         let mut read = Ledger::read(&ledger.write()).expect("is as it was written");
         assert_eq!(read.talks().count(), 2);
         read.expire(100 + KEPT);
@@ -400,14 +479,16 @@ mod tests {
     #[test]
     fn another_policy_takes_away_what_it_allows() {
         let mut ledger = Ledger::default();
-        ledger.opened(id(1, 80), Some(talk(1, 80)), None, 100);
-        ledger.opened(id(1, 81), Some(talk(1, 81)), None, 100);
+        ledger.opened((id(1, 80), Known::Told), Some(talk(1, 80)), None, 100);
+        ledger.opened((id(1, 81), Known::Told), Some(talk(1, 81)), None, 100);
         ledger.judge_again(|talk, _| (talk.port == 81).then(|| Some("no-81".to_owned())));
         let left: Vec<_> = ledger
             .talks()
             .map(|(talk, said)| (talk.port, said.rule.as_deref()))
             .collect();
         assert_eq!(left, [(81, Some("no-81"))]);
-        assert!(!ledger.knows(id(1, 81)), "is judged by the new policy");
+        // What is allowed by now is judged by the new policy, and what is not was counted.
+        let known = [80, 81].map(|port| ledger.knows(id(1, port)));
+        assert_eq!(known, [false, true]);
     }
 }

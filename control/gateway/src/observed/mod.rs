@@ -29,7 +29,7 @@ use crate::explain::{Fate, fate};
 use crate::names::{Named, ip_address};
 
 pub use ledger::Sum;
-use ledger::{FlowId, Host, Ledger, Said, Talk};
+use ledger::{FlowId, Host, Known, Ledger, Said, Talk};
 pub use twin::{Enforced, Opening, Twin, has_observed, observes};
 
 /// How often it is looked whether the policy is another.
@@ -110,11 +110,17 @@ impl Observed {
         let opening = Opening::of_event(event, named)?;
         let twin = self.ready(named)?;
         let enforced = twin.judge(&opening);
-        self.note(&twin, &opening, event.segment, enforced);
+        self.note(&twin, (&opening, Known::Told), event.segment, enforced);
         Some((twin, enforced))
     }
 
-    fn note(&self, twin: &Twin, opening: &Opening, segment: u16, enforced: Enforced) {
+    fn note(
+        &self,
+        twin: &Twin,
+        (opening, known): (&Opening, Known),
+        segment: u16,
+        enforced: Enforced,
+    ) {
         let id = FlowId::new(opening.ips, opening.ports, opening.protocol);
         let talk = match enforced {
             Enforced::Drops(_) => talk(&twin.of, opening, segment),
@@ -125,7 +131,7 @@ impl Observed {
             _ => None,
         };
         let now = self.now();
-        self.ledger().opened(id, talk, rule, now);
+        self.ledger().opened((id, known), talk, rule, now);
     }
 
     /// Keeps what is known up to date, for as long as the daemon runs, on a thread of its own.
@@ -191,23 +197,28 @@ impl Observed {
         let _turn = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(twin) = self.twin(named) else { return };
         self.ledger().begin();
-        let Some(entries) = entries(gateway, named) else {
+        let now = self.now();
+        let is_known = |entry: &FlowEntry| self.still_there(entry, now);
+        let Some(unknown) = entries(gateway, named, is_known) else {
             return;
         };
-        let now = self.now();
-        for entry in &entries {
-            let id = FlowId::new(entry.address, entry.port, entry.protocol);
-            if !self.ledger().knows(id) {
-                let Some(opening) = Opening::of_flow(entry) else {
-                    continue;
-                };
-                let enforced = twin.judge(&opening);
-                self.note(&twin, &opening, entry.segment, enforced);
-            }
-            let bytes = entry.bytes(0) + entry.bytes(1);
-            self.ledger().still_there(id, bytes, now);
+        for entry in &unknown {
+            let Some(opening) = Opening::of_flow(entry) else {
+                continue;
+            };
+            let enforced = twin.judge(&opening);
+            self.note(&twin, (&opening, Known::Found), entry.segment, enforced);
+            self.still_there(entry, now);
         }
         self.ledger().end();
+    }
+
+    /// Takes note of a flow in the table; answers whether it was known.
+    fn still_there(&self, entry: &FlowEntry, now: u64) -> bool {
+        let id = FlowId::new(entry.address, entry.port, entry.protocol);
+        let mut ledger = self.ledger();
+        ledger.still_there(id, entry.bytes(0) + entry.bytes(1), now);
+        ledger.knows(id)
     }
 
     /// Writes down what is known.
@@ -321,8 +332,13 @@ impl Observed {
     }
 }
 
-/// The flows that observed segments let be, judged by this policy; none if it is not in force, or cannot be read.
-fn entries(gateway: &Gateway, named: &Arc<Named>) -> Option<Vec<FlowEntry>> {
+/// The flows that observed segments let be, judged by this policy, and that are not known yet; none if it is not in
+/// force, or cannot be read.
+fn entries(
+    gateway: &Gateway,
+    named: &Arc<Named>,
+    is_known: impl Fn(&FlowEntry) -> bool,
+) -> Option<Vec<FlowEntry>> {
     let engine = gateway.engine();
     let Ok(InForce::Tables(control)) = engine.in_force() else {
         return None;
@@ -334,6 +350,10 @@ fn entries(gateway: &Gateway, named: &Arc<Named>) -> Option<Vec<FlowEntry>> {
     let filled = engine.filled()[usize::from(control.slot)];
     let mut entries = Vec::new();
     let read = engine.flows(&mut |entry| {
+        // Also while it is not judged by this policy yet.
+        if is_known(&entry) {
+            return;
+        }
         let judged = (entry.flow.judged >> 32) as u32 >= filled;
         if judged && observes(named, entry.flow.ruling().rule()) {
             entries.push(entry);

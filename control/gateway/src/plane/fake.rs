@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
 use cordon_kernel::{Drops, Error, FlowEntry, Installed, Swept};
-use cordon_portable::Generation;
+use cordon_portable::{Change, Generation};
 use cordon_protocol::{Order, Sources};
 use cordon_verdict::Reason;
 use cordon_verdict::abi::{Control, Counter, Station};
 
-use super::{Link, Links, Plane};
+use super::{Link, Links, Plane, Stage};
 use crate::state::{InKernel, State};
 use crate::store::{Directory, Store, StoreError};
 
@@ -63,8 +63,14 @@ pub struct Tables {
     pub missing: Vec<String>,
     /// Flows, as the next look at them finds them.
     pub flows: Vec<FlowEntry>,
-    /// How often a policy was installed.
+    /// How often a policy was put into force.
     pub installs: usize,
+    /// How often one was written whole.
+    pub whole: usize,
+    /// The next that is written does not fit.
+    pub no_room: bool,
+    /// Whoever fills a slot waits here twice.
+    pub hold: Option<Arc<Barrier>>,
     /// Every state in which packets were judged: policy tables, and the ports that they had.
     pub judged: Vec<(Generation, BTreeMap<u16, String>)>,
 }
@@ -118,6 +124,35 @@ impl Kernel {
         control
     }
 
+    /// Fills a slot, in two steps: whoever dies between them leaves half of it.
+    fn stage(&self, slot: u8, work: impl FnOnce(&mut Tables)) -> Result<(), Error> {
+        self.steps.step();
+        let at = usize::from(slot);
+        let before = {
+            let mut tables = self.tables();
+            let in_force = tables.control.map(|control| control.slot);
+            assert_ne!(in_force, Some(slot), "what is in force is not touched");
+            tables.counters[at].clear();
+            std::mem::take(&mut tables.slots[at])
+        };
+        let hold = self.tables().hold.clone();
+        if let Some(hold) = hold {
+            hold.wait();
+            hold.wait();
+        }
+        self.steps.step();
+        let mut tables = self.tables();
+        if std::mem::take(&mut tables.no_room) {
+            return Err(Error::Batch {
+                name: "DEVICES",
+                source: io::Error::from_raw_os_error(nix::errno::Errno::E2BIG as i32),
+            });
+        }
+        tables.slots[at] = before;
+        work(&mut tables);
+        Ok(())
+    }
+
     fn note(&self, tables: &mut Tables) {
         if let Some(control) = tables.control {
             let generation = tables.slots[usize::from(control.slot)].clone();
@@ -139,18 +174,15 @@ impl Plane for Kernel {
         Ok(self.tables().control.unwrap_or(NOTHING))
     }
 
-    fn install(
-        &mut self,
-        generation: &Generation,
-        _: usize,
-        posture: u8,
-    ) -> Result<Installed, Error> {
+    fn stager(&self) -> Result<Box<dyn Stage>, Error> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn flip(&mut self, posture: u8, _: usize) -> Result<Installed, Error> {
         let mut counted = Vec::new();
         let control = self.change(|tables| {
             let Control { epoch, slot, .. } = tables.control.unwrap_or(NOTHING);
             let next = slot ^ 1;
-            tables.slots[usize::from(next)] = generation.clone();
-            tables.counters[usize::from(next)].clear();
             counted = tables.counters[usize::from(slot)].clone();
             tables.installs += 1;
             Control {
@@ -247,6 +279,21 @@ impl Plane for Kernel {
             running: true,
         };
         there.map(|name| (name.to_owned(), link(name))).collect()
+    }
+}
+
+impl Stage for Kernel {
+    fn write(&mut self, slot: u8, generation: &Generation, _: usize) -> Result<(), Error> {
+        self.stage(slot, |tables| {
+            tables.whole += 1;
+            tables.slots[usize::from(slot)] = generation.clone();
+        })
+    }
+
+    fn amend(&mut self, slot: u8, change: &Change, _: usize) -> Result<(), Error> {
+        self.stage(slot, |tables| {
+            tables.slots[usize::from(slot)].change(change);
+        })
     }
 }
 

@@ -10,8 +10,11 @@ use ipnet::IpNet;
 use crate::exposition::Exposition;
 use crate::steps::PATIENCE;
 
+pub mod allowed;
 pub mod dicom;
+pub mod listen;
 pub mod mllp;
+pub mod nmap;
 
 /// What is behind the router. A host there has one address: who speaks both has two.
 const REMOTES: [(&str, &str); 8] = [

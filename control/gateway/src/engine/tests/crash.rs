@@ -28,7 +28,11 @@ enum Asked {
 impl Told {
     fn apply(&self, gateway: &Gateway, name: &'static str) {
         self.asked.set(Some(Asked::Policy(name)));
-        let sources = if name == "a" { policy_a() } else { policy_b() };
+        let sources = match name {
+            "a" => policy_a(),
+            "b" => policy_b(),
+            more => with_more(policy_b(), more.len() - 1),
+        };
         apply(gateway, sources).expect("is applied");
         *self.policy.borrow_mut() = Some(name);
         self.asked.set(None);
@@ -52,6 +56,11 @@ fn scenario(gateway: &Gateway, told: &Told) {
     told.order(gateway, Posture::Contain);
     told.apply(gateway, "b");
     told.order(gateway, Posture::Lockdown);
+    // Small changes: when the other slot is far from it, and when it is near.
+    told.apply(gateway, "b+");
+    gateway.tick();
+    told.apply(gateway, "b++");
+    told.apply(gateway, "b+++");
     told.order(gateway, Posture::Normal);
     told.apply(gateway, "a");
     told.order(gateway, Posture::Sever);
@@ -123,7 +132,7 @@ fn a_reboot_keeps_what_was_acknowledged() {
 fn check(step: usize, after: &str, machine: &Machine, told: &Told, gateway: &Gateway) {
     let asked = told.asked.get();
     let at = format!("{after} after step {step}, asked {asked:?}");
-    let policy = in_force(gateway);
+    let policy = in_force(gateway).map(|name| name + &"+".repeat(devices(gateway) - 2));
     let acknowledged = told.policy.borrow().map(str::to_owned);
     match asked {
         Some(Asked::Policy(name)) => {

@@ -4,6 +4,7 @@ mod crash;
 mod orders;
 mod policy;
 mod restore;
+mod staging;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -130,6 +131,18 @@ fn policy_b() -> Sources {
     sources("  - {name: b, from: us, to: ct, service: https}\n")
 }
 
+/// The same policy with so many more devices, each like the first.
+fn with_more(mut sources: Sources, more: usize) -> Sources {
+    let listed = sources.devices.get_or_insert_default();
+    for number in 0..more {
+        *listed += &format!(
+            "more-{number},02:00:00:00:01:{number:02x},10.21.0.{},imaging,us,imaging,low\n",
+            100 + number
+        );
+    }
+    sources
+}
+
 fn apply(gateway: &Gateway, sources: Sources) -> Result<(), Refusal> {
     let apply = Apply {
         sources,
@@ -181,6 +194,12 @@ fn release(gateway: &Gateway) -> Result<Order, Refusal> {
 fn in_force(gateway: &Gateway) -> Option<String> {
     let named = gateway.engine().current()?;
     named.policy.rules.first().map(|rule| rule.name.clone())
+}
+
+/// How many devices it has.
+fn devices(gateway: &Gateway) -> usize {
+    let current = gateway.engine().current();
+    current.map_or(0, |named| named.policy.devices.len())
 }
 
 fn warned(gateway: &Gateway, of: &str) -> bool {

@@ -1,0 +1,323 @@
+//! What a flood from one compromised device does to the flows of others.
+
+mod clinical;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::gateways::Kind;
+use crate::hosts::{Hosts, SERVERS};
+use crate::report::{Aim, Findings, Record, at_most, record};
+use crate::rounds::Plan;
+use crate::stop;
+use crate::traffic::Device;
+
+use clinical::{Asked, Clinical};
+
+/// Those that are compared.
+const GATEWAYS: [Kind; 2] = [Kind::Nftables, Kind::Cordon];
+/// An asset tag that somebody else has taken over. Its server has gone quiet.
+const COMPROMISED: Device = Device(7);
+const TARGET: &str = "10.200.7.10";
+/// How long flows go on before it begins, and it before anything is measured.
+const SETTLE: Duration = Duration::from_millis(400);
+
+/// What it floods with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Flood {
+    /// Nothing: what to compare with.
+    Idle,
+    /// Connections that policy allows, asked for and never made.
+    Syn,
+    /// Datagrams that policy allows, each of a new flow.
+    Udp,
+    /// Echo requests, which policy does not allow.
+    Icmp,
+    /// Datagrams in pieces.
+    Fragments,
+    /// Connections asked for in the names of others.
+    RandomSources,
+    /// Datagrams as of `Udp`, but written by the kernel: faster than any program.
+    Frames,
+}
+
+const FLOODS: [Flood; 7] = [
+    Flood::Idle,
+    Flood::Syn,
+    Flood::Udp,
+    Flood::Icmp,
+    Flood::Fragments,
+    Flood::RandomSources,
+    Flood::Frames,
+];
+
+impl Flood {
+    fn name(self) -> &'static str {
+        match self {
+            Flood::Idle => "idle",
+            Flood::Syn => "syn",
+            Flood::Udp => "udp",
+            Flood::Icmp => "icmp",
+            Flood::Fragments => "fragments",
+            Flood::RandomSources => "random-sources",
+            Flood::Frames => "frames",
+        }
+    }
+
+    /// hping3's arguments.
+    fn arguments(self) -> Option<&'static [&'static str]> {
+        match self {
+            Flood::Idle | Flood::Frames => None,
+            Flood::Syn => Some(&["-S", "-p", "443"]),
+            Flood::Udp => Some(&["--udp", "-p", "24107", "-d", "20"]),
+            Flood::Icmp => Some(&["--icmp"]),
+            Flood::Fragments => Some(&["--udp", "-p", "24107", "-d", "120", "--frag"]),
+            Flood::RandomSources => Some(&["-S", "-p", "443", "--rand-source"]),
+        }
+    }
+}
+
+/// One flood through one gateway.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    /// Thousand frames a second that the compromised device got rid of.
+    offered: f64,
+    /// What share of what was asked was never answered.
+    loss: f64,
+    /// Microseconds.
+    median: f64,
+    p99: f64,
+    /// Bytes that the gateway's tables took before and afterwards.
+    memory: [u64; 2],
+    /// Flows that the gateway knew afterwards, both ends heard.
+    established: u64,
+}
+
+type All = BTreeMap<(Flood, Kind), Found>;
+
+fn name(flood: Flood, kind: Kind) -> String {
+    format!("floods.{}.{}", flood.name(), kind.name())
+}
+
+/// What can be measured here.
+pub fn names() -> impl Iterator<Item = String> {
+    FLOODS
+        .into_iter()
+        .flat_map(|flood| GATEWAYS.map(|kind| name(flood, kind)))
+}
+
+/// Measures.
+///
+/// # Errors
+/// If something cannot be set up, or someone wants to stop.
+pub fn measure(plan: &Plan) -> Result<Findings> {
+    let clinical: Vec<Device> = (0..SERVERS).map(Device).collect();
+    let devices = [&clinical[..], &[COMPROMISED]].concat();
+    let mut beds: BTreeMap<Kind, Hosts> = BTreeMap::new();
+    let mut all = All::new();
+    for flood in FLOODS {
+        for kind in GATEWAYS {
+            let name = name(flood, kind);
+            if !plan.wants(&name) {
+                continue;
+            }
+            stop::check()?;
+            if !beds.contains_key(&kind) {
+                beds.insert(kind, Hosts::new(kind, &devices)?);
+            }
+            if let Some(hosts) = beds.get_mut(&kind) {
+                let found = take(hosts, &clinical, flood, plan.seconds * 2.0)?;
+                eprintln!(
+                    "  {name}: {:.0} kpps, {:.3}% lost, p99 {:.0} us",
+                    found.offered,
+                    found.loss * 100.0,
+                    found.p99
+                );
+                all.insert((flood, kind), found);
+            }
+        }
+    }
+    Ok(findings(&all))
+}
+
+fn take(hosts: &mut Hosts, clinical: &[Device], flood: Flood, seconds: f64) -> Result<Found> {
+    hosts.gateway(|gateway| gateway.forget())?;
+    let over = [AtomicBool::new(false), AtomicBool::new(false)];
+    let (asked, span, frames, before) = thread::scope(|scope| -> Result<_> {
+        let running = Clinical::start(scope, hosts, clinical, &over)?;
+        thread::sleep(SETTLE);
+        let measured = flooded(hosts, flood, Duration::from_secs_f64(seconds));
+        let asked = running.stop(&over)?;
+        let (span, frames, before) = measured?;
+        Ok((asked, span, frames, before))
+    })?;
+    let [from, to] = span;
+    let during: Vec<&Asked> = asked
+        .iter()
+        .filter(|asked| (from..to).contains(&asked.at))
+        .collect();
+    let mut took: Vec<f64> = during
+        .iter()
+        .filter_map(|asked| Some(asked.took?.as_secs_f64() * 1e6))
+        .collect();
+    took.sort_by(f64::total_cmp);
+    if took.is_empty() {
+        bail!("{}: nobody was answered", name(flood, hosts.kind));
+    }
+    let (after, established) =
+        hosts.gateway(|gateway| Ok((gateway.memory()?, gateway.established()?)))?;
+    Ok(Found {
+        offered: frames as f64 / (to - from).as_secs_f64() / 1e3,
+        loss: 1.0 - took.len() as f64 / during.len() as f64,
+        median: took[took.len() / 2],
+        p99: took[took.len() * 99 / 100],
+        memory: [before, after],
+        established,
+    })
+}
+
+/// Floods; answers from when to when, with how many frames, and what memory there was in use before.
+fn flooded(
+    hosts: &mut Hosts,
+    flood: Flood,
+    how_long: Duration,
+) -> Result<([Instant; 2], u64, u64)> {
+    let before = hosts.gateway(|gateway| gateway.memory())?;
+    let hosts = &*hosts;
+    let generator = hosts.generator(COMPROMISED)?;
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let mut flooding = None;
+        let mut programs = Programs(Vec::new());
+        if flood == Flood::Frames {
+            flooding = Some(scope.spawn(|| -> Result<()> {
+                while !over.load(Ordering::Relaxed) {
+                    generator.send(100_000)?;
+                }
+                Ok(())
+            }));
+        } else if let Some(arguments) = flood.arguments() {
+            let command = [&["hping3", "-q", "--flood"], arguments, &[TARGET]].concat();
+            for _ in 0..thread::available_parallelism()?.get() {
+                programs.0.push(hosts.start(COMPROMISED, &command)?);
+            }
+        }
+        let look = || -> Result<(Instant, u64)> {
+            Ok((Instant::now(), hosts.sent()? + generator.sent()?))
+        };
+        thread::sleep(SETTLE);
+        let first = look();
+        thread::sleep(how_long);
+        let last = look();
+        over.store(true, Ordering::Relaxed);
+        drop(programs);
+        if let Some(thread) = flooding {
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        let (first, last) = (first?, last?);
+        Ok(([first.0, last.0], last.1 - first.1, before))
+    })
+}
+
+/// What is running, until it is dropped.
+struct Programs(Vec<Child>);
+
+impl Drop for Programs {
+    fn drop(&mut self) {
+        for program in &mut self.0 {
+            let _ = program.kill();
+            let _ = program.wait();
+        }
+    }
+}
+
+fn findings(all: &All) -> Findings {
+    if all.is_empty() {
+        return Findings::default();
+    }
+    let mut records: Vec<Record> = Vec::new();
+    let mut aims: Vec<Aim> = Vec::new();
+    let mut table = format!(
+        "\n{:<15} {:<9} {:>9} {:>8} {:>10} {:>9} {:>12} {:>11}\n",
+        "flood",
+        "gateway",
+        "kframes/s",
+        "lost %",
+        "median us",
+        "p99 us",
+        "tables MB",
+        "flows known"
+    );
+    for ((flood, kind), found) in all {
+        let [before, after] = found.memory.map(|bytes| bytes as f64 / 1e6);
+        let _ = writeln!(
+            table,
+            "{:<15} {:<9} {:>9.0} {:>8.3} {:>10.0} {:>9.0} {:>12} {:>11}",
+            flood.name(),
+            kind.name(),
+            found.offered,
+            found.loss * 100.0,
+            found.median,
+            found.p99,
+            format!("{before:.0} - {after:.0}"),
+            found.established,
+        );
+        let name = name(*flood, *kind);
+        for (what, value, unit) in [
+            ("kpps", found.offered, "kpps"),
+            ("loss", found.loss, "ratio"),
+            ("median_us", found.median, "us"),
+            ("p99_us", found.p99, "us"),
+            ("memory_mb", after, "MB"),
+        ] {
+            records.push(record(format!("{name}.{what}"), value, unit));
+        }
+        let beside = all.get(&(*flood, Kind::Nftables));
+        if let (Kind::Cordon, Some(beside)) = (kind, beside)
+            && *flood != Flood::Idle
+        {
+            let flood = flood.name();
+            let what = format!("{flood} flood, Cordon's loss in percent, nftables' at most");
+            aims.push(at_most(what, found.loss * 100.0, beside.loss * 100.0));
+            let what = format!("{flood} flood, Cordon's p99 in microseconds, nftables' at most");
+            aims.push(at_most(what, found.p99, beside.p99));
+        }
+    }
+    Findings {
+        table,
+        records,
+        aims,
+        wrong: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cordon_is_compared_under_the_same_flood() {
+        let found = |loss, p99| Found {
+            loss,
+            p99,
+            ..Found::default()
+        };
+        let all = All::from([
+            ((Flood::Idle, Kind::Cordon), found(0.0, 50.0)),
+            ((Flood::Syn, Kind::Nftables), found(0.01, 500.0)),
+            ((Flood::Syn, Kind::Cordon), found(0.0, 600.0)),
+        ]);
+        let text = crate::report::aims(&findings(&all).aims);
+        assert!(text.contains("✓ syn flood, Cordon's loss"), "{text}");
+        assert!(text.contains("✗ syn flood, Cordon's p99"), "{text}");
+        assert_eq!(text.lines().count(), 4, "{text}");
+    }
+}

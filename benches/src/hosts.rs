@@ -1,0 +1,190 @@
+//! One gateway between real hosts: sockets, and programs that people run.
+
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::gateways::{self, Gateway, Kind};
+use crate::namespace::{Namespace, ip, tool, transmitted};
+use crate::programs::{Generator, Pattern};
+use crate::traffic::{self, Device, ROUTER_MAC, SERVER_MAC, Site};
+
+/// Of what kinds of devices there are servers that answer.
+pub const SERVERS: u32 = 4;
+/// How long a socket waits before its owner looks whether it is over.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A gateway with devices on one side and servers on the other.
+///
+/// ```text
+/// device 0 ─ macvlan ┐
+/// device 1 ─ macvlan ┼ sender ══ eth1 gateway eth2 ══ sink: all servers
+/// ...                ┘
+/// ```
+///
+/// Nobody asks for anybody's MAC address, because everybody knows them.
+pub struct Hosts {
+    /// Which gateway.
+    pub kind: Kind,
+    gateway: Box<dyn Gateway>,
+    devices: Vec<(Device, Namespace)>,
+    trunk: Namespace,
+    inside: Namespace,
+    servers: Namespace,
+}
+
+impl Hosts {
+    /// Sets a gateway up between these devices and their servers.
+    ///
+    /// # Errors
+    /// If something is refused.
+    pub fn new(kind: Kind, devices: &[Device]) -> Result<Hosts> {
+        let [trunk, inside, servers] = [Namespace::new()?, Namespace::new()?, Namespace::new()?];
+        trunk.cable("sender", &inside, "eth1")?;
+        inside.cable("eth2", &servers, "sink")?;
+        for (namespace, end) in [(&trunk, "sender"), (&servers, "sink")] {
+            // A partial checksum does not survive a redirect; without GRO nobody receives what was redirected.
+            let settings = ["tx", "off", "tso", "off", "gso", "off", "gro", "on"];
+            namespace.run(|| tool("ethtool", &[&["-K", end], &settings[..]].concat()))?;
+        }
+        let gateway = inside.run(|| gateways::new(kind, Site::Hosts))?;
+        // A gateway that bridges leaves the router's address to the servers' end.
+        let routed = kind == Kind::Nftables;
+        servers.run(|| servers_end(devices, routed))?;
+        let plug_in = |device: &Device| -> Result<(Device, Namespace)> {
+            let namespace = Namespace::new()?;
+            trunk.macvlan("sender", "eth0", &device.mac().to_string(), &namespace)?;
+            namespace.run(|| device_end(*device))?;
+            Ok((*device, namespace))
+        };
+        let devices = devices.iter().map(plug_in).collect::<Result<_>>()?;
+        Ok(Hosts {
+            kind,
+            gateway,
+            devices,
+            trunk,
+            inside,
+            servers,
+        })
+    }
+
+    /// A socket of a device, connected to the service of its kind.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn client(&self, device: Device) -> Result<UdpSocket> {
+        let kind = Site::Hosts.kind(device);
+        let to = (traffic::Kind::server(kind), traffic::Kind::port(kind));
+        self.at(device)?.run(|| {
+            let socket = UdpSocket::bind((device.ip(), 0))?;
+            socket.connect(to)?;
+            socket.set_read_timeout(Some(LOOK))?;
+            Ok(socket)
+        })
+    }
+
+    /// A socket of the server of a kind of device.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn server(&self, device: Device) -> Result<UdpSocket> {
+        let kind = Site::Hosts.kind(device);
+        let address = SocketAddrV4::new(traffic::Kind::server(kind), traffic::Kind::port(kind));
+        self.servers.run(|| {
+            let socket = UdpSocket::bind(address)?;
+            socket.set_read_timeout(Some(LOOK))?;
+            Ok(socket)
+        })
+    }
+
+    /// Starts a program on a device.
+    ///
+    /// # Errors
+    /// If it is not installed.
+    pub fn start(&self, device: Device, arguments: &[&str]) -> Result<Child> {
+        let (program, arguments) = arguments.split_first().context("no program")?;
+        self.at(device)?.run(|| {
+            Command::new(program)
+                .args(arguments)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .with_context(|| format!("cannot run {program}: is it installed?"))
+        })
+    }
+
+    /// What sends frames of new flows of a device, as many as there are ports.
+    ///
+    /// # Errors
+    /// If the kernel refuses the program.
+    pub fn generator(&self, device: Device) -> Result<Generator> {
+        let pattern = Pattern {
+            flows: 40_000,
+            site: Site::Hosts,
+            alone: Some(device),
+            tagged: false,
+            routed: false,
+            answers: false,
+        };
+        self.trunk.run(|| Generator::new(pattern, "sender"))
+    }
+
+    /// Frames that the devices have sent with sockets.
+    ///
+    /// # Errors
+    /// If the kernel does not say.
+    pub fn sent(&self) -> Result<u64> {
+        self.trunk.run(|| transmitted("sender"))
+    }
+
+    /// Does something with the gateway.
+    ///
+    /// # Errors
+    /// What `job` says.
+    pub fn gateway<T: Send>(
+        &mut self,
+        job: impl FnOnce(&mut dyn Gateway) -> Result<T> + Send,
+    ) -> Result<T> {
+        let gateway = &mut self.gateway;
+        self.inside.run(|| job(gateway.as_mut()))
+    }
+
+    fn at(&self, device: Device) -> Result<&Namespace> {
+        let found = self.devices.iter().find(|(number, _)| *number == device);
+        Ok(&found.context("there is no such device")?.1)
+    }
+}
+
+fn servers_end(devices: &[Device], routed: bool) -> Result<()> {
+    let own = if routed { SERVER_MAC } else { ROUTER_MAC };
+    ip(&format!("link set sink address {own}"))?;
+    for kind in 0..SERVERS {
+        let address = traffic::Kind::server(kind);
+        ip(&format!("address add {address}/32 dev sink"))?;
+    }
+    ip("route add 10.64.0.0/14 dev sink")?;
+    for device in devices {
+        let mac = if routed { ROUTER_MAC } else { device.mac() };
+        neighbour(device.ip(), &mac.to_string(), "sink")?;
+    }
+    Ok(())
+}
+
+fn device_end(device: Device) -> Result<()> {
+    ip(&format!("address add {}/32 dev eth0", device.ip()))?;
+    ip("link set eth0 up")?;
+    ip("route add 10.200.0.0/16 dev eth0")?;
+    for kind in 0..Site::Hosts.kinds() {
+        neighbour(traffic::Kind::server(kind), &ROUTER_MAC.to_string(), "eth0")?;
+    }
+    Ok(())
+}
+
+fn neighbour(address: Ipv4Addr, mac: &str, interface: &str) -> Result<()> {
+    ip(&format!(
+        "neighbour replace {address} lladdr {mac} nud permanent dev {interface}"
+    ))
+}
