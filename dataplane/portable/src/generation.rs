@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use cordon_verdict::Ip;
+use cordon_verdict::{Ip, Mac};
 use cordon_verdict::abi::{
     Address, Admission, Device, Network, PolicyKey, PolicyRow, PortSetting, SERVICES,
 };
@@ -40,8 +40,14 @@ impl Prefix {
 pub struct Generation {
     /// By attachment.
     pub admissions: BTreeMap<u16, Admission>,
-    /// By segment and port: the VLAN, 0 for untagged.
+    /// Attachments with two tags, by `abi::place`.
+    pub stacks: BTreeMap<u32, u16>,
+    /// By segment and port: the attachment. Of segments that are attached to each port once at most and have no proxy.
     pub floods: BTreeMap<(u16, u16), u16>,
+    /// Of the other segments, by segment: the attachments.
+    pub copies: BTreeMap<u16, Vec<u16>>,
+    /// By segment and address: the MAC address of the device. Of segments with a proxy.
+    pub proxies: HashMap<(u16, Ip), Mac>,
     /// By port.
     pub ports: BTreeMap<u16, PortSetting>,
     /// Segment and EtherType.
@@ -63,7 +69,10 @@ impl Default for Generation {
     fn default() -> Generation {
         Generation {
             admissions: BTreeMap::new(),
+            stacks: BTreeMap::new(),
             floods: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            proxies: HashMap::new(),
             ports: BTreeMap::new(),
             ether_types: BTreeSet::new(),
             devices: HashMap::new(),

@@ -17,4 +17,4 @@ pub use flow::{
 pub use records::*;
 
 /// The version of this ABI. A program and a loader of different versions refuse each other.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

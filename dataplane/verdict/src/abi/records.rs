@@ -4,12 +4,12 @@ use super::control::POSTURES;
 use super::flow::Ruling;
 use crate::address::Mac;
 
-/// Ports a gateway can have; an attachment has four bits for the port.
-pub const PORTS: usize = 16;
+/// Ports a gateway can have; an attachment has four bits for the port, and the last value says two tags.
+pub const PORTS: usize = 15;
 /// Segments a gateway can have.
 pub const SEGMENTS: usize = 4096;
 /// Rules a generation can have, built-in ones included. Rule counters hold two generations.
-pub const RULES: usize = 65536;
+pub const RULES: usize = 131_072;
 /// The number of the built-in rule that lets ARP pass.
 pub const RULE_ARP: u32 = 1;
 /// The number of the built-in rule that lets IPv6 neighbour and router discovery pass.
@@ -35,19 +35,32 @@ pub const fn built_in(rule: u32) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// An attachment's number: port in the upper 4 bits, VLAN in the lower 12, 0 for untagged.
+/// The number of an attachment with one tag or none: port in the upper 4 bits, VLAN in the lower 12, 0 for untagged.
+/// Attachments with two tags are numbered from [`STACKED`] on, anew in every generation.
 #[inline(always)]
 pub const fn attachment(port: u16, vlan: u16) -> u16 {
     port << 12 | vlan & 0xfff
 }
 
-/// The port of an attachment.
+/// The number of the first attachment with two tags.
+pub const STACKED: u16 = (PORTS as u16) << 12;
+/// Attachments with two tags that a generation can have.
+pub const STACKS: usize = 4096;
+
+/// Where an attachment is, whatever its number in a generation: 8 bits port, 12 outer VLAN, 12 inner VLAN. With one tag
+/// the inner VLAN is 0, untagged both are.
+#[inline(always)]
+pub const fn place(port: u16, outer: u16, inner: u16) -> u32 {
+    (port as u32) << 24 | (outer as u32 & 0xfff) << 12 | inner as u32 & 0xfff
+}
+
+/// The port of an attachment without two tags.
 #[inline(always)]
 pub const fn attachment_port(attachment: u16) -> u16 {
     attachment >> 12
 }
 
-/// The VLAN of an attachment, 0 for untagged.
+/// The VLAN of an attachment without two tags, 0 for untagged.
 #[inline(always)]
 pub const fn attachment_vlan(attachment: u16) -> u16 {
     attachment & 0xfff
@@ -63,8 +76,8 @@ pub struct Admission {
     pub flags: u16,
     /// The class of members of the segment that are no listed device.
     pub anonymous: u16,
-    /// Zero.
-    pub pad: u16,
+    /// Attachments of the segment, where copies are made one by one: see [`Admission::COPIES`].
+    pub copies: u16,
 }
 
 impl Admission {
@@ -74,6 +87,10 @@ impl Admission {
     pub const UPLINK: u16 = 2;
     /// Unknown devices of the segment are admitted.
     pub const ADMIT_UNKNOWN: u16 = 4;
+    /// What is flooded in the segment is copied one by one: it has several attachments at one port, or a proxy.
+    pub const COPIES: u16 = 8;
+    /// The gateway stands in for the segment's devices.
+    pub const PROXY: u16 = 16;
 
     /// Whether a flag is set.
     #[inline(always)]
@@ -140,6 +157,8 @@ impl PortSetting {
     pub const LLDP: u32 = 8;
     /// Precision time over Ethernet.
     pub const PTP: u32 = 16;
+    /// The outer of two tags has EtherType 0x8100 there; else 0x88a8.
+    pub const OUTER_8021Q: u32 = 1 << 31;
 }
 
 /// What came in at a port in a tick of the clock.
@@ -298,7 +317,7 @@ pub const fn admission_index(slot: u8, attachment: u16) -> u32 {
 /// The rule counters' index.
 #[inline(always)]
 pub const fn rule_index(slot: u8, rule: u32) -> u32 {
-    (slot as u32) << 16 | rule & 0xffff
+    (slot as u32) << 17 | rule & 0x1_ffff
 }
 
 /// A flood table entry: not attached there.
@@ -347,4 +366,4 @@ const _: () = assert!(size_of::<PolicyKey>() == 8);
 const _: () = assert!(size_of::<PolicyRow>() == 24);
 const _: () = assert!(size_of::<Station>() == 8);
 const _: () = assert!(size_of::<Counter>() == 16);
-const _: () = assert!(RULES == 1 << 16 && SEGMENTS == 1 << 12 && PORTS == 1 << 4);
+const _: () = assert!(RULES == 1 << 17 && SEGMENTS == 1 << 12 && PORTS < 1 << 4);
