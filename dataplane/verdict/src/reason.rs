@@ -109,4 +109,6 @@ reasons! {
     Storm = 38, "storm";
     /// More hosts that are no listed devices turn up at the port at once than can be real.
     StationLimit = 39, "station-limit";
+    /// More copies of broadcast and multicast, made one by one, than a port may cause.
+    FloodLimit = 40, "flood-limit";
 }
