@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use cordon_verdict::{Ip, Mac};
 use cordon_verdict::abi::{
-    Address, Admission, Device, Network, PolicyKey, PolicyRow, PortSetting, SERVICES,
+    Address, Admission, CopyTo, Device, NO_ATTACHMENT, Network, PolicyKey, PolicyRow, PortSetting,
+    SERVICES, STACKED, Stack, attachment, attachment_port, attachment_vlan, place, place_inner,
+    place_outer, place_port,
 };
+use cordon_verdict::{Ip, Mac};
 
 /// A network prefix: significant bits (0 to 128; an IPv4 prefix has 96 more than it is written with), and
 /// the address with all other bits zero.
@@ -96,6 +98,62 @@ impl Generation {
         {
             self.lengths.insert(at, prefix.bits);
         }
+    }
+
+    /// The number of the attachment at a place; [`NO_ATTACHMENT`] for one with two tags that there is not.
+    pub fn number(&self, place: u32) -> u16 {
+        match place_inner(place) {
+            0 => attachment(place_port(place), place_outer(place)),
+            _ => self.stacks.get(&place).copied().unwrap_or(NO_ATTACHMENT),
+        }
+    }
+
+    /// Where the attachment with this number is.
+    pub fn place(&self, number: u16) -> u32 {
+        match number {
+            STACKED.. => self.stack(number).place,
+            _ => place(attachment_port(number), attachment_vlan(number), 0),
+        }
+    }
+
+    /// An attachment with two tags, as the data plane wants it.
+    pub fn stack(&self, number: u16) -> Stack {
+        match self.stacks.iter().find(|(_, there)| **there == number) {
+            Some((place, _)) => self.stack_at(*place),
+            None => Stack::default(),
+        }
+    }
+
+    /// The same, by its place.
+    pub fn stack_at(&self, place: u32) -> Stack {
+        Stack {
+            place,
+            outer_type: cordon_verdict::outer_type(self.setting(place)),
+            pad: 0,
+        }
+    }
+
+    /// An attachment that copies may leave by, as the data plane wants it.
+    pub fn copy_to(&self, number: u16, place: u32) -> CopyTo {
+        let admission = self.admissions.get(&number).copied().unwrap_or_default();
+        let uplink = match admission.is(Admission::UPLINK) {
+            true => CopyTo::UPLINK,
+            false => 0,
+        };
+        let outer = match self.setting(place).link_control & PortSetting::OUTER_8021Q {
+            0 => 0,
+            _ => CopyTo::OUTER_8021Q,
+        };
+        CopyTo {
+            place,
+            attachment: number,
+            flags: uplink | outer,
+        }
+    }
+
+    fn setting(&self, place: u32) -> PortSetting {
+        let port = place_port(place);
+        self.ports.get(&port).copied().unwrap_or_default()
     }
 
     /// The networks, in no order.

@@ -4,11 +4,13 @@
 //! its size asserted. Any change here changes [`VERSION`].
 
 mod control;
+mod copies;
 mod event;
 mod flow;
 mod records;
 
 pub use control::{AGE_SECONDS, CONTAIN, Control, LOCKDOWN, POSTURES, SEVER};
+pub use copies::{Copies, CopyTo, Copying, Span, copy_index, span_index};
 pub use event::{EVENT_DROP, EVENT_FLOW, Event};
 pub use flow::{
     Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, RETIRE_KEY, Ruling, Way,
