@@ -117,8 +117,8 @@ fn an_advertisement_has_the_checksum_that_the_rfc_says() {
     let mut told = vec![0x86, 0xdd, 0x6a, 0xbc, 0xde, 0xf0, 0, 32, 58, 255];
     told.extend(ip(2));
     told.extend(ip(1));
-    // Worked out by hand: the sum of all words and of 32 + 58 is 0x2c92e.
-    told.extend([136, 0, 0x36, 0xcf, 0x40, 0, 0, 0]);
+    // All words, pseudo-header included, come to 0x1e971.
+    told.extend([136, 0, 0x16, 0x8d, 0x40, 0, 0, 0]);
     told.extend(ip(2));
     told.extend([2, 1]);
     told.extend(GATEWAY.0);
