@@ -3,9 +3,11 @@
 //!
 //! [`compile`] is pure: the same policy on the same day gives the same tables.
 
+mod attachments;
 mod classes;
 mod ends;
 mod identity;
+mod idle;
 mod invariants;
 mod limits;
 mod members;
@@ -25,6 +27,8 @@ use identity::Identities;
 use invariants::Check;
 use rows::Rows;
 use services::Services;
+
+pub use idle::idle_of_rule;
 
 /// A policy as tables.
 #[derive(Clone, Debug)]
@@ -94,6 +98,7 @@ pub fn compile(policy: &Policy, today: Date) -> Result<Compiled, Rejected> {
     generation.services = services.table();
     networks::write(&networks, &classes, &mut generation);
     members::write(policy, &members, &classes, &mut generation);
+    attachments::write(policy, &members, &classes, &mut generation);
     write_rows(&rows, &mut generation);
     Ok(Compiled {
         generation,

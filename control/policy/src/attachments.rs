@@ -8,9 +8,9 @@ use crate::problem::{Code, Place, Problems};
 use crate::yaml::Node;
 
 /// Attachments with two tags that a gateway can have.
-pub const STACKS: usize = 4096;
+pub const STACKS: usize = 4095;
 /// Attachments that a segment can have where what is flooded is copied one by one.
-pub const COPIES_MOST: usize = 512;
+pub const COPIES_MOST: usize = 4096;
 
 /// The attachments of all segments.
 #[derive(Default)]

@@ -13,7 +13,7 @@ use crate::model::{
 use crate::problem::{Code, File, Place, Problems};
 use crate::services;
 use crate::site::{self, Site};
-use crate::yaml::Node;
+use crate::yaml::{Key, Node};
 
 /// Rules that can be written; the rest of the 131,072 that a generation holds is for those that are not: up to three for
 /// each segment.
@@ -234,10 +234,7 @@ impl Names {
                 problems,
             );
         }
-        for (index, group) in groups.iter().enumerate() {
-            let place = root.map_or(top(File::Policy), |root| {
-                key_place(root, "groups", &group.name)
-            });
+        for ((index, group), place) in groups.iter().enumerate().zip(group_places(root)) {
             add(&group.name, Selector::Group(index), place, problems);
         }
         for (index, device) in devices.iter().enumerate() {
@@ -252,14 +249,19 @@ impl Names {
     }
 }
 
-/// Where an entry's key is written.
-fn key_place(root: &Node, field: &str, name: &str) -> Place {
-    let map = |node: &Node, name: &str| match &node.value {
-        crate::yaml::Value::Map(map) => map.iter().find(|(key, _)| key.text == name).cloned(),
-        _ => None,
-    };
-    let entry = map(root, field).and_then(|(_, node)| map(&node, name));
-    entry.map_or(root.place, |(key, _)| key.place)
+/// Where groups are named, in their order.
+fn group_places(root: Option<&Node>) -> impl Iterator<Item = Place> {
+    let mut fields = root.map(map).unwrap_or_default().iter();
+    let groups = fields.find(|(key, _)| key.text == "groups");
+    let entries = groups.map(|(_, node)| map(node)).unwrap_or_default();
+    entries.iter().map(|(key, _)| key.place)
+}
+
+fn map(node: &Node) -> &[(Key, Node)] {
+    match &node.value {
+        crate::yaml::Value::Map(map) => map,
+        _ => &[],
+    }
 }
 
 fn kind(selector: Selector) -> &'static str {

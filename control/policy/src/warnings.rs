@@ -1,5 +1,7 @@
 //! What is worth a look in a policy, and refused by nobody.
 
+use std::collections::HashSet;
+
 use crate::model::{OuterTag, Policy};
 use crate::problem::{Code, File, Place, Problem, Problems};
 
@@ -106,13 +108,10 @@ fn proxies(policy: &Policy, problems: &mut Problems) {
 }
 
 fn groups(policy: &Policy, problems: &mut Problems) {
+    let devices = policy.devices.iter();
+    let profiles: HashSet<&String> = devices.filter_map(|one| one.profile.as_ref()).collect();
     for group in &policy.groups {
-        let nobody = |profile: &&String| {
-            !policy
-                .devices
-                .iter()
-                .any(|device| device.profile.as_ref() == Some(profile))
-        };
+        let nobody = |profile: &&String| !profiles.contains(profile);
         for profile in group.profiles.iter().filter(nobody) {
             problems
                 .add(

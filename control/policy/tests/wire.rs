@@ -158,21 +158,23 @@ fn as_many_ports_as_an_attachment_has_numbers_for() {
 fn attached(attachments: impl Iterator<Item = String>, proxy: bool) -> String {
     let list: Vec<String> = attachments.collect();
     format!(
-        "site: clinic\nports:\n  a: {{device: a}}\nsegments:\n  s:\n    proxy: {proxy}\n    attach:\n    - {}\n",
+        "site: clinic\nports:\n  a: {{device: a}}\n  b: {{device: b}}\nsegments:\n  s:\n    proxy: {proxy}\n    attach:\n    - {}\n",
         list.join("\n    - ")
     )
 }
 
 #[test]
 fn a_flood_is_copied_so_often_and_no_more() {
-    let vlans = |count: usize| (1..=count).map(|vlan| format!("a.{vlan}"));
+    // A port has not so many VLANs.
+    let vlans =
+        |count: usize| (0..count).map(|at| format!("{}.{}", ["a", "b"][at / 4000], 1 + at % 4000));
     for proxy in [false, true] {
         assert_eq!(limits(&attached(vlans(COPIES_MOST), proxy)), [""; 0]);
         let said = limits(&attached(vlans(COPIES_MOST + 2), proxy));
         assert_eq!(said.len(), 1, "{said:?}");
         let place = format!(
             "site.yaml:{}:7: segment `s` has {} attachments",
-            8 + COPIES_MOST,
+            9 + COPIES_MOST,
             COPIES_MOST + 2
         );
         assert!(said[0].starts_with(&place), "{said:?}");
@@ -185,8 +187,8 @@ fn as_many_attachments_with_two_tags_as_have_a_number() {
         let mut text = "site: clinic\nports: {a: {device: a}}\nsegments:\n".to_owned();
         for at in 0..count {
             let (outer, inner) = (1 + at / 4000, 1 + at % 4000);
-            if at % COPIES_MOST == 0 {
-                write!(text, "  s{}:\n    attach:\n", at / COPIES_MOST).expect("a string");
+            if at % 512 == 0 {
+                write!(text, "  s{}:\n    attach:\n", at / 512).expect("a string");
             }
             writeln!(text, "    - a.{outer}.{inner}").expect("a string takes it");
         }
@@ -196,10 +198,10 @@ fn as_many_attachments_with_two_tags_as_have_a_number() {
     let said = limits(&site(STACKS + 3));
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
-        said[0].contains("at most 4096 attachments with two VLAN tags"),
+        said[0].contains("at most 4095 attachments with two VLAN tags"),
         "{said:?}"
     );
-    let line = 3 + 2 * (STACKS / COPIES_MOST + 1) + STACKS + 1;
+    let line = 3 + 2 * (STACKS / 512 + 1) + STACKS + 1;
     assert!(
         said[0].starts_with(&format!("site.yaml:{line}:7: ")),
         "{said:?}, not in {line}"
