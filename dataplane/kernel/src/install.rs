@@ -46,13 +46,14 @@ impl Dataplane {
         let _hurried = Hurried::new();
         fits("rules", rules, RULES)?;
         let segments = generation
-            .floods
-            .keys()
-            .map(|(segment, _)| usize::from(*segment) + 1)
+            .admissions
+            .values()
+            .map(|admission| usize::from(admission.segment) + 1)
             .max();
         fits("segments", segments.unwrap_or(0), SEGMENTS)?;
         let before = self.control()?;
         let slot = before.slot ^ 1;
+        self.write_wire(generation, slot)?;
         self.write_arrays(generation, slot)?;
         self.write_settings(generation, slot)?;
         self.write_inner(generation, slot)?;
@@ -87,9 +88,9 @@ impl Dataplane {
             .map(|index| flood_index(slot, index >> 4, index & 0xf))
             .collect();
         let mut floods = vec![0u32; keys.len()];
-        for ((segment, port), vlan) in &generation.floods {
+        for ((segment, port), attachment) in &generation.floods {
             floods[usize::from(*segment) << 4 | usize::from(*port)] =
-                FLOOD_MEMBER | u32::from(*vlan);
+                FLOOD_MEMBER | u32::from(*attachment);
         }
         write(
             "FLOODS",
@@ -215,7 +216,7 @@ impl Dataplane {
     }
 }
 
-fn fits(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
+pub(crate) fn fits(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
     if count > limit {
         Err(Error::TooMany { what, count, limit })
     } else {
@@ -224,11 +225,11 @@ fn fits(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
 }
 
 /// A table has room for one entry at least.
-fn room(entries: usize) -> u32 {
+pub(crate) fn room(entries: usize) -> u32 {
     entries.max(1) as u32
 }
 
-fn write<K: Record, V: Record>(
+pub(crate) fn write<K: Record, V: Record>(
     name: &'static str,
     map: BorrowedFd<'_>,
     keys: &[K],
@@ -237,7 +238,7 @@ fn write<K: Record, V: Record>(
     batch::update(map, keys, values).map_err(|source| Error::Batch { name, source })
 }
 
-fn fill<'a, K: Record, V: Record>(
+pub(crate) fn fill<'a, K: Record, V: Record>(
     name: &'static str,
     map: &MapData,
     entries: impl Iterator<Item = (&'a K, &'a V)>,

@@ -7,6 +7,7 @@
 mod barrier;
 mod batch;
 mod bpffs;
+mod copier;
 mod counters;
 mod error;
 mod events;
@@ -19,6 +20,7 @@ mod program;
 mod raw;
 mod run;
 mod sweep;
+mod wire;
 
 pub use counters::{Drops, total};
 pub use error::Error;

@@ -294,13 +294,15 @@ pub fn rare<F: Frame, T: Tables>(
     } else {
         parse::first_fragment(frame, &walked).map_err(Unparsed::Drop)
     };
-    if let Err(Unparsed::Drop(reason)) = packet {
-        return Err(reason.into());
-    }
-    proxy::stand_in(tables, ingress, link, destination)?;
-    let Ok(packet) = packet else {
-        return control_message(frame, tables, ingress, link, &walked);
+    let packet = match packet {
+        Ok(packet) => packet,
+        Err(Unparsed::Rare) => {
+            proxy::stand_in(tables, ingress, link, destination)?;
+            return control_message(frame, tables, ingress, link, &walked);
+        }
+        Err(Unparsed::Drop(reason)) => return Err(reason.into()),
     };
+    proxy::stand_in(tables, ingress, link, destination)?;
     Ok(Step::Judge(Pending::new(
         *ingress,
         *link,
