@@ -142,7 +142,7 @@ pub fn devices(gateway: &Gateway) -> Result<Vec<Device>, Refusal> {
                 Some(_) => DeviceState::Seen,
                 None => DeviceState::Unseen,
             },
-            attachment: seen.map(|station| named.attachment(station.attachment)),
+            attachment: seen.map(|station| named.at(station.at())),
         }
     };
     Ok(policy.devices.iter().map(device).collect())
