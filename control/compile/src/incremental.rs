@@ -110,7 +110,8 @@ pub fn update(
     }
     let before = std::mem::take(&mut basis.numbers);
     let (numbers, edits) = basis.edits(old, new, &before)?;
-    if !same_but_for_devices((old, &before), (new, &numbers)) || touches_networks(&edits, new) {
+    let same = same_but_for_devices((old, &before), (new, &numbers));
+    if !same || touches_networks(&edits, new) || touches_proxies(&edits, new) {
         return None;
     }
     let mut change = Change::default();
@@ -333,6 +334,15 @@ fn same_but_for_devices((old, before): Numbered, (new, now): Numbered) -> bool {
         && all(&old.groups, &new.groups, group)
         && all(&old.rules, &new.rules, rule)
         && all(&old.invariants, &new.invariants, invariant)
+}
+
+/// Whether the gateway stands in for a device that has changed: the table of these is written whole.
+fn touches_proxies(edits: &[Edit], policy: &Policy) -> bool {
+    let stands_in = |device: &Device| policy.segments[device.segment].proxy;
+    edits.iter().any(|edit| {
+        edit.before.is_some_and(stands_in)
+            || edit.now.is_some_and(|index| stands_in(&policy.devices[index]))
+    })
 }
 
 fn all<T>(one: &[T], other: &[T], same: impl Fn(&T, &T) -> bool) -> bool {

@@ -3,9 +3,11 @@
 //!
 //! [`compile`] is pure: the same policy on the same day gives the same tables.
 
+mod attachments;
 mod classes;
 mod ends;
 mod identity;
+mod idle;
 mod incremental;
 mod invariants;
 mod limits;
@@ -28,6 +30,8 @@ use identity::Identities;
 use invariants::Check;
 use rows::Rows;
 use services::Services;
+
+pub use idle::idle_of_rule;
 
 /// A policy as tables.
 #[derive(Debug)]
@@ -99,6 +103,7 @@ pub fn compile(policy: &Policy, today: Date) -> Result<Compiled, Rejected> {
     generation.services = services.table();
     networks::write(&networks, &classes, &mut generation);
     members::write(policy, &members, &classes, &mut generation);
+    attachments::write(policy, &members, &classes, &mut generation);
     write_rows(&rows, &mut generation);
     Ok(Compiled {
         generation,

@@ -1,11 +1,11 @@
-//! Who is in a segment, and where it is attached: devices, addresses, admissions, floods.
+//! Who is in a segment: devices and addresses.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use cordon_policy::{Device, LinkControl, Mac, Policy, Selector, Unknown};
+use cordon_policy::{Device, Mac, Policy, Selector, Unknown};
 use cordon_portable::Generation;
-use cordon_verdict::abi::{self, Address, Admission, CLASS_STRANGER, PortSetting};
+use cordon_verdict::abi::{self, Address};
 
 use crate::classes::Classes;
 use crate::ends::Ends;
@@ -19,6 +19,13 @@ pub(crate) struct Members {
     devices: Vec<usize>,
     /// By segment: of those that are not listed, where they are admitted.
     unlisted: Vec<Option<usize>>,
+}
+
+impl Members {
+    /// The identity of those that are not listed in a segment; none where they are not admitted.
+    pub fn unlisted(&self, segment: usize) -> Option<usize> {
+        self.unlisted[segment]
+    }
 }
 
 pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) -> Members {
@@ -160,63 +167,17 @@ pub(crate) fn write(
                 class,
             };
             generation.addresses.insert(ip_of(*ip), address);
+            if policy.segments[device.segment].proxy {
+                generation
+                    .proxies
+                    .insert((segment, ip_of(*ip)), mac(device.mac));
+            }
         }
     }
-    for (index, segment) in policy.segments.iter().enumerate() {
-        let anonymous = members.unlisted[index];
-        for attachment in &segment.attachments {
-            let (port, vlan) = (attachment.port as u16, attachment.vlan);
-            let mut flags = Admission::IN_USE;
-            if policy.ports[attachment.port].uplink {
-                flags |= Admission::UPLINK;
-            }
-            if anonymous.is_some() {
-                flags |= Admission::ADMIT_UNKNOWN;
-            }
-            let admission = Admission {
-                segment: index as u16,
-                flags,
-                anonymous: anonymous.map_or(CLASS_STRANGER, |identity| classes.of(identity)),
-                pad: 0,
-            };
-            let number = abi::attachment(port, vlan);
-            generation.admissions.insert(number, admission);
-            generation.floods.insert((index as u16, port), vlan);
-        }
-        let listed = segment.ether_types.iter();
-        generation
-            .ether_types
-            .extend(listed.map(|ether_type| (index as u16, *ether_type)));
-    }
-    for (index, port) in policy.ports.iter().enumerate() {
-        let setting = PortSetting {
-            storm: per_tick(port.storm),
-            link_control: port
-                .pass
-                .iter()
-                .fold(0, |set, protocol| set | bit(*protocol)),
-        };
-        generation.ports.insert(index as u16, setting);
-    }
 }
 
-/// A rate a second as one a tick of the data plane's clock, which is 2^30 nanoseconds.
-fn per_tick(rate: u32) -> u32 {
-    let ticks = u64::from(rate) * (1 << 30) / 1_000_000_000;
-    u32::try_from(ticks).unwrap_or(u32::MAX)
-}
-
-fn bit(protocol: LinkControl) -> u32 {
-    match protocol {
-        LinkControl::Stp => PortSetting::STP,
-        LinkControl::Lacp => PortSetting::LACP,
-        LinkControl::Eapol => PortSetting::EAPOL,
-        LinkControl::Lldp => PortSetting::LLDP,
-        LinkControl::Ptp => PortSetting::PTP,
-    }
-}
-
-fn mac(mac: Mac) -> u64 {
+/// A MAC address as the tables have it.
+pub(crate) const fn mac(mac: Mac) -> u64 {
     let [a, b, c, d, e, f] = mac.0;
     u64::from_be_bytes([0, 0, a, b, c, d, e, f])
 }

@@ -488,8 +488,8 @@ fn segments_are_attached_and_their_members_known() {
         (0, Admission::IN_USE | Admission::UPLINK)
     );
     assert_eq!(generation.admissions.len(), 8);
-    assert_eq!(generation.floods[&(3, 0)], 0);
-    assert_eq!(generation.floods[&(3, 1)], 299);
+    assert_eq!(generation.floods[&(3, 0)], attachment(0, 0));
+    assert_eq!(generation.floods[&(3, 1)], attachment(1, 299));
     assert_eq!(generation.floods.len(), 8);
 
     let us = generation.devices[&0x0000_0200_5e21_0021];

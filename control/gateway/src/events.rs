@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::broadcast;
 
 use crate::clock;
-use crate::names::{Named, Slots, mac_text, nameless, protocol};
+use crate::names::{Named, Slots, mac_text, nameless, numbers, protocol};
 use crate::observed::{Enforced, Observed, Twin};
 
 /// One event, as a line of JSON.
@@ -84,13 +84,6 @@ pub fn describe(event: &abi::Event, named: Option<&Named>) -> Event {
         Some(named) => named.endpoint(ip, port, event.protocol),
         None => nameless(ip, port, event.protocol),
     };
-    let number = |attachment: u16| {
-        let (port, vlan) = (
-            abi::attachment_port(attachment),
-            abi::attachment_vlan(attachment),
-        );
-        format!("port-{port}.{vlan}")
-    };
     let reason = Reason::from_number(event.reason);
     Event {
         time: clock::rfc3339(clock::wall(event.at)),
@@ -104,8 +97,8 @@ pub fn describe(event: &abi::Event, named: Option<&Named>) -> Event {
             .map(str::to_owned),
         would_drop: None,
         ingress: match named {
-            Some(named) => named.attachment(event.ingress),
-            None => number(event.ingress),
+            Some(named) => named.at(event.place),
+            None => numbers(event.place),
         },
         segment: named
             .filter(|_| knows_segment(reason))
@@ -140,7 +133,7 @@ fn knows_segment(reason: Option<Reason>) -> bool {
 #[cfg(test)]
 mod tests {
     use cordon_verdict::Ip;
-    use cordon_verdict::abi::{EVENT_FLOW, attachment};
+    use cordon_verdict::abi::{EVENT_FLOW, place};
 
     use super::*;
 
@@ -150,7 +143,7 @@ mod tests {
             kind: EVENT_DROP,
             reason: Reason::UnknownAttachment as u8,
             source_mac: 0x02_00_5e_21_00_11,
-            ingress: attachment(1, 210),
+            place: place(1, 210, 0),
             length: 60,
             ..abi::Event::BLANK
         };
@@ -160,6 +153,11 @@ mod tests {
         assert_eq!(told.source_mac, "02:00:5e:21:00:11");
         assert_eq!(told.ingress, "port-1.210");
         assert_eq!((told.segment, told.from, told.protocol), (None, None, None));
+        let two_tags = abi::Event {
+            place: place(1, 100, 210),
+            ..event
+        };
+        assert_eq!(describe(&two_tags, None).ingress, "port-1.100.210");
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use cordon_compile::{Basis, Compiled, rule_index};
-use cordon_policy::{Date, Device, Policy, Problem};
+use cordon_policy::{Date, Device, OuterTag, Policy, Problem};
 use cordon_portable::{Change, Generation, Portable};
 use cordon_protocol::Endpoint;
 use cordon_verdict::abi::{
-    self, LOCKDOWN, PolicyRow, RULE_ETHER_TYPE, RULE_FIRST, SEVER, attachment_port,
-    attachment_vlan, member, service_index,
+    self, LOCKDOWN, PolicyRow, RULE_ETHER_TYPE, RULE_FIRST, SEVER, member, place_inner, place_outer,
+    place_port, service_index,
 };
 use cordon_verdict::{Ip, Mac};
 
@@ -175,15 +175,25 @@ impl Named {
         segment.map(|segment| segment.name.as_str())
     }
 
-    /// An attachment as it is written; its numbers if its port is not there.
-    pub fn attachment(&self, attachment: u16) -> String {
-        let port = usize::from(attachment_port(attachment));
-        let vlan = attachment_vlan(attachment);
+    /// The attachment at a place as it would be written, whether it is there or not; the port's number if that is not.
+    pub fn at(&self, place: u32) -> String {
+        let port = usize::from(place_port(place));
         match self.policy.ports.get(port) {
-            Some(_) => self
-                .policy
-                .attachment_name(cordon_policy::Attachment { port, vlan }),
-            None => format!("port-{port}.{vlan}"),
+            Some(_) => self.policy.attachment_name(cordon_policy::Attachment {
+                port,
+                vlan: place_outer(place),
+                inner: place_inner(place),
+            }),
+            None => numbers(place),
+        }
+    }
+
+    /// The type of the outer of two VLAN tags at the port of a place.
+    pub fn outer_type(&self, place: u32) -> u16 {
+        let port = self.policy.ports.get(usize::from(place_port(place)));
+        match port.map(|port| port.outer_tag) {
+            Some(OuterTag::Dot1q) => 0x8100,
+            Some(OuterTag::Dot1ad) | None => 0x88a8,
         }
     }
 
@@ -287,6 +297,15 @@ pub fn nameless(ip: Ip, port: u16, protocol: u8) -> Endpoint {
         device: None,
         ip: ip_address(ip).to_string(),
         port: if is_icmp(protocol) { 0 } else { port },
+    }
+}
+
+/// A place of which no policy knows the port.
+pub fn numbers(place: u32) -> String {
+    let port = place_port(place);
+    match (place_outer(place), place_inner(place)) {
+        (vlan, 0) => format!("port-{port}.{vlan}"),
+        (outer, inner) => format!("port-{port}.{outer}.{inner}"),
     }
 }
 

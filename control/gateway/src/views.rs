@@ -150,7 +150,7 @@ pub fn devices(gateway: &Gateway, observed: &Observed) -> Result<Vec<Device>, Re
                 Some(_) => DeviceState::Seen,
                 None => DeviceState::Unseen,
             },
-            attachment: seen.map(|station| named.attachment(station.attachment)),
+            attachment: seen.map(|station| named.at(station.at())),
             would_drop_flows: (policy.segments[device.segment].mode == Mode::Observe)
                 .then(|| would_drop.get(&device.name).copied().unwrap_or(0)),
         }

@@ -13,6 +13,8 @@ use crate::site::Site;
 
 /// Devices a gateway can hold.
 const DEVICES: usize = 131_072;
+/// The address that the gateway answers with where a segment has a proxy.
+pub const GATEWAY_MAC: Mac = Mac(*b"\x02CORDN");
 const COLUMNS: [&str; 8] = [
     "name",
     "mac",
@@ -366,6 +368,16 @@ impl Table<'_> {
                 Code::BadValue,
                 format!("{mac} is a group address or zero: no device has it"),
             );
+            return None;
+        }
+        if mac == GATEWAY_MAC {
+            problems
+                .add(
+                    row.place("mac"),
+                    Code::Conflict,
+                    format!("{mac} is the gateway's: no device has it"),
+                )
+                .hint("the gateway answers with it where a segment says `proxy: true`");
             return None;
         }
         Some(mac)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::problem::{Code, Place, Problem, Problems};
 use crate::yaml::{Key, Node, Value};
@@ -171,6 +172,63 @@ pub(crate) fn parsed<T: FromStr>(
             problems
                 .add(node.place, Code::BadValue, format!("`{text}` is no {what}"))
                 .hint(hint);
+            None
+        }
+    }
+}
+
+/// A time: a whole number of seconds, minutes, hours or days, more than none and at most `most`.
+pub(crate) fn duration(
+    node: &Node,
+    what: &str,
+    example: &str,
+    most: Duration,
+    problems: &mut Problems,
+) -> Option<Duration> {
+    let text = text(node, what, problems)?;
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+    let read = text.chars().next_back().and_then(|last| {
+        let (_, unit) = units.into_iter().find(|(letter, _)| *letter == last)?;
+        let digits = &text[..text.len() - 1];
+        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        // Whatever has more digits than fit is too long.
+        plain.then(|| {
+            digits
+                .parse::<u64>()
+                .map_or(u64::MAX, |number| number.saturating_mul(unit))
+        })
+    });
+    match read.map(Duration::from_secs) {
+        Some(Duration::ZERO) => {
+            problems
+                .add(
+                    node.place,
+                    Code::BadValue,
+                    format!("an {what} of `{text}` is none"),
+                )
+                .hint(format!(
+                    "`{example}`; without it, what is usual for the protocol counts"
+                ));
+            None
+        }
+        Some(time) if time > most => {
+            let hours = most.as_secs() / 3600;
+            problems
+                .add(
+                    node.place,
+                    Code::Limit,
+                    format!("`{text}` is longer than an {what} can be"),
+                )
+                .hint(format!("at most {hours} hours: `{hours}h`"));
+            None
+        }
+        Some(time) => Some(time),
+        None => {
+            problems
+                .add(node.place, Code::BadValue, format!("`{text}` is no {what}"))
+                .hint(format!(
+                    "a whole number and `s`, `m`, `h` or `d`: `{example}`"
+                ));
             None
         }
     }

@@ -3,6 +3,7 @@
 //! [`load`] reads `site.yaml`, `policy.yaml` and `devices.csv` from a directory; [`from_sources`] takes their text.
 //! Both answer a [`Policy`] that is consistent in itself, or [`Rejected`] with every error at its place.
 
+mod attachments;
 mod cursor;
 mod devices;
 mod fields;
@@ -12,6 +13,7 @@ mod problem;
 mod rules;
 mod services;
 mod site;
+mod warnings;
 mod yaml;
 
 use std::io::Read;
@@ -20,12 +22,15 @@ use std::{fs, io};
 
 use problem::Problems;
 
+pub use attachments::{COPIES_MOST, STACKS};
+pub use devices::GATEWAY_MAC;
 pub use model::{
-    Attachment, Date, Device, Group, Invariant, LinkControl, Mac, Mode, Origin, Policy, Port,
-    Posture, Reach, Rule, Segment, Selector, Service, Unknown, Zone,
+    Attachment, Date, Device, Group, Invariant, LinkControl, Mac, Mode, NamedService, Origin,
+    OuterTag, Policy, Port, Posture, Reach, Rule, Segment, Selector, Service, Unknown, Zone,
 };
 pub use problem::{Code, File, Place, Problem, Rejected};
 pub use services::CATALOGUE;
+pub use site::{PORTS, SEGMENTS};
 
 /// The text of the files of a policy directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,89 +147,6 @@ pub fn from_sources(sources: &Sources) -> Result<Validated, Rejected> {
         invariants: written.invariants,
         services: written.services,
     };
-    let warnings = warnings(&policy);
+    let warnings = warnings::of(&policy);
     Ok(Validated { policy, warnings })
-}
-
-fn warnings(policy: &Policy) -> Vec<Problem> {
-    let mut problems = Problems::default();
-    let top = Place {
-        file: File::Site,
-        line: 1,
-        column: 1,
-    };
-    if !policy.ports.iter().any(|port| port.uplink) {
-        problems
-            .add(
-                top,
-                Code::Warning,
-                "no port is an uplink: the site's boundary is nowhere",
-            )
-            .hint("write `uplink: true` at the port that faces the wider network");
-    }
-    for segment in &policy.segments {
-        if segment.attachments.len() == 1 {
-            problems
-                .add(
-                    segment.place,
-                    Code::Warning,
-                    format!(
-                        "segment `{}` is attached once: nothing can leave it",
-                        segment.name
-                    ),
-                )
-                .hint("attach it to the port of the other side too");
-        }
-        if segment.subnets.is_empty() {
-            problems
-                .add(
-                    segment.place,
-                    Code::Warning,
-                    format!(
-                        "segment `{}` has no subnets: only bound addresses can be used",
-                        segment.name
-                    ),
-                )
-                .hint("`subnets: [10.21.0.0/24]`");
-        }
-    }
-    for group in &policy.groups {
-        let nobody = |profile: &&String| {
-            !policy
-                .devices
-                .iter()
-                .any(|device| device.profile.as_ref() == Some(profile))
-        };
-        for profile in group.profiles.iter().filter(nobody) {
-            problems
-                .add(
-                    Place {
-                        file: File::Policy,
-                        ..top
-                    },
-                    Code::Warning,
-                    format!(
-                        "no device has the profile `{profile}` of group `{}`",
-                        group.name
-                    ),
-                )
-                .hint("is it written the same in devices.csv?");
-        }
-        let overlaps =
-            |subnet: &ipnet::IpNet| group.networks.iter().any(|net| net.contains(subnet));
-        for segment in policy
-            .segments
-            .iter()
-            .filter(|segment| segment.subnets.iter().any(overlaps))
-        {
-            problems
-                .add(
-                    Place { file: File::Policy, ..top },
-                    Code::Warning,
-                    format!("the networks of group `{}` hold segment `{}`, but not the devices listed in it", group.name, segment.name),
-                )
-                .hint("a listed device is matched by profile or name, wherever its address is");
-        }
-    }
-    problems.into_sorted()
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -224,7 +225,7 @@ impl FromStr for Mac {
 pub struct Policy {
     /// The site's name.
     pub site: String,
-    /// At most 16; a port's number is its index.
+    /// At most 15; a port's number is its index.
     pub ports: Vec<Port>,
     /// At most 4096; a segment's number is its index.
     pub segments: Vec<Segment>,
@@ -240,7 +241,7 @@ pub struct Policy {
     /// To be checked by whoever works out what the rules come to.
     pub invariants: Vec<Invariant>,
     /// What a service's name means here: the catalogue, with what the policy overrides and adds.
-    pub services: Vec<(String, Vec<Service>)>,
+    pub services: Vec<NamedService>,
 }
 
 /// A NIC that carries traffic under policy.
@@ -256,6 +257,17 @@ pub struct Port {
     pub storm: u32,
     /// Link-control protocols that may come in and leave.
     pub pass: Vec<LinkControl>,
+    /// The type of the outer of two VLAN tags.
+    pub outer_tag: OuterTag,
+}
+
+/// The type of the outer of two VLAN tags; the inner one is always 802.1Q's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OuterTag {
+    /// 802.1ad, a service tag: EtherType 0x88a8.
+    Dot1ad,
+    /// 802.1Q: EtherType 0x8100, as switches have it that know no other.
+    Dot1q,
 }
 
 /// What bridges keep to themselves unless a port is set to let it pass.
@@ -273,13 +285,15 @@ pub enum LinkControl {
     Ptp,
 }
 
-/// A (port, VLAN) pair.
+/// A port, and the VLAN tags that frames have there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attachment {
     /// Index of the port.
     pub port: usize,
-    /// VLAN ID, 0 for untagged.
+    /// VLAN ID, of two tags that of the outer one; 0 for untagged.
     pub vlan: u16,
+    /// VLAN ID of the inner of two tags; 0 if there are no two.
+    pub inner: u16,
 }
 
 /// What becomes of a device that is not listed.
@@ -305,7 +319,7 @@ pub enum Mode {
 pub struct Segment {
     /// Its name.
     pub name: String,
-    /// At least one, at most one per port.
+    /// At least one. Several at one port stitch VLANs into one broadcast domain.
     pub attachments: Vec<Attachment>,
     /// Its addresses; in no other segment's.
     pub subnets: Vec<IpNet>,
@@ -315,12 +329,25 @@ pub struct Segment {
     pub unknown: Unknown,
     /// Whether verdicts are put into effect.
     pub mode: Mode,
+    /// Whether the gateway stands in for its devices: answers for their addresses, and carries to them what is sent
+    /// to it.
+    pub proxy: bool,
     /// EtherTypes beside IP and ARP that pass unread.
     pub ether_types: Vec<u16>,
     /// Index of its zone.
     pub zone: usize,
     /// Where it is written.
     pub place: Place,
+}
+
+impl Segment {
+    /// Whether what is flooded in it is copied one by one: to a port with several attachments a frame goes several
+    /// times, and where the gateway stands in for devices, also back to where it came from.
+    pub fn copied_one_by_one(&self) -> bool {
+        let mut ports: Vec<usize> = self.attachments.iter().map(|at| at.port).collect();
+        ports.sort_unstable();
+        self.proxy || ports.windows(2).any(|two| two[0] == two[1])
+    }
 }
 
 /// The unit of policy between areas.
@@ -422,6 +449,31 @@ impl fmt::Display for Service {
     }
 }
 
+impl Service {
+    /// Whether it holds a protocol and destination port, of those that are understood.
+    pub const fn holds(self, protocol: u8, port: u16) -> bool {
+        let (of, first, last) = match self {
+            Service::Any => return true,
+            Service::IcmpEcho => return matches!(protocol, 1 | 58),
+            Service::Tcp(first, last) => (6, first, last),
+            Service::Udp(first, last) => (17, first, last),
+            Service::Sctp(first, last) => (132, first, last),
+        };
+        of == protocol && first <= port && port <= last
+    }
+}
+
+/// Protocols and ports under one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedService {
+    /// The name.
+    pub name: String,
+    /// What it holds.
+    pub entries: Vec<Service>,
+    /// How long its flows may be silent; none: as is usual for the protocol.
+    pub idle: Option<Duration>,
+}
+
 /// Where a rule comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -447,6 +499,9 @@ pub struct Rule {
     pub to: Vec<Selector>,
     /// By what; matches if one does.
     pub services: Vec<Service>,
+    /// How long flows may be silent, for those of its services that say so. Where two are about the same port, the
+    /// longer time counts.
+    pub idle: Vec<(Service, Duration)>,
     /// Whether it allows. What denies does so at every posture.
     pub allow: bool,
     /// The highest posture at which it applies; none: by reach.
@@ -508,20 +563,21 @@ impl Policy {
         }
     }
 
-    /// An attachment as it is written: `access0.210`, or `access0` for untagged.
+    /// An attachment as it is written: `access0.210`, `access0.100.210` with two tags, or `access0` for untagged.
     pub fn attachment_name(&self, attachment: Attachment) -> String {
         let port = &self.ports[attachment.port].name;
-        match attachment.vlan {
-            0 => port.clone(),
-            vlan => format!("{port}.{vlan}"),
+        match (attachment.vlan, attachment.inner) {
+            (0, _) => port.clone(),
+            (vlan, 0) => format!("{port}.{vlan}"),
+            (outer, inner) => format!("{port}.{outer}.{inner}"),
         }
     }
 
     /// What a service is: a name of the policy or the catalogue, or `any`, `icmp`, `tcp/104`, `udp/5000-5010`.
     pub fn service(&self, word: &str) -> Option<Vec<Service>> {
-        let named = self.services.iter().find(|(name, _)| name == word);
+        let named = self.services.iter().find(|service| service.name == word);
         named
-            .map(|(_, services)| services.clone())
+            .map(|service| service.entries.clone())
             .or_else(|| crate::services::inline(word).map(|service| vec![service]))
     }
 }

@@ -1,24 +1,28 @@
 //! `policy.yaml`: groups, rules, invariants.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::fields::{self, Fields};
 use crate::implicit;
-use crate::model::{Date, Device, Group, Invariant, Origin, Posture, Rule, Selector, Service};
+use crate::model::{
+    Date, Device, Group, Invariant, NamedService, Origin, Posture, Rule, Selector, Service,
+};
 use crate::problem::{Code, File, Place, Problems};
 use crate::services;
 use crate::site::{self, Site};
-use crate::yaml::Node;
+use crate::yaml::{Key, Node};
 
-/// Rules that can be written; the rest of the 65536 that a generation holds is for those that are not.
-const RULES: usize = 60_000;
+/// Rules that can be written; the rest of the 131,072 that a generation holds is for those that are not: up to three for
+/// each segment.
+const RULES: usize = 118_000;
 
 /// What `policy.yaml` says.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    pub services: Vec<(String, Vec<Service>)>,
+    pub services: Vec<NamedService>,
     pub groups: Vec<Group>,
     pub rules: Vec<Rule>,
     pub invariants: Vec<Invariant>,
@@ -230,10 +234,7 @@ impl Names {
                 problems,
             );
         }
-        for (index, group) in groups.iter().enumerate() {
-            let place = root.map_or(top(File::Policy), |root| {
-                key_place(root, "groups", &group.name)
-            });
+        for ((index, group), place) in groups.iter().enumerate().zip(group_places(root)) {
             add(&group.name, Selector::Group(index), place, problems);
         }
         for (index, device) in devices.iter().enumerate() {
@@ -248,14 +249,19 @@ impl Names {
     }
 }
 
-/// Where an entry's key is written.
-fn key_place(root: &Node, field: &str, name: &str) -> Place {
-    let map = |node: &Node, name: &str| match &node.value {
-        crate::yaml::Value::Map(map) => map.iter().find(|(key, _)| key.text == name).cloned(),
-        _ => None,
-    };
-    let entry = map(root, field).and_then(|(_, node)| map(&node, name));
-    entry.map_or(root.place, |(key, _)| key.place)
+/// Where groups are named, in their order.
+fn group_places(root: Option<&Node>) -> impl Iterator<Item = Place> {
+    let mut fields = root.map(map).unwrap_or_default().iter();
+    let groups = fields.find(|(key, _)| key.text == "groups");
+    let entries = groups.map(|(_, node)| map(node)).unwrap_or_default();
+    entries.iter().map(|(key, _)| key.place)
+}
+
+fn map(node: &Node) -> &[(Key, Node)] {
+    match &node.value {
+        crate::yaml::Value::Map(map) => map,
+        _ => &[],
+    }
 }
 
 fn kind(selector: Selector) -> &'static str {
@@ -327,7 +333,7 @@ pub(crate) fn terms(
 
 struct Reader<'a> {
     names: &'a Names,
-    services: &'a [(String, Vec<Service>)],
+    services: &'a [NamedService],
 }
 
 impl Reader<'_> {
@@ -377,11 +383,13 @@ impl Reader<'_> {
             .optional("expires")
             .and_then(|node| fields::parsed::<Date>(node, "date", hint, problems));
         fields.finish(problems);
+        let Spoken { services, idle } = services?;
         Some(Rule {
             name: name?,
             from: from?,
             to: to?,
-            services: services?,
+            services,
+            idle,
             allow,
             survives: terms.survives,
             owner: terms.owner,
@@ -401,7 +409,9 @@ impl Reader<'_> {
             .required("to", problems)
             .and_then(|node| self.selectors(node, problems));
         let services = match fields.optional("service") {
-            Some(node) => self.services_of(node, problems),
+            Some(node) => self
+                .services_of(node, problems)
+                .map(|spoken| spoken.services),
             None => Some(vec![Service::Any]),
         };
         let postures = Posture::ALL.map(|posture| (posture.name(), posture));
@@ -466,7 +476,7 @@ impl Reader<'_> {
         (selectors.len() == list.len()).then_some(selectors)
     }
 
-    fn services_of(&self, node: &Node, problems: &mut Problems) -> Option<Vec<Service>> {
+    fn services_of(&self, node: &Node, problems: &mut Problems) -> Option<Spoken> {
         let list = fields::list(node);
         if list.is_empty() {
             problems
@@ -474,24 +484,22 @@ impl Reader<'_> {
                 .hint("`any` stands for every service");
             return None;
         }
-        let mut services = Vec::new();
+        let mut spoken = Spoken::default();
         let mut good = true;
         for node in list {
             let word = fields::text(node, "a service", problems)?;
-            let named = self.services.iter().find(|(name, _)| name == word);
-            match named
-                .map(|(_, entries)| entries.clone())
-                .or_else(|| services::inline(word).map(|one| vec![one]))
-            {
-                Some(entries) => services.extend(entries),
-                None => {
+            let named = self.services.iter().find(|service| service.name == word);
+            match (named, services::inline(word)) {
+                (Some(named), _) => spoken.add(&named.entries, named.idle),
+                (None, Some(inline)) => spoken.add(&[inline], None),
+                (None, None) => {
                     good = false;
                     let problem = fields::unknown(
                         problems,
                         node.place,
                         "service",
                         word,
-                        self.services.iter().map(|(name, _)| name.as_str()),
+                        self.services.iter().map(|service| service.name.as_str()),
                     );
                     if word.contains('/') {
                         problem.hint(
@@ -501,8 +509,24 @@ impl Reader<'_> {
                 }
             }
         }
-        services.sort();
-        services.dedup();
-        good.then_some(services)
+        spoken.services.sort();
+        spoken.services.dedup();
+        good.then_some(spoken)
+    }
+}
+
+/// By what a rule lets speak.
+#[derive(Default)]
+struct Spoken {
+    services: Vec<Service>,
+    idle: Vec<(Service, Duration)>,
+}
+
+impl Spoken {
+    fn add(&mut self, entries: &[Service], idle: Option<Duration>) {
+        self.services.extend(entries);
+        if let Some(idle) = idle {
+            self.idle.extend(entries.iter().map(|entry| (*entry, idle)));
+        }
     }
 }

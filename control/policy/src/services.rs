@@ -1,7 +1,9 @@
 //! Services: the catalogue that every policy can use, and what a policy makes of it.
 
+use std::time::Duration;
+
 use crate::fields::{self, Fields};
-use crate::model::Service;
+use crate::model::{NamedService, Service};
 use crate::problem::{Code, Problems};
 use crate::yaml::Node;
 
@@ -14,6 +16,9 @@ const fn tcp(port: u16) -> Service {
 const fn udp(port: u16) -> Service {
     Udp(port, port)
 }
+
+/// How long flows may be silent at most: their age is known for three days.
+const IDLE_MOST: Duration = Duration::from_secs(48 * 3600);
 
 /// What devices in hospitals commonly speak. A policy overrides an entry by writing its own of that name.
 /// Sources are with each manufacturer's manuals; where ports differ per site, the common default is taken.
@@ -118,10 +123,14 @@ fn range(text: &str) -> Option<(u16, u16)> {
 }
 
 /// The services of a policy: `services` of `policy.yaml` over the catalogue.
-pub(crate) fn read(node: Option<&Node>, problems: &mut Problems) -> Vec<(String, Vec<Service>)> {
-    let mut services: Vec<(String, Vec<Service>)> = CATALOGUE
+pub(crate) fn read(node: Option<&Node>, problems: &mut Problems) -> Vec<NamedService> {
+    let mut services: Vec<NamedService> = CATALOGUE
         .iter()
-        .map(|(name, entries)| ((*name).to_owned(), entries.to_vec()))
+        .map(|(name, entries)| NamedService {
+            name: (*name).to_owned(),
+            entries: entries.to_vec(),
+            idle: None,
+        })
         .collect();
     for (key, node) in fields::entries(node, "`services`", problems) {
         let Some(name) = fields::name(&key.text, key.place, "a service", problems) else {
@@ -133,12 +142,12 @@ pub(crate) fn read(node: Option<&Node>, problems: &mut Problems) -> Vec<(String,
                 .hint("give this service another name");
             continue;
         }
-        let Some(entries) = one(node, &name, problems) else {
+        let Some(service) = one(node, name, problems) else {
             continue;
         };
-        match services.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = entries,
-            None => services.push((name, entries)),
+        match services.iter_mut().find(|known| known.name == service.name) {
+            Some(known) => *known = service,
+            None => services.push(service),
         }
     }
     services
@@ -147,7 +156,7 @@ pub(crate) fn read(node: Option<&Node>, problems: &mut Problems) -> Vec<(String,
 /// A protocol with ports: its field, and what it makes of a range.
 type Protocol = (&'static str, fn(u16, u16) -> Service);
 
-fn one(node: &Node, name: &str, problems: &mut Problems) -> Option<Vec<Service>> {
+fn one(node: &Node, name: String, problems: &mut Problems) -> Option<NamedService> {
     let mut fields = Fields::of(node, format!("service `{name}`"), problems)?;
     let mut entries = Vec::new();
     const PROTOCOLS: [Protocol; 3] = [("tcp", Tcp), ("udp", Udp), ("sctp", Sctp)];
@@ -177,6 +186,9 @@ fn one(node: &Node, name: &str, problems: &mut Problems) -> Option<Vec<Service>>
     {
         entries.push(IcmpEcho);
     }
+    let idle = fields
+        .optional("idle")
+        .and_then(|node| fields::duration(node, "idle time", "idle: 24h", IDLE_MOST, problems));
     fields.finish(problems);
     if entries.is_empty() && good {
         problems
@@ -187,7 +199,11 @@ fn one(node: &Node, name: &str, problems: &mut Problems) -> Option<Vec<Service>>
             )
             .hint("write `{tcp: [104, 11112]}`, `{udp: 123}` or `{icmp: true}`");
     }
-    Some(entries)
+    Some(NamedService {
+        name,
+        entries,
+        idle,
+    })
 }
 
 #[cfg(test)]

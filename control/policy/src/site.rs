@@ -5,18 +5,19 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::attachments::Attachments;
 use crate::fields::{self, Fields};
-use crate::model::{Attachment, LinkControl, Mode, Port, Posture, Segment, Unknown, Zone};
+use crate::model::{LinkControl, Mode, OuterTag, Port, Posture, Segment, Unknown, Zone};
 use crate::problem::{Code, Place, Problems};
 use crate::yaml::Node;
 
 /// Ports a gateway can have.
-const PORTS: usize = 16;
+pub const PORTS: usize = 15;
 /// Broadcast and multicast frames a second from a port, unless it says otherwise: more than a hospital's discovery
 /// makes, and less than a loop does.
 const STORM: u32 = 10_000;
 /// Segments a gateway can have.
-const SEGMENTS: usize = 4096;
+pub const SEGMENTS: usize = 4096;
 
 /// What `site.yaml` says. Complete as far as it could be read, so that what refers to it can be checked even
 /// if something in it is wrong.
@@ -83,6 +84,7 @@ fn ports(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
             uplink: false,
             storm: STORM,
             pass: Vec::new(),
+            outer_tag: OuterTag::Dot1ad,
         };
         if let Some(mut fields) = Fields::of(node, format!("port `{}`", port.name), problems) {
             if let Some(device) = fields.required("device", problems)
@@ -139,6 +141,11 @@ fn ports(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
                     problems,
                 ));
             }
+            if let Some(node) = fields.optional("outer-tag") {
+                let words = [("802.1q", OuterTag::Dot1q), ("802.1ad", OuterTag::Dot1ad)];
+                port.outer_tag = fields::word(node, "type of an outer tag", &words, problems)
+                    .unwrap_or(OuterTag::Dot1ad);
+            }
             fields.finish(problems);
         }
         if site.ports.len() == PORTS {
@@ -154,7 +161,7 @@ fn ports(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
 }
 
 fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
-    let mut taken: HashMap<Attachment, usize> = HashMap::new();
+    let mut attachments = Attachments::default();
     let mut subnets: Vec<(IpNet, usize)> = Vec::new();
     for (key, node) in fields::entries(node, "`segments`", problems) {
         if site.segments.len() == SEGMENTS {
@@ -173,14 +180,18 @@ fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
             isolate: false,
             unknown: Unknown::Drop,
             mode: Mode::Enforce,
+            proxy: false,
             ether_types: Vec::new(),
             zone: usize::MAX,
             place: key.place,
         };
         if let Some(mut fields) = Fields::of(node, format!("segment `{}`", segment.name), problems)
         {
+            if let Some(node) = fields.optional("proxy") {
+                segment.proxy = fields::boolean(node, "`proxy`", problems).unwrap_or(false);
+            }
             if let Some(attach) = fields.required("attach", problems) {
-                attachments(attach, index, &mut segment, site, &mut taken, problems);
+                attachments.read(attach, &mut segment, &site.ports, problems);
             }
             for node in fields
                 .optional("subnets")
@@ -282,96 +293,6 @@ fn ether_type(node: &Node, problems: &mut Problems) -> Option<u16> {
 
 fn overlap(a: &IpNet, b: &IpNet) -> bool {
     a.contains(b) || b.contains(a)
-}
-
-fn attachments(
-    node: &Node,
-    index: usize,
-    segment: &mut Segment,
-    site: &Site,
-    taken: &mut HashMap<Attachment, usize>,
-    problems: &mut Problems,
-) {
-    let list = fields::list(node);
-    if list.is_empty() {
-        problems
-            .add(
-                node.place,
-                Code::MissingField,
-                format!("segment `{}` is attached nowhere", segment.name),
-            )
-            .hint("`attach: [access0.210, core0.210]` attaches it at VLAN 210 of two ports");
-    }
-    for node in list {
-        let Some(text) = fields::text(node, "an attachment", problems) else {
-            continue;
-        };
-        let (port, vlan) = text
-            .split_once('.')
-            .map_or((text, None), |(port, vlan)| (port, Some(vlan)));
-        let vlan = match vlan.map(|vlan| (vlan, vlan.parse::<u16>())) {
-            None => 0,
-            Some((_, Ok(vlan @ 1..=4094))) => vlan,
-            Some((vlan, _)) => {
-                problems
-                    .add(
-                        node.place,
-                        Code::BadValue,
-                        format!("`{vlan}` is no VLAN ID"),
-                    )
-                    .hint("VLAN IDs are 1 to 4094; a port without a dot means untagged frames");
-                continue;
-            }
-        };
-        let Some(port) = site.ports.iter().position(|known| known.name == port) else {
-            fields::unknown(
-                problems,
-                node.place,
-                "port",
-                port,
-                site.ports.iter().map(|port| port.name.as_str()),
-            );
-            continue;
-        };
-        let attachment = Attachment { port, vlan };
-        match taken.get(&attachment) {
-            Some(other) if *other == index => {
-                problems.add(
-                    node.place,
-                    Code::Duplicate,
-                    format!("`{text}` is listed twice"),
-                );
-                continue;
-            }
-            Some(other) => {
-                let other = &site.segments[*other].name;
-                problems
-                    .add(
-                        node.place,
-                        Code::Conflict,
-                        format!("`{text}` is attached to segment `{other}` already"),
-                    )
-                    .hint("a VLAN at a port belongs to one segment");
-                continue;
-            }
-            None => {}
-        }
-        if segment.attachments.iter().any(|other| other.port == port) {
-            problems
-                .add(
-                    node.place,
-                    Code::Conflict,
-                    format!(
-                        "segment `{}` is attached to port `{}` twice",
-                        segment.name, site.ports[port].name
-                    ),
-                )
-                .hint("a segment has one VLAN per port in this version");
-            continue;
-        }
-        taken.insert(attachment, index);
-        segment.attachments.push(attachment);
-    }
 }
 
 /// A prefix without host bits.

@@ -84,7 +84,7 @@ impl Dataplane {
 
 /// Fills slots. It has handles of its own, and touches nothing that packets are judged by.
 pub struct Stager {
-    maps: Maps,
+    pub(crate) maps: Maps,
 }
 
 impl Stager {
@@ -97,11 +97,12 @@ impl Stager {
         let _hurried = Hurried::new();
         fits("rules", rules, RULES)?;
         let segments = generation
-            .floods
-            .keys()
-            .map(|(segment, _)| usize::from(*segment) + 1)
+            .admissions
+            .values()
+            .map(|admission| usize::from(admission.segment) + 1)
             .max();
         fits("segments", segments.unwrap_or(0), SEGMENTS)?;
+        self.write_wire(generation, slot)?;
         self.write_arrays(generation, slot)?;
         self.write_settings(generation, slot)?;
         self.write_inner(generation, slot)?;
@@ -160,9 +161,9 @@ impl Stager {
             .map(|index| flood_index(slot, index >> 4, index & 0xf))
             .collect();
         let mut floods = vec![0u32; keys.len()];
-        for ((segment, port), vlan) in &generation.floods {
+        for ((segment, port), attachment) in &generation.floods {
             floods[usize::from(*segment) << 4 | usize::from(*port)] =
-                FLOOD_MEMBER | u32::from(*vlan);
+                FLOOD_MEMBER | u32::from(*attachment);
         }
         write(
             "FLOODS",
@@ -306,7 +307,7 @@ impl Dataplane {
     }
 }
 
-fn fits(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
+pub(crate) fn fits(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
     if count > limit {
         Err(Error::TooMany { what, count, limit })
     } else {
@@ -315,7 +316,7 @@ fn fits(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {
 }
 
 /// What a table has room for: some more than its entries.
-fn room(entries: usize) -> u32 {
+pub(crate) fn room(entries: usize) -> u32 {
     (entries + entries / 16 + SPARE) as u32
 }
 
@@ -341,7 +342,7 @@ fn amend<K: aya::Pod, V: aya::Pod>(
     Ok(())
 }
 
-fn write<K: Record, V: Record>(
+pub(crate) fn write<K: Record, V: Record>(
     name: &'static str,
     map: BorrowedFd<'_>,
     keys: &[K],
@@ -350,7 +351,7 @@ fn write<K: Record, V: Record>(
     batch::update(map, keys, values).map_err(|source| Error::Batch { name, source })
 }
 
-fn fill<'a, K: Record + Send + Sync, V: Record + Send + Sync>(
+pub(crate) fn fill<'a, K: Record + Send + Sync, V: Record + Send + Sync>(
     name: &'static str,
     map: &MapData,
     count: usize,

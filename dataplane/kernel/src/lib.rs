@@ -7,6 +7,7 @@
 mod barrier;
 mod batch;
 mod bpffs;
+mod copier;
 mod counters;
 mod error;
 mod events;
@@ -20,6 +21,7 @@ mod raw;
 mod run;
 mod sweep;
 mod table;
+mod wire;
 
 pub use counters::{Drops, total};
 pub use error::Error;

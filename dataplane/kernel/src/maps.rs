@@ -8,8 +8,9 @@ use aya::maps::xdp::{DevMap, XdpMapError};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{
-    Address, Admission, Counter, Device, Flow, FlowKey4, FlowKey6, Limit, Network, PolicyKey,
-    PolicyRow, PortSetting, Sampling, Station, Trace, WORDS4, WORDS6,
+    Address, Admission, CopyTo, Counter, Device, Flow, FlowKey4, FlowKey6, Limit, Network,
+    PolicyKey, PolicyRow, PortSetting, ProxyKey, Sampling, Span, Stack, Station, Trace, WORDS4,
+    WORDS6,
 };
 
 use crate::error::Error;
@@ -17,13 +18,19 @@ use crate::raw::Raw;
 use crate::table::{FLOWS4, FLOWS6, Table};
 
 /// Every map of the program, by the name it is pinned with.
-pub const NAMES: [&str; 33] = [
+pub const NAMES: [&str; 39] = [
     "META",
     "CONTROL",
     "PORTS_IN",
     "PORTS_OUT",
     "FLOOD_PORTS",
     "FLOOD_INSIDE",
+    "PORT_NICS",
+    "STACKS",
+    "PLACES",
+    "COPY_SPANS",
+    "COPIES",
+    "PROXIES",
     "ADMISSIONS",
     "FLOODS",
     "PORT_SETTINGS",
@@ -80,6 +87,8 @@ pub type NetworkMap = LpmTrie<MapData, [u64; 2], Raw<Network>>;
 pub type ServiceMap = Array<MapData, u16>;
 pub type PolicyMap = HashMap<MapData, Raw<PolicyKey>, Raw<PolicyRow>>;
 
+pub type ProxyMap = HashMap<MapData, Raw<ProxyKey>, u64>;
+
 /// The maps.
 pub struct Maps {
     pub meta: Array<MapData, u64>,
@@ -88,6 +97,12 @@ pub struct Maps {
     pub ports_out: DevMap<MapData>,
     /// In the order of [`FLOODS`].
     pub flood_ports: [DevMap<MapData>; 2],
+    pub port_nics: Array<MapData, u32>,
+    pub stacks: HashMap<MapData, u64, u32>,
+    pub places: Array<MapData, Raw<Stack>>,
+    pub copy_spans: Array<MapData, Raw<Span>>,
+    pub copies: Array<MapData, Raw<CopyTo>>,
+    pub proxies: ArrayOfMaps<MapData, ProxyMap>,
     pub admissions: Array<MapData, Raw<Admission>>,
     pub floods: Array<MapData, u32>,
     pub port_settings: Array<MapData, Raw<PortSetting>>,
@@ -142,6 +157,12 @@ impl Maps {
             ports_in: typed(pins, "PORTS_IN")?,
             ports_out: typed(pins, "PORTS_OUT")?,
             flood_ports: [typed(pins, FLOODS[0].map)?, typed(pins, FLOODS[1].map)?],
+            port_nics: typed(pins, "PORT_NICS")?,
+            stacks: typed(pins, "STACKS")?,
+            places: typed(pins, "PLACES")?,
+            copy_spans: typed(pins, "COPY_SPANS")?,
+            copies: typed(pins, "COPIES")?,
+            proxies: typed(pins, "PROXIES")?,
             admissions: typed(pins, "ADMISSIONS")?,
             floods: typed(pins, "FLOODS")?,
             port_settings: typed(pins, "PORT_SETTINGS")?,

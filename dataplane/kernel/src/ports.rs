@@ -9,6 +9,7 @@ use aya::programs::{ProgramError, Xdp, XdpMode};
 use cordon_verdict::abi::PORTS;
 
 use crate::barrier::Hurried;
+use crate::copier;
 use crate::error::Error;
 use crate::maps::{FLOODS, of, of_devices};
 use crate::nic::Nic;
@@ -27,6 +28,8 @@ impl Dataplane {
         let _hurried = Hurried::new();
         let nic = Nic::prepare(name)?;
         self.write_port(port, &nic)?;
+        // First: from the moment the XDP program lets a frame go on, nothing but copies of it may.
+        copier::attach(&mut self.copier, name)?;
         let pin = pin(&self.pins, port, nic.index);
         for stale in pins_of(&self.pins, port)
             .into_iter()
@@ -54,6 +57,11 @@ impl Dataplane {
                 .ports_in
                 .set(nic.index, 0, 0)
                 .map_err(of("PORTS_IN"))?;
+            self.maps
+                .port_nics
+                .set(u32::from(port), 0, 0)
+                .map_err(of("PORT_NICS"))?;
+            copier::detach(&nic.name);
         }
         Ok(())
     }
@@ -72,6 +80,10 @@ impl Dataplane {
             .ports_out
             .set(key, nic.index, None, 0)
             .map_err(of_devices("PORTS_OUT"))?;
+        self.maps
+            .port_nics
+            .set(key, nic.index, 0)
+            .map_err(of("PORT_NICS"))?;
         self.maps
             .ports_in
             .set(nic.index, key + 1, 0)
@@ -161,6 +173,10 @@ pub fn replace_programs(dataplane: &mut Dataplane) -> Result<(), Error> {
             }
         }
         for pin in pins_of(&dataplane.pins, port) {
+            if let Some(nic) = nic_of(&pin) {
+                // As above.
+                let _ = copier::attach(&mut dataplane.copier, &nic);
+            }
             let replaced = PinnedLink::from_pin(&pin)
                 .map_err(|error| error.to_string())
                 .and_then(|link| update(&mut dataplane.program, link));
@@ -190,6 +206,14 @@ fn update(program: &mut Xdp, link: PinnedLink) -> Result<(), String> {
 
 fn pin(pins: &Path, port: u16, index: u32) -> PathBuf {
     pins.join(format!("link_{port}_{index}"))
+}
+
+/// The interface that a link is pinned for, unless it is gone.
+fn nic_of(pin: &Path) -> Option<String> {
+    let name = pin.file_name()?.to_str()?;
+    let (_, index) = name.rsplit_once('_')?;
+    let name = nix::net::if_::if_indextoname(index.parse().ok()?).ok()?;
+    name.into_string().ok()
 }
 
 fn pins_of(pins: &Path, port: u16) -> Vec<PathBuf> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use aya::EbpfLoader;
-use aya::programs::{ProgramError, Xdp};
+use aya::programs::{ProgramError, SchedClassifier, Xdp};
 use aya_obj::programs::XdpAttachType;
 use cordon_verdict::abi::{Control, VERSION, lines};
 
@@ -20,6 +20,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/co
 
 const PROGRAM: &str = "cordon";
 const PROGRAM_PIN: &str = "program";
+const COPIES_PROGRAM: &str = "cordon_copies";
+const COPIES_PIN: &str = "program_copies";
 const META_ABI: u32 = 0;
 const META_BUILD: u32 = 1;
 const META_SEED: u32 = 2;
@@ -66,6 +68,7 @@ pub struct Dataplane {
     pub(crate) program: Xdp,
     /// In the order of [`FLOODS`].
     pub(crate) flood: [Xdp; 2],
+    pub(crate) copier: SchedClassifier,
     pub(crate) trace: Option<TraceMap>,
     pub(crate) pins: PathBuf,
     pub(crate) ports: BTreeMap<u16, Nic>,
@@ -111,6 +114,12 @@ impl Dataplane {
                 from_pin(pins, FLOODS[0].pin, XdpAttachType::DevMap)?,
                 from_pin(pins, FLOODS[1].pin, XdpAttachType::DevMap)?,
             ],
+            copier: SchedClassifier::from_pin(pins.join(COPIES_PIN)).map_err(|source| {
+                Error::Program {
+                    name: COPIES_PROGRAM,
+                    source,
+                }
+            })?,
             trace,
             pins: pins.clone(),
             ports: BTreeMap::new(),
@@ -173,7 +182,8 @@ impl Dataplane {
         })
     }
 
-    /// Instructions that the kernel's verifier looked at before it took the packet path: it gives up at a million.
+    /// Instructions that the kernel's verifier looked at before it took the packet path, or what makes copies, whichever was
+    /// more: it gives up at a million.
     ///
     /// # Errors
     /// [`Error::Program`].
@@ -182,8 +192,12 @@ impl Dataplane {
             name: PROGRAM,
             source,
         };
-        let info = self.program.info().map_err(wrong)?;
-        Ok(info.verified_instruction_count().unwrap_or(0))
+        let infos = [
+            self.program.info().map_err(wrong)?,
+            self.copier.info().map_err(wrong)?,
+        ];
+        let counts = infos.map(|info| info.verified_instruction_count().unwrap_or(0));
+        Ok(counts.into_iter().max().unwrap_or(0))
     }
 
     /// Moves the clock of flows on by one: to be called every `abi::AGE_SECONDS`.
@@ -311,17 +325,12 @@ fn load(options: &Options, sizes: &Sizes) -> Result<Option<TraceMap>, Error> {
         (PROGRAM, PROGRAM_PIN),
         (FLOODS[0].program, FLOODS[0].pin),
         (FLOODS[1].program, FLOODS[1].pin),
+        (COPIES_PROGRAM, COPIES_PIN),
     ] {
         let wrong = |source| Error::Program { name, source };
-        let program: &mut Xdp = ebpf
+        let program = ebpf
             .program_mut(name)
-            .ok_or(Error::Program {
-                name,
-                source: ProgramError::NotLoaded,
-            })?
-            .try_into()
-            .map_err(wrong)?;
-        program.load().map_err(wrong)?;
+            .ok_or(wrong(ProgramError::NotLoaded))?;
         let pin = pins.join(pin);
         // A program that is replaced gives its name to the new one. The links hold it until they are told.
         let at = |source| Error::Pins {
@@ -331,9 +340,16 @@ fn load(options: &Options, sizes: &Sizes) -> Result<Option<TraceMap>, Error> {
         if pin.exists() {
             fs::remove_file(&pin).map_err(at)?;
         }
-        program
-            .pin(&pin)
-            .map_err(|error| at(io::Error::other(error)))?;
+        let pinned = if name == COPIES_PROGRAM {
+            let program: &mut SchedClassifier = program.try_into().map_err(wrong)?;
+            program.load().map_err(wrong)?;
+            program.pin(&pin)
+        } else {
+            let program: &mut Xdp = program.try_into().map_err(wrong)?;
+            program.load().map_err(wrong)?;
+            program.pin(&pin)
+        };
+        pinned.map_err(|error| at(io::Error::other(error)))?;
     }
     let Some(map) = ebpf.take_map("TRACE_OUT").filter(|_| options.trace) else {
         return Ok(None);

@@ -2,8 +2,8 @@
 
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{
-    Address, Admission, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Limit, Network,
-    PolicyKey, PolicyRow, PortSetting, Sampling, Station, Trace,
+    Address, Admission, CopyTo, Copying, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Limit,
+    Network, PolicyKey, PolicyRow, PortSetting, ProxyKey, Sampling, Span, Stack, Station, Trace,
 };
 
 /// A record that is its bytes: `repr(C)`, no padding, every bit pattern valid.
@@ -28,6 +28,8 @@ records!(
     Ip,
     Address,
     Admission,
+    CopyTo,
+    Copying,
     Counter,
     Device,
     Event,
@@ -39,7 +41,10 @@ records!(
     PolicyKey,
     PolicyRow,
     PortSetting,
+    ProxyKey,
     Sampling,
+    Span,
+    Stack,
     Station,
     Trace,
 );

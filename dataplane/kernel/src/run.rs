@@ -1,12 +1,15 @@
 //! Judging one frame in the kernel without a wire: `BPF_PROG_TEST_RUN`.
 
 use aya::programs::{TestRun, TestRunOptions};
-use cordon_verdict::abi::Trace;
+use cordon_verdict::abi::{Copying, Trace};
 
 use crate::error::Error;
 use crate::maps::of;
 use crate::program::Dataplane;
-use crate::raw::Raw;
+use crate::raw::{Raw, record};
+
+/// `enum xdp_action`.
+const XDP_PASS: u32 = 2;
 
 /// What became of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub struct Run {
     pub trace: Trace,
     /// The frame as the program left it. Copies of a flooded frame get their tags only on the way out.
     pub frame: Vec<u8>,
+    /// What it says to the tc program, of a frame that is passed on to be copied one by one.
+    pub copies: Option<Copying>,
 }
 
 /// `struct xdp_md`, as far as a test run takes it.
@@ -53,7 +58,7 @@ impl Dataplane {
             .map(u32::to_ne_bytes)
             .concat();
         debug_assert_eq!(context.len(), size_of::<Context>());
-        let mut out = vec![0; frame.len() + 64];
+        let mut out = vec![0; frame.len() + 96];
         let options = TestRunOptions {
             data_in: Some(frame),
             data_out: Some(&mut out),
@@ -68,6 +73,13 @@ impl Dataplane {
                 source,
             })?;
         out.truncate(result.data_size_out as usize);
+        let mut copies = None;
+        if result.return_value == XDP_PASS {
+            copies = record::<Copying>(&out).filter(|copying| copying.magic == Copying::MAGIC);
+            if copies.is_some() {
+                out.drain(..size_of::<Copying>());
+            }
+        }
         let here = nix::sched::sched_getcpu().unwrap_or(0);
         let values = trace.get(&0, 0).map_err(of("TRACE_OUT"))?;
         let Raw(trace) = values.get(here).copied().unwrap_or(Raw(Trace::default()));
@@ -75,6 +87,7 @@ impl Dataplane {
             action: result.return_value,
             trace,
             frame: out,
+            copies,
         })
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use cordon_verdict::abi::{
-    AGE_SECONDS, Admission, Limit, admission_index, member, way_attachment, way_mac,
+    AGE_SECONDS, Admission, Limit, NO_ATTACHMENT, admission_index, attachment, member, place_inner,
+    place_outer, place_port, stack_key, way_attachment, way_mac,
 };
 
 use crate::barrier;
@@ -125,9 +126,23 @@ impl Dataplane {
         if moves == self.moves {
             return Ok(());
         }
+        let slot = self.control()?.slot;
+        let mut numbers = HashMap::new();
+        for entry in self.maps.stacks.iter() {
+            let (key, number) = entry.map_err(of("STACKS"))?;
+            numbers.insert(key, number as u16);
+        }
         let mut stations = HashMap::new();
         self.stations(|member, station| {
-            stations.insert(member, station.attachment);
+            let place = station.at();
+            let number = match place_inner(place) {
+                0 => attachment(place_port(place), place_outer(place)),
+                _ => {
+                    let number = numbers.get(&stack_key(slot, place));
+                    number.copied().unwrap_or(NO_ATTACHMENT)
+                }
+            };
+            stations.insert(member, number);
         })?;
         self.established(|at, entry| {
             let leads_astray = entry.flow.way.iter().any(|way| {

@@ -87,12 +87,12 @@ fn generation() -> Generation {
             segment: 7,
             flags,
             anonymous: 0,
-            pad: 0,
+            copies: 0,
         };
         generation
             .admissions
             .insert(attachment(port, 210), admission);
-        generation.floods.insert((7, port), 210);
+        generation.floods.insert((7, port), attachment(port, 210));
     }
     generation.devices.insert(
         member(7, CT),

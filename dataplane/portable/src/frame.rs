@@ -20,6 +20,11 @@ impl Bytes {
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         self.0.get(at..)?.first_chunk().copied()
     }
+
+    fn write(&mut self, at: usize, bytes: &[u8]) -> Option<()> {
+        self.0.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
+        Some(())
+    }
 }
 
 impl Frame for Bytes {
@@ -48,25 +53,26 @@ impl Frame for Bytes {
     }
 
     fn set_u16(&mut self, at: usize, value: u16) -> Option<()> {
-        self.0
-            .get_mut(at..at + 2)?
-            .copy_from_slice(&value.to_be_bytes());
-        Some(())
+        self.write(at, &value.to_be_bytes())
     }
 
-    fn open_tag(&mut self) -> Option<()> {
-        if self.0.len() < 12 {
-            return None;
-        }
-        self.0.splice(12..12, [0; 4]);
-        Some(())
+    fn set_u32(&mut self, at: usize, value: u32) -> Option<()> {
+        self.write(at, &value.to_be_bytes())
     }
 
-    fn close_tag(&mut self) -> Option<()> {
-        if self.0.len() < 16 {
+    fn set_u64(&mut self, at: usize, value: u64) -> Option<()> {
+        self.write(at, &value.to_be_bytes())
+    }
+
+    fn shift(&mut self, by: i32) -> Option<()> {
+        let bytes = by.unsigned_abs() as usize;
+        if by < 0 {
+            self.0.splice(0..0, std::iter::repeat_n(0, bytes));
+        } else if bytes <= self.0.len() {
+            self.0.drain(0..bytes);
+        } else {
             return None;
         }
-        self.0.drain(12..16);
         Some(())
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use cordon_verdict::Ip;
 use cordon_verdict::abi::{
-    Address, Admission, Device, Network, PolicyKey, PolicyRow, PortSetting, SERVICES,
+    Address, Admission, CopyTo, Device, NO_ATTACHMENT, Network, PolicyKey, PolicyRow, PortSetting,
+    SERVICES, STACKED, Stack, attachment, attachment_port, attachment_vlan, place, place_inner,
+    place_outer, place_port,
 };
+use cordon_verdict::{Ip, Mac};
 
 use crate::table::Table;
 
@@ -42,8 +44,14 @@ impl Prefix {
 pub struct Generation {
     /// By attachment.
     pub admissions: BTreeMap<u16, Admission>,
-    /// By segment and port: the VLAN, 0 for untagged.
+    /// Attachments with two tags, by `abi::place`.
+    pub stacks: BTreeMap<u32, u16>,
+    /// By segment and port: the attachment. Of segments that are attached to each port once at most and have no proxy.
     pub floods: BTreeMap<(u16, u16), u16>,
+    /// Of the other segments, by segment: the attachments.
+    pub copies: BTreeMap<u16, Vec<u16>>,
+    /// By segment and address: the MAC address of the device. Of segments with a proxy.
+    pub proxies: HashMap<(u16, Ip), Mac>,
     /// By port.
     pub ports: BTreeMap<u16, PortSetting>,
     /// Segment and EtherType.
@@ -65,7 +73,10 @@ impl Default for Generation {
     fn default() -> Generation {
         Generation {
             admissions: BTreeMap::new(),
+            stacks: BTreeMap::new(),
             floods: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            proxies: HashMap::new(),
             ports: BTreeMap::new(),
             ether_types: BTreeSet::new(),
             devices: Table::default(),
@@ -89,6 +100,62 @@ impl Generation {
         {
             self.lengths.insert(at, prefix.bits);
         }
+    }
+
+    /// The number of the attachment at a place; [`NO_ATTACHMENT`] for one with two tags that there is not.
+    pub fn number(&self, place: u32) -> u16 {
+        match place_inner(place) {
+            0 => attachment(place_port(place), place_outer(place)),
+            _ => self.stacks.get(&place).copied().unwrap_or(NO_ATTACHMENT),
+        }
+    }
+
+    /// Where the attachment with this number is.
+    pub fn place(&self, number: u16) -> u32 {
+        match number {
+            STACKED.. => self.stack(number).place,
+            _ => place(attachment_port(number), attachment_vlan(number), 0),
+        }
+    }
+
+    /// An attachment with two tags, as the data plane wants it.
+    pub fn stack(&self, number: u16) -> Stack {
+        match self.stacks.iter().find(|(_, there)| **there == number) {
+            Some((place, _)) => self.stack_at(*place),
+            None => Stack::default(),
+        }
+    }
+
+    /// The same, by its place.
+    pub fn stack_at(&self, place: u32) -> Stack {
+        Stack {
+            place,
+            outer_type: cordon_verdict::outer_type(self.setting(place)),
+            pad: 0,
+        }
+    }
+
+    /// An attachment that copies may leave by, as the data plane wants it.
+    pub fn copy_to(&self, number: u16, place: u32) -> CopyTo {
+        let admission = self.admissions.get(&number).copied().unwrap_or_default();
+        let uplink = match admission.is(Admission::UPLINK) {
+            true => CopyTo::UPLINK,
+            false => 0,
+        };
+        let outer = match self.setting(place).link_control & PortSetting::OUTER_8021Q {
+            0 => 0,
+            _ => CopyTo::OUTER_8021Q,
+        };
+        CopyTo {
+            place,
+            attachment: number,
+            flags: uplink | outer,
+        }
+    }
+
+    fn setting(&self, place: u32) -> PortSetting {
+        let port = place_port(place);
+        self.ports.get(&port).copied().unwrap_or_default()
     }
 
     /// The networks, in no order.

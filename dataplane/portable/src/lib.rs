@@ -16,7 +16,7 @@ pub use generation::{Generation, Prefix};
 pub use table::Table;
 pub use tables::Memory;
 
-use cordon_verdict::abi::Control;
+use cordon_verdict::abi::{Control, Copies, Copying, PORTS, place_port};
 use cordon_verdict::{Egress, Outcome};
 
 /// A gateway in memory.
@@ -66,13 +66,21 @@ impl Portable {
     pub fn judge(&mut self, port: u16, frame: &[u8]) -> Judged {
         let mut bytes = Bytes::new(frame);
         let outcome = cordon_verdict::judge(&mut bytes, &mut self.memory, port);
+        let control = outcome.control;
+        let generation = &self.memory.slots[usize::from(control.slot & 1)];
         let leaving = match outcome.verdict {
             Err(_) => Vec::new(),
             Ok(Egress::Attachment(attachment)) => {
-                vec![(
-                    cordon_verdict::abi::attachment_port(attachment),
-                    bytes.into_vec(),
-                )]
+                let port = place_port(generation.place(attachment));
+                vec![(port, bytes.into_vec())]
+            }
+            Ok(Egress::Flood {
+                segment,
+                inside,
+                copies,
+            }) if copies.are_one_by_one() => {
+                let copying = copying(control, segment, inside, copies);
+                copied(generation, &copying, &bytes.into_vec())
             }
             Ok(Egress::Flood { inside, .. }) => self.flooded(port, frame, inside),
         };
@@ -80,7 +88,7 @@ impl Portable {
     }
 
     fn flooded(&self, ingress: u16, frame: &[u8], inside: bool) -> Vec<(u16, Vec<u8>)> {
-        let others = (0..cordon_verdict::abi::PORTS as u16).filter(|port| *port != ingress);
+        let others = (0..PORTS as u16).filter(|port| *port != ingress);
         others
             .filter_map(|egress| {
                 let mut copy = Bytes::new(frame);
@@ -90,4 +98,41 @@ impl Portable {
             })
             .collect()
     }
+}
+
+/// What the data plane puts in front of a frame that is copied one by one.
+fn copying(control: Control, segment: u16, inside: bool, copies: Copies) -> Copying {
+    let inside = if inside { Copies::INSIDE } else { 0 };
+    Copying {
+        magic: Copying::MAGIC,
+        epoch: control.epoch,
+        number: 0,
+        segment,
+        copies: Copies {
+            flags: copies.flags | inside,
+            ..copies
+        },
+        slot: control.slot,
+        pad: 0,
+    }
+}
+
+/// The copies, each with the port it leaves by, of a frame that was readied for copies one by one: what a tc program does
+/// in the kernel.
+pub fn copied(generation: &Generation, copying: &Copying, frame: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    let list = generation
+        .copies
+        .get(&copying.segment)
+        .into_iter()
+        .flatten();
+    list.filter_map(|number| {
+        let to = generation.copy_to(*number, generation.place(*number));
+        if !to.gets(copying.copies) {
+            return None;
+        }
+        let mut copy = Bytes::new(frame);
+        let port = cordon_verdict::one_copy(&mut copy, to, copying.copies).ok()?;
+        Some((port, copy.into_vec()))
+    })
+    .collect()
 }

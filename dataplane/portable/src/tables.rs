@@ -6,9 +6,9 @@ use std::hash::Hash;
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, Event, FLOOD_MEMBER, FLOOD_NONE, Flow, FlowKey4,
     FlowKey6, Fragments, FragmentsKey, Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting,
-    Station,
+    Stack, Station,
 };
-use cordon_verdict::{Full, Ip, Reason, Tables};
+use cordon_verdict::{Full, Ip, Mac, Reason, Tables};
 
 use crate::generation::Generation;
 
@@ -100,9 +100,22 @@ impl Tables for Memory {
             .unwrap_or_default()
     }
 
+    fn number(&self, slot: u8, place: u32) -> u16 {
+        self.slot(slot).number(place)
+    }
+
+    fn stack(&self, slot: u8, attachment: u16) -> Stack {
+        self.slot(slot).stack(attachment)
+    }
+
+    fn proxy(&self, slot: u8, segment: u16, ip: Ip) -> Mac {
+        let proxies = &self.slot(slot).proxies;
+        proxies.get(&(segment, ip)).copied().unwrap_or(0)
+    }
+
     fn flood(&self, slot: u8, segment: u16, port: u16) -> u32 {
         match self.slot(slot).floods.get(&(segment, port)) {
-            Some(vlan) => FLOOD_MEMBER | u32::from(*vlan),
+            Some(attachment) => FLOOD_MEMBER | u32::from(*attachment),
             None => FLOOD_NONE,
         }
     }

@@ -1,7 +1,7 @@
 //! Stage 7, account: every frame is counted once, for the rule or for the reason.
 
-use crate::abi::{Control, EVENT_DROP, EVENT_FLOW, Event, Ruling};
-use crate::admit::Ingress;
+use crate::abi::{Control, EVENT_DROP, EVENT_FLOW, Event, PORTS, Ruling, place};
+use crate::admit::{self, Ingress};
 use crate::authorise::Denied;
 use crate::frame::Frame;
 use crate::parse::{self, Link, Packet};
@@ -26,12 +26,11 @@ pub fn dropped<F: Frame, T: Tables>(
     }
     // Looked up outside, because the tables are busy telling.
     let segment = match parse::link(frame) {
-        Ok(link) => {
-            tables
-                .admission(control.slot, crate::abi::attachment(port, link.vlan))
-                .segment
+        Ok(link) if (port as usize) < PORTS => {
+            let attachment = admit::at(tables, control.slot, link.place(port));
+            tables.admission(control.slot, attachment).segment
         }
-        Err(_) => 0,
+        _ => 0,
     };
     tables.event(|event| {
         event.kind = EVENT_DROP;
@@ -40,7 +39,7 @@ pub fn dropped<F: Frame, T: Tables>(
         event.length = length as u32;
         event.segment = segment;
         describe_control(event, control);
-        event.ingress = crate::abi::attachment(port, 0);
+        event.place = place(port, 0, 0);
         let Ok(link) = parse::link(frame) else {
             return;
         };
@@ -72,7 +71,7 @@ pub fn opened<T: Tables>(
         event.length = length as u32;
         event.segment = ingress.admission.segment;
         describe_control(event, ingress.control);
-        describe_link(event, link, ingress.attachment >> 12);
+        describe_link(event, link, ingress.port());
         describe_packet(event, packet);
     });
 }
@@ -88,7 +87,7 @@ fn describe_control(event: &mut Event, control: Control) {
 fn describe_link(event: &mut Event, link: &Link, port: u16) {
     event.source_mac = link.source;
     event.destination_mac = link.destination;
-    event.ingress = crate::abi::attachment(port, link.vlan);
+    event.place = link.place(port);
 }
 
 #[inline(always)]

@@ -1,6 +1,9 @@
 //! Stage 2, admit: from (port, VLAN) to a segment.
 
-use crate::abi::{Admission, Control, PORTS, PortRate, attachment};
+use crate::abi::{
+    Admission, Control, NO_ATTACHMENT, PORTS, PortRate, PortSetting, attachment, place_inner,
+    place_outer, place_port,
+};
 use crate::address::MAC_GROUP;
 use crate::parse::Link;
 use crate::reason::Reason;
@@ -11,7 +14,17 @@ use crate::tables::Tables;
 pub struct Ingress {
     pub control: Control,
     pub attachment: u16,
+    /// Where that is, whatever its number: see [`crate::abi::place`].
+    pub place: u32,
     pub admission: Admission,
+}
+
+impl Ingress {
+    /// The port.
+    #[inline(always)]
+    pub const fn port(&self) -> u16 {
+        place_port(self.place)
+    }
 }
 
 /// Holds a port to what it may send to groups.
@@ -46,6 +59,7 @@ pub fn start(rate: &mut PortRate, now: u32) {
         rate.tick = now;
         rate.groups = 0;
         rate.stations = 0;
+        rate.copies = 0;
     }
 }
 
@@ -59,7 +73,11 @@ pub fn admit<T: Tables>(
     if port as usize >= PORTS {
         return Err(Reason::UnknownPort);
     }
-    let attachment = attachment(port, link.vlan);
+    let attachment = if link.tags < 2 {
+        attachment(port, link.vlan())
+    } else {
+        stacked(tables, control, port, link)
+    };
     let admission = tables.admission(control.slot, attachment);
     if !admission.is(Admission::IN_USE) {
         return Err(Reason::UnknownAttachment);
@@ -67,6 +85,27 @@ pub fn admit<T: Tables>(
     Ok(Ingress {
         control,
         attachment,
+        place: link.place(port),
         admission,
     })
+}
+
+/// The attachment of a frame with two tags, the outer one of the type that is set for the port.
+#[inline(always)]
+fn stacked<T: Tables>(tables: &T, control: Control, port: u16, link: &Link) -> u16 {
+    let customer = tables.port(control.slot, port).link_control & PortSetting::OUTER_8021Q != 0;
+    if customer == link.service {
+        return NO_ATTACHMENT;
+    }
+    tables.number(control.slot, link.place(port))
+}
+
+/// The attachment at a place.
+#[inline(always)]
+pub fn at<T: Tables>(tables: &T, slot: u8, place: u32) -> u16 {
+    if place_inner(place) == 0 {
+        attachment(place_port(place), place_outer(place))
+    } else {
+        tables.number(slot, place)
+    }
 }

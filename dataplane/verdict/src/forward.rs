@@ -1,13 +1,15 @@
-//! Stage 6, forward: which attachment, and the tag it wants.
+//! Stage 6, forward: which attachment, and the tags it wants.
 
 use crate::abi::{
-    Admission, Control, FLOOD_MEMBER, PORTS, Ruling, attachment, attachment_vlan, member,
+    Admission, Control, Copies, CopyTo, FLOOD_MEMBER, GATEWAY, NO_ATTACHMENT, PORTS, PortRate,
+    PortSetting, Ruling, STACKED, Stack, attachment_port, attachment_vlan, member, place,
+    place_inner, place_outer, place_port,
 };
-use crate::address::MAC_GROUP;
-use crate::admit::{Ingress, admit};
+use crate::address::{MAC_GROUP, Mac};
+use crate::admit::{self, Ingress, admit};
 use crate::frame::Frame;
 use crate::link_control;
-use crate::parse::{self, Link};
+use crate::parse::{self, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN, Link};
 use crate::path::Egress;
 use crate::reason::Reason;
 use crate::tables::Tables;
@@ -15,73 +17,273 @@ use crate::tables::Tables;
 /// Where a frame goes: to the attachment its destination was last seen at, else to all of the segment.
 #[inline(always)]
 pub fn egress<T: Tables>(
-    tables: &T,
+    tables: &mut T,
     ingress: &Ingress,
     link: &Link,
     ruling: Ruling,
 ) -> Result<Egress, Reason> {
-    let segment = ingress.admission.segment;
-    if link.destination & MAC_GROUP != 0 {
-        let inside = ruling.is_inside();
-        return Ok(Egress::Flood { segment, inside });
+    let mut inside = ruling.is_inside();
+    if link.destination & MAC_GROUP == 0 {
+        let (attachment, uplink) = seen_at(tables, ingress, link)?;
+        if attachment != NO_ATTACHMENT && !uplink {
+            return Ok(Egress::Attachment(attachment));
+        }
+        // A listed device is never behind an uplink, so what is for one never leaves there; nor does it help to have been
+        // seen there before it was listed.
+        let destination = member(ingress.admission.segment, link.destination);
+        let listed = tables.device(ingress.control.slot, destination).is_some();
+        if attachment != NO_ATTACHMENT && inside {
+            return Err(Reason::Posture);
+        }
+        if attachment != NO_ATTACHMENT && !listed {
+            return Ok(Egress::Attachment(attachment));
+        }
+        inside |= listed;
     }
-    let destination = member(segment, link.destination);
-    // A listed device is never behind an uplink, so what is for one never leaves there.
-    let flood = |tables: &T| Egress::Flood {
-        segment,
-        inside: ruling.is_inside() || tables.device(ingress.control.slot, destination).is_some(),
+    flood(tables, ingress, link, inside)
+}
+
+/// The attachment that the destination was last seen at, and whether that is at an uplink; [`NO_ATTACHMENT`] if it is not
+/// known, or not the segment's.
+#[inline(always)]
+fn seen_at<T: Tables>(tables: &T, ingress: &Ingress, link: &Link) -> Result<(u16, bool), Reason> {
+    let slot = ingress.control.slot;
+    let segment = ingress.admission.segment;
+    let Some(station) = tables.station(member(segment, link.destination)) else {
+        return Ok((NO_ATTACHMENT, false));
     };
-    let Some(station) = tables.station(destination) else {
-        return Ok(flood(tables));
-    };
-    if station.attachment == ingress.attachment {
+    if station.at() == ingress.place && !link.proxied {
         return Err(Reason::SameAttachment);
     }
+    let attachment = admit::at(tables, slot, station.at());
     // Learned under an earlier policy, it may not belong to the segment any more.
-    let admission = tables.admission(ingress.control.slot, station.attachment);
+    let admission = tables.admission(slot, attachment);
     if !admission.is(Admission::IN_USE) || admission.segment != segment {
-        return Ok(flood(tables));
+        return Ok((NO_ATTACHMENT, false));
     }
-    if admission.is(Admission::UPLINK) {
-        // Nor does it help to have been seen there before it was listed.
-        if let all @ Egress::Flood { inside: true, .. } = flood(tables) {
-            return if ruling.is_inside() {
-                Err(Reason::Posture)
-            } else {
-                Ok(all)
-            };
-        }
-    }
-    Ok(Egress::Attachment(station.attachment))
+    Ok((attachment, admission.is(Admission::UPLINK)))
 }
 
-/// Gives a frame the tag of its egress: the VLAN is rewritten, priority bits stay.
+/// To all of the segment. Where that takes many copies, a port may cause so many in a tick.
 #[inline(always)]
-pub fn retag<F: Frame>(frame: &mut F, link: &Link, attachment: u16) -> Result<(), Reason> {
+pub fn flood<T: Tables>(
+    tables: &mut T,
+    ingress: &Ingress,
+    link: &Link,
+    inside: bool,
+) -> Result<Egress, Reason> {
+    let Admission {
+        segment, copies, ..
+    } = ingress.admission;
+    if !ingress.admission.is(Admission::COPIES) {
+        return Ok(Egress::Flood {
+            segment,
+            inside,
+            copies: Copies::BY_PORT,
+        });
+    }
+    let now = tables.now();
+    let rate = tables.rate(ingress.port()).ok_or(Reason::FloodLimit)?;
+    admit::start(rate, now);
+    let made = rate.copies.saturating_add(copies as u32);
+    if made > PortRate::COPIES {
+        return Err(Reason::FloodLimit);
+    }
+    rate.copies = made;
+    let back = if link.proxied { Copies::BACK } else { 0 };
+    let (outer, inner) = link.priorities();
+    Ok(Egress::Flood {
+        segment,
+        inside,
+        copies: Copies {
+            flags: Copies::ONE_BY_ONE | back,
+            priority: Copies::priority(outer, inner),
+            ingress: ingress.attachment,
+        },
+    })
+}
+
+/// Makes a frame ready to leave, and says by which port if that is one: a flooded frame that is copied one by one loses its
+/// tags, one that is copied by port stays as it is.
+#[inline(always)]
+pub fn leave<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &T,
+    slot: u8,
+    link: &Link,
+    egress: Egress,
+) -> Result<u16, Reason> {
+    match egress {
+        Egress::Attachment(attachment) => retag(frame, tables, slot, link, attachment),
+        Egress::Flood { copies, .. } if copies.are_one_by_one() => {
+            rewrite(frame, link, Tags::NONE).ok_or(Reason::Retag)?;
+            Ok(0)
+        }
+        Egress::Flood { .. } => Ok(0),
+    }
+}
+
+/// Gives a frame the tags of its egress, and says which port that is at.
+#[inline(always)]
+pub fn retag<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &T,
+    slot: u8,
+    link: &Link,
+    attachment: u16,
+) -> Result<u16, Reason> {
+    if (attachment | link.beyond) >= STACKED {
+        return beyond(frame, tables, slot, link, attachment);
+    }
+    let port = attachment_port(attachment);
     let vlan = attachment_vlan(attachment);
-    if vlan == link.vlan && link.tagged == (vlan != 0) {
-        return Ok(());
+    if vlan == link.vlan() && (link.tags != 0) == (vlan != 0) {
+        return Ok(port);
     }
-    rewrite(frame, link, vlan).ok_or(Reason::Retag)
+    let done = if link.tags != 0 && vlan != 0 {
+        frame.set_u16(14, link.outer & 0xf000 | vlan)
+    } else {
+        rewrite(frame, link, Tags::one(vlan))
+    };
+    done.ok_or(Reason::Retag)?;
+    Ok(port)
 }
 
+/// Two tags on this side or that, or MAC addresses to be rewritten.
 #[inline(always)]
-fn rewrite<F: Frame>(frame: &mut F, link: &Link, vlan: u16) -> Option<()> {
-    match (link.tagged, vlan) {
-        (true, 0) => frame.close_tag(),
-        (true, vlan) => {
-            let tag = frame.u16(14)?;
-            frame.set_u16(14, tag & 0xf000 | vlan)
+fn beyond<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &T,
+    slot: u8,
+    link: &Link,
+    attachment: u16,
+) -> Result<u16, Reason> {
+    let stack = stack_of(tables, slot, attachment);
+    rewrite(frame, link, Tags::of(stack)).ok_or(Reason::Retag)?;
+    Ok(place_port(stack.place))
+}
+
+/// Where an attachment is, with however many tags.
+#[inline(always)]
+fn stack_of<T: Tables>(tables: &T, slot: u8, attachment: u16) -> Stack {
+    if attachment >= STACKED {
+        return tables.stack(slot, attachment);
+    }
+    Stack {
+        place: place(attachment_port(attachment), attachment_vlan(attachment), 0),
+        outer_type: ETHERTYPE_VLAN,
+        pad: 0,
+    }
+}
+
+/// The tags that a frame is to leave with: how many, and their VLANs.
+#[derive(Clone, Copy)]
+struct Tags {
+    count: u8,
+    outer_type: u16,
+    outer: u16,
+    inner: u16,
+}
+
+impl Tags {
+    const NONE: Tags = Tags::one(0);
+
+    /// One, or none for VLAN 0.
+    #[inline(always)]
+    const fn one(vlan: u16) -> Tags {
+        Tags {
+            count: (vlan != 0) as u8,
+            outer_type: ETHERTYPE_VLAN,
+            outer: vlan,
+            inner: 0,
         }
-        (false, vlan) => {
-            frame.open_tag()?;
-            frame.set_u16(12, parse::ETHERTYPE_VLAN)?;
-            frame.set_u16(14, vlan)
+    }
+
+    #[inline(always)]
+    fn of(stack: Stack) -> Tags {
+        let inner = place_inner(stack.place);
+        if inner == 0 {
+            return Tags::one(place_outer(stack.place));
+        }
+        Tags {
+            count: 2,
+            outer_type: stack.outer_type,
+            outer: place_outer(stack.place),
+            inner,
         }
     }
 }
 
-/// Judges one copy of a flooded frame on its way out of `egress`: rewrites the tag for a port where the
+impl Link {
+    /// Priority bits for an outer and for an inner tag that it leaves with.
+    #[inline(always)]
+    pub fn priorities(&self) -> (u16, u16) {
+        let outer = self.outer & 0xf000;
+        let inner = match self.tags {
+            2 => self.inner & 0xf000,
+            _ => outer,
+        };
+        (outer, inner)
+    }
+}
+
+/// Writes what is in front of the EtherType anew.
+#[inline(always)]
+fn rewrite<F: Frame>(frame: &mut F, link: &Link, tags: Tags) -> Option<()> {
+    let source = if link.proxied { GATEWAY } else { link.source };
+    let (outer, inner) = link.priorities();
+    let tags = Tags {
+        outer: tags.outer | outer,
+        inner: tags.inner | inner,
+        ..tags
+    };
+    write(frame, link.tags, (link.destination, source), tags)
+}
+
+/// Puts these addresses and tags in front of a frame that has `had` tags.
+#[inline(always)]
+fn write<F: Frame>(frame: &mut F, had: u8, macs: (Mac, Mac), tags: Tags) -> Option<()> {
+    let by = (had as i32 - tags.count as i32) * 4;
+    if by != 0 {
+        frame.shift(by)?;
+    }
+    let (destination, source) = macs;
+    frame.set_u64(0, destination << 16 | source >> 32)?;
+    frame.set_u32(8, source as u32)?;
+    if tags.count != 0 {
+        frame.set_u32(12, (tags.outer_type as u32) << 16 | tags.outer as u32)?;
+    }
+    if tags.count == 2 {
+        frame.set_u32(16, (ETHERTYPE_VLAN as u32) << 16 | tags.inner as u32)?;
+    }
+    Some(())
+}
+
+/// Makes one copy, for an attachment, of a frame that was readied for copies one by one, and says by which port it leaves.
+/// In the kernel a tc program does the same.
+///
+/// # Errors
+/// [`Reason::Retag`] if it is not long enough to be a frame.
+pub fn one_copy<F: Frame>(frame: &mut F, to: CopyTo, copies: Copies) -> Result<u16, Reason> {
+    let addresses = frame.u64(0).ok_or(Reason::Retag)?;
+    let rest = frame.u32(8).ok_or(Reason::Retag)?;
+    let macs = (addresses >> 16, (addresses & 0xffff) << 32 | rest as u64);
+    let tags = Tags::of(Stack {
+        place: to.place,
+        outer_type: to.outer_type(),
+        pad: 0,
+    });
+    let (outer, inner) = copies.priorities();
+    let tags = Tags {
+        outer: tags.outer | outer,
+        inner: tags.inner | inner,
+        ..tags
+    };
+    write(frame, 0, macs, tags).ok_or(Reason::Retag)?;
+    Ok(place_port(to.place))
+}
+
+/// Judges one copy of a flooded frame on its way out of `egress`: rewrites the tags for a port where the
 /// segment is attached, and says to drop it elsewhere. One that is to stay inside does not leave by an uplink.
 ///
 /// # Errors
@@ -101,7 +303,7 @@ pub fn flood_copy<F: Frame, T: Tables>(
         }
         link => link?,
     };
-    if link.ether_type == link_control::PTP && !link.tagged {
+    if link.ether_type == link_control::PTP && link.tags == 0 {
         return link_control::crosses(frame, tables, control, egress);
     }
     let ingress = admit(tables, control, ingress, &link)?;
@@ -112,10 +314,19 @@ pub fn flood_copy<F: Frame, T: Tables>(
     if entry & FLOOD_MEMBER == 0 {
         return Err(Reason::UnknownAttachment);
     }
-    let vlan = entry as u16 & 0xfff;
-    let leaves = tables.admission(control.slot, attachment(egress, vlan));
+    let attachment = entry as u16;
+    let leaves = tables.admission(control.slot, attachment);
     if inside && leaves.is(Admission::UPLINK) {
         return Err(Reason::Posture);
     }
-    retag(frame, &link, vlan)
+    retag(frame, tables, control.slot, &link, attachment).map(drop)
+}
+
+/// The EtherType of the outer of two tags at a port.
+#[inline(always)]
+pub const fn outer_type(setting: PortSetting) -> u16 {
+    match setting.link_control & PortSetting::OUTER_8021Q {
+        0 => ETHERTYPE_SERVICE_VLAN,
+        _ => ETHERTYPE_VLAN,
+    }
 }

@@ -4,10 +4,11 @@
 //! the same epoch. In order: what fills a gap behind another could as well overwrite what was judged (RFC 5722,
 //! RFC 1858).
 
-use crate::abi::{Fragments, FragmentsKey, Ruling, way_attachment, way_word};
+use crate::abi::{Flow, Fragments, FragmentsKey, Ruling, way_attachment, way_mac, way_word};
 use crate::admit::Ingress;
+use crate::forward;
 use crate::parse::{Link, Packet};
-use crate::path::{Egress, Passed};
+use crate::path::Egress;
 use crate::reason::Reason;
 use crate::tables::Tables;
 use crate::walk::Walked;
@@ -22,12 +23,12 @@ pub fn remember<T: Tables>(
     ingress: &Ingress,
     link: &Link,
     packet: &Packet,
-    passed: Passed,
+    (egress, ruling): (Egress, Ruling),
 ) {
     if packet.fragment == 0 {
         return;
     }
-    let (egress, spread) = match passed.egress {
+    let (egress, spread) = match egress {
         Egress::Attachment(attachment) => (attachment, Fragments::ONE),
         Egress::Flood { inside: false, .. } => (0, Fragments::FLOOD),
         Egress::Flood { inside: true, .. } => (0, Fragments::INSIDE),
@@ -41,7 +42,7 @@ pub fn remember<T: Tables>(
         pad: 0,
     };
     let fragments = Fragments {
-        judged: crate::abi::Flow::judged(ingress.control.epoch, Ruling::allow(passed.rule)),
+        judged: Flow::judged(ingress.control.epoch, Ruling::allow(ruling.rule())),
         from: way_word(link.source, ingress.attachment),
         to: way_word(link.destination, egress),
         next: packet.message.length,
@@ -76,7 +77,7 @@ pub fn follow<T: Tables>(
     let judged = fragments.judged;
     let follows = (judged >> 32) as u32 == ingress.control.epoch
         && fragments.from == way_word(link.source, ingress.attachment)
-        && crate::abi::way_mac(fragments.to) == link.destination
+        && way_mac(fragments.to) == link.destination
         && walked.piece.offset >= fragments.next
         && now.wrapping_sub(fragments.seen) <= PATIENCE;
     if !follows {
@@ -87,12 +88,10 @@ pub fn follow<T: Tables>(
     } else {
         u16::MAX
     };
-    let egress = match fragments.spread {
-        Fragments::ONE => Egress::Attachment(way_attachment(fragments.to)),
-        spread => Egress::Flood {
-            segment,
-            inside: spread == Fragments::INSIDE,
-        },
+    let (spread, to) = (fragments.spread, way_attachment(fragments.to));
+    let egress = match spread {
+        Fragments::ONE => Egress::Attachment(to),
+        spread => forward::flood(tables, ingress, link, spread == Fragments::INSIDE)?,
     };
     Ok((egress, Ruling(judged as u32)))
 }

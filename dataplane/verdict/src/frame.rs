@@ -31,12 +31,14 @@ pub trait Frame {
     /// Overwrites two bytes.
     fn set_u16(&mut self, at: usize, value: u16) -> Option<()>;
 
-    /// Moves the two MAC addresses four bytes to the front, leaving room for a VLAN tag between them
-    /// and the EtherType. The room's content is not defined.
-    fn open_tag(&mut self) -> Option<()>;
+    /// Overwrites four bytes.
+    fn set_u32(&mut self, at: usize, value: u32) -> Option<()>;
 
-    /// Moves the two MAC addresses four bytes to the back, over the VLAN tag.
-    fn close_tag(&mut self) -> Option<()>;
+    /// Overwrites eight bytes.
+    fn set_u64(&mut self, at: usize, value: u64) -> Option<()>;
+
+    /// Has the frame start `by` bytes later, or earlier if that is negative. What is then in front is not defined.
+    fn shift(&mut self, by: i32) -> Option<()>;
 }
 
 /// Bytes that [`Frame::head`] shows: Ethernet with a tag, IPv4 and TCP without options.

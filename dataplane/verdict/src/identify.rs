@@ -3,10 +3,9 @@
 //! A device is its MAC address in its segment, held to the IP addresses bound to it. What is behind an
 //! uplink, and what no device is listed for, is known by its network.
 
-use crate::abi::{Admission, Device, Network, PortRate, Station, attachment_port, member};
+use crate::abi::{Admission, Device, Network, PortRate, Station, member};
 use crate::address::{Ip, MAC_GROUP};
-use crate::admit::Ingress;
-use crate::admit::start;
+use crate::admit::{self, Ingress, start};
 use crate::parse::{Kind, Link, Packet, UDP};
 use crate::reason::Reason;
 use crate::tables::Tables;
@@ -86,7 +85,7 @@ pub fn speaker<T: Tables>(
     }
 
     match device {
-        Some(device) if !device.may_be_at(ingress.attachment) => Err(Reason::PortBinding),
+        Some(device) if !device.may_be_at(ingress.port()) => Err(Reason::PortBinding),
         Some(device) => {
             let own = owner.map(|owner| owner.device);
             if owns(tables, ingress, device, ip, own) || ip.is_unspecified() {
@@ -186,10 +185,11 @@ fn is_behind_uplink<T: Tables>(tables: &T, ingress: &Ingress, member: u64) -> bo
 /// Whether a station is at an uplink: by the policy in force, or as it was if that does not know the attachment.
 #[inline(always)]
 fn seen_behind<T: Tables>(tables: &T, ingress: &Ingress, station: &Station) -> bool {
-    let admission = tables.admission(ingress.control.slot, station.attachment);
+    let slot = ingress.control.slot;
+    let admission = tables.admission(slot, admit::at(tables, slot, station.at()));
     match admission.is(Admission::IN_USE) {
         true => admission.is(Admission::UPLINK),
-        false => station.flags & Station::UPLINK != 0,
+        false => station.is_uplink(),
     }
 }
 
@@ -198,10 +198,11 @@ fn seen_behind<T: Tables>(tables: &T, ingress: &Ingress, station: &Station) -> b
 pub fn learn<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Result<(), Reason> {
     let member = member(ingress.admission.segment, link.source);
     let uplink = ingress.admission.is(Admission::UPLINK);
-    let flags = if uplink { Station::UPLINK } else { 0 };
+    let flag = if uplink { Station::UPLINK } else { 0 };
+    let place = ingress.place | flag;
     let known = tables.station(member);
     if let Some(known) = known {
-        if known.attachment == ingress.attachment && known.flags == flags {
+        if known.place == place {
             return Ok(());
         }
         // A host that is no listed device must not pull the router's frames to itself.
@@ -215,21 +216,13 @@ pub fn learn<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Resul
     }
     let since = tables.now();
     if known.is_none() && !uplink && tables.device(ingress.control.slot, member).is_none() {
-        let port = attachment_port(ingress.attachment);
-        let rate = tables.rate(port).ok_or(Reason::StationLimit)?;
+        let rate = tables.rate(ingress.port()).ok_or(Reason::StationLimit)?;
         start(rate, since);
         if rate.stations >= PortRate::STATIONS {
             return Err(Reason::StationLimit);
         }
         rate.stations += 1;
     }
-    tables.learn(
-        member,
-        Station {
-            attachment: ingress.attachment,
-            flags,
-            since,
-        },
-    );
+    tables.learn(member, Station { place, since });
     Ok(())
 }

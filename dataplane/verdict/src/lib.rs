@@ -23,6 +23,7 @@ mod neighbour;
 mod other;
 mod parse;
 mod path;
+mod proxy;
 mod reason;
 mod related;
 mod short;
@@ -31,7 +32,7 @@ mod track;
 mod walk;
 
 pub use address::{Ip, Mac};
-pub use forward::flood_copy;
+pub use forward::{flood_copy, one_copy, outer_type};
 pub use frame::{Frame, HEAD, Head};
 pub use path::{
     Denied, Egress, Outcome, Passed, Pending, Rare, Step, conclude, dropped, enter, judge, rare,

@@ -1,5 +1,6 @@
 //! Stage 1, parse: from bytes to what the other stages ask about. Nothing here looks anything up.
 
+use crate::abi::{GATEWAY, STACKED, place};
 use crate::address::{Ip, MAC_GROUP, Mac};
 use crate::frame::Frame;
 use crate::reason::Reason;
@@ -9,7 +10,7 @@ pub const ETHERTYPE_IPV4: u16 = 0x0800;
 pub const ETHERTYPE_ARP: u16 = 0x0806;
 pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 pub const ETHERTYPE_VLAN: u16 = 0x8100;
-const ETHERTYPE_SERVICE_VLAN: u16 = 0x88a8;
+pub const ETHERTYPE_SERVICE_VLAN: u16 = 0x88a8;
 
 pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
@@ -21,15 +22,39 @@ pub const SCTP: u8 = 132;
 /// The link layer (IEEE 802.3, 802.1Q).
 #[derive(Clone, Copy)]
 pub struct Link {
+    /// Of a proxied frame, that of the device that the gateway stands in for.
     pub destination: Mac,
     pub source: Mac,
-    /// Whether there is a VLAN tag, of whatever VLAN.
-    pub tagged: bool,
-    /// VLAN ID; 0 if untagged or only priority-tagged.
-    pub vlan: u16,
+    /// Whether it was sent to the gateway's MAC address, and is carried on: see [`crate::proxy`].
+    pub proxied: bool,
+    /// How many VLAN tags there are, of whatever VLAN: 0 to 2.
+    pub tags: u8,
+    /// Whether the outer of two tags is a service tag.
+    pub service: bool,
+    /// Priority and VLAN of the outer, or only, tag; 0 without.
+    pub outer: u16,
+    /// The same of the inner of two tags; 0 without.
+    pub inner: u16,
+    /// [`STACKED`] if it leaves with more than a VLAN rewritten, wherever it leaves; else 0. One test where the outgoing
+    /// tag is put on, instead of one for each.
+    pub beyond: u16,
     pub ether_type: u16,
     /// Where the network layer starts.
     pub network: usize,
+}
+
+impl Link {
+    /// The VLAN of the outer, or only, tag; 0 if untagged or only priority-tagged.
+    #[inline(always)]
+    pub const fn vlan(&self) -> u16 {
+        self.outer & 0xfff
+    }
+
+    /// The place it came in at.
+    #[inline(always)]
+    pub const fn place(&self, port: u16) -> u32 {
+        place(port, self.outer, self.inner)
+    }
 }
 
 /// The network layer and what the flow stage has to know of the transport layer. Every field is always set: what
@@ -87,7 +112,7 @@ impl Packet {
     }
 }
 
-/// Ethernet and at most one VLAN tag.
+/// Ethernet and at most two VLAN tags.
 #[inline(always)]
 pub fn link<F: Frame>(frame: &F) -> Result<Link, Reason> {
     let addresses = frame.u64(0).ok_or(Reason::Truncated)?;
@@ -95,7 +120,7 @@ pub fn link<F: Frame>(frame: &F) -> Result<Link, Reason> {
     let mut ether_type = frame.u16(12).ok_or(Reason::Truncated)?;
     let destination = addresses >> 16;
     let source = (addresses & 0xffff) << 32 | rest as u64;
-    if source & MAC_GROUP != 0 || source == 0 {
+    if source & MAC_GROUP != 0 || source == 0 || source == GATEWAY {
         return Err(Reason::SourceMac);
     }
     // 01-80-C2-00-00-00 to -0F: never forwarded by a bridge (IEEE 802.1Q §8.6.3).
@@ -105,8 +130,12 @@ pub fn link<F: Frame>(frame: &F) -> Result<Link, Reason> {
     let mut link = Link {
         destination,
         source,
-        tagged: false,
-        vlan: 0,
+        proxied: false,
+        tags: 0,
+        service: false,
+        outer: 0,
+        inner: 0,
+        beyond: 0,
         ether_type,
         network: 14,
     };
@@ -114,17 +143,43 @@ pub fn link<F: Frame>(frame: &F) -> Result<Link, Reason> {
         let tag = frame.u16(14).ok_or(Reason::Truncated)?;
         ether_type = frame.u16(16).ok_or(Reason::Truncated)?;
         link = Link {
-            tagged: true,
-            vlan: tag & 0xfff,
+            tags: 1,
+            outer: tag,
             ether_type,
             network: 18,
             ..link
         };
     }
     match ether_type {
-        ETHERTYPE_VLAN | ETHERTYPE_SERVICE_VLAN => Err(Reason::VlanStack),
+        ETHERTYPE_VLAN | ETHERTYPE_SERVICE_VLAN => two_tags(frame, link),
         _ => Ok(link),
     }
+}
+
+/// A second tag behind the first (IEEE 802.1ad, or 802.1Q twice).
+#[inline(always)]
+fn two_tags<F: Frame>(frame: &F, link: Link) -> Result<Link, Reason> {
+    let service = link.tags == 0;
+    let outer = frame.u16(14).ok_or(Reason::Truncated)?;
+    if frame.u16(16).ok_or(Reason::Truncated)? != ETHERTYPE_VLAN {
+        return Err(Reason::VlanStack);
+    }
+    let inner = frame.u16(18).ok_or(Reason::Truncated)?;
+    let ether_type = frame.u16(20).ok_or(Reason::Truncated)?;
+    let stacks = matches!(ether_type, ETHERTYPE_VLAN | ETHERTYPE_SERVICE_VLAN);
+    if outer & 0xfff == 0 || inner & 0xfff == 0 || stacks {
+        return Err(Reason::VlanStack);
+    }
+    Ok(Link {
+        tags: 2,
+        service,
+        outer,
+        inner,
+        beyond: STACKED,
+        ether_type,
+        network: 22,
+        ..link
+    })
 }
 
 /// Why there is no packet.

@@ -1,6 +1,6 @@
 //! The packet path, in order.
 
-use crate::abi::{Control, PORTS, RULE_LINK_CONTROL, Ruling, attachment_port};
+use crate::abi::{Control, Copies, PORTS, RULE_LINK_CONTROL, Ruling};
 use crate::account;
 pub use crate::account::dropped;
 use crate::admit::{Ingress, admit, storm};
@@ -17,6 +17,7 @@ use crate::membership;
 use crate::neighbour;
 use crate::other;
 use crate::parse::{self, Kind, Link, Packet, Unparsed};
+use crate::proxy;
 use crate::reason::Reason;
 use crate::related;
 use crate::short::short;
@@ -27,14 +28,17 @@ use crate::walk::{self, Walked};
 /// Where a frame leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Egress {
-    /// By one attachment; the frame has its tag already.
+    /// By one attachment; the frame has its tags already.
     Attachment(u16),
-    /// By every other port where the segment is attached; [`forward::flood_copy`] gives each copy its tag.
+    /// By every other attachment of the segment: as `copies` says, one a port, and [`forward::flood_copy`] gives each its
+    /// tags; or one by one, and [`forward::one_copy`] gives each its tags, since the frame has lost its own.
     Flood {
         /// The segment.
         segment: u16,
         /// Not by uplinks.
         inside: bool,
+        /// How copies are made.
+        copies: Copies,
     },
 }
 
@@ -104,6 +108,8 @@ pub struct Passed {
     pub egress: Egress,
     /// The rule that lets it.
     pub rule: u32,
+    /// The port it leaves by, unless it is flooded.
+    pub port: u16,
 }
 
 /// What is known once the flow table was asked.
@@ -133,7 +139,7 @@ impl Rare {
     /// The port it came in on.
     #[inline(always)]
     pub fn port(&self) -> u16 {
-        attachment_port(self.ingress.attachment)
+        self.ingress.port()
     }
 }
 
@@ -150,6 +156,8 @@ pub struct Pending {
     ruling: Ruling,
     /// Whether the sender is who opened the flow.
     by_sender: bool,
+    /// Whether the gateway answers it: see [`proxy`].
+    answered: bool,
     egress: Egress,
 }
 
@@ -164,9 +172,11 @@ impl Pending {
             classes: Classes::STRANGERS,
             ruling: Ruling::NONE,
             by_sender: true,
+            answered: false,
             egress: Egress::Flood {
                 segment: ingress.admission.segment,
                 inside: true,
+                copies: Copies::BY_PORT,
             },
         }
     }
@@ -180,7 +190,7 @@ impl Pending {
     /// The port it came in on.
     #[inline(always)]
     pub fn port(&self) -> u16 {
-        attachment_port(self.ingress.attachment)
+        self.ingress.port()
     }
 }
 
@@ -198,11 +208,11 @@ pub fn enter<F: Frame, T: Tables>(
     if control.epoch == 0 {
         return Err(Reason::NoPolicy.into());
     }
-    let link = match parse::link(frame) {
+    let mut link = match parse::link(frame) {
         Err(Reason::LinkControl) => return between_ports(frame, tables, control, port),
         link => link?,
     };
-    if link.ether_type == link_control::PTP && !link.tagged {
+    if link.ether_type == link_control::PTP && link.tags == 0 {
         return between_ports(frame, tables, control, port);
     }
     let ingress = admit(tables, control, port, &link)?;
@@ -225,18 +235,16 @@ pub fn enter<F: Frame, T: Tables>(
         Err(Unparsed::Rare) => return Ok(Step::Rare(Rare { ingress, link })),
         Err(Unparsed::Drop(reason)) => return Err(reason.into()),
     };
+    proxy::stand_in(tables, &ingress, &mut link, packet.destination)?;
     let known = match track::key(&ingress, &link, &packet) {
         Some(track) => track::find(tables, &ingress, &link, &packet, &track, frame.len()),
         None => Known::Nothing,
     };
     if let Known::Settled { ruling, egress } = known {
-        forward::retag(frame, &link, egress)?;
+        let port = forward::retag(frame, tables, control.slot, &link, egress)?;
+        let egress = Egress::Attachment(egress);
         return Ok(Step::Settled(pass(
-            frame,
-            tables,
-            control,
-            Egress::Attachment(egress),
-            ruling,
+            frame, tables, control, egress, port, ruling,
         )));
     }
     Ok(Step::Judge(Pending::new(
@@ -257,18 +265,23 @@ pub fn rare<F: Frame, T: Tables>(
     tables: &mut T,
     waiting: &Rare,
 ) -> Result<Step, Denied> {
-    let Rare { ingress, link } = waiting;
+    let ingress = &waiting.ingress;
+    let link = &mut waiting.link.clone();
     let control = ingress.control;
     if !matches!(
         link.ether_type,
         parse::ETHERTYPE_IPV4 | parse::ETHERTYPE_IPV6
     ) {
+        if proxy::is_for_gateway(ingress, link) {
+            return Err(Reason::AddressBinding.into());
+        }
         let ruling = other::ether_type(tables, ingress, link)?;
         let (egress, ruling) = deliver(tables, ingress, link, ruling)?;
         return settle(frame, tables, control, link, egress, ruling);
     }
     let walked = walk::headers(frame, link)?;
     if walked.piece.offset != 0 {
+        proxy::stand_in(tables, ingress, link, walked.destination)?;
         let (egress, ruling) = fragment::follow(tables, ingress, link, &walked)?;
         return settle(frame, tables, control, link, egress, ruling);
     }
@@ -287,9 +300,13 @@ pub fn rare<F: Frame, T: Tables>(
     };
     let packet = match packet {
         Ok(packet) => packet,
-        Err(Unparsed::Rare) => return control_message(frame, tables, ingress, link, &walked),
+        Err(Unparsed::Rare) => {
+            proxy::stand_in(tables, ingress, link, destination)?;
+            return control_message(frame, tables, ingress, link, &walked);
+        }
         Err(Unparsed::Drop(reason)) => return Err(reason.into()),
     };
+    proxy::stand_in(tables, ingress, link, destination)?;
     Ok(Step::Judge(Pending::new(
         *ingress,
         *link,
@@ -328,10 +345,10 @@ fn settle<F: Frame, T: Tables>(
     egress: Egress,
     ruling: Ruling,
 ) -> Result<Step, Denied> {
-    if let Egress::Attachment(attachment) = egress {
-        forward::retag(frame, link, attachment)?;
-    }
-    Ok(Step::Settled(pass(frame, tables, control, egress, ruling)))
+    let port = forward::leave(frame, tables, control.slot, link, egress)?;
+    Ok(Step::Settled(pass(
+        frame, tables, control, egress, port, ruling,
+    )))
 }
 
 /// Link-control frames have no segment: they go from port to port.
@@ -350,9 +367,12 @@ fn between_ports<F: Frame, T: Tables>(
     let egress = Egress::Flood {
         segment: u16::MAX,
         inside: false,
+        copies: Copies::BY_PORT,
     };
     let ruling = Ruling::allow(RULE_LINK_CONTROL);
-    Ok(Step::Settled(pass(frame, tables, control, egress, ruling)))
+    Ok(Step::Settled(pass(
+        frame, tables, control, egress, 0, ruling,
+    )))
 }
 
 /// Stage: identify. What resolves addresses is decided here as well, since all that counts is who speaks.
@@ -368,12 +388,16 @@ pub fn who<F: Frame, T: Tables>(
     let Pending { ingress, link, .. } = &*pending;
     let Some(packet) = &pending.packet else {
         let sender = neighbour::arp_sender(frame, link)?;
-        pending.ruling = neighbour::arp(tables, ingress, link, sender)?;
+        let ruling = neighbour::arp(tables, ingress, link, sender)?;
+        let answered = proxy::answers_arp(frame, tables, ingress, link, sender)?;
+        (pending.ruling, pending.answered) = (ruling, answered);
         return Ok(());
     };
     let source = identify::source(tables, ingress, link, packet)?;
     if packet.kind == Kind::Discovery {
-        pending.ruling = neighbour::discovery(frame, tables, ingress, link, packet)?;
+        let ruling = neighbour::discovery(frame, tables, ingress, link, packet)?;
+        let answered = proxy::answers_discovery(frame, tables, ingress, link, packet)?;
+        (pending.ruling, pending.answered) = (ruling, answered);
         return Ok(());
     }
     let destination = identify::destination(tables, ingress, link, packet)?;
@@ -431,6 +455,11 @@ pub fn whither<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), D
         ruling,
         ..
     } = &*pending;
+    if pending.answered {
+        identify::learn(tables, ingress, link)?;
+        pending.egress = Egress::Attachment(ingress.attachment);
+        return Ok(());
+    }
     let (egress, _) = deliver(tables, ingress, link, *ruling)?;
     pending.egress = egress;
     Ok(())
@@ -453,15 +482,19 @@ pub fn conclude<F: Frame, T: Tables>(
         egress,
         ..
     } = pending;
-    if let Some(packet) = &pending.packet
-        && packet.kind != Kind::Discovery
-    {
-        remember(tables, pending, packet, frame.len())?;
-    }
-    if let Egress::Attachment(attachment) = *egress {
-        forward::retag(frame, link, attachment)?;
-    }
-    Ok(pass(frame, tables, ingress.control, *egress, *ruling))
+    let control = ingress.control;
+    let port = if pending.answered {
+        proxy::answer(frame, link, pending.packet.as_ref()).ok_or(Reason::Retag)?;
+        ingress.port()
+    } else {
+        if let Some(packet) = &pending.packet
+            && packet.kind != Kind::Discovery
+        {
+            remember(tables, pending, packet, frame.len())?;
+        }
+        forward::leave(frame, tables, control.slot, link, *egress)?
+    };
+    Ok(pass(frame, tables, control, *egress, port, *ruling))
 }
 
 #[inline(always)]
@@ -479,11 +512,7 @@ fn remember<T: Tables>(
         ..
     } = pending;
     let rule = ruling.rule();
-    let passed = Passed {
-        egress: *egress,
-        rule,
-    };
-    fragment::remember(tables, ingress, link, packet, passed);
+    fragment::remember(tables, ingress, link, packet, (*egress, *ruling));
     let Some(track) = track::key(ingress, link, packet) else {
         group::asked(tables, ingress, link, packet, *ruling);
         return Ok(());
@@ -511,11 +540,12 @@ fn pass<F: Frame, T: Tables>(
     tables: &mut T,
     control: Control,
     egress: Egress,
+    port: u16,
     ruling: Ruling,
 ) -> Passed {
     let rule = ruling.rule();
     tables.count_rule(control.slot, rule, frame.len());
-    Passed { egress, rule }
+    Passed { egress, rule, port }
 }
 
 /// Learns the source, and finds the destination.

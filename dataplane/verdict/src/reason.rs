@@ -37,11 +37,11 @@ reasons! {
     UnknownPort = 2, "unknown-port";
     /// The frame ends before the headers it announces.
     Truncated = 3, "truncated";
-    /// The source MAC address is a group address or all zeroes.
+    /// The source MAC address is a group address, all zeroes, or the gateway's own.
     SourceMac = 4, "source-mac";
     /// A link-control frame (STP, LACP, LLDP, EAPOL, PTP) that the port is not set to let pass.
     LinkControl = 5, "link-control";
-    /// More than one VLAN tag, or a service tag.
+    /// More than two VLAN tags, a service tag alone or behind another, or VLAN 0 in one of two tags.
     VlanStack = 6, "vlan-stack";
     /// The port does not carry this VLAN: no segment is attached there.
     UnknownAttachment = 7, "unknown-attachment";
@@ -109,4 +109,6 @@ reasons! {
     Storm = 38, "storm";
     /// More hosts that are no listed devices turn up at the port at once than can be real.
     StationLimit = 39, "station-limit";
+    /// More copies of broadcast and multicast in a segment with many attachments than one port may cause.
+    FloodLimit = 40, "flood-limit";
 }

@@ -8,7 +8,8 @@
 //! carry along, all of it fits into the registers of a BPF program, which costs half of what the whole way does.
 
 use crate::abi::{
-    Control, Flow, FlowKey4, PORTS, Ruling, attachment, attachment_vlan, way_attachment,
+    Control, Flow, FlowKey4, PORTS, Ruling, STACKED, attachment, attachment_port, attachment_vlan,
+    way_attachment,
 };
 use crate::address::MAC_GROUP;
 use crate::frame::{Frame, Head};
@@ -106,7 +107,7 @@ fn settle<F: Frame, T: Tables, const AT: usize>(
         return None;
     }
     let out = attachment_vlan(egress);
-    if (out != 0) != (AT == 18) || (AT == 18 && vlan == 0) {
+    if egress >= STACKED || (out != 0) != (AT == 18) || (AT == 18 && vlan == 0) {
         return None;
     }
     if let Some(volume) = flow.volume.get_mut(swap as usize) {
@@ -128,5 +129,6 @@ fn settle<F: Frame, T: Tables, const AT: usize>(
     Some(Passed {
         egress: Egress::Attachment(egress),
         rule,
+        port: attachment_port(egress),
     })
 }

@@ -2,9 +2,9 @@
 
 use crate::abi::{
     Address, Admission, Control, Device, Event, Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey,
-    Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting, Station,
+    Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting, Stack, Station,
 };
-use crate::address::Ip;
+use crate::address::{Ip, Mac};
 use crate::reason::Reason;
 
 /// A table had no room for an entry.
@@ -25,7 +25,18 @@ pub trait Tables {
     /// What an attachment belongs to.
     fn admission(&self, slot: u8, attachment: u16) -> Admission;
 
-    /// The VLAN a segment has at a port: [`crate::abi::FLOOD_MEMBER`] with the VLAN, or
+    /// The number of the attachment with two tags at a [`crate::abi::place`]; [`crate::abi::NO_ATTACHMENT`] if there is
+    /// none.
+    fn number(&self, slot: u8, place: u32) -> u16;
+
+    /// Where an attachment with two tags is, by its number.
+    fn stack(&self, slot: u8, attachment: u16) -> Stack;
+
+    /// The MAC address of the device of a segment that an address is bound to, where the gateway stands in for it; 0 if
+    /// there is none.
+    fn proxy(&self, slot: u8, segment: u16, ip: Ip) -> Mac;
+
+    /// The attachment a segment has at a port: [`crate::abi::FLOOD_MEMBER`] with its number, or
     /// [`crate::abi::FLOOD_NONE`].
     fn flood(&self, slot: u8, segment: u16, port: u16) -> u32;
 

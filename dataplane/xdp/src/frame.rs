@@ -58,28 +58,12 @@ impl XdpFrame {
         self.at(at).map(|pointer| unsafe { *pointer })
     }
 
-    /// Moves the start of the frame by `by` bytes, and the MAC addresses with it.
+    /// Overwrites any record.
     #[inline(always)]
-    fn move_front(&mut self, by: i32) -> Option<()> {
-        let high: u64 = self.read(0)?;
-        let low: u32 = self.read(8)?;
-        // SAFETY: the context is valid.
-        let failed = unsafe { bpf_xdp_adjust_head(self.ctx, by) } != 0;
-        // Whether it failed or not, the verifier takes every pointer into the frame for stale.
-        let ctx = XdpContext::new(self.ctx);
-        self.data = opaque(ctx.data());
-        self.end = opaque(ctx.data_end());
-        self.length = length(&ctx);
-        if failed {
-            return None;
-        }
-        let to_high: *mut u64 = self.at(0)?;
-        let to_low: *mut u32 = self.at(8)?;
-        // SAFETY: within the frame, checked.
-        unsafe {
-            *to_high = high;
-            *to_low = low;
-        }
+    fn write<T>(&mut self, at: usize, value: T) -> Option<()> {
+        let to: *mut T = self.at(at)?;
+        // SAFETY: within the frame, checked; unaligned access as above.
+        unsafe { *to = value };
         Some(())
     }
 }
@@ -114,7 +98,7 @@ fn length(ctx: &XdpContext) -> usize {
 /// The same pointer, as far as LLVM can tell another: it may otherwise check one and read through its twin, or cut
 /// one to the 32 bits it was loaded with, and the verifier can follow neither.
 #[inline(always)]
-fn opaque(mut pointer: usize) -> usize {
+pub fn opaque(mut pointer: usize) -> usize {
     // SAFETY: does nothing, to nothing. Not an empty string: that makes the BTF line info invalid.
     unsafe {
         asm!("{0} = {0}", inout(reg) pointer, options(nomem, nostack, preserves_flags, pure));
@@ -159,20 +143,29 @@ impl Frame for XdpFrame {
 
     #[inline(always)]
     fn set_u16(&mut self, at: usize, value: u16) -> Option<()> {
-        let to: *mut u16 = self.at(at)?;
-        // SAFETY: within the frame, checked.
-        unsafe { *to = value.to_be() };
-        Some(())
+        self.write(at, value.to_be())
     }
 
     #[inline(always)]
-    fn open_tag(&mut self) -> Option<()> {
-        self.move_front(-4)
+    fn set_u32(&mut self, at: usize, value: u32) -> Option<()> {
+        self.write(at, value.to_be())
     }
 
     #[inline(always)]
-    fn close_tag(&mut self) -> Option<()> {
-        self.move_front(4)
+    fn set_u64(&mut self, at: usize, value: u64) -> Option<()> {
+        self.write(at, value.to_be())
+    }
+
+    #[inline(always)]
+    fn shift(&mut self, by: i32) -> Option<()> {
+        // SAFETY: the context is valid.
+        let failed = unsafe { bpf_xdp_adjust_head(self.ctx, by) } != 0;
+        // Whether it failed or not, the verifier takes every pointer into the frame for stale.
+        let ctx = XdpContext::new(self.ctx);
+        self.data = opaque(ctx.data());
+        self.end = opaque(ctx.data_end());
+        self.length = length(&ctx);
+        if failed { None } else { Some(()) }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The XDP program: the verdict, bound to kernel maps.
 //!
-//! Three entry points: `cordon` judges what comes in on a port; `cordon_flood` and `cordon_inside` sit in the two flood
-//! device maps and give each copy of a flooded frame the tag of the port it leaves by.
+//! Four entry points: `cordon` judges what comes in on a port; `cordon_flood` and `cordon_inside` sit in the two flood
+//! device maps and give each copy of a flooded frame the tags of the port it leaves by; `cordon_copies` is on every port's
+//! tc ingress and makes the copies that device maps cannot.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch, core_intrinsics)]
@@ -10,6 +11,7 @@
     reason = "`is_val_statically_known` has no other name yet"
 )]
 
+mod copies;
 mod flows;
 mod frame;
 mod maps;
@@ -22,7 +24,7 @@ use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use cordon_verdict::abi::{Trace, attachment_port};
+use cordon_verdict::abi::{Control, Copies, Copying, Trace};
 use cordon_verdict::{
     Denied, Egress, Passed, Pending, Step, Tables as _, conclude, dropped, enter, flood_copy, rare,
     short, whether, whither, who,
@@ -37,14 +39,17 @@ const WALK: u32 = 0x100;
 const JUDGE: u32 = 0x101;
 const NEXT: u32 = 0x102;
 const REFUSE: u32 = 0x103;
+const COPY: u32 = 0x104;
 
 /// A frame came in on a port. The packet path of `cordon_verdict::judge`, in pieces: an established flow is done
 /// after the first. One after the other rather than one inside the other, for the sake of the 512 bytes of stack
 /// that they share.
 #[xdp(frags)]
 pub fn cordon(ctx: XdpContext) -> u32 {
-    if let Some(passed) = begin_short(&ctx) {
-        return send(passed);
+    let port = port_of(ctx.ingress_ifindex() as u32);
+    let control = Maps.control();
+    if let Some(passed) = short(&mut XdpFrame::new(&ctx), &mut Maps, control, port) {
+        return send(passed, control);
     }
     let mut answer = begin(ctx.ctx);
     if answer == WALK {
@@ -65,13 +70,10 @@ pub fn cordon(ctx: XdpContext) -> u32 {
     if answer == REFUSE {
         answer = refuse(ctx.ctx);
     }
+    if answer == COPY {
+        answer = hand_on(ctx.ctx);
+    }
     answer
-}
-
-#[inline(always)]
-fn begin_short(ctx: &XdpContext) -> Option<Passed> {
-    let port = port_of(ctx.ingress_ifindex() as u32);
-    short(&mut XdpFrame::new(ctx), &mut Maps, Maps.control(), port)
 }
 
 #[inline(never)]
@@ -81,7 +83,7 @@ fn begin(ctx: *mut xdp_md) -> u32 {
     let mut frame = XdpFrame::new(&ctx);
     let control = Maps.control();
     match enter(&mut frame, &mut Maps, control, port) {
-        Ok(Step::Settled(passed)) => send(passed),
+        Ok(Step::Settled(passed)) => send(passed, control),
         Ok(Step::Judge(pending)) => leave(JUDGE, |scratch| {
             scratch.pending = MaybeUninit::new(pending);
         }),
@@ -108,7 +110,7 @@ extern "C" fn walk(ctx: *mut xdp_md) -> u32 {
     let waiting = unsafe { scratch.rare.assume_init_ref() };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
     match rare(&mut frame, &mut Maps, waiting) {
-        Ok(Step::Settled(passed)) => send(passed),
+        Ok(Step::Settled(passed)) => send(passed, waiting.control()),
         Ok(Step::Judge(pending)) => {
             scratch.pending = MaybeUninit::new(pending);
             JUDGE
@@ -153,7 +155,10 @@ extern "C" fn forward(ctx: *mut xdp_md) -> u32 {
 #[inline(never)]
 extern "C" fn finish(ctx: *mut xdp_md) -> u32 {
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    piece(|pending| conclude(&mut frame, &mut Maps, pending).map(send))
+    piece(|pending| {
+        let control = pending.control();
+        conclude(&mut frame, &mut Maps, pending).map(|passed| send(passed, control))
+    })
 }
 
 /// Keeps LLVM from dropping an argument that is not used: the verifier sees from the function's type that there is one,
@@ -202,6 +207,18 @@ extern "C" fn refuse(ctx: *mut xdp_md) -> u32 {
     XDP_DROP
 }
 
+/// Hands a frame on to the tc program, which copies it. Global as well.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn hand_on(ctx: *mut xdp_md) -> u32 {
+    let Some(scratch) = scratch() else {
+        return XDP_ABORTED;
+    };
+    // SAFETY: one of the pieces above wrote it, on this processor, for this frame.
+    let copying = unsafe { scratch.copying.assume_init() };
+    copies::announce(ctx, copying)
+}
+
 /// Leaves something for the next piece.
 #[inline(always)]
 fn leave(answer: u32, what: impl FnOnce(&mut Scratch)) -> u32 {
@@ -216,8 +233,8 @@ fn leave(answer: u32, what: impl FnOnce(&mut Scratch)) -> u32 {
 
 /// Hands a frame that passes to where it leaves.
 #[inline(always)]
-fn send(passed: Passed) -> u32 {
-    let rule = passed.rule;
+fn send(passed: Passed, control: Control) -> u32 {
+    let Passed { rule, port, .. } = passed;
     match passed.egress {
         Egress::Attachment(egress) => {
             trace(Trace {
@@ -226,9 +243,13 @@ fn send(passed: Passed) -> u32 {
                 ..Trace::default()
             });
             // The low bits are what the kernel answers if the port is not there: fail closed.
-            sent(PORTS_OUT.redirect(attachment_port(egress) as u32, XDP_DROP as u64))
+            sent(PORTS_OUT.redirect(port as u32, XDP_DROP as u64))
         }
-        Egress::Flood { segment, inside } => {
+        Egress::Flood {
+            segment,
+            inside,
+            copies,
+        } => {
             const BROADCAST: u64 = 1 << 3;
             const EXCLUDE_INGRESS: u64 = 1 << 4;
             trace(Trace {
@@ -237,6 +258,23 @@ fn send(passed: Passed) -> u32 {
                 rule,
                 ..Trace::default()
             });
+            if copies.are_one_by_one() {
+                let inside = if inside { Copies::INSIDE } else { 0 };
+                return leave(COPY, |scratch| {
+                    scratch.copying = MaybeUninit::new(Copying {
+                        magic: Copying::MAGIC,
+                        epoch: control.epoch,
+                        number: 0,
+                        segment,
+                        copies: Copies {
+                            flags: copies.flags | inside,
+                            ..copies
+                        },
+                        slot: control.slot,
+                        pad: 0,
+                    });
+                });
+            }
             let ports = if inside { &FLOOD_INSIDE } else { &FLOOD_PORTS };
             sent(ports.redirect(0, BROADCAST | EXCLUDE_INGRESS))
         }

@@ -7,14 +7,17 @@ use aya_ebpf::btf_maps::{
 };
 use aya_ebpf::macros::btf_map;
 use cordon_verdict::abi::{
-    Address, Admission, Control, Counter, Device, Entry, Event, Flow, FlowKey4, FlowKey6,
-    Fragments, FragmentsKey, Limit, Line, Network, PORTS, PolicyKey, PolicyRow, PortRate,
-    PortSetting, RULES, SEGMENTS, SERVICES, Sampling, Station, Trace, WORDS4, WORDS6,
+    Address, Admission, Control, CopyTo, Copying, Counter, Device, Entry, Event, Flow, FlowKey4,
+    FlowKey6, Fragments, FragmentsKey, Limit, Line, Network, PORTS, PolicyKey, PolicyRow, PortRate,
+    PortSetting, ProxyKey, RULES, SEGMENTS, SERVICES, STACKS as MOST_STACKS, Sampling, Span,
+    Stack as TagStack, Station, Trace, WORDS4, WORDS6,
 };
 use cordon_verdict::{Denied, Ip, Pending, Rare, Reason};
 
 /// Generations of the policy tables: the one in force and the one being built.
 const SLOTS: usize = 2;
+/// What the four bits of a port can say, in an index.
+const PORT_NUMBERS: usize = 16;
 
 /// For the loader: the ABI's version, which build of the program is in force, and the seed of the flow tables.
 #[btf_map]
@@ -40,17 +43,41 @@ pub static FLOOD_PORTS: DevMap<PORTS> = DevMap::new();
 #[btf_map]
 pub static FLOOD_INSIDE: DevMap<PORTS> = DevMap::new();
 
+/// By port: the interface that copies made one by one leave by.
+#[btf_map]
+pub static PORT_NICS: Array<u32, PORTS> = Array::new();
+
+/// By `abi::stack_key`.
+#[btf_map]
+pub static STACKS: HashMap<u64, u32, { SLOTS * MOST_STACKS }> = HashMap::new();
+
+/// By `abi::stack_index`.
+#[btf_map]
+pub static PLACES: Array<TagStack, { SLOTS << 12 }> = Array::new();
+
+/// By `abi::span_index`.
+#[btf_map]
+pub static COPY_SPANS: Array<Span, { SLOTS << 12 }> = Array::new();
+
+/// By `abi::copy_index`.
+#[btf_map]
+pub static COPIES: Array<CopyTo, { SLOTS << 16 }> = Array::new();
+
+/// By slot, then by segment and address: the MAC address.
+#[btf_map]
+pub static PROXIES: ArrayOfMaps<HashMap<ProxyKey, u64, 1>, SLOTS> = ArrayOfMaps::new();
+
 /// By `abi::admission_index`.
 #[btf_map]
 pub static ADMISSIONS: Array<Admission, { SLOTS << 16 }> = Array::new();
 
 /// By `abi::flood_index`.
 #[btf_map]
-pub static FLOODS: Array<u32, { SLOTS * SEGMENTS * PORTS }> = Array::new();
+pub static FLOODS: Array<u32, { SLOTS * SEGMENTS * PORT_NUMBERS }> = Array::new();
 
 /// By `abi::port_index`.
 #[btf_map]
-pub static PORT_SETTINGS: Array<PortSetting, { SLOTS * PORTS }> = Array::new();
+pub static PORT_SETTINGS: Array<PortSetting, { SLOTS * PORT_NUMBERS }> = Array::new();
 
 /// By port.
 #[btf_map]
@@ -192,6 +219,9 @@ pub struct Scratch {
     pub rare: MaybeUninit<Rare>,
     pub pending: MaybeUninit<Pending>,
     pub denied: MaybeUninit<Denied>,
+    pub copying: MaybeUninit<Copying>,
+    /// Of the last frame handed on to be copied: see `Copying::number`.
+    pub copied: u32,
 }
 
 /// Words, as far as BTF is concerned: it has no way to describe a Rust enum with content.

@@ -4,15 +4,16 @@ use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, EVENTS_PER_TICK, Event, Flow, FlowKey4, FlowKey6,
-    Fragments, FragmentsKey, Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting, Station,
-    admission_index, ether_type_key, flood_index, port_index, rule_index,
+    Fragments, FragmentsKey, Limit, NO_ATTACHMENT, Network, PolicyKey, PolicyRow, PortRate,
+    PortSetting, ProxyKey, Stack, Station, admission_index, ether_type_key, flood_index,
+    port_index, rule_index, stack_index, stack_key,
 };
-use cordon_verdict::{Full, Ip, Reason, Tables};
+use cordon_verdict::{Full, Ip, Mac, Reason, Tables};
 
 use crate::maps::{
     ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FRAGMENTS,
-    HALF4, HALF6, LIMITS, MOVES, NETWORKS, POLICY, PORT_RATES, PORT_SETTINGS, RULE_COUNTERS,
-    SAMPLING, SERVICE_CLASSES, STATIONS, record, table4, table6,
+    HALF4, HALF6, LIMITS, MOVES, NETWORKS, PLACES, POLICY, PORT_RATES, PORT_SETTINGS, PROXIES,
+    RULE_COUNTERS, SAMPLING, SERVICE_CLASSES, STACKS, STATIONS, record, table4, table6,
 };
 
 pub struct Maps;
@@ -45,6 +46,37 @@ impl Tables for Maps {
             .get(admission_index(slot, attachment))
             .copied()
             .unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn number(&self, slot: u8, place: u32) -> u16 {
+        // SAFETY: four bytes, read at once; the slot in force is not written to.
+        match unsafe { STACKS.get(stack_key(slot, place)) } {
+            Some(number) => *number as u16,
+            None => NO_ATTACHMENT,
+        }
+    }
+
+    #[inline(always)]
+    fn stack(&self, slot: u8, attachment: u16) -> Stack {
+        PLACES
+            .get(stack_index(slot, attachment))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn proxy(&self, slot: u8, segment: u16, ip: Ip) -> Mac {
+        let key = ProxyKey {
+            ip,
+            segment: segment as u64,
+        };
+        // SAFETY: as for devices.
+        PROXIES
+            .get(slot as u32)
+            .and_then(|map| unsafe { map.get(&key) })
+            .copied()
+            .unwrap_or(0)
     }
 
     #[inline(always)]

@@ -221,7 +221,7 @@ impl Oracle {
                 };
                 flow.ways.insert(from, way);
             }
-            Leaves::Flood { .. } | Leaves::LinkControl(_) => {
+            Leaves::Flood { .. } | Leaves::LinkControl(_) | Leaves::Answered(_) => {
                 flow.ways.remove(&from);
             }
         }

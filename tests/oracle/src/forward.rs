@@ -4,9 +4,9 @@ use cordon_policy::{Attachment, Mac, Posture};
 use cordon_verdict::Reason;
 
 use crate::authorise::Passed;
-use crate::frame::{self, Link, VLAN_TAG};
+use crate::frame::{self, Link};
 use crate::who;
-use crate::{Decided, Ingress, Leaves, Oracle, Refused};
+use crate::{Decided, Ingress, Leaves, Oracle, Refused, proxy, tags};
 
 /// Where a MAC address was last seen.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,12 @@ impl Oracle {
     pub(crate) fn is_uplink(&self, attachment: Attachment) -> bool {
         let port = self.policy.ports.get(attachment.port);
         port.is_some_and(|port| port.uplink)
+    }
+
+    /// Whether the outer of two tags has the type that is set for the port.
+    pub(crate) fn is_outer_tag(&self, port: usize, link: &Link) -> bool {
+        let two = link.outer.filter(|_| link.inner.is_some());
+        two.is_none_or(|outer| outer.kind == tags::outer_kind(&self.policy, port))
     }
 
     /// Whether a station is behind an uplink: by the policy in force, or as it was if that does not know the place.
@@ -58,10 +64,12 @@ impl Oracle {
         self.learn(at, link.source, here)
             .map_err(|reason| (reason, Decided::Nothing))?;
         let leaves = self.forward(at, link, here, passed)?;
+        self.copied(at, leaves)
+            .map_err(|reason| (reason, Decided::Nothing))?;
         Ok((leaves, passed.rule))
     }
 
-    fn learn(&mut self, at: Ingress, mac: Mac, here: Attachment) -> Result<(), Reason> {
+    pub(crate) fn learn(&mut self, at: Ingress, mac: Mac, here: Attachment) -> Result<(), Reason> {
         let before = self.stations.get(&(at.segment, mac)).copied();
         let unlisted = who::listed(&self.policy, at.segment, mac).is_none();
         if !at.uplink && unlisted {
@@ -97,7 +105,9 @@ impl Oracle {
         let attachments = &self.policy.segments[at.segment].attachments;
         let station = self.stations.get(&(at.segment, link.destination));
         match station.map(|station| station.at) {
-            Some(station) if station == here => Err((Reason::SameAttachment, Decided::Nothing)),
+            Some(station) if station == here && !link.proxied => {
+                Err((Reason::SameAttachment, Decided::Nothing))
+            }
             Some(station) if !attachments.contains(&station) => Ok(flood(passed.inside || listed)),
             Some(station) if passed.inside && self.is_uplink(station) => {
                 Err((Reason::Posture, passed.rule))
@@ -114,36 +124,40 @@ impl Oracle {
         ingress: Option<usize>,
         leaves: Leaves,
         frame: &[u8],
+        link: Option<Link>,
     ) -> Vec<(usize, Vec<u8>)> {
-        let copy = |by: &Attachment| (by.port, retag(frame, by.vlan));
+        let (Some(ingress), Some(link)) = (ingress, link) else {
+            return self.passed_by_ports(ingress, leaves, frame);
+        };
+        let here = link.place(ingress);
+        let copy = |by: &Attachment| (by.port, tags::retag(&self.policy, &link, *by));
         match leaves {
             Leaves::By(attachment) => vec![copy(&attachment)],
+            Leaves::Answered(attachment) => vec![(attachment.port, proxy::answer(frame, &link))],
             Leaves::Flood { segment, inside } => {
                 let mut by = self.policy.segments[segment].attachments.clone();
-                by.retain(|by| Some(by.port) != ingress && !(inside && self.is_uplink(*by)));
+                by.retain(|by| (*by != here || link.proxied) && !(inside && self.is_uplink(*by)));
                 by.sort();
                 by.iter().map(copy).collect()
             }
-            Leaves::LinkControl(protocol) => {
-                let ports = self.policy.ports.iter().enumerate();
-                ports
-                    .filter(|(port, set)| Some(*port) != ingress && set.pass.contains(&protocol))
-                    .map(|(port, _)| (port, frame.to_vec()))
-                    .collect()
-            }
+            Leaves::LinkControl(_) => Vec::new(),
         }
     }
-}
 
-/// The frame with the tag of its egress: VLAN 0 is none. Priority bits are kept.
-fn retag(frame: &[u8], vlan: u16) -> Vec<u8> {
-    let tagged = frame::word(frame, 12) == VLAN_TAG;
-    let priority = if tagged { frame[14] & 0xf0 } else { 0 };
-    let rest = if tagged { &frame[16..] } else { &frame[12..] };
-    let mut out = frame[..12].to_vec();
-    if vlan != 0 {
-        out.extend([0x81, 0x00, priority | (vlan >> 8) as u8, vlan as u8]);
+    /// Link control goes from port to port.
+    fn passed_by_ports(
+        &self,
+        ingress: Option<usize>,
+        leaves: Leaves,
+        frame: &[u8],
+    ) -> Vec<(usize, Vec<u8>)> {
+        let Leaves::LinkControl(protocol) = leaves else {
+            return Vec::new();
+        };
+        let ports = self.policy.ports.iter().enumerate();
+        ports
+            .filter(|(port, set)| Some(*port) != ingress && set.pass.contains(&protocol))
+            .map(|(port, _)| (port, frame.to_vec()))
+            .collect()
     }
-    out.extend(rest);
-    out
 }

@@ -2,22 +2,49 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use cordon_policy::Mac;
+use cordon_policy::{Attachment, Mac};
 use cordon_verdict::Reason;
 
 pub(crate) const VLAN_TAG: u16 = 0x8100;
 pub(crate) const SERVICE_TAG: u16 = 0x88a8;
 pub(crate) const PTP: u16 = 0x88f7;
+/// The MAC address of the gateway itself, as which it stands in for devices.
+pub(crate) const GATEWAY: Mac = Mac([0x02, 0x43, 0x4f, 0x52, 0x44, 0x4e]);
+
+/// A VLAN tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    /// Its EtherType.
+    pub kind: u16,
+    /// Priority, drop eligibility, VLAN ID.
+    pub control: u16,
+}
+
+impl Tag {
+    pub(crate) fn vlan(self) -> u16 {
+        self.control & 0x0fff
+    }
+
+    /// Priority and drop eligibility, where they are in a tag.
+    pub(crate) fn priority(self) -> u16 {
+        self.control & 0xf000
+    }
+}
 
 /// The Ethernet header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link<'a> {
+    /// Behind the proxy.
     pub destination: Mac,
     pub source: Mac,
-    /// The tag control information: priority, drop eligibility, VLAN ID.
-    pub tag: Option<u16>,
+    /// The only one, or the first of two.
+    pub outer: Option<Tag>,
+    /// The second of two.
+    pub inner: Option<Tag>,
     pub ether_type: u16,
     pub payload: &'a [u8],
+    /// It came to the gateway, which stands in for the destination.
+    pub proxied: bool,
 }
 
 /// What a frame is at first sight.
@@ -55,15 +82,32 @@ pub(crate) fn ipv6(bytes: &[u8], at: usize) -> Ipv6Addr {
 }
 
 impl Link<'_> {
-    /// The VLAN that the frame is in, 0 for untagged.
-    pub(crate) fn vlan(&self) -> u16 {
-        self.tag.map_or(0, |tag| tag & 0x0fff)
+    /// Where the frame is, at a port. A tag without a VLAN leaves it untagged.
+    pub(crate) fn place(&self, port: usize) -> Attachment {
+        Attachment {
+            port,
+            vlan: self.outer.map_or(0, Tag::vlan),
+            inner: self.inner.map_or(0, Tag::vlan),
+        }
     }
 
     /// Where the network layer starts in the frame.
     pub(crate) fn header(&self) -> usize {
-        if self.tag.is_some() { 18 } else { 14 }
+        let tags = [self.outer, self.inner];
+        14 + 4 * tags.iter().flatten().count()
     }
+}
+
+/// The tag at this place of a frame, and the EtherType behind it.
+fn tag(frame: &[u8], at: usize) -> Result<(Tag, u16), Reason> {
+    if frame.len() < at + 6 {
+        return Err(Reason::Truncated);
+    }
+    let tag = Tag {
+        kind: word(frame, at),
+        control: word(frame, at + 2),
+    };
+    Ok((tag, word(frame, at + 4)))
 }
 
 pub(crate) fn head(frame: &[u8]) -> Result<Head<'_>, Reason> {
@@ -71,34 +115,42 @@ pub(crate) fn head(frame: &[u8]) -> Result<Head<'_>, Reason> {
         return Err(Reason::Truncated);
     }
     let (destination, source) = (mac(frame, 0), mac(frame, 6));
-    if is_group_mac(source) || source.0 == [0; 6] {
+    if is_group_mac(source) || source.0 == [0; 6] || source == GATEWAY {
         return Err(Reason::SourceMac);
     }
     if destination.0[..5] == [0x01, 0x80, 0xc2, 0x00, 0x00] && destination.0[5] <= 0x0f {
         return Ok(Head::LinkControl);
     }
-    let mut tag = None;
-    let mut ether_type = word(frame, 12);
-    let mut payload = &frame[14..];
-    if ether_type == VLAN_TAG {
-        if frame.len() < 18 {
-            return Err(Reason::Truncated);
-        }
-        tag = Some(word(frame, 14));
-        ether_type = word(frame, 16);
-        payload = &frame[18..];
-    }
-    if ether_type == VLAN_TAG || ether_type == SERVICE_TAG {
-        return Err(Reason::VlanStack);
-    }
-    if ether_type == PTP && tag.is_none() {
-        return Ok(Head::LinkControl);
-    }
-    Ok(Head::Frame(Link {
+    let mut link = Link {
         destination,
         source,
-        tag,
-        ether_type,
-        payload,
-    }))
+        outer: None,
+        inner: None,
+        ether_type: word(frame, 12),
+        payload: &[],
+        proxied: false,
+    };
+    if [VLAN_TAG, SERVICE_TAG].contains(&link.ether_type) {
+        let (outer, behind) = tag(frame, 12)?;
+        link.outer = Some(outer);
+        link.ether_type = behind;
+        match (outer.kind, behind) {
+            (_, VLAN_TAG) => {
+                let (inner, behind) = tag(frame, 16)?;
+                link.inner = Some(inner);
+                link.ether_type = behind;
+                let a_priority_tag = outer.vlan() == 0 || inner.vlan() == 0;
+                if a_priority_tag || [VLAN_TAG, SERVICE_TAG].contains(&behind) {
+                    return Err(Reason::VlanStack);
+                }
+            }
+            (SERVICE_TAG, _) | (_, SERVICE_TAG) => return Err(Reason::VlanStack),
+            _ => {}
+        }
+    }
+    if link.ether_type == PTP && link.outer.is_none() {
+        return Ok(Head::LinkControl);
+    }
+    link.payload = &frame[link.header()..];
+    Ok(Head::Frame(link))
 }

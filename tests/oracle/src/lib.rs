@@ -18,7 +18,9 @@ mod membership;
 mod neighbour;
 mod other;
 mod packet;
+mod proxy;
 mod ruling;
+mod tags;
 mod transport;
 mod walk;
 mod who;
@@ -33,13 +35,16 @@ use flow::{Flow, FlowKey};
 use forward::Station;
 use fragment::{First, Whole};
 use limits::Counts;
+use walk::Walked;
 
 /// Where a frame leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaves {
     /// By one attachment.
     By(Attachment),
-    /// By every other port where the segment is attached.
+    /// Where it came in, as the gateway's own answer.
+    Answered(Attachment),
+    /// By every other attachment of the segment.
     Flood {
         /// Index of the segment.
         segment: usize,
@@ -98,6 +103,7 @@ pub struct Oracle {
     /// Hosts that have as many established flows as they may.
     replete: HashSet<(usize, Mac)>,
     group_frames: Counts<usize>,
+    copies: Counts<usize>,
     new_stations: Counts<usize>,
     new_flows: Counts<(usize, Mac)>,
 }
@@ -140,6 +146,7 @@ impl Oracle {
             questions: HashMap::new(),
             replete: HashSet::new(),
             group_frames: Counts::default(),
+            copies: Counts::default(),
             new_stations: Counts::default(),
             new_flows: Counts::default(),
         }
@@ -175,10 +182,10 @@ impl Oracle {
     /// Judges a frame that came in on a port, or on an interface that is none.
     pub fn judge(&mut self, port: Option<usize>, frame: &[u8]) -> Answer {
         match self.walk(port, frame) {
-            Ok((leaves, rule)) => Answer {
+            Ok(Walked { leaves, rule, link }) => Answer {
                 verdict: Ok(leaves),
                 rule,
-                leaving: self.leaving(port, leaves, frame),
+                leaving: self.leaving(port, leaves, frame, link),
             },
             Err((reason, rule)) => Answer {
                 verdict: Err(reason),

@@ -1,18 +1,20 @@
 //! What is counted in a tick of the clock, and how much of it is too much.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use cordon_policy::Mac;
 use cordon_verdict::Reason;
 
 use crate::frame::{self, Link};
-use crate::{Ingress, Oracle};
+use crate::{Ingress, Leaves, Oracle};
 
 /// Nanoseconds of a tick: a power of two, a little more than a second.
 const TICK: u64 = 1 << 30;
 const SECOND: u64 = 1_000_000_000;
 
+/// Copies that the frames of a port cause, where they are made one by one.
+const COPIES: u64 = 65536;
 /// New hosts at a device-facing port.
 const STATIONS: u64 = 64;
 /// New flows of a host at a device-facing port, and behind an uplink.
@@ -32,12 +34,19 @@ impl<K> Default for Counts<K> {
 impl<K: Eq + Hash> Counts<K> {
     /// It occurs once more, unless it has occurred this often in this tick.
     fn one_more(&mut self, what: K, tick: u64, most: u64) -> bool {
+        self.more(what, 1, tick, most)
+    }
+
+    /// It occurs so many times more, unless that makes it more often in this tick than it may.
+    fn more(&mut self, what: K, times: u64, tick: u64, most: u64) -> bool {
         let (last, count) = self.0.entry(what).or_insert((tick, 0));
         if *last != tick {
             (*last, *count) = (tick, 0);
         }
-        let may = *count < most;
-        *count += u64::from(may);
+        let may = *count + times <= most;
+        if may {
+            *count += times;
+        }
         may
     }
 }
@@ -53,6 +62,26 @@ impl Oracle {
         match self.group_frames.one_more(port, self.tick, most) {
             true => Ok(()),
             false => Err(Reason::Storm),
+        }
+    }
+
+    /// Counts what a flood comes to where its copies are made one by one.
+    pub(crate) fn copied(&mut self, at: Ingress, leaves: Leaves) -> Result<(), Reason> {
+        let Leaves::Flood { segment, .. } = leaves else {
+            return Ok(());
+        };
+        let segment = &self.policy.segments[segment];
+        let ports: HashSet<usize> = segment.attachments.iter().map(|one| one.port).collect();
+        let attachments = segment.attachments.len();
+        if !segment.proxy && ports.len() == attachments {
+            return Ok(());
+        }
+        match self
+            .copies
+            .more(at.port, attachments as u64, self.tick, COPIES)
+        {
+            true => Ok(()),
+            false => Err(Reason::FloodLimit),
         }
     }
 

@@ -10,59 +10,88 @@ use crate::packet::{self, Packet};
 use crate::transport::Content;
 use crate::{Decided, Ingress, Leaves, Oracle, Refused};
 
-type Walked = Result<(Leaves, Decided), Refused>;
+/// Where a frame leaves, by which rule, and its link layer, behind the proxy. Of link control nothing of it is read.
+pub(crate) struct Walked<'a> {
+    pub leaves: Leaves,
+    pub rule: Decided,
+    pub link: Option<Link<'a>>,
+}
+
+type Gone = Result<(Leaves, Decided), Refused>;
 
 fn early(reason: Reason) -> Refused {
     (reason, Decided::Nothing)
 }
 
 impl Oracle {
-    pub(crate) fn walk(&mut self, port: Option<usize>, frame: &[u8]) -> Walked {
+    pub(crate) fn walk<'a>(
+        &mut self,
+        port: Option<usize>,
+        frame: &'a [u8],
+    ) -> Result<Walked<'a>, Refused> {
         if !self.in_force {
             return Err(early(Reason::NoPolicy));
         }
-        let link = match frame::head(frame).map_err(early)? {
-            Head::LinkControl => return self.link_control(port, frame),
+        let mut link = match frame::head(frame).map_err(early)? {
+            Head::LinkControl => {
+                let (leaves, rule) = self.link_control(port, frame)?;
+                let link = None;
+                return Ok(Walked { leaves, rule, link });
+            }
             Head::Frame(link) => link,
         };
         let port = port.ok_or(early(Reason::UnknownPort))?;
-        let here = Attachment {
-            port,
-            vlan: link.vlan(),
-        };
+        let here = link.place(port);
         let segment = self
             .segment_at(here)
-            .ok_or(early(Reason::UnknownAttachment))?;
+            .filter(|_| self.is_outer_tag(port, &link));
         let at = Ingress {
             port,
-            segment,
+            segment: segment.ok_or(early(Reason::UnknownAttachment))?,
             uplink: self.is_uplink(here),
         };
         self.storm(port, &link).map_err(early)?;
-        match link.ether_type {
-            0x0800 => {
-                let packet = packet::ip4(&link).map_err(early)?;
-                self.ip(at, &link, here, &packet)
-            }
-            0x86dd => {
-                let packet = packet::ip6(&link).map_err(early)?;
-                self.ip(at, &link, here, &packet)
+        let (leaves, rule) = match link.ether_type {
+            0x0800 | 0x86dd => {
+                let packet = match link.ether_type {
+                    0x0800 => packet::ip4(&link),
+                    _ => packet::ip6(&link),
+                };
+                let packet = packet.map_err(early)?;
+                if self.is_to_gateway(at, &link) {
+                    link = self.stand_in(at, &link, &packet).map_err(early)?;
+                }
+                self.ip(at, &link, here, &packet)?
             }
             0x0806 => {
                 self.arp(at, &link, link.payload).map_err(early)?;
                 let passed = self.built_in(Decided::Arp)?;
-                self.deliver(at, &link, here, &passed)
+                if self.answers_arp(at, &link) {
+                    self.answer(at, &link, here, &passed)?
+                } else if self.is_to_gateway(at, &link) {
+                    return Err(early(Reason::AddressBinding));
+                } else {
+                    self.deliver(at, &link, here, &passed)?
+                }
             }
+            _ if self.is_to_gateway(at, &link) => return Err(early(Reason::AddressBinding)),
             _ => {
                 let passed = self.other(at, &link)?;
-                self.deliver(at, &link, here, &passed)
+                self.deliver(at, &link, here, &passed)?
             }
-        }
+        };
+        let link = Some(link);
+        Ok(Walked { leaves, rule, link })
     }
 
-    fn ip(&mut self, at: Ingress, link: &Link, here: Attachment, packet: &Packet) -> Walked {
+    fn ip(&mut self, at: Ingress, link: &Link, here: Attachment, packet: &Packet) -> Gone {
         match packet.content {
-            Content::Later => self.follow(at.segment, here, link, packet).map_err(early),
+            Content::Later => {
+                let gone = self.follow(at.segment, here, link, packet);
+                let (leaves, rule) = gone.map_err(early)?;
+                self.copied(at, leaves).map_err(early)?;
+                Ok((leaves, rule))
+            }
             Content::Membership(message) => {
                 self.membership(at, link, packet, message).map_err(early)?;
                 let passed = self.built_in(Decided::Membership)?;
@@ -73,14 +102,20 @@ impl Oracle {
                 self.source(at, link, packet).map_err(early)?;
                 self.discovery(at, link, packet, message).map_err(early)?;
                 let passed = self.built_in(Decided::Nd)?;
-                self.deliver(at, link, here, &passed)
+                if self.answers_solicitation(at, link, packet, message) {
+                    self.answer(at, link, here, &passed)
+                } else if link.proxied {
+                    Err(early(Reason::AddressBinding))
+                } else {
+                    self.deliver(at, link, here, &passed)
+                }
             }
             _ => self.talk(at, link, here, packet),
         }
     }
 
     /// What rules decide about.
-    fn talk(&mut self, at: Ingress, link: &Link, here: Attachment, packet: &Packet) -> Walked {
+    fn talk(&mut self, at: Ingress, link: &Link, here: Attachment, packet: &Packet) -> Gone {
         let flow = flow::key(at.segment, link, packet);
         if let Some(key) = flow
             && let Some(settled) = self.settled(here, link, packet, key)

@@ -112,6 +112,7 @@ fn what_is_heard_is_answered_where_it_was_heard() {
     let access = Attachment {
         port: ACCESS,
         vlan: 210,
+        inner: 0,
     };
     assert_eq!(answer.verdict, Ok(Leaves::By(access)));
     // It answers; it opens nothing.

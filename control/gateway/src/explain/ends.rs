@@ -161,6 +161,14 @@ impl End {
         }
     }
 
+    /// The port that it must be at, by index.
+    pub fn port(self, named: &Named) -> Option<usize> {
+        match self {
+            End::Device(index, _) => named.policy.devices[index].port,
+            End::Member(..) | End::Outside(_) | End::Everyone(_) => None,
+        }
+    }
+
     /// Its MAC address in its segment.
     pub fn mac(self, named: &Named) -> [u8; 6] {
         match (self, self.ip()) {

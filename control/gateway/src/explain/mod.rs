@@ -7,7 +7,7 @@ pub mod packet;
 use cordon_policy::{Posture, Reach};
 use cordon_portable::Portable;
 use cordon_protocol::{AtPosture, Explanation, Question, WouldDrop};
-use cordon_verdict::abi::{attachment, attachment_port};
+use cordon_verdict::abi::{place, place_port};
 use cordon_verdict::{Egress, Outcome, Reason};
 
 use crate::engine::Gateway;
@@ -83,7 +83,7 @@ fn explain_by(
         to: ends.to.in_words(named),
         packet: packet.to_string(),
         reach: reach(named, &ends).name().to_owned(),
-        ingress: named.attachment(crossings[0].ingress),
+        ingress: named.at(crossings[0].ingress),
         posture: posture.to_string(),
         postures: named.portable(|portable| judge(named, portable, &crossings, &ends, packet)),
     };
@@ -93,7 +93,8 @@ fn explain_by(
 /// A way into the gateway. What goes from one segment to another is judged twice: on its way to the router, and
 /// when the router sends it back.
 struct Crossing {
-    ingress: u16,
+    /// The place of an attachment.
+    ingress: u32,
     /// Source and destination.
     macs: [[u8; 6]; 2],
 }
@@ -108,7 +109,7 @@ fn crossings(named: &Named, ends: &Ends) -> Result<Vec<Crossing>, Refusal> {
     if let Some(segment) = from {
         let stays = to == from || ends.to.is_group();
         crossings.push(Crossing {
-            ingress: attachment_of(named, segment, false)?,
+            ingress: attachment_of(named, segment, false, ends.from.port(named))?,
             macs: [
                 ends.from.mac(named),
                 if stays { ends.to.mac(named) } else { router },
@@ -121,7 +122,7 @@ fn crossings(named: &Named, ends: &Ends) -> Result<Vec<Crossing>, Refusal> {
     if let Some(segment) = to {
         // The router sends it into the segment of its destination.
         crossings.push(Crossing {
-            ingress: attachment_of(named, segment, true)?,
+            ingress: attachment_of(named, segment, true, None)?,
             macs: [router, ends.to.mac(named)],
         });
     }
@@ -135,14 +136,22 @@ fn crossings(named: &Named, ends: &Ends) -> Result<Vec<Crossing>, Refusal> {
     Ok(crossings)
 }
 
-/// Where a segment's frames come in, from its devices or from the router.
-fn attachment_of(named: &Named, segment: usize, uplink: bool) -> Result<u16, Refusal> {
+/// Where a segment's frames come in, from its devices or from the router: the first of its attachments there, or the
+/// first at the port that a device is bound to.
+fn attachment_of(
+    named: &Named,
+    segment: usize,
+    uplink: bool,
+    bound: Option<usize>,
+) -> Result<u32, Refusal> {
     let policy = &named.policy;
     let segment = &policy.segments[segment];
-    let wanted =
-        |attachment: &&cordon_policy::Attachment| policy.ports[attachment.port].uplink == uplink;
+    let wanted = |attachment: &&cordon_policy::Attachment| {
+        policy.ports[attachment.port].uplink == uplink
+            && bound.is_none_or(|port| port == attachment.port)
+    };
     match segment.attachments.iter().find(wanted) {
-        Some(found) => Ok(attachment(found.port as u16, found.vlan)),
+        Some(found) => Ok(place(found.port as u16, found.vlan, found.inner)),
         None => Err(Refusal::NotFound {
             message: format!(
                 "segment `{}` is attached to no {}, so no such packet comes in",
@@ -268,5 +277,7 @@ pub fn forget(portable: &mut Portable) {
     memory.events.clear();
 }
 
+#[cfg(test)]
+mod stitched;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use cordon_policy::Service;
-use cordon_verdict::abi::attachment_vlan;
+use cordon_verdict::abi::{place_inner, place_outer};
 use etherparse::{
     IpHeaders, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, PacketBuilder, VlanId,
 };
@@ -54,8 +54,10 @@ pub fn of(named: &Named, service: Service) -> Vec<Packet> {
 /// The ends of a packet on a wire.
 #[derive(Clone, Copy, Debug)]
 pub struct Wire {
-    /// Where it comes in.
-    pub ingress: u16,
+    /// The place where it comes in.
+    pub ingress: u32,
+    /// The type of the outer of two VLAN tags there.
+    pub outer_type: u16,
     /// MAC addresses, source and destination.
     pub macs: [[u8; 6]; 2],
     /// IP addresses, source and destination, of one family.
@@ -73,9 +75,11 @@ impl Packet {
         let ethernet = PacketBuilder::ethernet2(source, destination);
         let ip = self.ip(wire.ips);
         let v4 = wire.ips[0].is_ipv4();
-        let packet = match VlanId::try_new(attachment_vlan(wire.ingress)) {
-            Ok(vlan) if vlan != VlanId::ZERO => ethernet.single_vlan(vlan).ip(ip),
-            _ => ethernet.ip(ip),
+        let vlan = |id| VlanId::try_new(id).expect("a place has twelve bits for it");
+        let packet = match (place_outer(wire.ingress), place_inner(wire.ingress)) {
+            (0, _) => ethernet.ip(ip),
+            (outer, 0) => ethernet.single_vlan(vlan(outer)).ip(ip),
+            (outer, inner) => ethernet.double_vlan(vlan(outer), vlan(inner)).ip(ip),
         };
         let mut frame = Vec::with_capacity(128);
         let written = match self {
@@ -98,6 +102,10 @@ impl Packet {
                 .write_to_vec(&mut frame, &[]),
         };
         written.expect("headers without payload fit any length there is");
+        if place_inner(wire.ingress) != 0 {
+            // The library always has a service tag there.
+            frame[12..14].copy_from_slice(&wire.outer_type.to_be_bytes());
+        }
         frame
     }
 

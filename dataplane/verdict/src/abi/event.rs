@@ -31,8 +31,8 @@ pub struct Event {
     pub source_port: u16,
     /// Destination port.
     pub destination_port: u16,
-    /// Ingress attachment.
-    pub ingress: u16,
+    /// Where it came in: [`super::place`]. An attachment's number says nothing once the policy is another.
+    pub place: u32,
     /// Segment; meaningful unless the reason is an earlier stage's.
     pub segment: u16,
     /// IP protocol, 0 if not known.
@@ -46,7 +46,7 @@ pub struct Event {
     /// The slot whose rules [`Event::rule`] counts in.
     pub slot: u8,
     /// Zero.
-    pub pad: [u8; 7],
+    pub pad: [u8; 5],
 }
 
 impl Event {
@@ -62,14 +62,14 @@ impl Event {
         length: 0,
         source_port: 0,
         destination_port: 0,
-        ingress: 0,
+        place: 0,
         segment: 0,
         protocol: 0,
         kind: 0,
         reason: 0,
         posture: 0,
         slot: 0,
-        pad: [0; 7],
+        pad: [0; 5],
     };
 }
 

@@ -4,12 +4,14 @@
 //! its size asserted. Any change here changes [`VERSION`].
 
 mod control;
+mod copies;
 mod event;
 mod flow;
 mod records;
 mod table;
 
 pub use control::{AGE_SECONDS, CONTAIN, Control, LOCKDOWN, POSTURES, SEVER};
+pub use copies::{Copies, CopyTo, Copying, Span, copy_index, span_index};
 pub use event::{EVENT_DROP, EVENT_FLOW, Event};
 pub use flow::{
     Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, Ruling, Way, way_attachment, way_mac,

@@ -2,14 +2,14 @@
 
 use super::control::POSTURES;
 use super::flow::Ruling;
-use crate::address::Mac;
+use crate::address::{Ip, Mac};
 
-/// Ports a gateway can have; an attachment has four bits for the port.
-pub const PORTS: usize = 16;
+/// Ports a gateway can have; an attachment has four bits for the port, and the last value says two tags.
+pub const PORTS: usize = 15;
 /// Segments a gateway can have.
 pub const SEGMENTS: usize = 4096;
 /// Rules a generation can have, built-in ones included. Rule counters hold two generations.
-pub const RULES: usize = 65536;
+pub const RULES: usize = 131_072;
 /// The number of the built-in rule that lets ARP pass.
 pub const RULE_ARP: u32 = 1;
 /// The number of the built-in rule that lets IPv6 neighbour and router discovery pass.
@@ -35,19 +35,80 @@ pub const fn built_in(rule: u32) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// An attachment's number: port in the upper 4 bits, VLAN in the lower 12, 0 for untagged.
+/// The number of an attachment with one tag or none: port in the upper 4 bits, VLAN in the lower 12, 0 for untagged.
+/// Attachments with two tags are numbered from [`STACKED`] on, anew in every generation.
 #[inline(always)]
 pub const fn attachment(port: u16, vlan: u16) -> u16 {
     port << 12 | vlan & 0xfff
 }
 
-/// The port of an attachment.
+/// The number of the first attachment with two tags.
+pub const STACKED: u16 = (PORTS as u16) << 12;
+/// Attachments with two tags that a generation can have.
+pub const STACKS: usize = 4095;
+/// A number that no attachment has.
+pub const NO_ATTACHMENT: u16 = u16::MAX;
+/// Attachments that a segment can have whose floods are copied one by one: see [`Admission::COPIES`].
+pub const COPIES_MOST: usize = 4096;
+/// The gateway's own MAC address, where it stands in for devices: locally administered, and "CORD" in it.
+pub const GATEWAY: Mac = 0x0243_4f52_444e;
+
+/// Where an attachment is, whatever its number in a generation: 8 bits port, 12 outer VLAN, 12 inner VLAN. With one tag
+/// the inner VLAN is 0, untagged both are.
+#[inline(always)]
+pub const fn place(port: u16, outer: u16, inner: u16) -> u32 {
+    (port as u32) << 24 | (outer as u32 & 0xfff) << 12 | inner as u32 & 0xfff
+}
+
+/// The port of a place.
+#[inline(always)]
+pub const fn place_port(place: u32) -> u16 {
+    (place >> 24) as u16 & 0x7f
+}
+
+/// The outer, or only, VLAN of a place; 0 for untagged.
+#[inline(always)]
+pub const fn place_outer(place: u32) -> u16 {
+    (place >> 12) as u16 & 0xfff
+}
+
+/// The inner VLAN of a place with two tags, else 0.
+#[inline(always)]
+pub const fn place_inner(place: u32) -> u16 {
+    place as u16 & 0xfff
+}
+
+/// Where an attachment with two tags is, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Stack {
+    /// The place; 0 if there is no such attachment.
+    pub place: u32,
+    /// EtherType of its outer tag.
+    pub outer_type: u16,
+    /// Zero.
+    pub pad: u16,
+}
+
+/// The index of the table of [`Stack`]s.
+#[inline(always)]
+pub const fn stack_index(slot: u8, attachment: u16) -> u32 {
+    (slot as u32) << 12 | attachment as u32 & 0xfff
+}
+
+/// The key of the table of numbers of attachments with two tags.
+#[inline(always)]
+pub const fn stack_key(slot: u8, place: u32) -> u64 {
+    (slot as u64) << 32 | place as u64
+}
+
+/// The port of an attachment without two tags.
 #[inline(always)]
 pub const fn attachment_port(attachment: u16) -> u16 {
     attachment >> 12
 }
 
-/// The VLAN of an attachment, 0 for untagged.
+/// The VLAN of an attachment without two tags, 0 for untagged.
 #[inline(always)]
 pub const fn attachment_vlan(attachment: u16) -> u16 {
     attachment & 0xfff
@@ -63,8 +124,8 @@ pub struct Admission {
     pub flags: u16,
     /// The class of members of the segment that are no listed device.
     pub anonymous: u16,
-    /// Zero.
-    pub pad: u16,
+    /// Attachments of the segment, where copies are made one by one: see [`Admission::COPIES`].
+    pub copies: u16,
 }
 
 impl Admission {
@@ -74,6 +135,10 @@ impl Admission {
     pub const UPLINK: u16 = 2;
     /// Unknown devices of the segment are admitted.
     pub const ADMIT_UNKNOWN: u16 = 4;
+    /// What is flooded in the segment is copied one by one: it has several attachments at one port, or a proxy.
+    pub const COPIES: u16 = 8;
+    /// The gateway stands in for the segment's devices.
+    pub const PROXY: u16 = 16;
 
     /// Whether a flag is set.
     #[inline(always)]
@@ -111,11 +176,11 @@ impl Device {
         ((port & 0xf) + 1) << 8
     }
 
-    /// Whether it is bound to no port, or to that of this attachment.
+    /// Whether it is bound to no port, or to this one.
     #[inline(always)]
-    pub const fn may_be_at(self, attachment: u16) -> bool {
+    pub const fn may_be_at(self, port: u16) -> bool {
         let bound = self.flags >> 8;
-        bound == 0 || bound == attachment_port(attachment) + 1
+        bound == 0 || bound == port + 1
     }
 }
 
@@ -140,6 +205,8 @@ impl PortSetting {
     pub const LLDP: u32 = 8;
     /// Precision time over Ethernet.
     pub const PTP: u32 = 16;
+    /// The outer of two tags has EtherType 0x8100 there; else 0x88a8.
+    pub const OUTER_8021Q: u32 = 1 << 31;
 }
 
 /// What came in at a port in a tick of the clock.
@@ -152,13 +219,15 @@ pub struct PortRate {
     pub groups: u32,
     /// Hosts, no listed devices, that were not known before.
     pub stations: u32,
-    /// Zero.
-    pub pad: u32,
+    /// Copies, one by one, of what was flooded.
+    pub copies: u32,
 }
 
 impl PortRate {
     /// New hosts that a device-facing port may show in a tick.
     pub const STATIONS: u32 = 64;
+    /// Copies that a port may cause in a tick.
+    pub const COPIES: u32 = 65536;
 }
 
 /// The key of the EtherType table.
@@ -256,21 +325,41 @@ pub struct PolicyRow {
     pub rulings: [Ruling; POSTURES],
 }
 
+/// The key of the table of who the gateway stands in for: the MAC address of the device in a segment that has an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct ProxyKey {
+    /// The address.
+    pub ip: Ip,
+    /// The segment.
+    pub segment: u64,
+}
+
 /// Where a MAC address was last seen, by [`member`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Station {
-    /// The attachment.
-    pub attachment: u16,
-    /// [`Station::UPLINK`].
-    pub flags: u16,
+    /// The [`place`], and [`Station::UPLINK`]. Not the attachment's number, which is another in the next generation.
+    pub place: u32,
     /// When it was learned or moved, in ticks (see `Tables::now`).
     pub since: u32,
 }
 
 impl Station {
     /// Behind an uplink.
-    pub const UPLINK: u16 = 1;
+    pub const UPLINK: u32 = 1 << 31;
+
+    /// The place.
+    #[inline(always)]
+    pub const fn at(self) -> u32 {
+        self.place & !Station::UPLINK
+    }
+
+    /// Whether it was behind an uplink.
+    #[inline(always)]
+    pub const fn is_uplink(self) -> bool {
+        self.place & Station::UPLINK != 0
+    }
 }
 
 /// Packets and bytes.
@@ -283,7 +372,7 @@ pub struct Counter {
     pub bytes: u64,
 }
 
-/// The flood table's index: which VLAN a segment has at a port.
+/// The flood table's index: which attachment a segment has at a port.
 #[inline(always)]
 pub const fn flood_index(slot: u8, segment: u16, port: u16) -> u32 {
     (slot as u32) << 16 | (segment as u32 & 0xfff) << 4 | (port as u32 & 0xf)
@@ -298,12 +387,12 @@ pub const fn admission_index(slot: u8, attachment: u16) -> u32 {
 /// The rule counters' index.
 #[inline(always)]
 pub const fn rule_index(slot: u8, rule: u32) -> u32 {
-    (slot as u32) << 16 | rule & 0xffff
+    (slot as u32) << 17 | rule & 0x1_ffff
 }
 
 /// A flood table entry: not attached there.
 pub const FLOOD_NONE: u32 = 0;
-/// A flood table entry: attached, with the VLAN in the lower 12 bits, 0 for untagged.
+/// A flood table entry: attached, with the attachment's number in the lower 16 bits.
 pub const FLOOD_MEMBER: u32 = 1 << 31;
 
 /// How many events a processor told of in a tick of the clock, and how many it did not.
@@ -335,6 +424,8 @@ pub struct Trace {
     pub rule: u32,
 }
 
+const _: () = assert!(size_of::<Stack>() == 8);
+const _: () = assert!(size_of::<ProxyKey>() == 24);
 const _: () = assert!(size_of::<PortSetting>() == 8);
 const _: () = assert!(size_of::<PortRate>() == 16);
 const _: () = assert!(size_of::<Admission>() == 8);
@@ -347,4 +438,4 @@ const _: () = assert!(size_of::<PolicyKey>() == 8);
 const _: () = assert!(size_of::<PolicyRow>() == 24);
 const _: () = assert!(size_of::<Station>() == 8);
 const _: () = assert!(size_of::<Counter>() == 16);
-const _: () = assert!(RULES == 1 << 16 && SEGMENTS == 1 << 12 && PORTS == 1 << 4);
+const _: () = assert!(RULES == 1 << 17 && SEGMENTS == 1 << 12 && PORTS < 1 << 4);

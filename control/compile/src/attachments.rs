@@ -1,0 +1,128 @@
+//! Where segments are attached: admissions, floods, and what is set for ports.
+
+use std::collections::BTreeMap;
+
+use cordon_policy::{Attachment, LinkControl, OuterTag, Policy, Segment};
+use cordon_portable::Generation;
+use cordon_verdict::abi::{self, Admission, CLASS_STRANGER, NO_ATTACHMENT, PortSetting, STACKED};
+
+use crate::classes::Classes;
+use crate::members::{Members, mac};
+
+const _: () = assert!(
+    cordon_policy::PORTS == abi::PORTS
+        && cordon_policy::SEGMENTS == abi::SEGMENTS
+        && cordon_policy::STACKS == abi::STACKS
+        && cordon_policy::COPIES_MOST == abi::COPIES_MOST
+        && mac(cordon_policy::GATEWAY_MAC) == abi::GATEWAY
+);
+
+pub(crate) fn write(
+    policy: &Policy,
+    members: &Members,
+    classes: &Classes,
+    generation: &mut Generation,
+) {
+    generation.stacks = stacks(policy);
+    for (index, segment) in policy.segments.iter().enumerate() {
+        let one_by_one = segment.copied_one_by_one();
+        let anonymous = members.unlisted(index);
+        let admission = Admission {
+            segment: index as u16,
+            flags: flags(segment, one_by_one),
+            anonymous: anonymous.map_or(CLASS_STRANGER, |identity| classes.of(identity)),
+            copies: match one_by_one {
+                true => segment.attachments.len() as u16,
+                false => 0,
+            },
+        };
+        let mut attachments = segment.attachments.clone();
+        attachments.sort_unstable();
+        for attachment in attachments {
+            let port = attachment.port as u16;
+            let number = match attachment.inner {
+                0 => abi::attachment(port, attachment.vlan),
+                _ => generation.stacks[&place(attachment)],
+            };
+            let uplink = match policy.ports[attachment.port].uplink {
+                true => Admission::UPLINK,
+                false => 0,
+            };
+            let flags = admission.flags | uplink;
+            generation
+                .admissions
+                .insert(number, Admission { flags, ..admission });
+            match one_by_one {
+                true => {
+                    let copies = generation.copies.entry(index as u16).or_default();
+                    copies.push(number);
+                }
+                false => {
+                    generation.floods.insert((index as u16, port), number);
+                }
+            }
+        }
+        let listed = segment.ether_types.iter();
+        generation
+            .ether_types
+            .extend(listed.map(|ether_type| (index as u16, *ether_type)));
+    }
+    for (index, port) in policy.ports.iter().enumerate() {
+        let passing = port.pass.iter().map(|protocol| bit(*protocol));
+        let outer = match port.outer_tag {
+            OuterTag::Dot1q => PortSetting::OUTER_8021Q,
+            OuterTag::Dot1ad => 0,
+        };
+        let setting = PortSetting {
+            storm: per_tick(port.storm),
+            link_control: passing.fold(outer, |set, bit| set | bit),
+        };
+        generation.ports.insert(index as u16, setting);
+    }
+}
+
+/// The attachments with two tags, numbered in the order of their places.
+fn stacks(policy: &Policy) -> BTreeMap<u32, u16> {
+    let attachments = policy.segments.iter().flat_map(|one| &one.attachments);
+    let stacked = attachments.filter(|attachment| attachment.inner != 0);
+    let mut places: Vec<u32> = stacked.map(|attachment| place(*attachment)).collect();
+    places.sort_unstable();
+    places.into_iter().zip(STACKED..NO_ATTACHMENT).collect()
+}
+
+/// Where an attachment is, as the tables have it.
+fn place(attachment: Attachment) -> u32 {
+    let Attachment { port, vlan, inner } = attachment;
+    abi::place(port as u16, vlan, inner)
+}
+
+/// What holds for all attachments of a segment.
+fn flags(segment: &Segment, one_by_one: bool) -> u16 {
+    let mut flags = Admission::IN_USE;
+    if segment.unknown == cordon_policy::Unknown::Admit {
+        flags |= Admission::ADMIT_UNKNOWN;
+    }
+    if one_by_one {
+        flags |= Admission::COPIES;
+    }
+    if segment.proxy {
+        flags |= Admission::PROXY;
+    }
+    flags
+}
+
+/// A rate a second as one a tick of the data plane's clock, which is 2^30 nanoseconds.
+fn per_tick(rate: u32) -> u32 {
+    let ticks = u64::from(rate) * (1 << 30) / 1_000_000_000;
+    u32::try_from(ticks).unwrap_or(u32::MAX)
+}
+
+fn bit(protocol: LinkControl) -> u32 {
+    match protocol {
+        LinkControl::Stp => PortSetting::STP,
+        LinkControl::Lacp => PortSetting::LACP,
+        LinkControl::Eapol => PortSetting::EAPOL,
+        LinkControl::Lldp => PortSetting::LLDP,
+        LinkControl::Ptp => PortSetting::PTP,
+    }
+}

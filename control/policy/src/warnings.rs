@@ -1,0 +1,146 @@
+//! What is worth a look in a policy, and refused by nobody.
+
+use std::collections::HashSet;
+
+use crate::model::{OuterTag, Policy};
+use crate::problem::{Code, File, Place, Problem, Problems};
+
+const TOP: Place = Place {
+    file: File::Site,
+    line: 1,
+    column: 1,
+};
+
+/// What is worth a look in a policy that is right.
+pub(crate) fn of(policy: &Policy) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    ports(policy, &mut problems);
+    segments(policy, &mut problems);
+    proxies(policy, &mut problems);
+    groups(policy, &mut problems);
+    problems.into_sorted()
+}
+
+fn ports(policy: &Policy, problems: &mut Problems) {
+    if !policy.ports.iter().any(|port| port.uplink) {
+        problems
+            .add(
+                TOP,
+                Code::Warning,
+                "no port is an uplink: the site's boundary is nowhere",
+            )
+            .hint("write `uplink: true` at the port that faces the wider network");
+    }
+    for (index, port) in policy.ports.iter().enumerate() {
+        let stacked = |segment: &crate::model::Segment| {
+            let mut attachments = segment.attachments.iter();
+            attachments.any(|at| at.port == index && at.inner != 0)
+        };
+        if port.outer_tag == OuterTag::Dot1q && !policy.segments.iter().any(stacked) {
+            problems
+                .add(
+                    TOP,
+                    Code::Warning,
+                    format!("port `{0}` has an `outer-tag`, and nothing is attached there with two tags", port.name),
+                )
+                .hint(format!("`{}.100.210` is VLAN 210 inside VLAN 100; one tag needs no `outer-tag`", port.name));
+        }
+    }
+}
+
+fn segments(policy: &Policy, problems: &mut Problems) {
+    for segment in &policy.segments {
+        // With a proxy, what came in may go back.
+        if segment.attachments.len() == 1 && !segment.proxy {
+            problems
+                .add(
+                    segment.place,
+                    Code::Warning,
+                    format!(
+                        "segment `{}` is attached once: nothing can leave it",
+                        segment.name
+                    ),
+                )
+                .hint("attach it to the port of the other side too");
+        }
+        if segment.subnets.is_empty() {
+            problems
+                .add(
+                    segment.place,
+                    Code::Warning,
+                    format!(
+                        "segment `{}` has no subnets: only bound addresses can be used",
+                        segment.name
+                    ),
+                )
+                .hint("`subnets: [10.21.0.0/24]`");
+        }
+    }
+}
+
+/// The gateway stands in for bound addresses alone.
+fn proxies(policy: &Policy, problems: &mut Problems) {
+    let mut devices = vec![(0, 0); policy.segments.len()];
+    for device in &policy.devices {
+        let (bound, unbound) = &mut devices[device.segment];
+        *(if device.ips.is_empty() {
+            unbound
+        } else {
+            bound
+        }) += 1;
+    }
+    for (segment, counted) in policy.segments.iter().zip(devices) {
+        let name = &segment.name;
+        let said = match counted {
+            _ if !segment.proxy => continue,
+            (0, _) => {
+                format!("segment `{name}` has a proxy, and none of its devices has an address")
+            }
+            (_, 0) => continue,
+            (_, unbound) => format!(
+                "segment `{name}` has a proxy, and {unbound} of its devices have no address"
+            ),
+        };
+        problems.add(segment.place, Code::Warning, said).hint(
+            "the gateway answers for addresses in the column `ips` of devices.csv: bind some",
+        );
+    }
+}
+
+fn groups(policy: &Policy, problems: &mut Problems) {
+    let devices = policy.devices.iter();
+    let profiles: HashSet<&String> = devices.filter_map(|one| one.profile.as_ref()).collect();
+    for group in &policy.groups {
+        let nobody = |profile: &&String| !profiles.contains(profile);
+        for profile in group.profiles.iter().filter(nobody) {
+            problems
+                .add(
+                    Place {
+                        file: File::Policy,
+                        ..TOP
+                    },
+                    Code::Warning,
+                    format!(
+                        "no device has the profile `{profile}` of group `{}`",
+                        group.name
+                    ),
+                )
+                .hint("is it written the same in devices.csv?");
+        }
+        let overlaps =
+            |subnet: &ipnet::IpNet| group.networks.iter().any(|net| net.contains(subnet));
+        for segment in policy
+            .segments
+            .iter()
+            .filter(|segment| segment.subnets.iter().any(overlaps))
+        {
+            problems
+                .add(
+                    Place { file: File::Policy, ..TOP },
+                    Code::Warning,
+                    format!("the networks of group `{}` hold segment `{}`, but not the devices listed in it", group.name, segment.name),
+                )
+                .hint("a listed device is matched by profile or name, wherever its address is");
+        }
+    }
+}

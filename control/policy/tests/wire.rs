@@ -1,0 +1,237 @@
+//! VLAN tags, attachments, proxies and idle times: what is read of them, how much of it there can be, and what is worth
+//! a look.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use cordon_policy::{
+    Attachment, COPIES_MOST, Code, OuterTag, PORTS, Policy, Rejected, STACKS, Service, Sources,
+    Validated, from_sources,
+};
+
+const SITE: &str = "\
+site: clinic
+ports:
+  access0: {device: eth1}
+  core0: {device: eth2, uplink: true, outer-tag: 802.1q}
+segments:
+  imaging: {attach: [access0.301, access0.302, core0.100.210], subnets: [10.21.0.0/24], proxy: true}
+  stations: {attach: [access0, core0.100], subnets: [10.23.0.0/24]}
+";
+const DEVICES: &str = "\
+name,mac,ips,segment
+ct-1,02:00:5e:10:00:01,10.21.0.11,imaging
+ws-1,02:00:5e:10:00:02,,stations
+";
+
+fn read(site: &str, policy: &str, devices: &str) -> Result<Validated, Rejected> {
+    from_sources(&Sources {
+        site: site.to_owned(),
+        policy: Some(policy.to_owned()),
+        devices: Some(devices.to_owned()),
+    })
+}
+
+fn right(site: &str, policy: &str, devices: &str) -> Validated {
+    read(site, policy, devices).unwrap_or_else(|rejected| panic!("{:#?}", rejected.problems))
+}
+
+#[test]
+fn attachments_are_read_and_written_alike() {
+    let Validated { policy, warnings } = right(SITE, "", DEVICES);
+    assert_eq!(warnings, []);
+    let at = |port, vlan, inner| Attachment { port, vlan, inner };
+    let [imaging, stations] = &policy.segments[..] else {
+        panic!("{:?}", policy.segments);
+    };
+    assert_eq!(
+        imaging.attachments,
+        [at(0, 301, 0), at(0, 302, 0), at(1, 100, 210)]
+    );
+    // One tag, and the outer of two, may be the same VLAN.
+    assert_eq!(stations.attachments, [at(0, 0, 0), at(1, 100, 0)]);
+    let names = |policy: &Policy, segment: usize| -> Vec<String> {
+        let attachments = policy.segments[segment].attachments.iter();
+        attachments.map(|at| policy.attachment_name(*at)).collect()
+    };
+    assert_eq!(
+        names(&policy, 0),
+        ["access0.301", "access0.302", "core0.100.210"]
+    );
+    assert_eq!(names(&policy, 1), ["access0", "core0.100"]);
+    assert_eq!((imaging.proxy, stations.proxy), (true, false));
+    let tags = policy.ports.iter().map(|port| port.outer_tag);
+    assert!(tags.eq([OuterTag::Dot1ad, OuterTag::Dot1q]));
+}
+
+#[test]
+fn what_is_copied_one_by_one() {
+    for (attach, proxy, copied) in [
+        ("[access0.1, core0.1]", false, false),
+        ("[access0.1, core0.1]", true, true),
+        ("[access0.1, core0.1, access0.2]", false, true),
+        ("[access0.1, access0.1.2]", false, true),
+        ("[access0]", false, false),
+    ] {
+        let site = format!(
+            "site: clinic\nports: {{access0: {{device: a}}, core0: {{device: b}}}}\nsegments:\n  s: {{attach: {attach}, proxy: {proxy}}}\n"
+        );
+        let policy = right(&site, "", DEVICES.lines().next().expect("a header")).policy;
+        assert_eq!(
+            policy.segments[0].copied_one_by_one(),
+            copied,
+            "{attach} {proxy}"
+        );
+    }
+}
+
+#[test]
+fn each_service_of_a_rule_keeps_its_idle_time() {
+    let text = "
+services:
+  hl7: {tcp: [2575, 2576], idle: 24h}
+  poll: {udp: 5000-5010, idle: 90s}
+  archive: {tcp: 104, idle: 2d}
+  late: {tcp: 2575, idle: 10m}
+rules:
+  - {name: one, from: any, to: any, service: [hl7, https, poll, tcp/2575]}
+  - {name: none, from: any, to: any, service: [any, tcp/2575]}
+";
+    let policy = right(SITE, text, DEVICES).policy;
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    assert_eq!(
+        policy.rules[0].idle,
+        [
+            (Service::Tcp(2575, 2575), hours(24)),
+            (Service::Tcp(2576, 2576), hours(24)),
+            (Service::Udp(5000, 5010), Duration::from_secs(90)),
+        ]
+    );
+    assert_eq!(policy.rules[1].idle, []);
+    let idle = |name: &str| {
+        let mut services = policy.services.iter();
+        services
+            .find(|service| service.name == name)
+            .expect("is one")
+            .idle
+    };
+    assert_eq!(idle("archive"), Some(hours(48)));
+    assert_eq!(idle("late"), Some(Duration::from_secs(600)));
+    assert_eq!(idle("https"), None);
+}
+
+/// What is said of a site that has too much of something; nothing if it has not.
+fn limits(site: &str) -> Vec<String> {
+    match read(site, "", "name,mac,segment\n") {
+        Ok(_) => Vec::new(),
+        Err(rejected) => {
+            let problems = rejected.problems;
+            assert!(
+                problems.iter().all(|one| one.code == Code::Limit),
+                "{problems:#?}"
+            );
+            assert!(
+                problems
+                    .iter()
+                    .all(|one| one.hint.is_some() || one.message.contains("ports"))
+            );
+            problems.iter().map(ToString::to_string).collect()
+        }
+    }
+}
+
+#[test]
+fn as_many_ports_as_an_attachment_has_numbers_for() {
+    let site = |ports: usize| {
+        let mut text = "site: clinic\nports:\n".to_owned();
+        for port in 0..ports {
+            writeln!(text, "  p{port}: {{device: eth{port}}}").expect("a string takes it");
+        }
+        text + "segments: {s: {attach: [p0]}}\n"
+    };
+    assert_eq!(limits(&site(PORTS)), [""; 0]);
+    let said = limits(&site(PORTS + 1));
+    assert_eq!(said, ["site.yaml:18:3: a gateway has at most 15 ports"]);
+}
+
+/// A site with a segment that is attached so.
+fn attached(attachments: impl Iterator<Item = String>, proxy: bool) -> String {
+    let list: Vec<String> = attachments.collect();
+    format!(
+        "site: clinic\nports:\n  a: {{device: a}}\n  b: {{device: b}}\nsegments:\n  s:\n    proxy: {proxy}\n    attach:\n    - {}\n",
+        list.join("\n    - ")
+    )
+}
+
+#[test]
+fn a_flood_is_copied_so_often_and_no_more() {
+    // A port has not so many VLANs.
+    let vlans =
+        |count: usize| (0..count).map(|at| format!("{}.{}", ["a", "b"][at / 4000], 1 + at % 4000));
+    for proxy in [false, true] {
+        assert_eq!(limits(&attached(vlans(COPIES_MOST), proxy)), [""; 0]);
+        let said = limits(&attached(vlans(COPIES_MOST + 2), proxy));
+        assert_eq!(said.len(), 1, "{said:?}");
+        let place = format!(
+            "site.yaml:{}:7: segment `s` has {} attachments",
+            9 + COPIES_MOST,
+            COPIES_MOST + 2
+        );
+        assert!(said[0].starts_with(&place), "{said:?}");
+    }
+}
+
+#[test]
+fn as_many_attachments_with_two_tags_as_have_a_number() {
+    let site = |count: usize| {
+        let mut text = "site: clinic\nports: {a: {device: a}}\nsegments:\n".to_owned();
+        for at in 0..count {
+            let (outer, inner) = (1 + at / 4000, 1 + at % 4000);
+            if at % 512 == 0 {
+                write!(text, "  s{}:\n    attach:\n", at / 512).expect("a string");
+            }
+            writeln!(text, "    - a.{outer}.{inner}").expect("a string takes it");
+        }
+        text
+    };
+    assert_eq!(limits(&site(STACKS)), [""; 0]);
+    let said = limits(&site(STACKS + 3));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("at most 4095 attachments with two VLAN tags"),
+        "{said:?}"
+    );
+    let line = 3 + 2 * (STACKS / 512 + 1) + STACKS + 1;
+    assert!(
+        said[0].starts_with(&format!("site.yaml:{line}:7: ")),
+        "{said:?}, not in {line}"
+    );
+}
+
+#[test]
+fn what_is_worth_a_look() {
+    let warnings = |site: &str, devices: &str| -> Vec<String> {
+        let warnings = right(site, "", devices).warnings;
+        warnings.iter().map(|one| one.message.clone()).collect()
+    };
+    assert_eq!(
+        warnings(SITE, &DEVICES.replace("10.21.0.11", "")),
+        ["segment `imaging` has a proxy, and none of its devices has an address"]
+    );
+    assert_eq!(
+        warnings(SITE, &format!("{DEVICES}ct-2,02:00:5e:10:00:03,,imaging\n")),
+        ["segment `imaging` has a proxy, and 1 of its devices have no address"]
+    );
+    assert_eq!(
+        warnings(&SITE.replace("core0.100.210", "core0.210"), DEVICES),
+        ["port `core0` has an `outer-tag`, and nothing is attached there with two tags"]
+    );
+    // Attached once: what came in may go back, but only with a proxy.
+    let once = SITE.replace("access0.301, access0.302, core0.100.210", "access0.301");
+    let once = once.replace(", outer-tag: 802.1q", "");
+    assert_eq!(warnings(&once, DEVICES), [""; 0]);
+    assert_eq!(
+        warnings(&once.replace("proxy: true", "proxy: false"), DEVICES),
+        ["segment `imaging` is attached once: nothing can leave it"]
+    );
+}
