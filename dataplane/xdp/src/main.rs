@@ -46,12 +46,10 @@ const COPY: u32 = 0x104;
 /// that they share.
 #[xdp(frags)]
 pub fn cordon(ctx: XdpContext) -> u32 {
-    let port = port_of(ctx.ingress_ifindex() as u32);
-    let control = Maps.control();
-    if let Some(passed) = short(&mut XdpFrame::new(&ctx), &mut Maps, control, port) {
-        return send(passed, control);
+    let mut answer = settle(ctx.ctx);
+    if answer == NEXT {
+        answer = begin(ctx.ctx);
     }
-    let mut answer = begin(ctx.ctx);
     if answer == WALK {
         answer = walk(ctx.ctx);
     }
@@ -74,6 +72,18 @@ pub fn cordon(ctx: XdpContext) -> u32 {
         answer = hand_on(ctx.ctx);
     }
     answer
+}
+
+/// Nearly every packet is an established flow's, and done after this.
+#[inline(never)]
+fn settle(ctx: *mut xdp_md) -> u32 {
+    let ctx = XdpContext::new(ctx);
+    let port = port_of(ctx.ingress_ifindex() as u32);
+    let control = Maps.control();
+    match short(&mut XdpFrame::new(&ctx), &mut Maps, control, port) {
+        Some(passed) => send(passed, control),
+        None => NEXT,
+    }
 }
 
 #[inline(never)]
