@@ -34,6 +34,21 @@ fn the_example_is_a_policy() {
     );
 }
 
+/// A VLAN for each device, ports that the switch protects, two tags.
+#[test]
+fn the_example_of_a_clinic_is_a_policy() {
+    let directory = example().with_file_name("crozer-outpatient");
+    let validated = load(&directory).expect("is right");
+    assert_eq!(validated.warnings, []);
+    let policy = validated.policy;
+    let one_by_one: Vec<bool> = policy
+        .segments
+        .iter()
+        .map(|segment| segment.copied_one_by_one())
+        .collect();
+    assert_eq!(one_by_one, [true, true, false]);
+}
+
 #[test]
 fn a_missing_directory_is_named() {
     let error = load(Path::new("/no/such/directory")).expect_err("does not exist");

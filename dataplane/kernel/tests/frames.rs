@@ -1,7 +1,6 @@
 //! The program in the kernel: loaded, attached to a real interface, judging frames.
 
-use std::path::PathBuf;
-use std::process::Command;
+mod setup;
 
 use cordon_kernel::{Dataplane, Opened, Options};
 use cordon_portable::{Generation, Portable, Prefix};
@@ -11,70 +10,12 @@ use cordon_verdict::abi::{
 };
 use cordon_verdict::{Ip, Reason};
 
+use setup::{Pins, in_namespace, traced};
+
 const CT: u64 = 0x02_c0_00_00_00_11;
 const PACS: u64 = 0x02_c0_00_00_00_99;
 const XDP_DROP: u32 = 1;
 const XDP_REDIRECT: u32 = 4;
-
-fn ip(command: &str) {
-    let status = Command::new("ip")
-        .args(command.split(' '))
-        .status()
-        .expect("iproute2 is installed");
-    assert!(status.success(), "ip {command}");
-}
-
-/// Pins of its own, gone with the test.
-struct Pins(PathBuf);
-
-impl Pins {
-    fn new(name: &str) -> Pins {
-        let path = format!("/sys/fs/bpf/cordon-test-{}-{name}", std::process::id());
-        Pins(path.into())
-    }
-}
-
-impl Drop for Pins {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Runs in a network namespace of its own, with ports `eth1` and `eth2`.
-fn in_namespace(test: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::spawn(|| {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("the test runs as root");
-        for port in ["eth1", "eth2"] {
-            ip(&format!("link add {port} type veth peer name {port}-peer"));
-            // The kernel's own IPv6 chatter would be counted with the test's frames.
-            for end in [port, &format!("{port}-peer")] {
-                ip(&format!("link set {end} addrgenmode none"));
-            }
-            ip(&format!("link set {port}-peer up"));
-        }
-        let mut one = nix::sched::CpuSet::new();
-        one.set(0).expect("there is a first processor");
-        nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &one)
-            .expect("may be pinned to it");
-        test();
-    });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-/// The data plane on both ports, loaded to trace.
-fn traced(pins: &Pins) -> Dataplane {
-    let options = Options {
-        trace: true,
-        ..Options::new(&pins.0)
-    };
-    let (mut kernel, _) = Dataplane::open(&options).expect("loads");
-    for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
-        kernel.attach(port as u16, nic).expect("attaches");
-    }
-    kernel
-}
 
 /// One device in VLAN 210 at port 0, one network behind port 1, and DICOM between them.
 fn generation() -> Generation {

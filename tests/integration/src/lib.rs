@@ -6,6 +6,7 @@ pub mod disk;
 pub mod exposition;
 pub mod generate;
 pub mod hospital;
+pub mod matrix;
 pub mod pace;
 pub mod programs;
 pub mod steps;

@@ -33,7 +33,10 @@ fn user_space_and_oracle_agree_on_many_policies() {
         timed: true,
         ..settings
     };
-    agree(settings, &mut Sides::new(None, None));
+    let tally = agree(settings, &mut Sides::new(None, None));
+    println!("{tally}");
+    let amiss = tally.amiss(settings.frames / 10_000);
+    assert!(amiss.is_empty(), "too seldom: {amiss:#?}");
 }
 
 /// The copies of a flooded frame are made on the way out, where a test run does not come to: frames that are to be

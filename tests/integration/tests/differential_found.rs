@@ -7,7 +7,7 @@ use cordon_integration::differential::{Said, Sides, Verdict};
 use cordon_integration::generate::frame::{self, ACK, ICMP, ICMP6, IGMP, RST, SYN, TCP, UDP};
 use cordon_policy::{Mac, Policy, Posture, Sources, from_sources};
 use cordon_verdict::Reason;
-use cordon_verdict::abi::{RULE_ARP, RULE_ETHER_TYPE, RULE_LINK_CONTROL, attachment};
+use cordon_verdict::abi::{RULE_ARP, RULE_ETHER_TYPE, RULE_LINK_CONTROL, place};
 
 const PUMP: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const SERVER: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -59,10 +59,10 @@ impl Gateway {
         self.said(port, frame).verdict
     }
 
-    /// The attachment a frame leaves by.
-    fn egress(&mut self, port: u16, frame: &[u8]) -> u16 {
+    /// The place a frame leaves by.
+    fn egress(&mut self, port: u16, frame: &[u8]) -> u32 {
         match self.verdict(port, frame) {
-            Verdict::Leaves { attachment, .. } => attachment,
+            Verdict::Leaves { at, .. } => at,
             other => panic!("{other:?}"),
         }
     }
@@ -100,14 +100,8 @@ fn a_flow_that_both_may_open_is_answered_whoever_was_heard_last() {
     // By its own rule, so that it was the server who was heard last.
     gateway.said(1, &udp(OF_SERVER, OF_PUMP));
     gateway.0.set_posture(Posture::Lockdown);
-    assert_eq!(
-        gateway.egress(1, &udp(OF_SERVER, OF_PUMP)),
-        attachment(0, 10)
-    );
-    assert_eq!(
-        gateway.egress(0, &udp(OF_PUMP, OF_SERVER)),
-        attachment(1, 10)
-    );
+    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), place(0, 10, 0));
+    assert_eq!(gateway.egress(0, &udp(OF_PUMP, OF_SERVER)), place(1, 10, 0));
 }
 
 #[test]
@@ -119,7 +113,7 @@ fn an_end_that_never_opened_is_not_answered() {
     let unasked = udp(OF_SERVER, OF_PUMP);
     assert_eq!(gateway.verdict(1, &unasked), Verdict::Drop(Reason::NoRule));
     gateway.said(0, &udp(OF_PUMP, OF_SERVER));
-    assert_eq!(gateway.egress(1, &unasked), attachment(0, 10));
+    assert_eq!(gateway.egress(1, &unasked), place(0, 10, 0));
 }
 
 #[test]
@@ -129,16 +123,10 @@ fn a_flow_follows_a_station_that_moves() {
         "  - {name: r, from: pump, to: server, service: udp/2000}\n",
     ));
     gateway.said(0, &udp(OF_PUMP, OF_SERVER));
-    assert_eq!(
-        gateway.egress(1, &udp(OF_SERVER, OF_PUMP)),
-        attachment(0, 10)
-    );
+    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), place(0, 10, 0));
     gateway.said(0, &udp(OF_PUMP, OF_SERVER));
     gateway.said(3, &udp(OF_PUMP, OF_SERVER));
-    assert_eq!(
-        gateway.egress(1, &udp(OF_SERVER, OF_PUMP)),
-        attachment(3, 10)
-    );
+    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), place(3, 10, 0));
 }
 
 #[test]
@@ -150,7 +138,7 @@ fn a_port_that_becomes_an_uplink_takes_its_stations_along() {
     let syn = frame::tcp((1000, 80), SYN, &[]);
     gateway.said(1, &packet(other, guest, TCP, &syn));
     let inside = gateway.egress(0, &packet(guest, other, TCP, &syn));
-    assert_eq!(inside, attachment(1, 20));
+    assert_eq!(inside, place(1, 20, 0));
 
     gateway.0.install(&policy(true, rules), Posture::Normal);
     let outside = gateway.verdict(0, &packet(guest, other, TCP, &syn));
@@ -291,7 +279,7 @@ fn an_error_about_a_flow_of_an_earlier_policy_names_none_of_its_rules() {
         let message = frame::icmp(3, 3, 0, &asks[18..]);
         packet((SERVER, "10.1.0.2"), (PUMP, "10.1.0.1"), ICMP, &message)
     };
-    assert_eq!(gateway.egress(1, &unreachable(&asks)), attachment(0, 10));
+    assert_eq!(gateway.egress(1, &unreachable(&asks)), place(0, 10, 0));
     gateway.0.install(&policy(false, "  []\n"), Posture::Normal);
     let said = gateway.said(1, &unreachable(&asks));
     assert_eq!(

@@ -3,7 +3,9 @@
 
 use std::net::IpAddr;
 
-use cordon_integration::differential::{Kernel, Sides, Verdict, in_namespace};
+use cordon_integration::differential::{
+    COPIES_ARE_NOT_COUNTED, Kernel, Sides, Verdict, in_namespace,
+};
 use cordon_integration::generate::frame::{self, TCP, UDP};
 use cordon_policy::{Mac, Policy, Posture, Sources, from_sources};
 use cordon_portable::{Bytes, Portable};
@@ -22,6 +24,7 @@ ports:
 segments:
   wards: {attach: [p0.10, p1.10, p2.10], subnets: [10.1.0.0/16, \"2001:db8:1::/64\"]}
   guests: {attach: [p0, p1.20], subnets: [10.2.0.0/16], unknown: admit}
+  rooms: {attach: [p1.31, p1.32, p1.33, p1.100.34], subnets: [10.3.0.0/16], unknown: admit}
 ";
     let devices = "name,mac,ips,segment
 pump,02:00:00:00:00:01,10.1.0.1 2001:db8:1::1,wards
@@ -135,7 +138,7 @@ type Check = fn(&mut Sides);
 fn kernel_user_space_and_oracle_agree_at_the_limits() {
     in_namespace(|| {
         let mut sides = all("limits");
-        let steps: [(&str, Check); 6] = [
+        let steps: [(&str, Check); 7] = [
             ("a storm is over with the tick", storm),
             ("so many strangers do not turn up at once", strangers),
             (
@@ -144,6 +147,7 @@ fn kernel_user_space_and_oracle_agree_at_the_limits() {
             ),
             ("no header starts behind what the kernel reads", far_headers),
             ("nobody opens flows without end", many_flows),
+            ("copies that are made one by one have an end", copies),
             ("who has enough flows opens no more", held),
         ];
         for (name, step) in steps {
@@ -224,6 +228,44 @@ fn many_flows(sides: &mut Sides) {
         }
         Ok(())
     });
+}
+
+/// Copies that a port may cause in a tick, and how many one broadcast in the rooms is counted as.
+const COPIES: usize = 65536;
+const ROOMS: usize = 4;
+
+fn to_all_rooms() -> Vec<u8> {
+    let host = Mac([2, 0, 0, 0, 0, 9]);
+    let asks = frame::arp(
+        1,
+        (host, [10, 3, 0, 9].into()),
+        (Mac([0; 6]), [10, 3, 0, 2].into()),
+    );
+    frame::ethernet(EVERYBODY, host, Some(31), 0x0806, &asks)
+}
+
+fn copies(sides: &mut Sides) {
+    in_one_tick(sides, |sides, _| {
+        let asks = to_all_rooms();
+        for number in 0..COPIES / ROOMS + 3 {
+            let verdict = verdict(sides, 1, &asks)?;
+            let may = number < COPIES / ROOMS;
+            expect(&verdict, may, Reason::FloodLimit, number)?;
+        }
+        // Where copies are made port by port, and by other ports, all goes on.
+        let mut elsewhere = request((SERVER, [10, 1, 0, 2]));
+        elsewhere.splice(12..12, [0x81, 0x00, 0, 10]);
+        expect(&verdict(sides, 1, &elsewhere)?, true, Reason::FloodLimit, 0)
+    });
+}
+
+#[test]
+fn copies_that_are_not_counted_are_found() {
+    let mut sides = Sides::new(None, Some(COPIES_ARE_NOT_COUNTED));
+    sides.install(&policy(), Posture::Normal);
+    let asks = to_all_rooms();
+    let differs = (0..=COPIES / ROOMS).position(|_| sides.judge(1, &asks).is_err());
+    assert_eq!(differs, Some(COPIES / ROOMS));
 }
 
 fn held(sides: &mut Sides) {
@@ -425,12 +467,16 @@ impl Frame for Cramped {
         self.0.set_u16(at, value)
     }
 
-    fn open_tag(&mut self) -> Option<()> {
-        None
+    fn set_u32(&mut self, at: usize, value: u32) -> Option<()> {
+        self.0.set_u32(at, value)
     }
 
-    fn close_tag(&mut self) -> Option<()> {
-        self.0.close_tag()
+    fn set_u64(&mut self, at: usize, value: u64) -> Option<()> {
+        self.0.set_u64(at, value)
+    }
+
+    fn shift(&mut self, by: i32) -> Option<()> {
+        if by < 0 { None } else { self.0.shift(by) }
     }
 }
 

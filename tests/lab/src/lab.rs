@@ -258,6 +258,18 @@ impl Lab {
         self.switch.mark(port, priority)
     }
 
+    /// Has the access switch keep devices apart, as with private VLANs: what one of them sends goes to none of the
+    /// others, but to the gateway.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a host that is not there; [`Error::Command`].
+    pub fn protect(&self, devices: &[&str]) -> Result<()> {
+        devices
+            .iter()
+            .try_for_each(|name| self.host(name).map(drop))?;
+        self.switch.protect(devices)
+    }
+
     /// Records every frame on a link of the gateway, at the far end: what is received there has left the gateway, what
     /// is sent there is on its way to it.
     ///

@@ -101,7 +101,8 @@ impl Plan {
     }
 
     /// The VLANs and the devices of a policy directory, with nothing behind the router. The router has the first
-    /// address of every subnet. A device without an address of its own has no host.
+    /// address of every subnet, but where a segment has two tags at the core. A device is in the first VLAN that its
+    /// segment has at the access switch; one without an address of its own has no host.
     ///
     /// # Errors
     /// [`Error::Policy`]; [`Error::Plan`] if it is not for a gateway with one port on either side.
@@ -109,26 +110,27 @@ impl Plan {
         let policy = cordon_policy::load(directory)?.policy;
         let (access, access_nic) = only_port(&policy, false)?;
         let (core, core_nic) = only_port(&policy, true)?;
-        let vlan_at = |segment: usize, port: usize| {
-            let attachments = &policy.segments[segment].attachments;
-            let attachment = attachments
-                .iter()
-                .find(|attachment| attachment.port == port);
-            attachment.map(|attachment| attachment.vlan)
+        let at = |segment: usize, port: usize| {
+            let attachments = policy.segments[segment].attachments.iter();
+            attachments.filter(move |attachment| attachment.port == port)
         };
         let mut vlans = Vec::new();
         for (number, segment) in policy.segments.iter().enumerate() {
-            if let (Some(access), Some(core)) = (vlan_at(number, access), vlan_at(number, core)) {
-                vlans.push(Vlan {
-                    access,
-                    core,
-                    routers: segment.subnets.iter().filter_map(first_host).collect(),
-                });
-            }
+            let Some(core) = at(number, core).next() else {
+                continue;
+            };
+            // The router has no interface with two tags.
+            let subnets = segment.subnets.iter().filter(|_| core.inner == 0);
+            let routers: Vec<IpNet> = subnets.filter_map(first_host).collect();
+            vlans.extend(at(number, access).map(|access| Vlan {
+                access: access.vlan,
+                core: core.vlan,
+                routers: routers.clone(),
+            }));
         }
         let mut devices = Vec::new();
         for device in &policy.devices {
-            let Some(vlan) = vlan_at(device.segment, access) else {
+            let Some(vlan) = at(device.segment, access).next().map(|at| at.vlan) else {
                 continue;
             };
             let subnets = &policy.segments[device.segment].subnets;
@@ -159,6 +161,29 @@ impl Plan {
             remotes: Vec::new(),
             policy: Some(directory.to_owned()),
         })
+    }
+
+    /// Puts a device into another VLAN of the access switch: one of several that its segment has there.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], with the devices there are. Whether there is such a VLAN is asked when the lab is raised.
+    pub fn own_vlan(&mut self, device: &str, vlan: u16) -> Result<()> {
+        let found = self.devices.iter_mut().find(|known| known.name == device);
+        match found {
+            Some(device) => {
+                device.vlan = vlan;
+                Ok(())
+            }
+            None => Err(Error::Unknown {
+                what: "device",
+                name: device.to_owned(),
+                known: self
+                    .devices
+                    .iter()
+                    .map(|known| known.name.clone())
+                    .collect(),
+            }),
+        }
     }
 
     /// Whether a lab can be made of it.

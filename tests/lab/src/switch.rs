@@ -101,6 +101,14 @@ impl Switch {
         self.add(CORE, ports)
     }
 
+    /// Keeps ports apart: what comes in by one of them leaves by none of the others, whatever their VLANs.
+    pub fn protect(&self, ports: &[&str]) -> Result<()> {
+        let set = ports
+            .iter()
+            .map(|port| format!("-- set port {port} protected=true"));
+        self.configure(&set.collect::<Vec<_>>().join(" "))
+    }
+
     fn add<'a>(&self, bridge: &str, ports: impl Iterator<Item = (&'a str, u16)>) -> Result<()> {
         let ports: Vec<String> = ports
             .map(|(port, vlan)| format!("-- add-port {bridge} {port} vlan_mode=access tag={vlan}"))

@@ -9,6 +9,9 @@ pub mod machine;
 pub mod program;
 pub mod scenario;
 
+/// What is a module in the stock kernel: the interfaces, and what programs at tc need.
+pub const MODULES: [&str; 3] = ["veth.ko", "sch_ingress.ko", "cls_bpf.ko"];
+
 /// Before the release of the kernel, on the console.
 pub const KERNEL: &str = "KERNEL ";
 /// Before what became of a frame.

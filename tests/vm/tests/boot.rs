@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cordon_portable::Portable;
 use cordon_vm::initramfs::Initramfs;
-use cordon_vm::{DONE, KERNEL, VERDICT, machine, program, scenario};
+use cordon_vm::{DONE, KERNEL, MODULES, VERDICT, machine, program, scenario};
 
 /// Emulation is slow, and others may be at work on the same processors. About ten seconds where nobody is.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,14 +32,14 @@ fn a_stock_kernel_decides_as_user_space_does() {
 
     let target = program::target_folder().expect("runs under cargo");
     let kernel = target.join("vm/kernel");
-    let archive = Initramfs::default()
+    let root = Initramfs::default()
         .folder("dev")
         .device("dev/console", 5, 1)
         .folder("proc")
         .folder("sys")
-        .file("veth.ko", &fetched(&kernel, "veth.ko"))
-        .file("init", &program::build().expect("builds"))
-        .finish();
+        .file("init", &program::build().expect("builds"));
+    let add = |root: Initramfs, name| root.file(name, &fetched(&kernel, name));
+    let archive = MODULES.into_iter().fold(root, add).finish();
     let initramfs = target.join(format!("vm/initramfs-{}.cpio", std::process::id()));
     fs::write(&initramfs, archive).expect("can write beside the kernel");
     let booted = machine::boot(&kernel.join("vmlinuz"), &initramfs, PATIENCE);

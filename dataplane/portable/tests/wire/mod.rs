@@ -255,6 +255,12 @@ pub fn datagram(from: Host, mac: Mac, to: Host) -> Vec<u8> {
     frame(mac, from.mac, from.tags, 0x0800, &packet)
 }
 
+/// The answer to [`datagram`] from the one it was sent to.
+pub fn answer(from: Host, mac: Mac, to: Host) -> Vec<u8> {
+    let packet = v4(from.v4, to.v4, 17, &udp(6000, 5000));
+    frame(mac, from.mac, from.tags, 0x0800, &packet)
+}
+
 /// ARP: operation, sender, target.
 pub fn arp(mac: Mac, from: Host, operation: u8, sender: u32, target: u32) -> Vec<u8> {
     let mut packet = vec![0, 1, 8, 0, 6, 4, 0, operation];

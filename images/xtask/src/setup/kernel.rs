@@ -13,15 +13,25 @@ use crate::workspace::Workspace;
 /// Depends on the newest stock kernel of the release: 6.1 in Debian 12.
 const META_PACKAGE: &str = "linux-image-amd64";
 
+/// What that has as modules and a gateway needs: below `kernel` in its modules' folder. The last two are for programs at
+/// tc.
+const MODULES: [&str; 3] = [
+    "drivers/net/veth.ko",
+    "net/sched/sch_ingress.ko",
+    "net/sched/cls_bpf.ko",
+];
+
 /// Where `tests/vm` looks.
 fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target.join("vm/kernel")
 }
 
 pub fn is_missing(workspace: &Workspace) -> bool {
-    ["vmlinuz", "veth.ko"]
-        .iter()
-        .any(|file| !folder(workspace).join(file).exists())
+    let folder = folder(workspace);
+    let modules = MODULES.iter().map(|module| file_name(module));
+    modules
+        .chain(["vmlinuz"])
+        .any(|file| !folder.join(file).exists())
 }
 
 pub fn fetch(steps: &Steps, workspace: &Workspace) -> Result<()> {
@@ -49,21 +59,31 @@ pub fn fetch(steps: &Steps, workspace: &Workspace) -> Result<()> {
     )?;
     let kernel = first(&tree.join("boot"), |name| name.starts_with("vmlinuz-"))?;
     let modules = first(&tree.join("lib/modules"), |_| true)?;
-    let module = modules.join("kernel/drivers/net/veth.ko");
-    if !module.exists() {
-        // Later releases of Debian keep modules compressed.
-        steps.run(
-            "unpacking its veth module",
-            Command::new("xz")
-                .arg("--decompress")
-                .arg(module.with_extension("ko.xz")),
-        )?;
-    }
     fs::create_dir_all(&folder)?;
-    for (from, to) in [(module, "veth.ko"), (kernel, "vmlinuz")] {
-        fs::copy(&from, folder.join(to)).with_context(|| from.display().to_string())?;
+    for name in MODULES {
+        let module = modules.join("kernel").join(name);
+        if !module.exists() {
+            // Later releases of Debian keep modules compressed.
+            steps.run(
+                &format!("unpacking {}", file_name(name)),
+                Command::new("xz")
+                    .arg("--decompress")
+                    .arg(module.with_extension("ko.xz")),
+            )?;
+        }
+        copy(&module, &folder.join(file_name(name)))?;
     }
+    copy(&kernel, &folder.join("vmlinuz"))?;
     fs::remove_dir_all(&scratch)?;
+    Ok(())
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).with_context(|| from.display().to_string())?;
     Ok(())
 }
 

@@ -110,7 +110,7 @@ impl Lacks {
             text.push_str("  bpf-linker: cargo install bpf-linker\n");
         }
         if self.kernel {
-            text.push_str("  a stock kernel for the virtual machine: vmlinuz and veth.ko of Debian's linux-image-amd64,\n    in target/vm/kernel\n");
+            text.push_str("  a stock kernel for the virtual machine: vmlinuz and three modules of Debian's linux-image-amd64,\n    in target/vm/kernel\n");
         }
         if self.bpffs {
             text.push_str("  a bpf file system: mount -t bpf bpf /sys/fs/bpf\n");

@@ -1,10 +1,15 @@
 //! Ways to be wrong, some for each stage: the comparison must find every one of them.
 
-use cordon_portable::{Generation, Portable, Prefix};
+use cordon_portable::{Generation, Judged, Portable, Prefix};
 use cordon_verdict::abi::{
     Admission, Control, Device, Flow, Network, POSTURES, PolicyKey, PortSetting, RULE_FIRST,
-    Ruling, service_index,
+    Ruling, Station, service_index,
 };
+use cordon_verdict::{Egress, Reason};
+
+use crate::generate::GATEWAY;
+use crate::generate::frame::VLAN_TAG;
+use crate::generate::places::{network, tags};
 
 /// Something that makes one side decide wrongly.
 #[derive(Clone, Copy)]
@@ -19,6 +24,8 @@ pub struct Fault {
     pub before: fn(&mut Portable),
     /// What user space judges instead of a frame.
     pub frame: fn(&[u8]) -> Vec<u8>,
+    /// What becomes of what user space says of a frame that came in by a port.
+    pub after: fn(u16, &[u8], &mut Judged),
 }
 
 const NONE: Fault = Fault {
@@ -27,6 +34,7 @@ const NONE: Fault = Fault {
     posture: |portable, posture| portable.set_posture(posture),
     before: |_| {},
     frame: <[u8]>::to_vec,
+    after: |_, _, _| {},
 };
 
 const fn in_tables(name: &'static str, generation: fn(&mut Generation)) -> Fault {
@@ -49,6 +57,14 @@ const fn in_frames(name: &'static str, frame: fn(&[u8]) -> Vec<u8>) -> Fault {
     Fault {
         name,
         frame,
+        ..NONE
+    }
+}
+
+const fn in_what_leaves(name: &'static str, after: fn(u16, &[u8], &mut Judged)) -> Fault {
+    Fault {
+        name,
+        after,
         ..NONE
     }
 }
@@ -141,14 +157,12 @@ pub const FAULTS: &[Fault] = &[
         }
     }),
     in_tables("identify: uplinks are none", |tables| {
-        for admission in tables.admissions.values_mut() {
-            admission.flags &= !Admission::UPLINK;
-        }
+        in_admissions(tables, |admission| admission.flags &= !Admission::UPLINK);
     }),
     in_tables("identify: unknown devices are admitted", |tables| {
-        for admission in tables.admissions.values_mut() {
-            admission.flags |= Admission::ADMIT_UNKNOWN;
-        }
+        in_admissions(tables, |admission| {
+            admission.flags |= Admission::ADMIT_UNKNOWN
+        });
     }),
     in_tables("identify: a device is missing", |tables| {
         let first = tables.devices.keys().min().copied();
@@ -302,17 +316,197 @@ pub const FAULTS: &[Fault] = &[
     }),
     before_frames("forward: stations are all at the first port", |portable| {
         for station in portable.memory.stations.values_mut() {
-            station.attachment &= 0x0fff;
+            station.place &= Station::UPLINK | 0x00ff_ffff;
         }
     }),
+    in_frames("parse: an inner tag is not looked at", |frame| {
+        match tags(frame)[..] {
+            [_, _] => [&frame[..12], &[0x81, 0], &frame[14..16], &frame[20..]].concat(),
+            _ => frame.to_vec(),
+        }
+    }),
+    in_frames("parse: a service tag is as any tag", |frame| {
+        let mut frame = frame.to_vec();
+        if frame.get(12..14) == Some(&[0x88, 0xa8]) {
+            (frame[12], frame[13]) = (0x81, 0x00);
+        }
+        frame
+    }),
+    in_tables("admit: outer tags have the other type", |tables| {
+        in_ports(tables, |port| port.link_control ^= PortSetting::OUTER_8021Q);
+    }),
+    in_tables("admit: nothing has two tags", |tables| {
+        tables.stacks.clear();
+    }),
+    in_tables("admit: inner tags are confused", |tables| {
+        let numbers: Vec<u16> = tables.stacks.values().rev().copied().collect();
+        tables
+            .stacks
+            .values_mut()
+            .zip(numbers)
+            .for_each(|(one, number)| *one = number);
+    }),
+    in_tables("proxy: no segment asks for it", |tables| {
+        in_admissions(tables, |admission| admission.flags &= !Admission::PROXY);
+    }),
+    in_tables("proxy: every segment asks for it", |tables| {
+        in_admissions(tables, |admission| admission.flags |= Admission::PROXY);
+    }),
+    in_tables("proxy: an address is nobody's", |tables| {
+        let first = tables.proxies.keys().min().copied();
+        first.and_then(|key| tables.proxies.remove(&key));
+    }),
+    in_tables("proxy: what is for one goes to another device", |tables| {
+        let mut keys: Vec<_> = tables.proxies.keys().copied().collect();
+        keys.sort_unstable();
+        if let [first, .., last] = keys[..] {
+            let macs = (tables.proxies[&first], tables.proxies[&last]);
+            tables.proxies.insert(first, macs.1);
+            tables.proxies.insert(last, macs.0);
+        }
+    }),
+    in_what_leaves(
+        "proxy: what goes on is not from the gateway",
+        |_, frame, judged| {
+            for (_, out) in from_gateway(judged) {
+                if frame.starts_with(&GATEWAY) {
+                    out[6..12].copy_from_slice(&frame[6..12]);
+                }
+            }
+        },
+    ),
+    in_what_leaves("proxy: an ARP probe is answered", |port, frame, judged| {
+        let probes = network(frame).filter(|at| {
+            let arp = frame.get(at - 2..at + 28).unwrap_or_default();
+            arp.starts_with(&[0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1]) && arp[16..20] == [0; 4]
+        });
+        let passed = matches!(judged.outcome.verdict, Ok(Egress::Flood { .. }));
+        if let (Some(at), true) = (probes, passed) {
+            let mut out = [&frame[6..12], &GATEWAY, &frame[12..]].concat();
+            out[at + 7] = 2;
+            judged.leaving = vec![(port, out)];
+        }
+    }),
+    in_what_leaves(
+        "proxy: an advertisement's checksum is wrong",
+        |_, _, judged| {
+            for (_, out) in from_gateway(judged) {
+                if let Some(at) = network(out)
+                    && out.get(at + 6) == Some(&58)
+                    && out.get(at + 40) == Some(&136)
+                {
+                    out[at + 43] ^= 1;
+                }
+            }
+        },
+    ),
+    in_what_leaves("proxy: an advertisement overrides", |_, _, judged| {
+        for (_, out) in from_gateway(judged) {
+            if let Some(at) = network(out)
+                && out.get(at + 6) == Some(&58)
+                && out.get(at + 40) == Some(&136)
+            {
+                out[at + 44] |= 0x20;
+            }
+        }
+    }),
+    in_what_leaves(
+        "proxy: what nobody can have is let pass",
+        |port, frame, judged| {
+            if judged.outcome.verdict == Err(Reason::AddressBinding) && frame.starts_with(&GATEWAY)
+            {
+                judged.outcome.verdict = Ok(Egress::Attachment(port << 12));
+                judged.leaving = vec![(port, frame.to_vec())];
+            }
+        },
+    ),
+    in_what_leaves("forward: priority is lost", |_, _, judged| {
+        in_tags(judged, |at, tags| tags[at].1 &= 0x0fff);
+    }),
+    in_what_leaves(
+        "forward: both tags have the outer's priority",
+        |_, _, judged| {
+            in_tags(judged, |at, tags| {
+                tags[at].1 = tags[at].1 & 0x0fff | tags[0].1 & 0xf000;
+            });
+        },
+    ),
+    in_what_leaves("forward: the outer tag is as the inner", |_, _, judged| {
+        in_tags(judged, |at, tags| tags[at].0 = VLAN_TAG);
+    }),
+    in_what_leaves(
+        "forward: copies go back where they came from",
+        |port, frame, judged| {
+            if let Ok(Egress::Flood { copies, .. }) = judged.outcome.verdict
+                && copies.are_one_by_one()
+                && !judged
+                    .leaving
+                    .iter()
+                    .any(|(to, out)| *to == port && out == frame)
+            {
+                judged.leaving.push((port, frame.to_vec()));
+            }
+        },
+    ),
+    in_what_leaves(
+        "forward: no copy leaves by the ingress port",
+        |port, _, judged| {
+            if let Ok(Egress::Flood { .. }) = judged.outcome.verdict {
+                judged.leaving.retain(|(to, _)| *to != port);
+            }
+        },
+    ),
+    in_tables("forward: a stitched VLAN is left out", |tables| {
+        for copies in tables.copies.values_mut() {
+            copies.pop();
+        }
+    }),
+    before_frames(
+        "forward: stations are in the first VLAN of a stack",
+        |portable| {
+            for station in portable.memory.stations.values_mut() {
+                station.place &= 0xffff_f000;
+            }
+        },
+    ),
 ];
+
+/// What is not found by chance, for want of so many frames in one tick.
+pub const COPIES_ARE_NOT_COUNTED: Fault =
+    before_frames("forward: copies are not counted", |portable| {
+        portable
+            .memory
+            .rates
+            .values_mut()
+            .for_each(|rate| rate.copies = 0);
+    });
+
+fn in_admissions(tables: &mut Generation, change: impl Fn(&mut Admission)) {
+    tables.admissions.values_mut().for_each(change);
+}
+
+/// What leaves with the gateway's MAC address as its source.
+fn from_gateway(judged: &mut Judged) -> impl Iterator<Item = &mut (u16, Vec<u8>)> {
+    let leaving = judged.leaving.iter_mut();
+    leaving.filter(|(_, out)| out[6..12] == GATEWAY)
+}
+
+/// Changes tags, one after the other, in all that leaves.
+fn in_tags(judged: &mut Judged, change: impl Fn(usize, &mut [(u16, u16)])) {
+    for (_, out) in &mut judged.leaving {
+        let mut tags = tags(out);
+        for at in 0..tags.len() {
+            change(at, &mut tags);
+            let (kind, control) = tags[at];
+            let tag = [kind.to_be_bytes(), control.to_be_bytes()].concat();
+            out[12 + 4 * at..16 + 4 * at].copy_from_slice(&tag);
+        }
+    }
+}
 
 fn in_ipv4(frame: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let mut frame = frame.to_vec();
-    let at = match frame.get(12..14) {
-        Some([0x81, 0x00]) => 18,
-        _ => 14,
-    };
+    let at = network(&frame).unwrap_or(14);
     if frame.len() >= at + 20 && frame[at - 2..at] == [0x08, 0x00] {
         change(&mut frame[at..]);
     }
@@ -321,10 +515,7 @@ fn in_ipv4(frame: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
 
 fn in_ipv6(frame: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let mut frame = frame.to_vec();
-    let at = match frame.get(12..14) {
-        Some([0x81, 0x00]) => 18,
-        _ => 14,
-    };
+    let at = network(&frame).unwrap_or(14);
     if frame.len() >= at + 40 && frame[at - 2..at] == [0x86, 0xdd] {
         change(&mut frame[at..]);
     }

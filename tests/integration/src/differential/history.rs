@@ -4,7 +4,7 @@ use std::fmt;
 
 use cordon_policy::{Policy, Posture, Sources, from_sources};
 
-use super::said::{Said, Verdict, hex};
+use super::said::{Said, Verdict, hex, port_of};
 use super::sides::{Difference, Sides};
 use super::tally::Tally;
 use crate::generate::{Rng, Talk, one, sources};
@@ -162,7 +162,7 @@ impl Scenario {
         };
         self.history.push(Step::Frame(port, frame.clone()));
         let said = sides.judge(port, &frame)?;
-        tally.said(&frame, &said);
+        tally.said(port, &frame, &said);
         let leaving = leaving(&said);
         if !leaving.is_empty() {
             let talk = self.talk.as_mut().expect("has been made");
@@ -174,7 +174,7 @@ impl Scenario {
 
 fn leaving(said: &Said) -> Vec<(u16, Vec<u8>)> {
     match &said.verdict {
-        Verdict::Leaves { attachment, frame } => vec![(attachment >> 12, frame.clone())],
+        Verdict::Leaves { at, frame } => vec![(port_of(*at), frame.clone())],
         Verdict::Flood { copies, .. } => copies.clone().unwrap_or_default(),
         _ => Vec::new(),
     }

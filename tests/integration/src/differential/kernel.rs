@@ -9,8 +9,8 @@ use cordon_portable::Generation;
 
 use super::said::Said;
 
-/// Ports `p0` to `p3`, each a veth whose other end is `p<i>-peer`.
-pub const PORTS: u16 = 4;
+/// Ports `p0` to `p14`, as many as a gateway has, each a veth whose other end is `p<i>-peer`.
+pub const PORTS: u16 = 15;
 
 /// A frame that the kernel does not take for a test run: `BPF_PROG_TEST_RUN` wants an Ethernet header.
 const SHORTEST: usize = 14;
@@ -19,6 +19,7 @@ const SHORTEST: usize = 14;
 pub struct Kernel {
     /// The data plane.
     pub dataplane: Dataplane,
+    generation: Generation,
     stranger: u32,
     pins: PathBuf,
 }
@@ -80,6 +81,7 @@ impl Kernel {
         let stranger = nix::net::if_::if_nametoindex("p0-peer").expect("is there");
         Kernel {
             dataplane,
+            generation: Generation::default(),
             stranger,
             pins,
         }
@@ -87,6 +89,7 @@ impl Kernel {
 
     /// As [`super::Sides::install`].
     pub fn install(&mut self, generation: &Generation, rules: usize, posture: Posture) {
+        self.generation = generation.clone();
         self.dataplane
             .install(generation, rules, posture as u8)
             .expect("the kernel takes the policy");
@@ -109,7 +112,8 @@ impl Kernel {
             true => self.dataplane.run(port, frame),
             false => self.dataplane.run_on(self.stranger, frame),
         };
-        Some(Said::kernel(run.expect("the kernel runs the program")))
+        let run = run.expect("the kernel runs the program");
+        Some(Said::kernel(run, &self.generation))
     }
 }
 

@@ -3,10 +3,17 @@
 use cordon_verdict::abi::RULE_LINK_CONTROL;
 
 use super::said::{Said, Verdict};
-use crate::generate::places::{Places, places};
+use crate::generate::GATEWAY;
+use crate::generate::frame::SERVICE_TAG;
+use crate::generate::places::{Places, network, places, tags};
 
 /// All of them.
-pub const KINDS: [&str; 19] = [
+pub const KINDS: [&str; 24] = [
+    "arp",
+    "one tag",
+    "two tags, the outer 0x88a8",
+    "two tags, the outer 0x8100",
+    "to the gateway",
     "tcp",
     "tcp reset",
     "udp",
@@ -36,21 +43,35 @@ pub fn kinds(frame: &[u8], said: &Said) -> Vec<&'static str> {
             _ => vec!["link control"],
         };
     }
-    let ether_type = match frame.get(12..14) {
-        Some([0x81, 0x00]) => frame.get(16..18),
-        other => other,
-    };
-    let Some([0x08, 0x00] | [0x86, 0xdd]) = ether_type else {
-        return Vec::new();
-    };
-    let Some(places) = places(frame) else {
-        return Vec::new();
-    };
-    let (kinds, later) = of_packet(frame, &places);
-    match later {
-        true => kinds,
-        false => [kinds, of_payload(frame, &places)].concat(),
+    let mut kinds = of_link(frame);
+    let ether_type = network(frame).and_then(|at| frame.get(at - 2..at));
+    match ether_type {
+        Some([0x08, 0x06]) => kinds.push("arp"),
+        Some([0x08, 0x00] | [0x86, 0xdd]) => {
+            if let Some(places) = places(frame) {
+                let (of_packet, later) = of_packet(frame, &places);
+                kinds.extend(of_packet);
+                if !later {
+                    kinds.extend(of_payload(frame, &places));
+                }
+            }
+        }
+        _ => {}
     }
+    kinds
+}
+
+fn of_link(frame: &[u8]) -> Vec<&'static str> {
+    let mut kinds = match tags(frame)[..] {
+        [_] => vec!["one tag"],
+        [(SERVICE_TAG, _), _] => vec!["two tags, the outer 0x88a8"],
+        [_, _] => vec!["two tags, the outer 0x8100"],
+        _ => Vec::new(),
+    };
+    if frame.starts_with(&GATEWAY) {
+        kinds.push("to the gateway");
+    }
+    kinds
 }
 
 /// And whether it is a later fragment.

@@ -10,10 +10,10 @@ mod sides;
 mod tally;
 mod wire;
 
-pub use faults::{FAULTS, Fault};
+pub use faults::{COPIES_ARE_NOT_COUNTED, FAULTS, Fault};
 pub use history::{Scenario, Settings, Step};
 pub use kernel::{Kernel, in_namespace};
-pub use said::{Said, Verdict};
+pub use said::{Said, Verdict, port_of};
 pub use shrink::shrink;
 pub use sides::{Difference, Sides};
 pub use tally::Tally;

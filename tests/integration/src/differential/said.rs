@@ -5,13 +5,19 @@ use std::fmt;
 use cordon_compile::rule_number;
 use cordon_kernel::Run;
 use cordon_oracle::{Answer, Decided, Leaves};
-use cordon_portable::Judged;
+use cordon_portable::{Generation, Judged, copied};
 use cordon_verdict::abi::{
-    RULE_ARP, RULE_ETHER_TYPE, RULE_LINK_CONTROL, RULE_MEMBERSHIP, RULE_ND, attachment,
+    RULE_ARP, RULE_ETHER_TYPE, RULE_LINK_CONTROL, RULE_MEMBERSHIP, RULE_ND, STACKED,
+    attachment_port, attachment_vlan, place,
 };
 use cordon_verdict::{Egress, Reason};
 
+use crate::generate::places::network;
+
 const XDP_DROP: u32 = 1;
+/// To the program that makes copies one by one.
+const XDP_PASS: u32 = 2;
+const XDP_TX: u32 = 3;
 const XDP_REDIRECT: u32 = 4;
 
 /// Where link control goes: from port to port.
@@ -33,8 +39,8 @@ pub enum Verdict {
     Drop(Reason),
     /// It leaves by one attachment.
     Leaves {
-        /// As in `cordon_verdict::abi`.
-        attachment: u16,
+        /// Its place, as in `cordon_verdict::abi`.
+        at: u32,
         /// As it leaves.
         frame: Vec<u8>,
     },
@@ -51,23 +57,54 @@ pub enum Verdict {
     Nonsense(String),
 }
 
+/// Where an attachment is. Those with two tags have numbers of their own in every generation.
+fn place_in(generation: &Generation, attachment: u16) -> Option<u32> {
+    match attachment < STACKED {
+        true => {
+            let (port, vlan) = (attachment_port(attachment), attachment_vlan(attachment));
+            Some(place(port, vlan, 0))
+        }
+        false => {
+            let mut stacks = generation.stacks.iter();
+            let found = stacks.find(|(_, number)| **number == attachment);
+            found.map(|(place, _)| *place)
+        }
+    }
+}
+
+/// The port of a place.
+pub fn port_of(place: u32) -> u16 {
+    (place >> 24) as u16
+}
+
 impl Said {
     /// What user space says.
-    pub fn portable(judged: Judged) -> Said {
-        let Judged { outcome, leaving } = judged;
+    pub fn portable(judged: Judged, generation: &Generation) -> Said {
+        let Judged {
+            outcome,
+            mut leaving,
+        } = judged;
+        leaving.sort();
         let verdict = match outcome.verdict {
             Err(reason) => Verdict::Drop(reason),
-            Ok(Egress::Flood { segment, inside }) => Verdict::Flood {
+            Ok(Egress::Flood {
+                segment, inside, ..
+            }) => Verdict::Flood {
                 segment,
                 inside,
                 copies: Some(leaving),
             },
-            Ok(Egress::Attachment(attachment)) => match <[_; 1]>::try_from(leaving) {
-                Ok([(port, frame)]) if port == attachment >> 12 => {
-                    Verdict::Leaves { attachment, frame }
+            Ok(Egress::Attachment(attachment)) => {
+                let at = place_in(generation, attachment);
+                match (at, <[_; 1]>::try_from(leaving)) {
+                    (Some(at), Ok([(port, frame)])) if port == port_of(at) => {
+                        Verdict::Leaves { at, frame }
+                    }
+                    other => {
+                        Verdict::Nonsense(format!("leaves by {attachment:#06x} as {other:x?}"))
+                    }
                 }
-                other => Verdict::Nonsense(format!("leaves by {attachment:#06x} as {other:x?}")),
-            },
+            }
         };
         Said {
             verdict,
@@ -86,10 +123,11 @@ impl Said {
             .into_iter()
             .map(|(port, frame)| (port as u16, frame))
             .collect();
+        copies.sort();
         let verdict = match verdict {
             Err(reason) => Verdict::Drop(reason),
-            Ok(Leaves::By(by)) => Verdict::Leaves {
-                attachment: attachment(by.port as u16, by.vlan),
+            Ok(Leaves::By(by) | Leaves::Answered(by)) => Verdict::Leaves {
+                at: place(by.port as u16, by.vlan, by.inner),
                 frame: copies.pop().map(|(_, frame)| frame).unwrap_or_default(),
             },
             Ok(Leaves::Flood { segment, inside }) => Verdict::Flood {
@@ -116,23 +154,36 @@ impl Said {
     }
 
     /// What the kernel says.
-    pub fn kernel(run: Run) -> Said {
+    pub fn kernel(run: Run, generation: &Generation) -> Said {
         let Run {
             action,
             trace,
             frame,
+            copies,
         } = run;
+        // Copies by port get their tags on the way out, where a test run does not come to.
+        let copies = copies.map(|copying| {
+            let mut copies = copied(generation, &copying, &frame);
+            copies.sort();
+            copies
+        });
         let verdict = match (action, Reason::from_number(trace.reason), trace.flood) {
             (XDP_DROP, Some(reason), 0) => Verdict::Drop(reason),
-            (XDP_REDIRECT, None, 0) if trace.reason == 0 => Verdict::Leaves {
-                attachment: trace.egress,
-                frame,
-            },
-            (XDP_REDIRECT, None, flood @ 1..=2) if trace.reason == 0 => Verdict::Flood {
-                segment: trace.egress,
-                inside: flood == 2,
-                copies: None,
-            },
+            (XDP_REDIRECT | XDP_TX, None, 0) if trace.reason == 0 => {
+                match place_in(generation, trace.egress) {
+                    Some(at) => Verdict::Leaves { at, frame },
+                    None => Verdict::Nonsense(format!("leaves by {:#06x}", trace.egress)),
+                }
+            }
+            (XDP_REDIRECT | XDP_PASS, None, flood @ 1..=2)
+                if trace.reason == 0 && (action == XDP_PASS) == copies.is_some() =>
+            {
+                Verdict::Flood {
+                    segment: trace.egress,
+                    inside: flood == 2,
+                    copies,
+                }
+            }
             _ => Verdict::Nonsense(format!("action {action}, {trace:?}")),
         };
         Said {
@@ -169,11 +220,12 @@ impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.verdict {
             Verdict::Drop(reason) => write!(f, "dropped: {}", reason.name())?,
-            Verdict::Leaves { attachment, frame } => write!(
+            Verdict::Leaves { at, frame } => write!(
                 f,
-                "leaves by p{}.{} as {}",
-                attachment >> 12,
-                attachment & 0xfff,
+                "leaves by p{}.{}.{} as {}",
+                port_of(*at),
+                at >> 12 & 0xfff,
+                at & 0xfff,
                 hex(frame)
             )?,
             Verdict::Flood {
@@ -199,8 +251,9 @@ impl fmt::Display for Said {
 /// Two digits a byte, headers apart as far as their lengths are fixed.
 pub(super) fn hex(bytes: &[u8]) -> String {
     let mut out = String::new();
+    let network = network(bytes);
     for (at, byte) in bytes.iter().enumerate() {
-        if [6, 12, 14].contains(&at) || (at == 18 && bytes[12..14] == [0x81, 0]) {
+        if [6, 12].contains(&at) || Some(at) == network {
             out.push(' ');
         }
         out += &format!("{byte:02x}");

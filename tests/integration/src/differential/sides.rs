@@ -6,7 +6,7 @@ use cordon_compile::{Compiled, compile};
 use cordon_kernel::Idle;
 use cordon_oracle::Oracle;
 use cordon_policy::{Date, Mac, Policy, Posture};
-use cordon_portable::Portable;
+use cordon_portable::{Generation, Portable};
 use cordon_verdict::abi::member;
 
 use super::faults::Fault;
@@ -19,15 +19,16 @@ pub(super) fn today() -> Date {
     Date::new(2026, 6, 15).expect("is a day")
 }
 
-/// No tagged frame shorter than this comes out at a port's other end: the kernel drops it there before anyone sees it,
-/// for there is nothing behind its tag. No wire carries one either.
-const SHORTEST: usize = 20;
+/// No tagged frame shorter than 20 bytes comes out at a port's other end: the kernel drops it there before anyone sees
+/// it, for there is nothing behind its tag. One of two tags may have been taken off. No wire carries one either.
+const SHORTEST: usize = 24;
 
 /// Who says what.
 pub struct Sides {
     portable: Portable,
     oracle: Oracle,
     kernel: Option<Kernel>,
+    generation: Generation,
     /// What is flooded goes over it for real.
     wire: Option<Wire>,
     fault: Option<Fault>,
@@ -52,6 +53,7 @@ impl Sides {
             portable: Portable::default(),
             oracle: Oracle::new(today()),
             kernel,
+            generation: Generation::default(),
             wire: None,
             fault,
         }
@@ -60,6 +62,11 @@ impl Sides {
     /// From now on, frames that are to be flooded go through the kernel's ports for real, instead of a test run.
     pub fn go_live(&mut self) {
         self.wire = Some(Wire::open());
+    }
+
+    /// Whether the kernel is one of the sides.
+    pub fn has_kernel(&self) -> bool {
+        self.kernel.is_some()
     }
 
     /// Whether all copies of such frames have come out, and nothing else.
@@ -88,6 +95,7 @@ impl Sides {
         }
         // The kernel's clock has gone on as well.
         self.pass_time(1);
+        self.generation = generation.clone();
         self.portable.install(generation, posture as u8);
         self.oracle.install(policy.clone(), posture);
     }
@@ -145,12 +153,14 @@ impl Sides {
             None => self.portable.judge(port, frame),
             Some(fault) => {
                 (fault.before)(&mut self.portable);
-                self.portable.judge(port, &(fault.frame)(frame))
+                let mut judged = self.portable.judge(port, &(fault.frame)(frame));
+                (fault.after)(port, frame, &mut judged);
+                judged
             }
         };
         // Nobody here looks at what was told of.
         self.portable.memory.events.clear();
-        let portable = Said::portable(portable);
+        let portable = Said::portable(portable, &self.generation);
         let index = (port < PORTS).then_some(usize::from(port));
         let oracle = Said::oracle(self.oracle.judge(index, frame));
         let kernel_agrees = kernel.as_ref().is_none_or(|kernel| kernel.agrees(&oracle));
@@ -175,7 +185,8 @@ impl Sides {
             return false;
         }
         let judged = self.portable.clone().judge(port, frame);
-        matches!(Said::portable(judged).verdict, Verdict::Flood { .. })
+        let said = Said::portable(judged, &self.generation);
+        matches!(said.verdict, Verdict::Flood { .. })
     }
 }
 

@@ -6,10 +6,13 @@ use std::fmt;
 use cordon_compile::rule_index;
 use cordon_policy::{Origin, Policy};
 use cordon_verdict::Reason;
-use cordon_verdict::abi::built_in;
+use cordon_verdict::abi::{built_in, place};
 
 use super::kinds::{KINDS, kinds};
-use super::said::{Said, Verdict};
+use super::said::{Said, Verdict, port_of};
+use crate::generate::GATEWAY;
+use crate::generate::frame::{SERVICE_TAG, VLAN_TAG};
+use crate::generate::places::{network, tags, vlans};
 
 /// What does not occur here. The flow tables of the kernel have room for more flows than there are, and those of user
 /// space have no end. A test run leaves room in front of every frame, as drivers must, so that a tag always fits. What
@@ -17,25 +20,56 @@ use super::said::{Said, Verdict};
 const NEVER: [Reason; 2] = [Reason::FlowTableFull, Reason::Retag];
 
 /// What only a clock that can be set, or very many frames at once, bring about: `tests/differential_limits.rs`.
-const LIMITS: [Reason; 3] = [Reason::Storm, Reason::StationLimit, Reason::FlowLimit];
+const LIMITS: [Reason; 4] = [
+    Reason::Storm,
+    Reason::StationLimit,
+    Reason::FlowLimit,
+    Reason::FloodLimit,
+];
 
-const EGRESSES: [&str; 7] = [
+const EGRESSES: [&str; 16] = [
     "to one attachment",
+    "to another VLAN of the port",
+    "proxied, to another port",
+    "proxied, to another VLAN of the port",
+    "proxied, back where it came from",
+    PROXIED_FLOOD,
+    "answered, ARP",
+    "answered, solicitation",
     "flood, to nobody",
     "flood inside, to nobody",
     "flood, one copy",
     "flood inside, one copy",
     "flood, copies",
     "flood inside, copies",
+    STITCHED,
+    BACK,
 ];
-const TAGS: [&str; 7] = [
-    "untagged",
-    "tag added",
-    "tag removed",
-    "tag kept",
-    "tag rewritten",
-    "priority tag removed",
-    "priority tag rewritten",
+/// Counted beside the others.
+/// Only what is answered keeps such a tag: seldom.
+const PRIORITY_KEPT: &str = "priority, the same";
+/// Only while a device has not been heard of: seldom.
+const PROXIED_FLOOD: &str = "proxied, flood";
+const STITCHED: &str = "flood, several copies by one port";
+const BACK: &str = "flood, a copy by the ingress port";
+const TAGS: [&str; 17] = [
+    "none, none",
+    "none, one",
+    "none, two",
+    "priority, none",
+    PRIORITY_KEPT,
+    "priority, one",
+    "priority, two",
+    "one, none",
+    "one, the same",
+    "one, another",
+    "one, two",
+    "two, none",
+    "two, one",
+    "two, the same",
+    "two, others",
+    "two, and 0x8100 for 0x88a8",
+    "two, and 0x88a8 for 0x8100",
 ];
 const RULES: [&str; 11] = [
     "none",
@@ -93,6 +127,10 @@ impl Tally {
         ] {
             for name in known {
                 let count = counts.get(name).copied().unwrap_or_default();
+                let least = match *name {
+                    PRIORITY_KEPT | PROXIED_FLOOD => least / 10,
+                    _ => least,
+                };
                 if count < least {
                     amiss.push(format!("{name}: {count}"));
                 }
@@ -115,7 +153,7 @@ impl Tally {
         self.origins = policy.rules.iter().map(kind).collect();
     }
 
-    pub(super) fn said(&mut self, frame: &[u8], said: &Said) {
+    pub(super) fn said(&mut self, port: u16, frame: &[u8], said: &Said) {
         let rule = match said.rule {
             0 => "none",
             number => match (built_in(number), rule_index(number)) {
@@ -137,16 +175,24 @@ impl Tally {
                 *self.reasons.entry(*reason).or_default() += 1;
                 return;
             }
-            Verdict::Leaves { frame: out, .. } => {
+            Verdict::Leaves { at, frame: out } => {
                 self.tag(frame, out);
-                "to one attachment"
+                to_one(port, frame, *at, out)
             }
             Verdict::Flood { inside, copies, .. } => {
-                let copies = copies.iter().flatten();
-                for (_, out) in copies.clone() {
+                let copies: Vec<_> = copies.iter().flatten().collect();
+                for (_, out) in &copies {
                     self.tag(frame, out);
                 }
-                match (copies.count(), inside) {
+                if copies.windows(2).any(|two| two[0].0 == two[1].0) {
+                    *self.egresses.entry(STITCHED).or_default() += 1;
+                }
+                if copies.iter().any(|(to, _)| *to == port) {
+                    *self.egresses.entry(BACK).or_default() += 1;
+                }
+                let proxied = copies.iter().any(|(_, out)| out[6..12] == GATEWAY);
+                match (copies.len(), inside) {
+                    _ if proxied => PROXIED_FLOOD,
                     (0, false) => "flood, to nobody",
                     (0, true) => "flood inside, to nobody",
                     (1, false) => "flood, one copy",
@@ -161,20 +207,48 @@ impl Tally {
     }
 
     fn tag(&mut self, before: &[u8], after: &[u8]) {
-        let tag = |frame: &[u8]| match frame.get(12..16) {
-            Some(&[0x81, 0x00, a, b]) => Some(u16::from_be_bytes([a, b])),
-            _ => None,
-        };
-        let what = match (tag(before), tag(after)) {
-            (None, None) => "untagged",
-            (None, Some(_)) => "tag added",
-            (Some(tag), None) if tag & 0x0fff == 0 => "priority tag removed",
-            (Some(_), None) => "tag removed",
-            (Some(before), Some(after)) if before == after => "tag kept",
-            (Some(tag), Some(_)) if tag & 0x0fff == 0 => "priority tag rewritten",
-            (Some(_), Some(_)) => "tag rewritten",
+        let (before, after) = (tags(before), tags(after));
+        let is_priority = |tags: &[(u16, u16)]| matches!(tags, [(_, tag)] if tag & 0x0fff == 0);
+        let what = match (&before[..], &after[..]) {
+            ([], []) => "none, none",
+            ([], [_]) => "none, one",
+            ([], _) => "none, two",
+            (before, []) if is_priority(before) => "priority, none",
+            (before, after) if is_priority(before) && before == after => PRIORITY_KEPT,
+            (before, [_]) if is_priority(before) => "priority, one",
+            (before, _) if is_priority(before) => "priority, two",
+            ([_], []) => "one, none",
+            ([_], [_]) if before == after => "one, the same",
+            ([_], [_]) => "one, another",
+            ([_], _) => "one, two",
+            (_, []) => "two, none",
+            (_, [_]) => "two, one",
+            _ if before == after => "two, the same",
+            ([(VLAN_TAG, _), _], [(SERVICE_TAG, _), _]) => "two, and 0x88a8 for 0x8100",
+            ([(SERVICE_TAG, _), _], [(VLAN_TAG, _), _]) => "two, and 0x8100 for 0x88a8",
+            _ => "two, others",
         };
         *self.tags.entry(what).or_default() += 1;
+    }
+}
+
+/// How a frame left that left by one attachment.
+fn to_one(port: u16, frame: &[u8], at: u32, out: &[u8]) -> &'static str {
+    let same_port = port_of(at) == port;
+    let from_gateway = out[6..12] == GATEWAY;
+    if from_gateway && !frame.starts_with(&GATEWAY) || from_gateway && out[..6] == frame[6..12] {
+        return match network(frame).and_then(|at| frame.get(at - 2..at)) {
+            Some([0x08, 0x06]) => "answered, ARP",
+            _ => "answered, solicitation",
+        };
+    }
+    let (vlan, inner) = vlans(frame);
+    match (from_gateway, same_port) {
+        (false, false) => "to one attachment",
+        (false, true) => "to another VLAN of the port",
+        (true, false) => "proxied, to another port",
+        (true, true) if at == place(port, vlan, inner) => "proxied, back where it came from",
+        (true, true) => "proxied, to another VLAN of the port",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::frame::{ACK, FIN, RST, SYN};
-use super::places::places;
+use super::places::{self, places};
 use super::{Rng, one, percent};
 
 /// Whether a frame carries part of a packet.
@@ -33,14 +33,6 @@ pub(super) fn is_built_in(frame: &[u8]) -> bool {
 /// The IP version of a frame that carries any.
 pub(super) fn version(frame: &[u8]) -> Option<u8> {
     places(frame).map(|places| places.version)
-}
-
-/// The VLAN that a frame is in, 0 for untagged.
-pub(super) fn vlan(frame: &[u8]) -> u16 {
-    match frame.get(12..16) {
-        Some(&[0x81, 0x00, high, low]) => u16::from_be_bytes([high, low]) & 0x0fff,
-        _ => 0,
-    }
 }
 
 /// Puts another source address, of the same version, into a frame.
@@ -150,20 +142,15 @@ pub(super) fn next(rng: &mut Rng, frame: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The same frame in another VLAN.
-pub(super) fn in_vlan(rng: &mut Rng, frame: &[u8], vlan: u16) -> Vec<u8> {
-    let tagged = frame.get(12..14) == Some(&[0x81, 0x00]) && frame.len() >= 16;
+/// The same frame with other tags.
+pub(super) fn with_tags(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
     let mut out = frame[..frame.len().min(12)].to_vec();
-    // An untagged frame, or one with a tag that only has a priority.
-    if vlan != 0 || percent(rng, 20) {
-        out.extend([0x81, 0x00]);
-        out.extend((vlan | u16::from(rng.u8(..16)) << 12).to_be_bytes());
+    for (kind, control) in tags {
+        out.extend(kind.to_be_bytes());
+        out.extend(control.to_be_bytes());
     }
-    out.extend(
-        frame
-            .get(if tagged { 16 } else { 12 }..)
-            .unwrap_or_default(),
-    );
+    let behind = 12 + 4 * places::tags(frame).len();
+    out.extend(frame.get(behind..).unwrap_or_default());
     out
 }
 

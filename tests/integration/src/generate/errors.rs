@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use cordon_policy::Mac;
 
 use super::frame::{self, ICMP, ICMP6};
-use super::places::{packet, places};
+use super::places::{packet, places, tags};
 use super::pools::Pools;
 use super::{Rng, one, percent};
 
@@ -49,11 +49,11 @@ pub(super) fn about(rng: &mut Rng, pools: &Pools, left: &[u8]) -> Option<Vec<u8>
     }
     let protocol = if v6 { ICMP6 } else { ICMP };
     let (ether_type, packet) = frame::ip(speaker, receiver, protocol, 64, &message);
-    let tag = match left.get(12..16)? {
-        [0x81, 0x00, high, low] => Some(u16::from_be_bytes([*high, *low])),
-        _ => percent(rng, 5).then_some(0x2000),
-    };
-    Some(frame::ethernet(to, from, tag, ether_type, &packet))
+    let mut tags = tags(left);
+    if tags.is_empty() && percent(rng, 5) {
+        tags.push((frame::VLAN_TAG, 0x2000));
+    }
+    Some(frame::stacked(to, from, &tags, ether_type, &packet))
 }
 
 fn addresses(packet: &[u8]) -> Option<(IpAddr, IpAddr)> {

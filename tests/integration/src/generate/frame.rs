@@ -26,6 +26,11 @@ pub const RST: u8 = 4;
 /// TCP flag.
 pub const ACK: u8 = 16;
 
+/// The EtherType of a VLAN tag.
+pub const VLAN_TAG: u16 = 0x8100;
+/// The EtherType of a service tag: the outer of two.
+pub const SERVICE_TAG: u16 = 0x88a8;
+
 /// A frame; a VLAN tag is the tag control information.
 pub fn ethernet(
     destination: Mac,
@@ -34,12 +39,24 @@ pub fn ethernet(
     ether_type: u16,
     payload: &[u8],
 ) -> Vec<u8> {
-    let mut out = Vec::with_capacity(18 + payload.len());
+    let tags: Vec<_> = tag.map(|tag| (VLAN_TAG, tag)).into_iter().collect();
+    stacked(destination, source, &tags, ether_type, payload)
+}
+
+/// A frame with any number of tags, the outermost first: EtherType and tag control information.
+pub fn stacked(
+    destination: Mac,
+    source: Mac,
+    tags: &[(u16, u16)],
+    ether_type: u16,
+    payload: &[u8],
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(22 + payload.len());
     out.extend(destination.0);
     out.extend(source.0);
-    if let Some(tag) = tag {
-        out.extend([0x81, 0x00]);
-        out.extend(tag.to_be_bytes());
+    for (kind, control) in tags {
+        out.extend(kind.to_be_bytes());
+        out.extend(control.to_be_bytes());
     }
     out.extend(ether_type.to_be_bytes());
     out.extend(payload);

@@ -9,7 +9,12 @@ use super::{Layers, Rng, control, edit, membership, one, percent, resolve};
 pub(super) fn fresh(rng: &mut Rng, pools: &Pools) -> (u16, Vec<u8>) {
     let (at, segment, uplink) = pools.attachment(rng);
     let v6 = percent(rng, 35);
-    let (destination, source, ether_type, payload) = match rng.u8(..100) {
+    // Where the gateway answers it is asked more often.
+    let what = match pools.is_proxied(segment) && percent(rng, 10) {
+        true => rng.u8(..10),
+        false => rng.u8(..100),
+    };
+    let (destination, source, ether_type, payload) = match what {
         0..4 => resolve::arp(rng, pools, segment, uplink),
         4..10 => resolve::discovery(rng, pools, segment, uplink),
         10..14 => resolve::dhcp(rng, pools, segment, uplink),
@@ -17,7 +22,7 @@ pub(super) fn fresh(rng: &mut Rng, pools: &Pools) -> (u16, Vec<u8>) {
         18..21 => {
             let (to, ether_type, payload) = control::link_control(rng);
             let frame = frame::ethernet(to, pools.any_mac(rng), None, ether_type, &payload);
-            return (rng.u16(..4), tagged(rng, 3, frame));
+            return (pools.any_port(rng), tagged(rng, pools, 3, frame));
         }
         21..25 => control::other(rng, pools, segment, uplink),
         25..26 => {
@@ -28,12 +33,9 @@ pub(super) fn fresh(rng: &mut Rng, pools: &Pools) -> (u16, Vec<u8>) {
         }
         _ => talk(rng, pools, segment, uplink, v6),
     };
-    let priority = u16::from(rng.u8(..16)) << 12;
-    let tag = match at.vlan {
-        0 => percent(rng, 20).then_some(priority),
-        vlan => Some(priority | vlan),
-    };
-    let mut frame = frame::ethernet(destination, source, tag, ether_type, &payload);
+    let tags = pools.tags(rng, at);
+    let destination = pools.or_gateway(rng, segment, destination);
+    let mut frame = frame::stacked(destination, source, &tags, ether_type, &payload);
     if percent(rng, 8)
         && let Some(adorned) = adorn(rng, &frame)
     {
@@ -46,9 +48,12 @@ pub(super) fn fresh(rng: &mut Rng, pools: &Pools) -> (u16, Vec<u8>) {
 }
 
 /// Now and then with a tag that has no business there.
-fn tagged(rng: &mut Rng, share: u8, frame: Vec<u8>) -> Vec<u8> {
+fn tagged(rng: &mut Rng, pools: &Pools, share: u8, frame: Vec<u8>) -> Vec<u8> {
     match percent(rng, share) {
-        true => edit::in_vlan(rng, &frame, 10),
+        true => {
+            let (at, ..) = pools.attachment(rng);
+            edit::with_tags(&frame, &pools.tags(rng, at))
+        }
         false => frame,
     }
 }

@@ -21,6 +21,9 @@ pub use fastrand::Rng;
 pub use policy::sources;
 pub use talk::Talk;
 
+/// The MAC address of the gateway itself.
+pub const GATEWAY: [u8; 6] = [0x02, 0x43, 0x4f, 0x52, 0x44, 0x4e];
+
 /// Destination, source, EtherType, and what is behind it.
 type Layers = (Mac, Mac, u16, Vec<u8>);
 

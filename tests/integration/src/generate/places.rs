@@ -11,7 +11,7 @@ pub(crate) struct Places {
     pub fragment: Option<usize>,
 }
 
-/// A tag is seen by its EtherType, headers by what they say of themselves.
+/// Tags are seen by their EtherTypes, headers by what they say of themselves.
 pub(crate) fn places(frame: &[u8]) -> Option<Places> {
     let ip = network(frame)?;
     match frame.get(ip)? >> 4 {
@@ -49,12 +49,32 @@ pub(crate) fn places(frame: &[u8]) -> Option<Places> {
     }
 }
 
-/// Where what is behind the EtherType starts.
-pub(super) fn network(frame: &[u8]) -> Option<usize> {
-    match frame.get(12..14)? {
-        [0x81, 0x00] => Some(18),
-        _ => Some(14),
+/// The VLAN tags of a frame, two at most, the outermost first: EtherType and tag control information.
+pub(crate) fn tags(frame: &[u8]) -> Vec<(u16, u16)> {
+    let mut tags = Vec::new();
+    let mut rest = frame.get(12..).unwrap_or_default();
+    while let [0x81, 0x00, control @ ..] | [0x88, 0xa8, control @ ..] = rest
+        && let [high, low, behind @ ..] = control
+        && tags.len() < 2
+    {
+        let kind = u16::from_be_bytes([rest[0], rest[1]]);
+        tags.push((kind, u16::from_be_bytes([*high, *low])));
+        rest = behind;
     }
+    tags
+}
+
+/// The VLANs that a frame is in, outer and inner; 0 for none.
+pub(crate) fn vlans(frame: &[u8]) -> (u16, u16) {
+    let tags = tags(frame);
+    let vlan = |at: usize| tags.get(at).map_or(0, |(_, control)| control & 0x0fff);
+    (vlan(0), vlan(1))
+}
+
+/// Where what is behind the EtherType starts.
+pub(crate) fn network(frame: &[u8]) -> Option<usize> {
+    let behind = 14 + 4 * tags(frame).len();
+    frame.get(behind - 2..behind).map(|_| behind)
 }
 
 /// The IP packet in a frame, without padding, as far as its length is right.

@@ -87,6 +87,7 @@ pub fn sources(rng: &mut Rng, storms: bool) -> Sources {
         uplinks: Vec::new(),
         segments: Vec::new(),
         facing: Vec::new(),
+        proxied: Vec::new(),
         zones: 0,
         groups: 0,
         devices: 0,
@@ -110,6 +111,8 @@ struct Text<'a> {
     segments: Vec<Vec<usize>>,
     /// The ports at which the devices of each can be.
     facing: Vec<Vec<usize>>,
+    /// Those in which the gateway stands in for devices.
+    proxied: Vec<usize>,
     zones: usize,
     groups: usize,
     devices: usize,
@@ -135,7 +138,11 @@ impl Text<'_> {
 
     fn site(&mut self) -> String {
         let mut out = "site: generated\nports:\n".to_owned();
-        for port in 0..self.rng.usize(2..=4) {
+        let ports = match self.chance(6) {
+            true => self.rng.usize(5..=15),
+            false => self.rng.usize(2..=4),
+        };
+        for port in 0..ports {
             let uplink = if port == 1 {
                 self.chance(90)
             } else {
@@ -150,9 +157,13 @@ impl Text<'_> {
                 true => self.some(5, &LINK_CONTROL).join(", "),
                 false => String::new(),
             };
+            let outer = one(
+                self.rng,
+                &["", ", outer-tag: 802.1q", ", outer-tag: 802.1ad"],
+            );
             put!(
                 out,
-                "  p{port}: {{device: p{port}, uplink: {uplink}, storm: {storm}, pass: [{pass}]}}"
+                "  p{port}: {{device: p{port}, uplink: {uplink}, storm: {storm}, pass: [{pass}]{outer}}}"
             );
         }
         self.segments(&mut out);
@@ -171,17 +182,30 @@ impl Text<'_> {
         for segment in 0..self.rng.usize(1..=4) {
             let mut attach = Vec::new();
             let mut facing = Vec::new();
+            // VLANs of one port are stitched together in some segments.
+            let proxy = self.chance(35);
+            let most = match self.chance(if proxy { 60 } else { 30 }) {
+                true => 3,
+                false => 1,
+            };
             for port in 0..self.uplinks.len() {
-                let vlan = one(self.rng, &[0, 10, 20, 30]);
-                let wanted = port < 2 || self.chance(60);
-                if wanted && self.chance(92) && taken.insert((port, vlan)) {
-                    if !self.uplinks[port] {
-                        facing.push(port);
+                for _ in 0..self.rng.usize(1..=most) {
+                    let vlan = one(self.rng, &[0, 10, 20, 30]);
+                    let inner = match vlan != 0 && self.chance(30) {
+                        true => one(self.rng, &[10, 20, 30]),
+                        false => 0,
+                    };
+                    let wanted = port < 2 || self.chance(60);
+                    if wanted && self.chance(92) && taken.insert((port, vlan, inner)) {
+                        if !self.uplinks[port] && !facing.contains(&port) {
+                            facing.push(port);
+                        }
+                        attach.push(match (vlan, inner) {
+                            (0, _) => format!("p{port}"),
+                            (vlan, 0) => format!("p{port}.{vlan}"),
+                            (vlan, inner) => format!("p{port}.{vlan}.{inner}"),
+                        });
                     }
-                    attach.push(match vlan {
-                        0 => format!("p{port}"),
-                        vlan => format!("p{port}.{vlan}"),
-                    });
                 }
             }
             if attach.is_empty() {
@@ -207,10 +231,14 @@ impl Text<'_> {
             };
             put!(
                 out,
-                "  s{segment}: {{attach: [{}], subnets: [{}], isolate: {isolate}, unknown: {unknown}, mode: {mode}, ether-types: [{others}]}}",
+                "  s{segment}: {{attach: [{}], subnets: [{}], isolate: {isolate}, unknown: {unknown}, mode: {mode}, ether-types: [{others}]{}}}",
                 attach.join(", "),
                 list.join(", "),
+                if proxy { ", proxy: true" } else { "" },
             );
+            if proxy {
+                self.proxied.push(segment);
+            }
             self.segments.push(own);
             self.facing.push(facing);
         }
@@ -276,8 +304,12 @@ impl Text<'_> {
         let mut out = "name,mac,ips,segment,profile,port\n".to_owned();
         let mut taken = HashSet::new();
         let mut bound = HashSet::new();
+        // Whoever the gateway stands in for has neighbours.
+        let mut segments = [self.proxied.clone(), self.proxied.clone()].concat();
         for _ in 0..self.rng.usize(0..=8) {
-            let segment = self.rng.usize(..self.segments.len());
+            segments.push(self.rng.usize(..self.segments.len()));
+        }
+        for segment in segments {
             let mac = self.rng.u8(1..=6);
             if !taken.insert((segment, mac)) {
                 continue;
@@ -287,7 +319,12 @@ impl Text<'_> {
                 .iter()
                 .flat_map(|at| SUBNETS[*at].1.iter().copied())
                 .collect();
-            if !hosts.is_empty() && self.chance(80) {
+            let share = if self.proxied.contains(&segment) {
+                95
+            } else {
+                80
+            };
+            if !hosts.is_empty() && self.chance(share) {
                 for ip in self.some(2, &hosts) {
                     if bound.insert(ip) {
                         ips.push(ip);

@@ -2,12 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cordon_policy::{Attachment, Mac, Policy};
+use cordon_policy::{Attachment, Mac, OuterTag, Policy};
 use ipnet::IpNet;
 
+use super::frame::{SERVICE_TAG, VLAN_TAG};
 use super::{Rng, one, percent};
 
 pub(super) const BROADCAST: Mac = Mac([0xff; 6]);
+/// The gateway's own, as which it stands in for devices.
+pub(super) const GATEWAY: Mac = Mac(super::GATEWAY);
 
 /// Addresses behind the uplinks, of which zones and groups know some.
 const REMOTE: &[&str] = &[
@@ -83,6 +86,10 @@ pub(super) struct Pools {
     hosts: Vec<Vec<IpAddr>>,
     directed: Vec<Vec<IpAddr>>,
     bound: Vec<IpAddr>,
+    /// By port: the type of the outer of two tags.
+    outer: Vec<u16>,
+    /// By segment: whether the gateway stands in for its devices.
+    proxies: Vec<bool>,
 }
 
 fn parsed(words: &[&str], v6: bool) -> Vec<IpAddr> {
@@ -128,6 +135,71 @@ impl Pools {
                 .iter()
                 .flat_map(|one| one.ips.clone())
                 .collect(),
+            outer: policy
+                .ports
+                .iter()
+                .map(|port| match port.outer_tag {
+                    OuterTag::Dot1ad => SERVICE_TAG,
+                    OuterTag::Dot1q => VLAN_TAG,
+                })
+                .collect(),
+            proxies: policy.segments.iter().map(|one| one.proxy).collect(),
+        }
+    }
+
+    pub(super) fn ports(&self) -> usize {
+        self.outer.len()
+    }
+
+    /// A port, most often one that there is.
+    pub(super) fn any_port(&self, rng: &mut Rng) -> u16 {
+        match percent(rng, 95) {
+            true => rng.u16(..self.outer.len() as u16),
+            false => rng.u16(..15),
+        }
+    }
+
+    /// Whether the gateway stands in for the devices of a segment.
+    pub(super) fn is_proxied(&self, segment: usize) -> bool {
+        self.proxies[segment]
+    }
+
+    /// The destination, or the gateway in its place: often where it stands in for devices.
+    pub(super) fn or_gateway(&self, rng: &mut Rng, segment: usize, destination: Mac) -> Mac {
+        let share = match (self.proxies[segment], destination.0[0] & 1) {
+            (true, 0) => 50,
+            (true, _) => 3,
+            (false, _) => 1,
+        };
+        if percent(rng, share) {
+            GATEWAY
+        } else {
+            destination
+        }
+    }
+
+    /// The tags that a frame has at an attachment, and now and then such as it should not have.
+    pub(super) fn tags(&self, rng: &mut Rng, at: Attachment) -> Vec<(u16, u16)> {
+        let mut priority = || u16::from(rng.u8(..16)) << 12;
+        let (outer, inner) = (priority(), priority());
+        match (at.vlan, at.inner) {
+            (0, _) if percent(rng, 30) => vec![(VLAN_TAG, outer)],
+            (0, _) => Vec::new(),
+            (vlan, 0) => vec![(VLAN_TAG, outer | vlan)],
+            (vlan, second) => {
+                let mut tags = vec![
+                    (self.outer[at.port], outer | vlan),
+                    (VLAN_TAG, inner | second),
+                ];
+                match rng.u8(..50) {
+                    0 => tags[0].0 ^= VLAN_TAG ^ SERVICE_TAG,
+                    1 => tags[1].0 = SERVICE_TAG,
+                    2 => tags[rng.usize(..2)].1 &= 0xf000,
+                    3 => tags.swap(0, 1),
+                    _ => {}
+                }
+                tags
+            }
         }
     }
 
@@ -144,10 +216,11 @@ impl Pools {
     }
 
     /// The segment that is attached here, and whether this is an uplink.
-    pub(super) fn at(&self, port: u16, vlan: u16) -> Option<(usize, bool)> {
+    pub(super) fn at(&self, port: u16, (vlan, inner): (u16, u16)) -> Option<(usize, bool)> {
         let here = Attachment {
             port: port.into(),
             vlan,
+            inner,
         };
         let found = self.attachments.iter().find(|(at, ..)| *at == here);
         found.map(|(_, segment, uplink)| (*segment, *uplink))
@@ -211,6 +284,16 @@ impl Pools {
         }
     }
 
+    /// An address that a device of this segment has.
+    pub(super) fn neighbour(&self, rng: &mut Rng, segment: usize, v6: bool) -> IpAddr {
+        let all = self.devices[segment].iter().flat_map(|(_, ips)| ips);
+        let own: Vec<IpAddr> = all.filter(|ip| ip.is_ipv6() == v6).copied().collect();
+        match own.is_empty() {
+            true => self.host(rng, segment, v6),
+            false => one(rng, &own),
+        }
+    }
+
     fn beyond(&self, rng: &mut Rng, segment: usize, v6: bool) -> Party {
         let router = percent(rng, 75);
         let ip = match rng.u8(..100) {
@@ -255,7 +338,8 @@ impl Pools {
         match rng.u8(..100) {
             0..80 => mac(rng.u8(1..=9)),
             80..92 => BROADCAST,
-            92..97 => Mac([0x33, 0x33, 0, 0, 0, 1]),
+            92..95 => Mac([0x33, 0x33, 0, 0, 0, 1]),
+            95..97 => GATEWAY,
             _ => Mac([0; 6]),
         }
     }

@@ -24,7 +24,13 @@ pub(super) fn arp(rng: &mut Rng, pools: &Pools, segment: usize, uplink: bool) ->
         0 => Ipv4Addr::UNSPECIFIED,
         _ => ip4(from.ip),
     };
-    let mut packet = frame::arp(operation, (sender, ip), (Mac([0; 6]), ip4(to.ip)));
+    // Who makes sure that nobody else has its address asks for it itself.
+    let target = match rng.u8(..100) {
+        0..8 => ip,
+        8..60 if pools.is_proxied(segment) => ip4(pools.neighbour(rng, segment, false)),
+        _ => ip4(to.ip),
+    };
+    let mut packet = frame::arp(operation, (sender, ip), (Mac([0; 6]), target));
     if percent(rng, 4) {
         packet[rng.usize(..8)] = rng.u8(..8);
     }
@@ -36,8 +42,17 @@ pub(super) fn discovery(rng: &mut Rng, pools: &Pools, segment: usize, uplink: bo
     let from = pools.speaker(rng, segment, uplink, true);
     let to = pools.listener(rng, segment, true);
     let kind = one(rng, &[133, 134, 135, 135, 136, 136]);
-    let about = if percent(rng, 70) { from } else { to };
-    let fixed = match (kind, about.ip) {
+    // Where the gateway answers, most ask for somebody else.
+    let asks = kind == 135 && pools.is_proxied(segment);
+    let about = match percent(rng, if asks { 20 } else { 70 }) {
+        true => from,
+        false => to,
+    };
+    let target = match asks && percent(rng, 50) {
+        true => pools.neighbour(rng, segment, true),
+        false => about.ip,
+    };
+    let fixed = match (kind, target) {
         (135 | 136, IpAddr::V6(ip)) => ip.octets().to_vec(),
         (134, _) => vec![0; 8],
         _ => Vec::new(),
@@ -66,7 +81,12 @@ pub(super) fn discovery(rng: &mut Rng, pools: &Pools, segment: usize, uplink: bo
         _ => (to.ip, pools.any_mac(rng)),
     };
     let hop_limit = if percent(rng, 95) { 255 } else { 254 };
-    let (ether_type, packet) = frame::ip(source, destination, ICMP6, hop_limit, &message);
+    let (ether_type, mut packet) = frame::ip(source, destination, ICMP6, hop_limit, &message);
+    if percent(rng, 30) {
+        // Traffic class and flow label.
+        packet[0] |= rng.u8(..16);
+        (packet[1], packet[2], packet[3]) = (rng.u8(..), rng.u8(..), rng.u8(..));
+    }
     (mac, from.mac, ether_type, packet)
 }
 

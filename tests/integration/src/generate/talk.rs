@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use cordon_policy::Policy;
+use cordon_policy::{Attachment, Policy};
 
 use super::adorn::adorn;
 use super::fragments::split;
 use super::fresh::fresh;
-use super::pools::Pools;
+use super::places::vlans;
+use super::pools::{GATEWAY, Pools};
 use super::{Rng, edit, errors, one, percent};
 
 /// How many passed frames are remembered.
@@ -93,15 +94,26 @@ impl Talk {
             900..905 if frame.len() < 200 => self.shrinking = Some((port, frame.clone())),
             1000..1050 => frame = stacked(rng, &frame),
             1050..1200 => {
-                let vlan = one(rng, &[0, 10, 20, 30, 40]);
-                frame = edit::in_vlan(rng, &frame, vlan);
+                let mut at = Attachment {
+                    port: usize::from(port).min(self.pools.ports() - 1),
+                    vlan: one(rng, &[0, 10, 20, 30, 40]),
+                    inner: 0,
+                };
+                if at.vlan != 0 && percent(rng, 40) {
+                    at.inner = one(rng, &[10, 20, 30]);
+                }
+                frame = edit::with_tags(&frame, &self.pools.tags(rng, at));
             }
             1200..1300 => set(&mut frame, 0, &[0x01, 0x80, 0xc2, 0, 0, rng.u8(..18)]),
-            1300..1350 => set(&mut frame, 6, &one(rng, &[[0; 6], [0xff; 6]])),
+            1300..1350 => set(&mut frame, 6, &one(rng, &[[0; 6], [0xff; 6], GATEWAY.0])),
+            1350..1400 => set(&mut frame, 0, &GATEWAY.0),
             _ => {}
         }
         // A port that carries something else, or nothing.
-        let port = if percent(rng, 1) { rng.u16(..4) } else { port };
+        let port = match percent(rng, 1) {
+            true => self.pools.any_port(rng),
+            false => port,
+        };
         (port, frame)
     }
 
@@ -128,7 +140,8 @@ impl Talk {
                 let segment = rng.usize(..self.pools.attachments.len());
                 let (_, segment, _) = self.pools.attachments[segment];
                 let (to, ..) = self.pools.attachment_of(rng, segment);
-                (to.port as u16, edit::in_vlan(rng, &frame, to.vlan))
+                let tags = self.pools.tags(rng, to);
+                (to.port as u16, edit::with_tags(&frame, &tags))
             }
             _ => {
                 // Another end of the link under the same addresses.
@@ -149,7 +162,7 @@ impl Talk {
         // An answer to a group has the group as its source: some member answers instead.
         if answer[6] & 1 == 1 && percent(rng, 95) {
             let v6 = edit::version(left) == Some(6);
-            let member = match self.pools.at(port, edit::vlan(left)) {
+            let member = match self.pools.at(port, vlans(left)) {
                 Some((segment, uplink)) => self.pools.speaker(rng, segment, uplink, v6),
                 None => self.pools.anybody(rng, v6),
             };
@@ -164,7 +177,7 @@ impl Talk {
         match rng.u8(..40) {
             0 => set(&mut piece, 0, &self.pools.any_mac(rng).0),
             1 => set(&mut piece, 6, &self.pools.any_mac(rng).0),
-            2 => return (rng.u16(..4), piece),
+            2 => return (self.pools.any_port(rng), piece),
             3 => edit::damage(rng, &mut piece),
             _ => {}
         }
@@ -190,7 +203,12 @@ fn stacked(rng: &mut Rng, frame: &[u8]) -> Vec<u8> {
     let mut out = frame[..frame.len().min(12)].to_vec();
     out.extend(one(
         rng,
-        &[[0x81, 0x00, 0x00, 0x0a], [0x88, 0xa8, 0x00, 0x0a]],
+        &[
+            [0x81, 0x00, 0x00, 0x0a],
+            [0x88, 0xa8, 0x00, 0x0a],
+            [0x81, 0x00, 0x00, 0x00],
+            [0x88, 0xa8, 0x00, 0x1e],
+        ],
     ));
     out.extend(frame.get(12..).unwrap_or_default());
     out

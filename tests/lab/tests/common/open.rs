@@ -45,7 +45,9 @@ fn generation(vlans: &[u16]) -> Generation {
             generation
                 .admissions
                 .insert(attachment(port, *vlan), admission);
-            generation.floods.insert((segment, port), *vlan);
+            generation
+                .floods
+                .insert((segment, port), attachment(port, *vlan));
         }
         // 10.21.0.0/24 is VLAN 210, and so on.
         let prefix = Prefix {

@@ -43,8 +43,11 @@ fn run() -> Result<()> {
     }
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     println!("{}{}", cordon_vm::KERNEL, release.trim());
-    let module = File::open("/veth.ko")?;
-    finit_module(&module, c"", ModuleInitFlags::empty()).context("loading veth.ko")?;
+    for name in cordon_vm::MODULES {
+        let module = File::open(format!("/{name}"))?;
+        finit_module(&module, c"", ModuleInitFlags::empty())
+            .with_context(|| format!("loading {name}"))?;
+    }
     for nic in NICS {
         netlink::veth(nic, &format!("{nic}-peer"))?;
     }

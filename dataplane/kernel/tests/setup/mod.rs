@@ -1,0 +1,70 @@
+//! What the tests of the program in the kernel have in common.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use cordon_kernel::{Dataplane, Options};
+
+/// By number of the port.
+pub const PORTS: [&str; 3] = ["eth1", "eth2", "eth3"];
+
+/// Runs `ip`.
+pub fn ip(command: &str) {
+    let status = Command::new("ip")
+        .args(command.split(' '))
+        .status()
+        .expect("iproute2 is installed");
+    assert!(status.success(), "ip {command}");
+}
+
+/// Pins of its own, gone with the test.
+pub struct Pins(pub PathBuf);
+
+impl Pins {
+    pub fn new(name: &str) -> Pins {
+        let path = format!("/sys/fs/bpf/cordon-test-{}-{name}", std::process::id());
+        Pins(path.into())
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs in a network namespace of its own, with [`PORTS`], each a veth with its other end.
+pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("the test runs as root");
+        for port in PORTS {
+            ip(&format!("link add {port} type veth peer name {port}-peer"));
+            // The kernel's own IPv6 chatter would be counted with the test's frames.
+            for end in [port, &format!("{port}-peer")] {
+                ip(&format!("link set {end} addrgenmode none"));
+            }
+            ip(&format!("link set {port}-peer up"));
+        }
+        let mut one = nix::sched::CpuSet::new();
+        one.set(0).expect("there is a first processor");
+        nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &one)
+            .expect("may be pinned to it");
+        test();
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// The data plane on all ports, loaded to trace.
+pub fn traced(pins: &Pins) -> Dataplane {
+    let options = Options {
+        trace: true,
+        ..Options::new(&pins.0)
+    };
+    let (mut kernel, _) = Dataplane::open(&options).expect("loads");
+    for (port, nic) in PORTS.into_iter().enumerate() {
+        kernel.attach(port as u16, nic).expect("attaches");
+    }
+    kernel
+}

@@ -1,0 +1,130 @@
+//! The far end of a carrier's line: it speaks with two tags, which no interface of the kernel's does here, so frame by
+//! frame.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cordon_lab::{Lab, Mac, Process, Result};
+
+/// The switch's end of the gateway's link to the core.
+const LINE: &str = "gw-core";
+const MAC: Mac = Mac([0x02, 0x00, 0x5e, 0x43, 0x00, 0x01]);
+const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 43, 0, 1);
+
+/// The tags of a frame: types and VLANs, outer and inner.
+pub type Tags = [(u16, u16); 2];
+
+/// What hears and speaks there.
+pub struct Carrier<'a> {
+    lab: &'a Lab,
+    recorded: PathBuf,
+    _recorder: Process,
+}
+
+impl Carrier<'_> {
+    /// Begins to listen.
+    pub fn listen(lab: &Lab) -> Result<Carrier<'_>> {
+        let recorded = lab.directory().join("carrier.pcap");
+        let file = recorded.display().to_string();
+        let line = [
+            "tcpdump", "-Z", "root", "-Q", "in", "-U", "-i", LINE, "-w", &file,
+        ];
+        let recorder = lab.switch().spawn(&line)?;
+        let carrier = Carrier {
+            lab,
+            recorded,
+            _recorder: recorder,
+        };
+        // The file has its header as soon as every frame is recorded.
+        cordon_integration::steps::wait_until("the carrier listens", || Ok(carrier.header()))?;
+        Ok(carrier)
+    }
+
+    fn header(&self) -> bool {
+        fs::metadata(&self.recorded).is_ok_and(|file| file.len() >= 24)
+    }
+
+    /// The frames that came so far, with all their tags.
+    pub fn frames(&self) -> Vec<Vec<u8>> {
+        let bytes = fs::read(&self.recorded).expect("is being written");
+        let (magic, mut rest) = (&bytes[..4], &bytes[24..]);
+        assert_eq!(
+            magic,
+            0xa1b2_c3d4_u32.to_ne_bytes(),
+            "of this machine's order, in microseconds"
+        );
+        let mut frames = Vec::new();
+        // What is not whole yet is read the next time.
+        while let Some((header, behind)) = rest.split_at_checked(16) {
+            let length = u32::from_ne_bytes([header[8], header[9], header[10], header[11]]);
+            let Some((frame, next)) = behind.split_at_checked(length as usize) else {
+                break;
+            };
+            frames.push(frame.to_vec());
+            rest = next;
+        }
+        frames
+    }
+
+    /// Answers for a router and for everybody behind it with these tags, whatever those of the question, until it is to
+    /// stop.
+    pub fn answer(&self, tags: Tags, stop: &AtomicBool) -> Result<()> {
+        let mut done = self.frames().len();
+        while !stop.load(Ordering::Relaxed) {
+            let frames = self.frames();
+            for frame in &frames[done..] {
+                if let Some(answer) = answer(frame, tags) {
+                    self.lab.switch().send_frames(LINE, &[answer])?;
+                }
+            }
+            done = frames.len();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+}
+
+/// What a frame has behind its two tags, from the EtherType on; none if it has not two.
+pub fn behind(frame: &[u8]) -> Option<(Tags, &[u8])> {
+    let word = |at: usize| Some(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?]));
+    let tag = |at: usize| Some((word(at)?, word(at + 2)? & 0xfff));
+    let tags = [tag(12)?, tag(16)?];
+    let known = |of: u16| of == 0x8100 || of == 0x88a8;
+    (known(tags[0].0) && known(tags[1].0)).then(|| (tags, &frame[20..]))
+}
+
+/// The answer to an ARP request for the router, or to an echo request to anybody.
+fn answer(frame: &[u8], tags: Tags) -> Option<Vec<u8>> {
+    let (_, asked) = behind(frame)?;
+    let asker = &frame[6..12];
+    let mut answer = [asker, &MAC.0].concat();
+    for (of, vlan) in tags {
+        answer.extend(of.to_be_bytes());
+        answer.extend(vlan.to_be_bytes());
+    }
+    match asked {
+        [8, 6, rest @ ..] if rest[7] == 1 && rest[24..28] == ROUTER.octets() => {
+            answer.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
+            answer.extend(MAC.0);
+            answer.extend(ROUTER.octets());
+            answer.extend(asker);
+            answer.extend(&rest[14..18]);
+        }
+        [8, 0, 0x45, rest @ ..] if rest[8] == 1 && rest[19] == 8 => {
+            let mut echo = asked.to_vec();
+            let ips = [&echo[18..22], &echo[14..18]].concat();
+            echo[14..22].copy_from_slice(&ips);
+            // Type 8 becomes 0, and the checksum is one's complement: as much more as that is less.
+            echo[22] = 0;
+            let checksum = u16::from_be_bytes([echo[24], echo[25]]);
+            let (sum, carry) = checksum.overflowing_add(0x0800);
+            echo[24..26].copy_from_slice(&(sum + u16::from(carry)).to_be_bytes());
+            answer.extend(echo);
+        }
+        _ => return None,
+    }
+    Some(answer)
+}
