@@ -82,16 +82,13 @@ pub fn radvd(node: &Node, scratch: &Path, interfaces: &[(&str, &str)]) -> Result
 /// A DHCP client.
 pub struct Client {
     process: Process,
-    script: &'static str,
 }
 
-/// Which addresses are asked for, and how answers are to come.
+/// Which addresses are asked for.
 #[derive(Clone, Copy, Debug)]
 pub enum Asks {
     /// IPv4.
     V4,
-    /// IPv4, to be answered to everybody.
-    V4ToAll,
     /// IPv6.
     V6,
 }
@@ -130,7 +127,6 @@ impl Client {
         must(node, &["chmod", "+x", &file("sh")])?;
         let how: &[&str] = match asks {
             Asks::V4 => &["-4"],
-            Asks::V4ToAll => &["-4", "-B"],
             Asks::V6 => &["-6"],
         };
         let own = [
@@ -147,7 +143,7 @@ impl Client {
             &file("pid"),
         ];
         let process = node.spawn(&[&own[..], how, &[interface]].concat())?;
-        Ok(Client { process, script })
+        Ok(Client { process })
     }
 
     /// Waits until it has been given an address.
@@ -178,10 +174,5 @@ impl Client {
             Ok(given || asked >= times)
         })?;
         Ok(given)
-    }
-
-    /// Whether it takes what it is given.
-    pub fn is_curious(&self) -> bool {
-        self.script == CURIOUS
     }
 }
