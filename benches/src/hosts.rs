@@ -1,13 +1,16 @@
 //! One gateway between real hosts: sockets, and programs that people run.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use nix::unistd::Pid;
 
 use crate::gateways::{self, Gateway, Kind};
 use crate::namespace::{Namespace, ip, tool, transmitted};
+use crate::processor;
 use crate::programs::{Generator, Pattern};
 use crate::traffic::{self, Device, ROUTER_MAC, SERVER_MAC, Site};
 
@@ -68,6 +71,24 @@ impl Hosts {
             inside,
             servers,
         })
+    }
+
+    /// From now on the gateway takes what comes from devices on this processor, in a thread of its own, whoever sends it.
+    ///
+    /// # Errors
+    /// If the kernel has no such threads (Linux 5.12 or later has).
+    pub fn forward_on(&self, processor: usize) -> Result<()> {
+        let before = napi_threads()?;
+        self.inside
+            .set_interface("eth1", "threaded", "1")
+            .context("cannot give the gateway a thread of its own")?;
+        for thread in napi_threads()? {
+            if !before.contains(&thread) {
+                processor::stay(processor, thread)?;
+                processor::ahead(thread);
+            }
+        }
+        Ok(())
     }
 
     /// A socket of a device, connected to the service of its kind.
@@ -156,6 +177,21 @@ impl Hosts {
         let found = self.devices.iter().find(|(number, _)| *number == device);
         Ok(&found.context("there is no such device")?.1)
     }
+}
+
+/// The kernel's threads that receive what comes to any `eth1`.
+fn napi_threads() -> Result<Vec<Pid>> {
+    let mut threads = Vec::new();
+    for entry in fs::read_dir("/proc").context("cannot list processes")? {
+        let entry = entry?;
+        let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        if name.starts_with("napi/eth1-")
+            && let Some(Ok(pid)) = entry.file_name().to_str().map(str::parse)
+        {
+            threads.push(Pid::from_raw(pid));
+        }
+    }
+    Ok(threads)
 }
 
 fn servers_end(devices: &[Device], routed: bool) -> Result<()> {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::{process, thread};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
 /// Where programs are pinned. In a mount of our own, so that the name need not be.
@@ -91,6 +91,27 @@ impl Namespace {
             })?;
         }
         Ok(())
+    }
+
+    /// Writes a setting of an interface that is in `/sys` only.
+    ///
+    /// # Errors
+    /// If there is none such.
+    pub fn set_interface(&self, name: &str, setting: &str, value: &str) -> Result<()> {
+        self.run(|| {
+            // `/sys` shows the interfaces of the namespace that it was mounted in.
+            let none: Option<&str> = None;
+            let here = std::env::temp_dir().join(format!("cordon-bench-sys-{}", process::id()));
+            fs::create_dir_all(&here)?;
+            mount(Some("sysfs"), &here, Some("sysfs"), MsFlags::empty(), none)
+                .context("cannot mount /sys for a namespace")?;
+            let file = here.join(format!("class/net/{name}/{setting}"));
+            let written = fs::write(&file, value)
+                .with_context(|| format!("cannot set {setting} of {name} to {value}"));
+            umount2(&here, MntFlags::MNT_DETACH).context("cannot unmount it")?;
+            fs::remove_dir(&here)?;
+            written
+        })
     }
 
     /// A macvlan of an interface from here, called `name`, in another namespace.

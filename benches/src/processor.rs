@@ -16,11 +16,8 @@ use crate::namespace::tool;
 /// What `job` says.
 pub fn on<T: Send>(processor: usize, job: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let pinned = || {
-        let mut one = CpuSet::new();
-        one.set(processor).context("there is no such processor")?;
-        sched_setaffinity(Pid::from_raw(0), &one)
-            .with_context(|| format!("there is no processor {processor}"))?;
-        ahead();
+        stay(processor, Pid::from_raw(0))?;
+        ahead(gettid());
         job()
     };
     thread::scope(|scope| {
@@ -31,11 +28,21 @@ pub fn on<T: Send>(processor: usize, job: impl FnOnce() -> Result<T> + Send) -> 
     })
 }
 
-/// From now on this thread goes ahead of whatever else wants its processor.
-pub fn ahead() {
+/// Has a thread, 0 for this one, stay on one processor.
+///
+/// # Errors
+/// If there is no such processor.
+pub fn stay(processor: usize, thread: Pid) -> Result<()> {
+    let mut one = CpuSet::new();
+    one.set(processor).context("there is no such processor")?;
+    sched_setaffinity(thread, &one).with_context(|| format!("there is no processor {processor}"))
+}
+
+/// Has a thread go ahead of whatever else wants its processor.
+pub fn ahead(thread: Pid) {
     // Real-time, because niceness counts only among the processes of one terminal (autogroup in sched(7)). Where it is
     // not to be had, `waited` tells.
-    let _ = tool("chrt", &["--fifo", "--pid", "1", &gettid().to_string()]);
+    let _ = tool("chrt", &["--fifo", "--pid", "1", &thread.to_string()]);
 }
 
 /// How long a thread of this process has been ready to run and kept waiting, so far.
@@ -49,4 +56,11 @@ pub fn waited(thread: Pid) -> Option<Duration> {
 /// The last one: what interrupts there are mostly go to the first.
 pub fn last() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZero::get) - 1
+}
+
+/// Another one, if there is one.
+pub fn other_than(processor: usize) -> usize {
+    (0..=last())
+        .find(|other| *other != processor)
+        .unwrap_or(processor)
 }

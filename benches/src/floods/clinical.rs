@@ -32,7 +32,7 @@ pub struct Clinical<'scope> {
 }
 
 impl<'scope> Clinical<'scope> {
-    /// Starts them, one of each device, until `over`.
+    /// Starts them, one of each device, all on one processor, until `over`.
     ///
     /// # Errors
     /// If a socket cannot be opened.
@@ -40,6 +40,7 @@ impl<'scope> Clinical<'scope> {
         scope: &'scope Scope<'scope, '_>,
         hosts: &Hosts,
         devices: &[Device],
+        processor: usize,
         over: &'scope [AtomicBool; 2],
     ) -> Result<Clinical<'scope>> {
         let [asked, answered] = over;
@@ -49,14 +50,12 @@ impl<'scope> Clinical<'scope> {
         };
         for device in devices {
             let (client, server) = (hosts.client(*device)?, hosts.server(*device)?);
-            clinical.answering.push(scope.spawn(move || {
-                processor::ahead();
-                rtt::answer(&server, answered)
-            }));
-            clinical.asking.push(scope.spawn(move || {
-                processor::ahead();
-                ask(&client, asked)
-            }));
+            clinical.answering.push(
+                scope.spawn(move || processor::on(processor, || rtt::answer(&server, answered))),
+            );
+            clinical
+                .asking
+                .push(scope.spawn(move || processor::on(processor, || ask(&client, asked))));
         }
         Ok(clinical)
     }

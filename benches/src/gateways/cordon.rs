@@ -98,7 +98,8 @@ impl Gateway for Cordon {
             let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}"))?;
             let line = |of: &str| info.lines().find_map(|line| line.strip_prefix(of));
             if line("map_type:").is_some() {
-                let memory = line("memlock:").context("the kernel does not say what a map takes")?;
+                let memory =
+                    line("memlock:").context("the kernel does not say what a map takes")?;
                 bytes += memory.trim().parse::<u64>()?;
             }
         }

@@ -5,15 +5,15 @@ mod client;
 mod commands;
 mod error;
 mod render;
+mod usage;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::{Cli, Form};
+use args::Form;
 use client::Client;
 use error::{Error, Exit};
 use render::{Ink, Out};
+use usage::Wrong;
 
 /// What every command works with.
 pub struct App {
@@ -28,9 +28,13 @@ pub struct App {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let read = usage::read(std::env::args_os());
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let cli = match read {
+        Ok(cli) => cli,
+        Err(wrong) => return misread(&wrong, &mut Out::stderr(!unwanted)),
+    };
     let colour = !cli.global.no_color && !unwanted;
     let mut out = Out::stdout(colour);
     let mut err = Out::stderr(colour);
@@ -48,6 +52,25 @@ fn main() -> ExitCode {
     });
     let exit = done.unwrap_or_else(|error| complain(&error, &mut out, &mut err, json));
     ExitCode::from(exit as u8)
+}
+
+/// Says what is wrong with a command line, and what was perhaps meant. To clap, help is an error too.
+fn misread(wrong: &Wrong, err: &mut Out) -> ExitCode {
+    let (hint, code) = match wrong {
+        Wrong::Word(word, what, hint) => {
+            let error = err.ink(Ink::Bad, "error");
+            let _ = err.line(format_args!("{error}: `{}` {what}", render::clean(word)));
+            (Some(hint), Exit::Usage as u8)
+        }
+        Wrong::Clap(error, hint) => {
+            let _ = error.print();
+            (hint.as_ref(), if error.use_stderr() { 2 } else { 0 })
+        }
+    };
+    if let Some(hint) = hint {
+        let _ = err.line(format_args!("  hint: {hint}"));
+    }
+    ExitCode::from(code)
 }
 
 /// Says what went wrong and what to do. Where standard error fails too, nobody is left to be told.

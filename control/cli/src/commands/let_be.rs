@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
-use cordon_protocol::{Observed, ObservedEnd, ObservedSegment, ObservedTalk, Party};
+use cordon_protocol::{Observed, ObservedEnd, ObservedSegment, ObservedTalk, Party, Rule};
 use serde_json::{Map, Value, json};
 
 use super::devices::{must_exist, unknown};
@@ -31,6 +31,9 @@ pub enum By {
 
 /// Unless it is said otherwise.
 const USUAL: [By; 4] = [By::From, By::To, By::Service, By::Rule];
+
+/// Stands for the rule of what no rule allows.
+const NO_RULE: &str = "no-rule";
 
 /// What is asked for.
 pub struct LetBe {
@@ -63,7 +66,7 @@ impl LetBe {
         }
         let answer = app.gateway.get("/v1/observed")?;
         let observed: Observed = answer.read()?;
-        self.check(&observed)?;
+        self.check(app, &observed)?;
         let talks: Vec<&ObservedTalk> = observed
             .talks
             .iter()
@@ -105,25 +108,37 @@ impl LetBe {
     }
 
     /// A filter for what is not there would show nothing, and look like good news.
-    fn check(&self, observed: &Observed) -> Result<(), Error> {
-        let names = || {
-            observed
-                .segments
-                .iter()
-                .map(|segment| segment.segment.as_str())
+    fn check(&self, app: &App, observed: &Observed) -> Result<(), Error> {
+        let segments = || {
+            let segments = observed.segments.iter();
+            segments.map(|segment| segment.segment.as_str())
         };
-        match &self.segment {
-            Some(name) if !names().any(|known| known == name) => {
-                let hint = "`cordon status` shows which segments there are, and which are observed";
-                Err(unknown("observed segment", name, names(), hint))
+        if let Some(name) = self.segment.as_deref()
+            && !segments().any(|known| known == name)
+        {
+            let hint = "`cordon status` shows which segments there are, and which are observed";
+            return Err(unknown("observed segment", name, segments(), hint));
+        }
+        let Some(name) = self.rule.as_deref().filter(|name| *name != NO_RULE) else {
+            return Ok(());
+        };
+        let rules: Vec<Rule> = app.gateway.get("/v1/rules")?.read()?;
+        let denying = || {
+            let denying = rules.iter().filter(|rule| rule.action == "deny");
+            denying.map(|rule| rule.name.as_str()).chain([NO_RULE])
+        };
+        match denying().any(|known| known == name) {
+            true => Ok(()),
+            false => {
+                let hint = "`cordon rules` lists them; `no-rule` is for what none allows";
+                Err(unknown("rule that denies", name, denying(), hint))
             }
-            _ => Ok(()),
         }
     }
 
     fn wants(&self, talk: &ObservedTalk) -> bool {
         let is = |party: &Party, name: &String| party.device.as_ref() == Some(name);
-        let rule = talk.would_drop.rule.as_deref().unwrap_or("no-rule");
+        let rule = talk.would_drop.rule.as_deref().unwrap_or(NO_RULE);
         self.segment
             .as_ref()
             .is_none_or(|name| talk.segment == *name)

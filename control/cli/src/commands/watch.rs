@@ -55,6 +55,10 @@ impl Watch {
             json,
         } = app;
         let look = out.look;
+        if look.width.is_some() && !*json {
+            // An empty screen would look like one that does not work.
+            err.line(look.ink(Ink::Faint, "listening; times are UTC, Ctrl-C ends it"))?;
+        }
         gateway.follow("/v1/events", |heard| {
             match heard {
                 Heard::Line(line) => match serde_json::from_slice::<Event>(line) {

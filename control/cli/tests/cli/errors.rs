@@ -214,6 +214,7 @@ fn an_unknown_device() {
     let fake = Fake::new(&[
         ("GET /v1/devices", values::devices()),
         ("GET /v1/observed", values::observed()),
+        ("GET /v1/rules", values::rules()),
         ("POST /v1/explain", failure("ct1", "ct-1")),
         (
             "GET /v1/flows?limit=20&device=staton-1",
@@ -237,6 +238,7 @@ fn an_unknown_device() {
             "error-would-drop-segment",
             "flows --would-drop --segment gust",
         ),
+        ("error-would-drop-rule", "flows --would-drop --rule no-smd"),
     ] {
         snapshot::text(name, &cordon(&fake, line).transcript);
     }

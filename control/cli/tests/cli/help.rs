@@ -71,3 +71,35 @@ fn a_quarantine_of_nothing_says_what_there_is() {
         &cordon(&Fake::new(&[]), "release").transcript,
     );
 }
+
+/// `cordon help quarantine site` is what other tools taught people to type.
+#[test]
+fn help_is_a_word_too() {
+    let fake = Fake::new(&[]);
+    for (word, flag) in [
+        ("help", "--help"),
+        ("help quarantine", "quarantine --help"),
+        ("help quarantine site", "quarantine site --help"),
+    ] {
+        let (word, flag) = (cordon(&fake, word), cordon(&fake, flag));
+        assert_eq!((word.code, &word.stdout), (0, &flag.stdout));
+    }
+    assert_eq!(cordon(&fake, "help nonsense").code, 2);
+}
+
+/// What sounds like a command is told for what it means: `contain` is nearly `confirm`, and another thing.
+#[test]
+fn words_that_are_no_commands() {
+    let fake = Fake::new(&[]);
+    for (name, line) in [
+        ("usage-posture", "contain"),
+        ("usage-open", "unquarantine site"),
+        ("usage-events", "events"),
+        ("usage-mistyped", "statsu"),
+        ("usage-reason-without-scope", "quarantine --reason fire"),
+        ("usage-device", "quarantine ct-1 --reason fire"),
+    ] {
+        snapshot::text(name, &cordon(&fake, line).transcript);
+    }
+    assert_eq!(fake.heard(), [""; 0], "nobody is asked");
+}

@@ -120,12 +120,17 @@ fn what_would_be_dropped() {
     let observed = [
         ("GET /v1/observed", values::observed()),
         ("GET /v1/devices", values::devices()),
+        ("GET /v1/rules", values::rules()),
     ];
     for (name, line) in [
         ("would-drop", "flows --would-drop"),
         ("would-drop-limit", "flows --would-drop --limit 1"),
         ("would-drop-by", "flows --would-drop --by device,rule"),
         ("would-drop-rule", "flows --would-drop --rule no-rule"),
+        (
+            "would-drop-denied",
+            "flows --would-drop --rule no-smb --by service",
+        ),
         (
             "would-drop-device",
             "flows --would-drop --device station-1 --by service",

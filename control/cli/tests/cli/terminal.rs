@@ -190,3 +190,16 @@ fn no_size_is_no_limit() {
         "{screen}"
     );
 }
+
+/// An empty screen would look like one that does not work.
+#[test]
+fn a_watch_says_that_it_listens() {
+    let event = values::line(values::event("flow", 1, 104), serde_json::json!({}));
+    let events = crate::fake::Reply::Json(200, format!("{event}\n"));
+    let fake = Fake::new(&[("GET /v1/events", events)]);
+    let (screen, _) = run(&fake, "watch", "");
+    let first = screen.lines().next().unwrap_or_default();
+    assert!(first.contains("listening; times are UTC"), "{screen}");
+    let (screen, _) = run(&fake, "watch --output json", "");
+    assert!(!screen.contains("listening"), "{screen}");
+}

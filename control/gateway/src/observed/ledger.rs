@@ -15,7 +15,7 @@ const OF_A_HOST: u32 = 256;
 const TALKS: usize = 16_384;
 /// Flows that are kept an eye on at a time.
 const FLOWS: usize = 1 << 18;
-/// What was not seen for so many seconds is forgotten.
+/// What was not seen for so many seconds is forgotten, by a clock that nobody can set.
 const KEPT: u64 = 30 * 86_400;
 
 /// A host that is party to a talk.
@@ -67,6 +67,9 @@ pub struct Said {
     pub first: u64,
     /// When the last packet was.
     pub last: u64,
+    /// For how many seconds of the daemon's it was not seen since.
+    #[serde(default)]
+    pub unseen: u64,
 }
 
 /// Which flow, whichever segment it is seen in: a router carries one from segment to segment.
@@ -227,6 +230,7 @@ impl Ledger {
                     said.rule = rule.map(str::to_owned);
                     said.flows += 1;
                     said.last = now;
+                    said.unseen = 0;
                 }
             }
             watched.talk = Some(talk);
@@ -272,6 +276,7 @@ impl Ledger {
         if let Some(said) = self.talks.get_mut(talk) {
             said.bytes += more;
             said.last = now;
+            said.unseen = 0;
             self.changed = true;
         }
     }
@@ -307,10 +312,13 @@ impl Ledger {
         self.count_hosts();
     }
 
-    /// Forgets what is long over.
-    pub fn expire(&mut self, now: u64) {
+    /// So many seconds have passed: forgets what is long over.
+    pub fn pass(&mut self, seconds: u64) {
         let before = self.talks.len();
-        self.talks.retain(|_, said| said.last + KEPT > now);
+        self.talks.retain(|_, said| {
+            said.unseen += seconds;
+            said.unseen < KEPT
+        });
         self.changed |= self.talks.len() != before;
         self.count_hosts();
     }
@@ -320,6 +328,11 @@ impl Ledger {
         for talk in self.talks.keys() {
             *self.of_host.entry(talk.host().ip).or_default() += 1;
         }
+    }
+
+    /// The same, to be looked at without the ledger.
+    pub fn list(&self) -> Vec<Arc<Talk>> {
+        self.talks.keys().cloned().collect()
     }
 
     /// The talks, in no order.
@@ -383,7 +396,8 @@ mod tests {
                 flows: 1,
                 bytes: 1500,
                 first: 100,
-                last: 102
+                last: 102,
+                unseen: 0
             }]
         );
         assert_eq!(
@@ -462,17 +476,19 @@ mod tests {
             Some("no-web"),
             100,
         );
-        ledger.opened(
-            (id(1, 81), Known::Told),
-            Some(talk(1, 81)),
-            None,
-            100 + KEPT,
-        );
+        ledger.opened((id(1, 81), Known::Told), Some(talk(1, 81)), None, 100);
         let mut read = Ledger::read(&ledger.write()).expect("is as it was written");
-        assert_eq!(read.talks().count(), 2);
-        read.expire(100 + KEPT);
-        let left: Vec<_> = read.talks().map(|(talk, _)| talk.port).collect();
-        assert_eq!(left, [81]);
+        let left = |ledger: &Ledger| {
+            let mut ports: Vec<_> = ledger.talks().map(|(talk, _)| talk.port).collect();
+            ports.sort_unstable();
+            ports
+        };
+        assert_eq!(left(&read), [80, 81]);
+        read.pass(KEPT - 1);
+        // Seen again, by whatever the wall's clock says.
+        read.opened((id(2, 81), Known::Told), Some(talk(1, 81)), None, 5);
+        read.pass(1);
+        assert_eq!(left(&read), [81]);
         assert!(Ledger::read(b"{}").is_none() && Ledger::read(b"{\"version\":2}").is_none());
     }
 

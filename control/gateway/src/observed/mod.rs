@@ -8,7 +8,7 @@ mod ledger;
 pub mod tests;
 mod twin;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -159,6 +159,7 @@ impl Observed {
                     }
                 }
                 if saved.elapsed() >= SAVE {
+                    observed.ledger().pass(saved.elapsed().as_secs());
                     observed.save();
                     saved = Instant::now();
                 }
@@ -173,21 +174,26 @@ impl Observed {
     fn judge_again(&self, named: &Arc<Named>) {
         let twin = self.twin(named);
         let names = twin.as_ref().map(|twin| Names::new(&twin.enforced));
+        let observed = named.policy.segments.iter();
+        let observed = observed.filter(|segment| segment.mode == Mode::Observe);
+        let observed: HashSet<&str> = observed.map(|segment| segment.name.as_str()).collect();
+        // Without the ledger, or whoever opens a flow meanwhile would wait.
+        let talks = self.ledger().list();
+        let fate = |talk: &Arc<Talk>| {
+            let names = names.as_ref()?;
+            observed.contains(&*talk.segment).then(|| names.fate(talk))
+        };
+        let fates: HashMap<&Talk, Option<Fate>> =
+            talks.iter().map(|talk| (&**talk, fate(talk))).collect();
         self.ledger().judge_again(|talk, said| {
-            let (twin, names) = (twin.as_ref()?, names.as_ref()?);
-            let observed = |segment: &cordon_policy::Segment| {
-                segment.name == talk.segment && segment.mode == Mode::Observe
-            };
-            if !named.policy.segments.iter().any(observed) {
-                return None;
-            }
-            match names.fate(talk) {
-                Fate::Passes => None,
-                Fate::Drops(Reason::Rule | Reason::NoRule, rule) => {
-                    Some(twin.enforced.rule(rule).map(str::to_owned))
+            let by = |rule| names.as_ref().and_then(|names| names.named.rule(rule));
+            match fates.get(talk) {
+                Some(None | Some(Fate::Passes)) => None,
+                Some(Some(Fate::Drops(Reason::Rule | Reason::NoRule, rule))) => {
+                    Some(by(*rule).map(str::to_owned))
                 }
-                // As far as the addresses tell; the frame told more.
-                Fate::Drops(..) | Fate::Unknown => Some(said.rule.clone()),
+                // As far as the addresses tell; the frame told more. Or it was opened just now.
+                Some(Some(Fate::Drops(..) | Fate::Unknown)) | None => Some(said.rule.clone()),
             }
         });
     }
@@ -225,7 +231,6 @@ impl Observed {
     pub fn save(&self) {
         let text = {
             let mut ledger = self.ledger();
-            ledger.expire(self.now());
             if !ledger.changed {
                 return;
             }
@@ -248,31 +253,27 @@ impl Observed {
 
     /// What each observed segment let be, by name.
     pub fn segments(&self, named: &Named) -> Vec<ObservedSegment> {
-        let ledger = self.ledger();
         let observed = named.policy.segments.iter();
         let observed = observed.filter(|segment| segment.mode == Mode::Observe);
-        let mut segments: Vec<ObservedSegment> = observed
-            .map(|segment| {
-                let mut hosts = HashSet::new();
-                let (mut flows, mut bytes) = (0, 0);
-                for (talk, said) in ledger
-                    .talks()
-                    .filter(|(talk, _)| talk.segment == segment.name)
-                {
-                    hosts.insert(talk.host());
-                    flows += said.flows;
-                    bytes += said.bytes;
-                }
-                ObservedSegment {
-                    segment: segment.name.clone(),
-                    hosts: hosts.len() as u64,
-                    flows,
-                    bytes,
-                }
-            })
+        let ledger = self.ledger();
+        let mut sums: BTreeMap<&str, (HashSet<&Host>, Sum)> = observed
+            .map(|segment| (segment.name.as_str(), Default::default()))
             .collect();
-        segments.sort_by(|one, other| one.segment.cmp(&other.segment));
-        segments
+        for (talk, said) in ledger.talks() {
+            if let Some((hosts, sum)) = sums.get_mut(talk.segment.as_str()) {
+                hosts.insert(talk.host());
+                sum.flows += said.flows;
+                sum.bytes += said.bytes;
+            }
+        }
+        sums.into_iter()
+            .map(|(segment, (hosts, sum))| ObservedSegment {
+                segment: segment.to_owned(),
+                hosts: hosts.len() as u64,
+                flows: sum.flows,
+                bytes: sum.bytes,
+            })
+            .collect()
     }
 
     /// By name of the segment, since the daemon started; those that are not observed are left out.

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use crate::exposition::Exposition;
 use crate::steps::PATIENCE;
 
+pub mod addresses;
 pub mod allowed;
 pub mod dicom;
 pub mod listen;
