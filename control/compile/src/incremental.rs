@@ -341,7 +341,9 @@ fn touches_proxies(edits: &[Edit], policy: &Policy) -> bool {
     let stands_in = |device: &Device| policy.segments[device.segment].proxy;
     edits.iter().any(|edit| {
         edit.before.is_some_and(stands_in)
-            || edit.now.is_some_and(|index| stands_in(&policy.devices[index]))
+            || edit
+                .now
+                .is_some_and(|index| stands_in(&policy.devices[index]))
     })
 }
 

@@ -253,8 +253,9 @@ impl Names {
     }
 
     fn enforced(&self, entry: &FlowEntry) -> Option<Enforced> {
-        let opening = Opening::of_flow(entry)?;
-        Some(self.twin.as_ref()?.judge(&opening))
+        let twin = self.twin.as_ref()?;
+        let opening = Opening::of_flow(entry, &twin.of)?;
+        Some(twin.judge(&opening))
     }
 
     /// The rule as it is told: an observed segment's lets the answers of everything be, also of what another allows.

@@ -69,7 +69,11 @@ fn explain_by(
 ) -> Result<Vec<Explanation>, Refusal> {
     let ends = Ends::find(named, &question.from, &question.to)?;
     let services = named.policy.service(&question.service).ok_or_else(|| {
-        let known = named.policy.services.iter().map(|(name, _)| name.as_str());
+        let known = named
+            .policy
+            .services
+            .iter()
+            .map(|service| service.name.as_str());
         let hint =
             "a service is a name of the policy or the catalogue, or `tcp/104`, `udp/53`, `icmp`";
         Refusal::unknown("service", &question.service, known, hint)
@@ -95,6 +99,8 @@ fn explain_by(
 struct Crossing {
     /// The place of an attachment.
     ingress: u32,
+    /// The type of the outer of two VLAN tags there.
+    outer_type: u16,
     /// Source and destination.
     macs: [[u8; 6]; 2],
 }
@@ -108,8 +114,10 @@ fn crossings(named: &Named, ends: &Ends) -> Result<Vec<Crossing>, Refusal> {
     let mut crossings = Vec::new();
     if let Some(segment) = from {
         let stays = to == from || ends.to.is_group();
+        let ingress = attachment_of(named, segment, false, ends.from.port(named))?;
         crossings.push(Crossing {
-            ingress: attachment_of(named, segment, false, ends.from.port(named))?,
+            ingress,
+            outer_type: named.outer_type(ingress),
             macs: [
                 ends.from.mac(named),
                 if stays { ends.to.mac(named) } else { router },
@@ -121,8 +129,10 @@ fn crossings(named: &Named, ends: &Ends) -> Result<Vec<Crossing>, Refusal> {
     }
     if let Some(segment) = to {
         // The router sends it into the segment of its destination.
+        let ingress = attachment_of(named, segment, true, None)?;
         crossings.push(Crossing {
-            ingress: attachment_of(named, segment, true, None)?,
+            ingress,
+            outer_type: named.outer_type(ingress),
             macs: [router, ends.to.mac(named)],
         });
     }
@@ -218,10 +228,11 @@ fn cross(
         forget(portable);
         let frame = packet.frame(&Wire {
             ingress: crossing.ingress,
+            outer_type: crossing.outer_type,
             macs: crossing.macs,
             ips: [ends.from.ip(), ends.to.ip()],
         });
-        let judged = portable.judge(attachment_port(crossing.ingress), &frame);
+        let judged = portable.judge(place_port(crossing.ingress), &frame);
         let passes = judged.outcome.verdict.is_ok();
         last = Some(judged.outcome);
         if !passes {

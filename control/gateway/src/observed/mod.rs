@@ -209,7 +209,7 @@ impl Observed {
             return;
         };
         for entry in &unknown {
-            let Some(opening) = Opening::of_flow(entry) else {
+            let Some(opening) = Opening::of_flow(entry, named) else {
                 continue;
             };
             let enforced = twin.judge(&opening);
@@ -515,9 +515,9 @@ fn service_name(named: &Named, packet: Packet) -> Option<String> {
         }
         _ => None,
     };
-    let services = named.policy.services.iter().filter_map(|(name, entries)| {
-        let width = entries.iter().filter_map(width).min()?;
-        Some((width, entries.len(), name))
+    let services = named.policy.services.iter().filter_map(|service| {
+        let width = service.entries.iter().filter_map(width).min()?;
+        Some((width, service.entries.len(), &service.name))
     });
     services.min().map(|(_, _, name)| name.clone())
 }

@@ -191,7 +191,7 @@ fn a_flow_is_judged_as_if_its_segment_were_enforced() {
             // Somebody has its address.
             entry.flow.way[0].from = way_word(VISITOR.mac, VISITOR.attachment);
         }
-        let opening = Opening::of_flow(&entry).expect("it is known how it came in");
+        let opening = Opening::of_flow(&entry, &site.named()).expect("it is known how it came in");
         // However often: nothing is left behind that would count.
         for _ in 0..100 {
             assert_eq!(
@@ -327,7 +327,7 @@ fn an_event_says_what_enforcement_would_do() {
         destination_port: port,
         source_mac: VISITOR.mac,
         destination_mac: WORLD.mac,
-        ingress: VISITOR.attachment,
+        place: abi::place(0, GUEST, 0),
         segment: 1,
         ..abi::Event::BLANK
     };

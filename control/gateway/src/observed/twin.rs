@@ -7,7 +7,7 @@ use cordon_kernel::FlowEntry;
 use cordon_policy::{Mode, Origin, Posture};
 use cordon_protocol::WouldDrop;
 use cordon_verdict::abi::{
-    self, Admission, EVENT_FLOW, Way, attachment_port, service_index, way_attachment, way_mac,
+    self, Admission, EVENT_FLOW, Way, place_port, service_index, way_attachment, way_mac,
 };
 use cordon_verdict::{Ip, Mac, Reason};
 
@@ -95,9 +95,7 @@ impl Twin {
         self.enforced.portable(|portable| {
             portable.set_posture(Posture::Normal as u8);
             forget(portable);
-            let outcome = portable
-                .judge(attachment_port(opening.ingress), &frame)
-                .outcome;
+            let outcome = portable.judge(place_port(opening.ingress), &frame).outcome;
             forget(portable);
             match outcome.verdict {
                 Ok(_) => Enforced::Passes(outcome.rule),
@@ -140,10 +138,10 @@ impl Twin {
 /// The first packet of a flow, as it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening {
-    /// Where it came in.
-    pub ingress: u16,
-    /// Where its answer came in, or would.
-    back: Option<u16>,
+    /// The place where it came in.
+    pub ingress: u32,
+    /// The place where its answer came in, or would.
+    back: Option<u32>,
     /// MAC addresses, source and destination.
     pub macs: [Mac; 2],
     /// IP addresses.
@@ -156,7 +154,7 @@ pub struct Opening {
 
 impl Opening {
     /// Of a flow in the table; none while it is not known how it came in.
-    pub fn of_flow(entry: &FlowEntry) -> Option<Opening> {
+    pub fn of_flow(entry: &FlowEntry, named: &Named) -> Option<Opening> {
         let from = usize::from(entry.flow.initiator & 1);
         let to = from ^ 1;
         let [way, back] = [entry.flow.way[from], entry.flow.way[to]];
@@ -167,9 +165,10 @@ impl Opening {
         let from_word = if way.from != 0 { way.from } else { back.to };
         let to_word = if way.from != 0 { way.to } else { back.from };
         let nowhere = |word: u64| word == 0 || word == Way::NOWHERE;
+        let place = |word| named.generation(|generation| generation.place(way_attachment(word)));
         Some(Opening {
-            ingress: way_attachment(from_word),
-            back: (!nowhere(to_word)).then(|| way_attachment(to_word)),
+            ingress: place(from_word),
+            back: (!nowhere(to_word)).then(|| place(to_word)),
             macs: [
                 way_mac(from_word),
                 if nowhere(to_word) {
@@ -187,8 +186,8 @@ impl Opening {
     /// Of a flow that is told of.
     pub fn of_event(event: &abi::Event, named: &Named) -> Option<Opening> {
         (event.kind == EVENT_FLOW && event.protocol != 0).then(|| Opening {
-            ingress: event.ingress,
-            back: opposite(named, event.segment, event.ingress),
+            ingress: event.place,
+            back: opposite(named, event.segment, event.place),
             macs: [event.source_mac, event.destination_mac],
             ips: [event.source, event.destination],
             ports: [event.source_port, event.destination_port],
@@ -233,6 +232,7 @@ impl Opening {
         });
         let wire = Wire {
             ingress: self.ingress,
+            outer_type: named.outer_type(self.ingress),
             macs: [from, to],
             ips: self.ips.map(ip_address),
         };
@@ -241,13 +241,16 @@ impl Opening {
 }
 
 /// An attachment of the segment on the other side of the gateway.
-fn opposite(named: &Named, segment: u16, ingress: u16) -> Option<u16> {
+fn opposite(named: &Named, segment: u16, ingress: u32) -> Option<u32> {
     named.generation(|generation| {
         let uplink = |admission: &Admission| admission.is(Admission::UPLINK);
-        let here = generation.admissions.get(&ingress).map(uplink)?;
+        let here = generation
+            .admissions
+            .get(&generation.number(ingress))
+            .map(uplink)?;
         let mut of_segment = generation.admissions.iter();
         let other = of_segment
             .find(|(_, admission)| admission.segment == segment && uplink(admission) != here);
-        other.map(|(attachment, _)| *attachment)
+        other.map(|(attachment, _)| generation.place(*attachment))
     })
 }
