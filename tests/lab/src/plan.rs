@@ -311,6 +311,34 @@ mod tests {
     }
 
     #[test]
+    fn a_device_has_a_vlan_of_its_own() {
+        let mut plan =
+            Plan::from_policy(&Path::new(EXAMPLES).join("crozer-outpatient")).expect("is in order");
+        let routers = |plan: &Plan, vlan: u16| {
+            let found = plan.vlans.iter().find(|known| known.access == vlan);
+            found.map(|found| (found.core, found.routers.len()))
+        };
+        // Three VLANs of one subnet, one router for all of them; and none where the core has two tags.
+        for vlan in [301, 302, 303] {
+            assert_eq!(routers(&plan, vlan), Some((210, 2)));
+        }
+        assert_eq!(routers(&plan, 230), Some((100, 0)));
+        let vlan = |plan: &Plan| {
+            plan.devices
+                .iter()
+                .find(|one| one.name == "us-1")
+                .map(|one| one.vlan)
+        };
+        assert_eq!(vlan(&plan), Some(301));
+        plan.own_vlan("us-1", 302).expect("is listed");
+        assert_eq!(vlan(&plan), Some(302));
+        plan.check().expect("makes a lab");
+        plan.own_vlan("us-1", 304).expect("is listed");
+        plan.check().expect_err("has no such VLAN");
+        plan.own_vlan("us-2", 302).expect_err("is not listed");
+    }
+
+    #[test]
     fn names_that_cannot_be() {
         for name in [
             "",

@@ -43,6 +43,29 @@ fn hosts_of_one_vlan_are_together() -> Result<()> {
 }
 
 #[test]
+fn protected_ports_are_apart() -> Result<()> {
+    let lab = Lab::raise(common::small())?;
+    let (ct, other) = (lab.host("ct-1")?, lab.host("ct-2")?);
+    let third = lab.plug_in(misplaced(210))?;
+    lab.protect(&["ct-1", "ct-2"])?;
+    let heard = other.tap()?;
+    let trunk = lab.tap(Wire::Access)?;
+    assert!(!ct.reaches(&other)?);
+    let received = heard.count(|seen| seen.source == ct.mac())?;
+    assert_eq!(received, 0, "not even a broadcast");
+    assert!(
+        trunk.count(|seen| seen.source == ct.mac())? > 0,
+        "that goes to the gateway"
+    );
+    assert!(
+        third.reaches(&ct)? && third.reaches(&other)?,
+        "it is not protected"
+    );
+    assert!(lab.protect(&["nobody"]).is_err());
+    Ok(())
+}
+
+#[test]
 fn trunks_carry_tags() -> Result<()> {
     let lab = Lab::raise(common::small())?;
     let trunk = lab.tap(Wire::Access)?;

@@ -236,7 +236,7 @@ impl Tally {
 fn to_one(port: u16, frame: &[u8], at: u32, out: &[u8]) -> &'static str {
     let same_port = port_of(at) == port;
     let from_gateway = out[6..12] == GATEWAY;
-    if from_gateway && !frame.starts_with(&GATEWAY) || from_gateway && out[..6] == frame[6..12] {
+    if from_gateway && (!frame.starts_with(&GATEWAY) || out[..6] == frame[6..12]) {
         return match network(frame).and_then(|at| frame.get(at - 2..at)) {
             Some([0x08, 0x06]) => "answered, ARP",
             _ => "answered, solicitation",

@@ -55,6 +55,8 @@ pub enum Protocol {
     DhcpOffer,
     /// A DHCP server answers everybody.
     DhcpOfferToAll,
+    /// A DHCPv6 server answers one client.
+    Dhcp6Offer,
     /// The first packet of a connection.
     Tcp(Service),
     /// A packet from the middle of a connection that nobody has seen.
@@ -225,7 +227,7 @@ impl Protocol {
                 &[false, true]
             }
             Solicitation | Advertisement | RouterSolicitation | RouterAdvertisement | Report6
-            | Query6 | Extensions | RoutingHeader => &[true],
+            | Query6 | Extensions | RoutingHeader | Dhcp6Offer => &[true],
             _ => &[false],
         }
     }
@@ -260,7 +262,7 @@ impl Protocol {
     /// Whether a server of the infrastructure is the other end.
     pub fn is_dhcp(self) -> bool {
         use Protocol::*;
-        matches!(self, DhcpDiscover | DhcpOffer | DhcpOfferToAll)
+        matches!(self, DhcpDiscover | DhcpOffer | DhcpOfferToAll | Dhcp6Offer)
     }
 }
 
@@ -271,7 +273,7 @@ impl Talk<'_> {
         Self { from, to, ..*self }
     }
 
-    fn to_mac(&self, mac: Mac, ether_type: u16, payload: Vec<u8>) -> Sent {
+    fn with_mac(&self, mac: Mac, ether_type: u16, payload: Vec<u8>) -> Sent {
         Sent {
             at: self.from.at,
             macs: (mac, self.from.mac),
@@ -281,15 +283,15 @@ impl Talk<'_> {
     }
 
     /// To the MAC address that the sender has for the receiver.
-    fn to_one(&self, ether_type: u16, payload: Vec<u8>) -> Sent {
+    fn with_known_mac(&self, ether_type: u16, payload: Vec<u8>) -> Sent {
         let mac = self.world.known_as(&self.from, &self.to);
-        self.to_mac(mac, ether_type, payload)
+        self.with_mac(mac, ether_type, payload)
     }
 
     fn ip(&self, protocol: u8, hop_limit: u8, payload: &[u8]) -> Sent {
         let (from, to) = (self.from.ip(self.v6), self.to.ip(self.v6));
         let (ether_type, packet) = frame::ip(from, to, protocol, hop_limit, payload);
-        self.to_one(ether_type, packet)
+        self.with_known_mac(ether_type, packet)
     }
 
     fn ip_to_group(&self, from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> Sent {
@@ -299,7 +301,7 @@ impl Talk<'_> {
             _ => 64,
         };
         let (ether_type, packet) = frame::ip(from, to, protocol, hop_limit, payload);
-        self.to_mac(group_mac(to), ether_type, packet)
+        self.with_mac(group_mac(to), ether_type, packet)
     }
 
     /// From a port of this cell's alone to a service, and back.
@@ -402,7 +404,7 @@ impl Talk<'_> {
         let mut sent = self.ip(UDP, 64, &part);
         let more: u16 = if first { 0x2000 } else { 0 };
         sent.payload[4..6].copy_from_slice(&identification.to_be_bytes());
-        sent.payload[6..8].copy_from_slice(&(more | offset / 8).to_be_bytes());
+        sent.payload[6..8].copy_from_slice(&(more | (offset / 8)).to_be_bytes());
         sent
     }
 
@@ -435,7 +437,7 @@ impl Talk<'_> {
     fn link_control(&self, last: u8, ether_type: u16, start: &[u8]) -> Sent {
         let mut payload = start.to_vec();
         payload.resize(46, 0);
-        self.to_mac(Mac([1, 0x80, 0xc2, 0, 0, last]), ether_type, payload)
+        self.with_mac(Mac([1, 0x80, 0xc2, 0, 0, last]), ether_type, payload)
     }
 
     /// The frames of a cell.
@@ -446,8 +448,8 @@ impl Talk<'_> {
         let (high, low) = self.ports(open);
         let everybody = IpAddr::V4(Ipv4Addr::BROADCAST);
         match protocol {
-            ArpRequest => alone(self.to_mac(EVERYBODY, 0x0806, self.arp(1))),
-            ArpReply => alone(self.to_one(0x0806, self.arp(2))),
+            ArpRequest => alone(self.with_mac(EVERYBODY, 0x0806, self.arp(1))),
+            ArpReply => alone(self.with_known_mac(0x0806, self.arp(2))),
             Solicitation => {
                 let own = frame::link_address_option(1, self.from.mac);
                 let message = frame::discovery(135, &self.to.v6.octets(), &own);
@@ -475,6 +477,7 @@ impl Talk<'_> {
             }
             DhcpOffer => alone(self.dhcp((67, 68), self.from.v4.into(), None)),
             DhcpOfferToAll => alone(self.dhcp((67, 68), self.from.v4.into(), Some(everybody))),
+            Dhcp6Offer => alone(self.ip(UDP, 64, &frame::udp((547, 546), &DATA))),
             Tcp(service) => alone(self.tcp(self.ports(service), SYN, 1)),
             TcpMiddle => alone(self.tcp((high, low), ACK, 2)),
             TcpAnswer => alone(self.tcp((low, high), SYN | ACK, 1)),
@@ -534,9 +537,9 @@ impl Talk<'_> {
             Lacp => alone(self.link_control(0x02, 0x8809, &[1, 1])),
             Eapol => alone(self.link_control(0x03, 0x888e, &[2, 1, 0, 0])),
             Ptp => alone(self.link_control(0x0e, 0x88f7, &[0x12, 2])),
-            Listed => alone(self.to_mac(EVERYBODY, LISTED, vec![0xcc; 46])),
-            ListedToOne => alone(self.to_one(LISTED, vec![0xcc; 46])),
-            Unlisted => alone(self.to_one(UNLISTED, vec![0xcc; 46])),
+            Listed => alone(self.with_mac(EVERYBODY, LISTED, vec![0xcc; 46])),
+            ListedToOne => alone(self.with_known_mac(LISTED, vec![0xcc; 46])),
+            Unlisted => alone(self.with_known_mac(UNLISTED, vec![0xcc; 46])),
         }
     }
 }

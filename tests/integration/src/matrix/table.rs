@@ -108,6 +108,7 @@ pub const MATRIX: &[Row] = &[
                                                     ["-",      "aapppp", "-",      "-",      "-"]),
     row(DhcpOfferToAll,           "infrastructure:dhcp-answer",
                                                     ["-",      "aapppp", "-",      "-",      "-"]),
+    row(Dhcp6Offer,               "",               ["-",      "nnnnnn", "-",      "-",      "-"]),
     // ARP and neighbour discovery. Between devices, a proxied segment has the gateway answer, and nobody else
     proxied(
     row(ArpRequest,               "arp",            ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
@@ -200,7 +201,7 @@ pub const GUARDS: &[Guarded] = &[
     guarded(Guard::NdHopLimit,      &[("NNNNNN", &[Solicitation, Advertisement, RouterSolicitation])]),
     guarded(Guard::NdLinkAddress,   &[("NNNNNN", &[Solicitation, Advertisement, RouterSolicitation])]),
     // Who only a server or a router may be
-    guarded(Guard::DhcpServer,      &[("DDDDDD", &[DhcpOffer, DhcpOfferToAll])]),
+    guarded(Guard::DhcpServer,      &[("DDDDDD", &[DhcpOffer, DhcpOfferToAll, Dhcp6Offer])]),
     guarded(Guard::Router,          &[("RRRRRR", &[RouterAdvertisement]), ("IIIIII", &[Query4, Query6])]),
     // MAC flooding: a stranger where only devices are admitted, and one too many where all are
     guarded(Guard::Stranger,        &[("UUUUUU", TALK), ("UUUUUU", TALK_TO_MANY), ("UUUUUU", FINDS),

@@ -29,8 +29,19 @@ impl Carrier<'_> {
     pub fn listen(lab: &Lab) -> Result<Carrier<'_>> {
         let recorded = lab.directory().join("carrier.pcap");
         let file = recorded.display().to_string();
+        // At once, and not once a buffer is full or a second is over: who asks does not wait for so long.
         let line = [
-            "tcpdump", "-Z", "root", "-Q", "in", "-U", "-i", LINE, "-w", &file,
+            "tcpdump",
+            "--immediate-mode",
+            "-U",
+            "-Z",
+            "root",
+            "-Q",
+            "in",
+            "-i",
+            LINE,
+            "-w",
+            &file,
         ];
         let recorder = lab.switch().spawn(&line)?;
         let carrier = Carrier {
