@@ -61,7 +61,7 @@ fn what_is_flooded_comes_out_as_the_oracle_says() {
 }
 
 /// So many are enough to see a fault.
-const ENOUGH: usize = 200_000;
+const ENOUGH: usize = 1_000_000;
 
 #[test]
 fn every_fault_is_found() {
