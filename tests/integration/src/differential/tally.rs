@@ -45,13 +45,14 @@ const EGRESSES: [&str; 16] = [
     STITCHED,
     BACK,
 ];
-/// Counted beside the others.
 /// Only what is answered keeps such a tag: seldom.
 const PRIORITY_KEPT: &str = "priority, the same";
 /// Only while a device has not been heard of: seldom.
 const PROXIED_FLOOD: &str = "proxied, flood";
-const STITCHED: &str = "flood, several copies by one port";
-const BACK: &str = "flood, a copy by the ingress port";
+/// Counted beside the others.
+pub const STITCHED: &str = "flood, several copies by one port";
+/// Counted beside the others.
+pub const BACK: &str = "flood, a copy by the ingress port";
 const TAGS: [&str; 17] = [
     "none, none",
     "none, one",
