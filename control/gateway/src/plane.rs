@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cordon_kernel::{Dataplane, Drops, Error, FlowEntry, Idle, Installed, Stager, Swept};
+use cordon_kernel::{Dataplane, Drops, Error, FlowEntry, Idle, Installed, Silence, Stager, Swept};
 use cordon_portable::{Change, Generation};
 use cordon_verdict::abi::{Control, Counter, Station};
 use nix::net::if_::InterfaceFlags;
@@ -32,7 +32,7 @@ pub trait Plane: Send {
     fn age(&mut self) -> Result<(), Error>;
 
     /// Forgets flows that are idle.
-    fn sweep(&mut self) -> Result<Swept, Error>;
+    fn sweep(&mut self, silence: &dyn Fn(&FlowEntry) -> Silence) -> Result<Swept, Error>;
 
     /// Calls `each` with every flow.
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error>;
@@ -113,8 +113,8 @@ impl Plane for Dataplane {
         Dataplane::age(self)
     }
 
-    fn sweep(&mut self) -> Result<Swept, Error> {
-        Dataplane::sweep(self, &Idle::default())
+    fn sweep(&mut self, silence: &dyn Fn(&FlowEntry) -> Silence) -> Result<Swept, Error> {
+        self.sweep_as_told(&Idle::default(), silence)
     }
 
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error> {

@@ -23,7 +23,8 @@ fn sources(devices: usize, rules: usize) -> Sources {
 }
 
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let busy = || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from);
+    let busy =
+        || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from);
     let (started, before) = (Instant::now(), busy());
     let done = work();
     println!(
@@ -37,15 +38,23 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
 fn main() {
     let pins = std::path::PathBuf::from(format!("/sys/fs/bpf/cordon-large-{}", std::process::id()));
     let sources = sources(100_000, 10_000);
-    let policy: Policy = timed("validate", || from_sources(&sources).expect("is valid").policy);
+    let policy: Policy = timed("validate", || {
+        from_sources(&sources).expect("is valid").policy
+    });
     let today = "2026-10-01".parse().expect("is a day");
-    let compiled = timed("compile", || cordon_compile::compile(&policy, today).expect("compiles"));
+    let compiled = timed("compile", || {
+        cordon_compile::compile(&policy, today).expect("compiles")
+    });
     println!("{} rows", compiled.generation.policy.len());
     let (mut kernel, _) = Dataplane::open(&Options::new(&pins)).expect("loads");
     let mut stager = kernel.stager().expect("opens");
     for _ in 0..2 {
         let slot = kernel.control().expect("answers").slot ^ 1;
-        timed("write", || stager.write(slot, &compiled.generation, compiled.rules).expect("is written"));
+        timed("write", || {
+            stager
+                .write(slot, &compiled.generation, compiled.rules)
+                .expect("is written")
+        });
         timed("flip", || kernel.flip(0, compiled.rules).expect("flips"));
     }
     let _ = std::fs::remove_dir_all(&pins);

@@ -10,6 +10,7 @@ mod orders;
 mod policy;
 mod ports;
 mod restore;
+mod silence;
 mod staging;
 mod tick;
 
