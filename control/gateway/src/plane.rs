@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use cordon_kernel::{Dataplane, Drops, Error, FlowEntry, Idle, Installed, Silence, Stager, Swept};
+use cordon_kernel::{
+    Dataplane, Drops, Error, FlowEntry, Idle, Installed, Silence, Stager, Swept, TableBytes,
+};
 use cordon_portable::{Change, Generation};
 use cordon_verdict::abi::{Control, Counter, Station};
 use nix::net::if_::InterfaceFlags;
@@ -48,6 +50,9 @@ pub trait Plane: Send {
 
     /// Events that could not be told of.
     fn events_lost(&self) -> Result<u64, Error>;
+
+    /// What the tables take of the machine's memory.
+    fn table_bytes(&self) -> Result<TableBytes, Error>;
 
     /// The network interfaces there are.
     fn links(&self) -> Links;
@@ -135,6 +140,10 @@ impl Plane for Dataplane {
 
     fn events_lost(&self) -> Result<u64, Error> {
         Dataplane::events_lost(self)
+    }
+
+    fn table_bytes(&self) -> Result<TableBytes, Error> {
+        Dataplane::table_bytes(self)
     }
 
     fn links(&self) -> Links {

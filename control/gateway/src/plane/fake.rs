@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
-use cordon_kernel::{Drops, Error, FlowEntry, Installed, Silence, Swept};
+use cordon_kernel::{Drops, Error, FlowEntry, Installed, Silence, Swept, TableBytes};
 use cordon_portable::{Change, Generation};
 use cordon_protocol::{Order, Sources};
 use cordon_verdict::Reason;
@@ -270,6 +270,14 @@ impl Plane for Kernel {
 
     fn events_lost(&self) -> Result<u64, Error> {
         Ok(0)
+    }
+
+    fn table_bytes(&self) -> Result<TableBytes, Error> {
+        Ok(TableBytes {
+            policy: 3,
+            flows: 2,
+            other: 1,
+        })
     }
 
     fn links(&self) -> Links {
