@@ -498,7 +498,7 @@ fn told(names: &Names, talk: &Talk, said: &Said) -> ObservedTalk {
     }
 }
 
-/// The name of the narrowest service that a packet is of.
+/// The name of the narrowest service that a packet is of; of several, the shortest: `https` rather than `dicomweb`.
 fn service_name(named: &Named, packet: Packet) -> Option<String> {
     let width = |service: &Service| match (*service, packet) {
         (Service::Tcp(first, last), Packet::Tcp(port))
@@ -512,7 +512,7 @@ fn service_name(named: &Named, packet: Packet) -> Option<String> {
     };
     let services = named.policy.services.iter().filter_map(|(name, entries)| {
         let width = entries.iter().filter_map(width).min()?;
-        Some((width, entries.len(), name))
+        Some((width, entries.len(), name.len(), name))
     });
-    services.min().map(|(_, _, name)| name.clone())
+    services.min().map(|(.., name)| name.clone())
 }
