@@ -62,6 +62,19 @@ impl Sides {
         }
     }
 
+    /// Another gateway to which the same has happened, of user space and the oracle alone.
+    pub fn fork(&self) -> Sides {
+        Sides {
+            portable: self.portable.clone(),
+            oracle: self.oracle.clone(),
+            kernel: None,
+            generation: self.generation.clone(),
+            now: self.now,
+            wire: None,
+            fault: self.fault,
+        }
+    }
+
     /// From now on, frames that are to be flooded go through the kernel's ports for real, instead of a test run.
     pub fn go_live(&mut self) {
         self.wire = Some(Wire::open());

@@ -136,7 +136,7 @@ impl Tally {
             for name in known {
                 let count = counts.get(name).copied().unwrap_or_default();
                 let least = match *name {
-                    PRIORITY_KEPT | PROXIED_FLOOD => least / 10,
+                    PRIORITY_KEPT | PROXIED_FLOOD => least / 20,
                     _ => least,
                 };
                 if count < least {
