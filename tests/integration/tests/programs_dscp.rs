@@ -57,7 +57,7 @@ fn marks_are_left_as_they_are() -> Result<()> {
             let in_vlan = |seen: &&Seen| seen.vlan == Some(230);
             let left: Vec<&Seen> = way.left.iter().filter(in_vlan).collect();
             let entered = way.entered.iter().filter(in_vlan);
-            assert!(left.len() > 50);
+            assert!(left.len() >= 10);
             for seen in entered.chain(left) {
                 assert_eq!(seen.priority, Some(mark.priority), "{seen:?}");
                 // A packet of these two. What opened a flow is among them.
