@@ -50,8 +50,6 @@ fn marks_are_left_as_they_are() -> Result<()> {
             let ends = |(from, to)| [from, to].contains(&server.ip());
             seen.ips.is_some_and(ends)
         };
-        let lost = wires.lost(ours);
-        assert!(lost.is_empty(), "{lost:?}");
         for (way, mark) in [(&wires.outward, OUT), (&wires.inward, BACK)] {
             // Everything in that VLAN has a priority: also what is flooded, and what is said to find each other.
             let in_vlan = |seen: &&Seen| seen.vlan == Some(230);
