@@ -10,8 +10,8 @@ use cordon_policy::{Date, Device, OuterTag, Policy, Problem};
 use cordon_portable::{Change, Generation, Portable};
 use cordon_protocol::Endpoint;
 use cordon_verdict::abi::{
-    self, LOCKDOWN, PolicyRow, RULE_ETHER_TYPE, RULE_FIRST, SEVER, member, place_inner, place_outer,
-    place_port, service_index,
+    self, LOCKDOWN, PolicyRow, RULE_ETHER_TYPE, RULE_FIRST, SEVER, member, place_inner,
+    place_outer, place_port, service_index,
 };
 use cordon_verdict::{Ip, Mac};
 
@@ -142,7 +142,7 @@ impl Named {
 
     /// For how long a rule lets a flow to a port be silent, if it says so.
     pub fn silence(&self, rule: u32, protocol: u8, port: u16) -> Option<Duration> {
-        idle_of_rule(&self.policy, rule, protocol, port)
+        cordon_compile::idle_of_rule(&self.policy)(rule, protocol, port)
     }
 
     /// A rule's name; none for 0.
@@ -266,12 +266,9 @@ fn note_open<'a>(open: &mut [u8], rows: impl Iterator<Item = &'a PolicyRow>) {
     }
 }
 
-fn longest_silence(_: &Policy) -> Duration {
-    Duration::ZERO
-}
-
-fn idle_of_rule(_: &Policy, _: u32, _: u8, _: u16) -> Option<Duration> {
-    None
+fn longest_silence(policy: &Policy) -> Duration {
+    let said = policy.rules.iter().flat_map(|rule| &rule.idle);
+    said.map(|(_, idle)| *idle).max().unwrap_or_default()
 }
 
 fn next_serial() -> u64 {

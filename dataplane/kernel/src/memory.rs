@@ -25,7 +25,12 @@ pub struct TableBytes {
 fn is_policy(name: &str) -> bool {
     matches!(
         name,
-        "ADMISSIONS"
+        "STACKS"
+            | "PLACES"
+            | "COPY_SPANS"
+            | "COPIES"
+            | "PROXIES"
+            | "ADMISSIONS"
             | "FLOODS"
             | "PORT_SETTINGS"
             | "ETHER_TYPES"
@@ -69,7 +74,8 @@ impl Dataplane {
     /// Of the tables that are made anew for every generation.
     fn inner_bytes(&self, slot: u32) -> Result<u64, Error> {
         let maps = &self.maps;
-        Ok(inner("DEVICES", maps.devices.get(&slot, 0))?
+        Ok(inner("PROXIES", maps.proxies.get(&slot, 0))?
+            + inner("DEVICES", maps.devices.get(&slot, 0))?
             + inner("ADDRESSES", maps.addresses.get(&slot, 0))?
             + inner("NETWORKS", maps.networks.get(&slot, 0))?
             + inner("SERVICE_CLASSES", maps.services.get(&slot, 0))?

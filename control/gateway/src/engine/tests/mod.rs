@@ -4,6 +4,7 @@ mod crash;
 mod orders;
 mod policy;
 mod restore;
+mod silence;
 mod staging;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,0 +1,169 @@
+//! The slot that is not in force: written whole, or by what differs, beside the other.
+
+mod setup;
+
+use cordon_kernel::Dataplane;
+use cordon_portable::{Change, Generation};
+use cordon_verdict::abi::{
+    Address, Admission, Device, PolicyKey, PolicyRow, RULE_FIRST, Ruling, attachment, member,
+};
+use cordon_verdict::{Ip, Reason};
+
+use setup::{Pins, in_namespace, traced};
+
+const RULES: usize = RULE_FIRST as usize + 1;
+
+/// The MAC address and the address of a device.
+fn of(number: u16) -> (u64, Ip) {
+    let mac = 0x02_c0_00_00_00_00 | u64::from(number);
+    (mac, Ip::v4(0x0a15_0000 | u32::from(number)))
+}
+
+fn entries(number: u16, class: u16) -> ((u64, Device), (Ip, Address)) {
+    let (mac, address) = of(number);
+    let id = u32::from(number);
+    let device = Device {
+        id,
+        class,
+        flags: 0,
+    };
+    let bound = Address {
+        device: id,
+        segment: 7,
+        class,
+    };
+    ((member(7, mac), device), (address, bound))
+}
+
+fn row(from: u16, to: u16) -> (PolicyKey, PolicyRow) {
+    let key = PolicyKey {
+        from,
+        to,
+        service: 0,
+        pad: 0,
+    };
+    let rulings = [Ruling::allow(RULE_FIRST); 6];
+    (key, PolicyRow { rulings })
+}
+
+/// Two devices of class 1, at ports 0 and 1, that may speak to each other.
+fn generation() -> Generation {
+    let mut generation = Generation::default();
+    for port in 0..2 {
+        let admission = Admission {
+            segment: 7,
+            flags: Admission::IN_USE,
+            anonymous: 0,
+            copies: 0,
+        };
+        let number = attachment(port, 210);
+        generation.admissions.insert(number, admission);
+        generation.floods.insert((7, port), number);
+    }
+    for number in [1, 2] {
+        let (device, address) = entries(number, 1);
+        generation.devices.insert(device.0, device.1);
+        generation.addresses.insert(address.0, address.1);
+    }
+    let (key, row) = row(1, 1);
+    generation.policy.insert(key, row);
+    generation
+}
+
+/// What becomes of a datagram from one device to another.
+fn judged(kernel: &Dataplane, from: u16, to: u16) -> u8 {
+    let (from, to) = (of(from), of(to));
+    let mut frame = Vec::new();
+    frame.extend_from_slice(&to.0.to_be_bytes()[2..]);
+    frame.extend_from_slice(&from.0.to_be_bytes()[2..]);
+    frame.extend_from_slice(&[0x81, 0, 0, 210, 8, 0]);
+    frame.extend_from_slice(&[0x45, 0, 0, 28, 0, 0, 0x40, 0, 64, 17, 0, 0]);
+    frame.extend_from_slice(&from.1.low32().to_be_bytes());
+    frame.extend_from_slice(&to.1.low32().to_be_bytes());
+    frame.extend_from_slice(&[0x9c, 0x40, 0x14, 0xe9, 0, 8, 0, 0]);
+    frame.resize(64, 0);
+    kernel.run(0, &frame).expect("runs").trace.reason
+}
+
+const PASSES: u8 = 0;
+
+#[test]
+fn a_small_change_is_written_beside_what_is_in_force() {
+    let pins = Pins::new("amend");
+    in_namespace(move || {
+        let mut kernel = traced(&pins);
+        let mut stager = kernel.stager().expect("opens");
+        let other = |kernel: &Dataplane| kernel.control().expect("reads").slot ^ 1;
+        for _ in 0..2 {
+            let slot = other(&kernel);
+            stager.write(slot, &generation(), RULES).expect("writes");
+            kernel.flip(0, RULES).expect("flips");
+        }
+        assert_eq!(judged(&kernel, 1, 2), PASSES);
+        assert_eq!(judged(&kernel, 3, 2), Reason::UnknownDevice as u8);
+
+        // One more, of a class that there was not.
+        let (device, address) = entries(3, 2);
+        let come = Change {
+            devices: [(device.0, Some(device.1))].into(),
+            addresses: [(address.0, Some(address.1))].into(),
+            policy: vec![row(2, 1)],
+        };
+        let slot = other(&kernel);
+        stager.amend(slot, &come, RULES).expect("writes");
+        assert_eq!(
+            judged(&kernel, 3, 2),
+            Reason::UnknownDevice as u8,
+            "not yet"
+        );
+        let counted = kernel.flip(0, RULES).expect("flips").counted;
+        assert_eq!(counted[RULE_FIRST as usize].packets, 1);
+        assert_eq!(judged(&kernel, 3, 2), PASSES);
+        assert_eq!(judged(&kernel, 2, 3), Reason::NoRule as u8);
+        assert_eq!(judged(&kernel, 1, 2), PASSES);
+
+        // It goes, and so does another: the slot that knows neither change is two behind.
+        let (gone, address) = entries(2, 1);
+        let go = Change {
+            devices: [(device.0, None), (gone.0, None)].into(),
+            addresses: [(of(3).1, None), (address.0, None)].into(),
+            policy: Vec::new(),
+        };
+        let slot = other(&kernel);
+        for change in [&come, &go] {
+            stager.amend(slot, change, RULES).expect("writes");
+        }
+        kernel.flip(0, RULES).expect("flips");
+        assert_eq!(judged(&kernel, 3, 1), Reason::UnknownDevice as u8);
+        assert_eq!(judged(&kernel, 2, 1), Reason::UnknownDevice as u8);
+        assert_ne!(judged(&kernel, 1, 2), PASSES);
+
+        // What does not fit is said, and disturbs nothing that is in force.
+        let slot = other(&kernel);
+        let crowd = Change {
+            devices: (100..3000)
+                .map(|number| entries(number, 1).0)
+                .map(|(key, device)| (key, Some(device)))
+                .collect(),
+            ..Change::default()
+        };
+        stager.amend(slot, &crowd, RULES).expect_err("is too much");
+        assert_eq!(judged(&kernel, 2, 1), Reason::UnknownDevice as u8);
+        let mut large = generation();
+        large.change(&crowd);
+        stager.write(slot, &large, RULES).expect("writes");
+        let before = kernel.table_bytes().expect("is told");
+        kernel.flip(0, RULES).expect("flips");
+        assert_eq!(judged(&kernel, 1, 2), PASSES);
+
+        // A table is as large as its policy.
+        let slot = other(&kernel);
+        stager.write(slot, &large, RULES).expect("writes");
+        let after = kernel.table_bytes().expect("is told");
+        assert!(
+            after.policy > before.policy + 2000 * 32,
+            "{before:?}, then {after:?}"
+        );
+        assert_eq!((after.flows, after.other), (before.flows, before.other));
+    });
+}
