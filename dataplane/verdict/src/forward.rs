@@ -158,7 +158,7 @@ fn retag_any<F: Frame, T: Tables>(
     let stack = stack_of(tables, slot, attachment);
     let tags = Tags::of(stack);
     let same = tags.count == link.tags && tags.outer == link.vlan();
-    if !(same && !is_beyond(link, attachment)) {
+    if !same || is_beyond(link, attachment) {
         rewrite(frame, link, tags).ok_or(Reason::Retag)?;
     }
     Ok(place_port(stack.place))

@@ -171,7 +171,7 @@ pub struct Departing {
 
 impl Departing {
     #[inline(always)]
-    fn new(ingress: &Ingress, link: &Link, egress: Egress, ruling: Ruling) -> Step {
+    fn step(ingress: &Ingress, link: &Link, egress: Egress, ruling: Ruling) -> Step {
         let (attachment, segment, inside, copies) = match egress {
             Egress::Attachment(attachment) => (attachment, 0, false, Copies::BY_PORT),
             Egress::Flood {
@@ -338,7 +338,7 @@ pub fn enter<F: Frame, T: Tables>(
     if let Known::Settled { ruling, egress } = known {
         if forward::is_beyond(&link, egress) {
             let egress = Egress::Attachment(egress);
-            return Ok(Departing::new(&ingress, &link, egress, ruling));
+            return Ok(Departing::step(&ingress, &link, egress, ruling));
         }
         let port = forward::retag(frame, &link, egress)?;
         let egress = Egress::Attachment(egress);
@@ -374,7 +374,7 @@ pub fn rare<F: Frame, T: Tables>(
         }
         let ruling = other::ether_type(tables, ingress, link)?;
         let (egress, ruling) = deliver(tables, ingress, link, ruling)?;
-        return Ok(Departing::new(ingress, link, egress, ruling));
+        return Ok(Departing::step(ingress, link, egress, ruling));
     }
     let walked = walk::headers(frame, link)?;
     Ok(Step::Walked(Behind {
@@ -402,7 +402,7 @@ pub fn behind<F: Frame, T: Tables>(
     if walked.piece.offset != 0 {
         proxy::stand_in(tables, ingress, link, walked.destination)?;
         let (egress, ruling) = fragment::follow(tables, ingress, link, walked)?;
-        return Ok(Departing::new(ingress, link, egress, ruling));
+        return Ok(Departing::step(ingress, link, egress, ruling));
     }
     let Walked {
         source,
@@ -446,11 +446,11 @@ fn control_message<F: Frame, T: Tables>(
     if walked.protocol != parse::IGMP && !parse::is_listener(frame, walked)? {
         let (ruling, egress) = related::error(frame, tables, ingress, link, walked)?;
         let egress = Egress::Attachment(egress);
-        return Ok(Departing::new(ingress, link, egress, ruling));
+        return Ok(Departing::step(ingress, link, egress, ruling));
     }
     let ruling = membership::membership(frame, tables, ingress, link, walked)?;
     let (egress, ruling) = deliver(tables, ingress, link, ruling)?;
-    Ok(Departing::new(ingress, link, egress, ruling))
+    Ok(Departing::step(ingress, link, egress, ruling))
 }
 
 /// Link-control frames have no segment: they go from port to port.
@@ -596,7 +596,7 @@ pub fn conclude<F: Frame, T: Tables>(
     {
         remember(tables, pending, packet, frame.len())?;
     }
-    Ok(Departing::new(ingress, link, *egress, *ruling))
+    Ok(Departing::step(ingress, link, *egress, *ruling))
 }
 
 /// The frame gets the tags and MAC addresses that it leaves with.
