@@ -1,6 +1,6 @@
 //! What Prometheus scrapes: every metric with its help text in one table, filled from one snapshot.
 
-use cordon_kernel::Error;
+use cordon_kernel::{Error, TableBytes};
 use cordon_verdict::abi::Counter;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
@@ -92,6 +92,9 @@ const TABLE: &[Definition] = table! {
     "cordon_policy_install_seconds" GAUGE
         "Seconds that it took to put the policy in force into the kernel."
         => |all| one(all.install_seconds);
+    "cordon_table_bytes" GAUGE
+        "Bytes of kernel memory that tables take, by what they are for: policy (both slots), flows, or other. What the daemon takes is process_resident_memory_bytes."
+        => Snapshot::table_bytes;
     "cordon_policy_on_trial" GAUGE
         "1 while the policy in force goes back to the one before unless it is confirmed."
         => |all| one(f64::from(all.on_trial));
@@ -151,6 +154,7 @@ pub struct Snapshot {
     policy: [usize; 3],
     compile_seconds: f64,
     install_seconds: f64,
+    table_bytes: TableBytes,
     on_trial: bool,
     ports: Vec<(String, String, bool)>,
     warnings: usize,
@@ -181,6 +185,7 @@ impl Snapshot {
                 .as_ref()
                 .is_some_and(|policy| policy.reverts.is_some()),
             install_seconds: engine.last_install().as_secs_f64(),
+            table_bytes: engine.table_bytes()?,
             warnings: engine.warnings().count(),
             ..Snapshot::default()
         };
@@ -208,6 +213,19 @@ impl Snapshot {
         }
         snapshot.counts = counts;
         Ok(snapshot)
+    }
+
+    fn table_bytes(&self) -> Values<'_> {
+        let TableBytes {
+            policy,
+            flows,
+            other,
+        } = self.table_bytes;
+        let all = [("policy", policy), ("flows", flows), ("other", other)];
+        let values = all.into_iter();
+        values
+            .map(|(table, bytes)| (vec![("table", table)], bytes as f64))
+            .collect()
     }
 
     fn by_verdict(&self, part: fn(&Counter) -> u64) -> Values<'_> {
@@ -356,6 +374,11 @@ mod tests {
             policy: [115, 116, 117],
             compile_seconds: 0.5,
             install_seconds: 0.25,
+            table_bytes: TableBytes {
+                policy: 121,
+                flows: 122,
+                other: 123,
+            },
             on_trial: true,
             ports: vec![("access0".to_owned(), "eth1".to_owned(), true)],
             warnings: 118,
@@ -406,6 +429,9 @@ mod tests {
             "cordon_observed_bytes_total{segment=\"guest\"} 120",
             "cordon_devices{state=\"unseen\"} 112",
             "cordon_posture{scope=\"site\"} 2",
+            "cordon_table_bytes{table=\"policy\"} 121",
+            "cordon_table_bytes{table=\"flows\"} 122",
+            "cordon_table_bytes{table=\"other\"} 123",
             "cordon_events_lost_total 110",
             "cordon_port_up{device=\"eth1\",port=\"access0\"} 1",
         ] {

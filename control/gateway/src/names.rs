@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use cordon_compile::{Basis, Compiled, rule_index};
 use cordon_policy::{Date, Device, OuterTag, Policy, Problem};
@@ -34,6 +35,8 @@ pub struct Named {
     pub warnings: Vec<Problem>,
     /// Seconds that it took to compile.
     pub compile_seconds: f64,
+    /// The longest time that a rule lets flows be silent; none: zero.
+    pub longest_silence: Duration,
     /// By number of the rule, the postures at which it lets something through, as bits.
     open_at: Vec<u8>,
     /// A gateway in memory with this policy and nothing else.
@@ -61,6 +64,7 @@ impl Named {
         Named {
             serial: next_serial(),
             after: None,
+            longest_silence: longest_silence(&policy),
             policy,
             hash,
             day,
@@ -89,6 +93,7 @@ impl Named {
         Some(Named {
             serial: next_serial(),
             after: Some((self.serial, Arc::new(updated.change))),
+            longest_silence: longest_silence(policy),
             policy: Arc::clone(policy),
             hash: hash.to_owned(),
             day,
@@ -133,6 +138,11 @@ impl Named {
             Some(rule) => rule.allow,
             None => true,
         }
+    }
+
+    /// For how long a rule lets a flow to a port be silent, if it says so.
+    pub fn silence(&self, rule: u32, protocol: u8, port: u16) -> Option<Duration> {
+        idle_of_rule(&self.policy, rule, protocol, port)
     }
 
     /// A rule's name; none for 0.
@@ -254,6 +264,14 @@ fn note_open<'a>(open: &mut [u8], rows: impl Iterator<Item = &'a PolicyRow>) {
             }
         }
     }
+}
+
+fn longest_silence(_: &Policy) -> Duration {
+    Duration::ZERO
+}
+
+fn idle_of_rule(_: &Policy, _: u32, _: u8, _: u16) -> Option<Duration> {
+    None
 }
 
 fn next_serial() -> u64 {

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use cordon_kernel::{Dataplane, Drops, Error, FlowEntry, Idle, Installed, Stager, Swept};
+use cordon_kernel::{
+    Dataplane, Drops, Error, FlowEntry, Idle, Installed, Silence, Stager, Swept, TableBytes,
+};
 use cordon_portable::{Change, Generation};
 use cordon_verdict::abi::{Control, Counter, Station};
 use nix::net::if_::InterfaceFlags;
@@ -32,7 +34,7 @@ pub trait Plane: Send {
     fn age(&mut self) -> Result<(), Error>;
 
     /// Forgets flows that are idle.
-    fn sweep(&mut self) -> Result<Swept, Error>;
+    fn sweep(&mut self, silence: &dyn Fn(&FlowEntry) -> Silence) -> Result<Swept, Error>;
 
     /// Calls `each` with every flow.
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error>;
@@ -48,6 +50,9 @@ pub trait Plane: Send {
 
     /// Events that could not be told of.
     fn events_lost(&self) -> Result<u64, Error>;
+
+    /// What the tables take of the machine's memory.
+    fn table_bytes(&self) -> Result<TableBytes, Error>;
 
     /// The network interfaces there are.
     fn links(&self) -> Links;
@@ -113,8 +118,8 @@ impl Plane for Dataplane {
         Dataplane::age(self)
     }
 
-    fn sweep(&mut self) -> Result<Swept, Error> {
-        Dataplane::sweep(self, &Idle::default())
+    fn sweep(&mut self, silence: &dyn Fn(&FlowEntry) -> Silence) -> Result<Swept, Error> {
+        self.sweep_as_told(&Idle::default(), silence)
     }
 
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error> {
@@ -135,6 +140,10 @@ impl Plane for Dataplane {
 
     fn events_lost(&self) -> Result<u64, Error> {
         Dataplane::events_lost(self)
+    }
+
+    fn table_bytes(&self) -> Result<TableBytes, Error> {
+        Dataplane::table_bytes(self)
     }
 
     fn links(&self) -> Links {

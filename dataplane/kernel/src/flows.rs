@@ -53,6 +53,23 @@ impl FlowEntry {
         self.flow.state & Flow::RST != 0 || self.flow.state & both == both
     }
 
+    /// Whether it is a TCP connection that one end, and only one, has said to be done with.
+    pub fn half_closed(&self) -> bool {
+        let both = Flow::FIN | Flow::FIN << 1;
+        !self.closed() && self.flow.state & both != 0
+    }
+
+    /// The port that it was opened to.
+    pub fn server_port(&self) -> u16 {
+        // The first end speaks in direction 0.
+        self.port[usize::from(self.flow.initiator & 1 ^ 1)]
+    }
+
+    /// The epoch that it was judged under; 0 if it is to be judged again.
+    pub fn epoch(&self) -> u32 {
+        (self.flow.judged >> 32) as u32
+    }
+
     /// Bytes seen in a direction of the flow, 0 or 1, rounded up frame by frame; starts again behind 64 GiB.
     pub fn bytes(&self, direction: usize) -> u64 {
         let volume = self.flow.volume.get(direction).copied().unwrap_or(0);

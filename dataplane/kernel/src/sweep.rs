@@ -3,60 +3,17 @@
 use std::collections::{HashMap, HashSet};
 
 use cordon_verdict::abi::{
-    AGE_SECONDS, Admission, Limit, NO_ATTACHMENT, admission_index, attachment, member, place_inner,
-    place_outer, place_port, stack_key, way_attachment, way_mac,
+    Admission, Limit, NO_ATTACHMENT, admission_index, attachment, member, place_inner, place_outer,
+    place_port, stack_key, way_attachment, way_mac,
 };
 
 use crate::barrier;
 use crate::error::Error;
 use crate::flows::{At, FlowEntry, Keys};
+use crate::idle::{Idle, PRESSED, Silence};
 use crate::maps::of;
 use crate::program::Dataplane;
 use crate::raw::Raw;
-
-/// After how many ticks of [`Control::tick`](cordon_verdict::abi::Control::tick) without a packet a flow is forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Idle {
-    /// TCP, both ends heard: HL7 sessions are silent for hours.
-    pub tcp: u16,
-    /// UDP and ICMP, both ends heard.
-    pub datagram: u16,
-    /// Only one end heard.
-    pub unanswered: u16,
-    /// TCP, closed or reset.
-    pub closed: u16,
-    /// How many flows a device may have, both ends heard. A router, which speaks for many, may have any number.
-    pub quota: u32,
-}
-
-const fn ticks(seconds: u64) -> u16 {
-    seconds.div_ceil(AGE_SECONDS) as u16
-}
-
-impl Default for Idle {
-    /// A day and a half; five minutes; one minute; ten seconds.
-    fn default() -> Idle {
-        Idle {
-            tcp: ticks(36 * 3600),
-            datagram: ticks(300),
-            unanswered: ticks(60),
-            closed: ticks(10),
-            quota: 16_384,
-        }
-    }
-}
-
-impl Idle {
-    fn is_over(&self, entry: &FlowEntry, now: u16) -> bool {
-        let limit = match entry.protocol {
-            6 if entry.closed() => self.closed,
-            _ if entry.half_open => self.unanswered,
-            6 => self.tcp,
-            _ => self.datagram,
-        };
-        entry.idle(now) > limit
-    }
-}
 
 /// What a sweep found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,25 +32,36 @@ impl Dataplane {
     /// # Errors
     /// [`Error::Batch`], [`Error::Barrier`].
     pub fn sweep(&mut self, idle: &Idle) -> Result<Swept, Error> {
+        self.sweep_as_told(idle, &|_| Silence::Usual)
+    }
+
+    /// The same, where a policy may say of a flow for how long it may be silent.
+    ///
+    /// # Errors
+    /// As [`Dataplane::sweep`].
+    pub fn sweep_as_told(
+        &mut self,
+        idle: &Idle,
+        silence: &dyn Fn(&FlowEntry) -> Silence,
+    ) -> Result<Swept, Error> {
         let now = self.control()?.tick;
-        let mut swept = Swept::default();
-        let mut over = Vec::new();
-        let mut opened: HashMap<u64, Opened> = HashMap::new();
-        self.established(|at, entry| {
-            if idle.is_over(&entry, now) {
-                over.push((at, entry));
-                return;
-            }
-            swept.open += 1;
-            if let Some((opener, attachment)) = opener(&entry) {
-                let opened = opened.entry(opener).or_default();
-                opened.flows += 1;
-                opened.attachment = attachment;
-            }
-        });
+        let mut look = self.look(idle, now, silence, [false; 2]);
+        let pressed = self.pressed(look.open);
+        if pressed != [false; 2] {
+            look = self.look(idle, now, silence, pressed);
+        }
+        let Look {
+            mut over,
+            open,
+            opened,
+        } = look;
+        let mut swept = Swept {
+            open: open.iter().sum::<usize>() as u64,
+            ..Swept::default()
+        };
         let mut half_over = Vec::new();
         self.half_open(|entry| {
-            if idle.is_over(&entry, now) {
+            if idle.is_over(&entry, now, silence, false) {
                 half_over.push(entry);
             } else {
                 swept.half_open += u64::from(!entry.asks_group());
@@ -117,6 +85,38 @@ impl Dataplane {
             }
         }
         Ok(swept)
+    }
+
+    /// Looks at every established flow.
+    fn look(
+        &self,
+        idle: &Idle,
+        now: u16,
+        silence: &dyn Fn(&FlowEntry) -> Silence,
+        pressed: [bool; 2],
+    ) -> Look {
+        let mut look = Look::default();
+        self.established(|at, entry| {
+            let table = table_of(&entry);
+            if idle.is_over(&entry, now, silence, pressed[table]) {
+                look.over.push((at, entry));
+                return;
+            }
+            look.open[table] += 1;
+            if let Some((opener, attachment)) = opener(&entry) {
+                let opened = look.opened.entry(opener).or_default();
+                opened.flows += 1;
+                opened.attachment = attachment;
+            }
+        });
+        look
+    }
+
+    /// Which of the two tables of flows have little room left.
+    fn pressed(&self, open: [usize; 2]) -> [bool; 2] {
+        let (part, of) = PRESSED;
+        let room = [self.maps.flows4.room(), self.maps.flows6.room()];
+        [0, 1].map(|table| open[table] * of > room[table] * part)
     }
 
     /// Has flows judged again that lead to where a station was before it moved. One that speaks is followed at once; one
@@ -211,6 +211,20 @@ impl Dataplane {
         self.held = full;
         Ok(())
     }
+}
+
+/// What is to be seen of the established flows.
+#[derive(Default)]
+struct Look {
+    over: Vec<(At, FlowEntry)>,
+    /// By table: those that are not over.
+    open: [usize; 2],
+    opened: HashMap<u64, Opened>,
+}
+
+/// Which of the two tables a flow is in.
+fn table_of(entry: &FlowEntry) -> usize {
+    usize::from(!entry.address[0].is_v4())
 }
 
 /// What a member opened, and where it is.

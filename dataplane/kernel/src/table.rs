@@ -68,6 +68,11 @@ impl<const W: usize> Table<W> {
         })
     }
 
+    /// How many flows it has room for.
+    pub fn room(&self) -> usize {
+        self.entries.count
+    }
+
     /// Calls `each` with every flow.
     pub fn each(&self, mut each: impl FnMut(Place, [u64; W], Flow)) {
         for line in 0..self.index.count {

@@ -155,7 +155,11 @@ fn frames_leave_with_the_tags_of_their_egress() {
             assert_eq!(portable.judge(to.port, &answer).leaving.len(), 1, "{what}");
             for turn in 0..2 {
                 let leaving = portable.judge(from.port, &sent).leaving;
-                assert_eq!(leaving, [expected.clone()], "{what}, turn {turn}");
+                assert_eq!(
+                    leaving,
+                    std::slice::from_ref(&expected),
+                    "{what}, turn {turn}"
+                );
             }
         }
     }

@@ -6,9 +6,17 @@ mod large;
 
 use std::time::{Duration, Instant};
 
-use cordon_kernel::{Dataplane, Options};
+use cordon_compile::Compiled;
+use cordon_kernel::{Dataplane, Options, Stager};
 use cordon_policy::{Policy, Sources, from_sources};
+use cordon_portable::Change;
 use nix::time::{ClockId, clock_gettime};
+
+fn sources_of(devices: &str) -> Sources {
+    let mut sources = sources(DEVICES, RULES);
+    sources.devices = Some(format!("name,mac,ips,segment,profile\n{devices}\n"));
+    sources
+}
 
 fn sources(devices: usize, rules: usize) -> Sources {
     let large = large::large(devices, rules, "data-centre");
@@ -23,7 +31,8 @@ fn sources(devices: usize, rules: usize) -> Sources {
 }
 
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let busy = || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from);
+    let busy =
+        || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from);
     let (started, before) = (Instant::now(), busy());
     let done = work();
     println!(
@@ -34,19 +43,85 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     done
 }
 
+/// What this process takes of the machine's memory.
+fn resident() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").expect("is there");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    line.expect("is told").to_owned()
+}
+
+/// A device of another profile than before, again and again: compiled, written and put into force.
+fn one_device(
+    kernel: &mut Dataplane,
+    stager: &mut Stager,
+    (mut policy, mut compiled): (Policy, Compiled),
+) {
+    let today = "2026-10-01".parse().expect("is a day");
+    let lines = large::large(DEVICES, RULES, "data-centre").devices;
+    let mut before: Option<Change> = None;
+    for number in [60_001, 20_002, 90_003] {
+        let line = large::device(number, number % large::SEGMENTS, 7);
+        let mut lines: Vec<&str> = lines.lines().collect();
+        lines[number] = line.trim_end();
+        let new = from_sources(&sources_of(&lines.join("\n")))
+            .expect("is valid")
+            .policy;
+        let rules = compiled.rules;
+        let started = Instant::now();
+        let updated = timed("one device: compile", || {
+            cordon_compile::update(
+                &mut compiled.basis,
+                &compiled.generation,
+                &policy,
+                &new,
+                today,
+            )
+            .expect("is brought up to date")
+        });
+        let slot = kernel.control().expect("answers").slot ^ 1;
+        timed("one device: write", || {
+            for change in before.iter().chain([&updated.change]) {
+                stager.amend(slot, change, rules).expect("is written");
+            }
+        });
+        timed("one device: flip", || kernel.flip(0, rules).expect("flips"));
+        println!(
+            "one device: all {:.1} ms",
+            started.elapsed().as_secs_f64() * 1000.0
+        );
+        before = Some(updated.change);
+        compiled.generation = updated.generation;
+        policy = new;
+    }
+}
+
+const DEVICES: usize = 100_000;
+const RULES: usize = 10_000;
+
 fn main() {
     let pins = std::path::PathBuf::from(format!("/sys/fs/bpf/cordon-large-{}", std::process::id()));
-    let sources = sources(100_000, 10_000);
-    let policy: Policy = timed("validate", || from_sources(&sources).expect("is valid").policy);
+    let sources = sources(DEVICES, RULES);
+    let policy: Policy = timed("validate", || {
+        from_sources(&sources).expect("is valid").policy
+    });
     let today = "2026-10-01".parse().expect("is a day");
-    let compiled = timed("compile", || cordon_compile::compile(&policy, today).expect("compiles"));
+    let compiled = timed("compile", || {
+        cordon_compile::compile(&policy, today).expect("compiles")
+    });
     println!("{} rows", compiled.generation.policy.len());
     let (mut kernel, _) = Dataplane::open(&Options::new(&pins)).expect("loads");
     let mut stager = kernel.stager().expect("opens");
     for _ in 0..2 {
         let slot = kernel.control().expect("answers").slot ^ 1;
-        timed("write", || stager.write(slot, &compiled.generation, compiled.rules).expect("is written"));
+        timed("write", || {
+            stager
+                .write(slot, &compiled.generation, compiled.rules)
+                .expect("is written")
+        });
         timed("flip", || kernel.flip(0, compiled.rules).expect("flips"));
     }
+    println!("kernel: {:?}", kernel.table_bytes().expect("is told"));
+    println!("this process: {}", resident());
+    one_device(&mut kernel, &mut stager, (policy, compiled));
     let _ = std::fs::remove_dir_all(&pins);
 }

@@ -56,6 +56,20 @@ impl Wires {
         })
     }
 
+    /// Begins to record such frames only.
+    ///
+    /// # Errors
+    /// If the taps cannot be opened.
+    pub fn tap_only(
+        lab: &Lab,
+        wanted: impl Fn(&Seen) -> bool + Clone + Send + 'static,
+    ) -> Result<Wires> {
+        Ok(Wires {
+            access: lab.tap_only(Wire::Access, wanted.clone())?,
+            core: lab.tap_only(Wire::Core, wanted)?,
+        })
+    }
+
     /// How many such frames were handed to the gateway so far.
     ///
     /// # Errors

@@ -4,7 +4,8 @@
 //! `CORDON_SEED` and `CORDON_FRAMES` rerun and scale it.
 
 use cordon_integration::differential::{
-    Difference, FAULTS, Fault, Kernel, Scenario, Settings, Sides, Step, Tally, in_namespace, shrink,
+    BACK, Difference, FAULTS, Fault, Kernel, STITCHED, Scenario, Settings, Sides, Step, Tally,
+    in_namespace, shrink,
 };
 
 #[test]
@@ -51,17 +52,22 @@ fn what_is_flooded_comes_out_as_the_oracle_says() {
     in_namespace(move || {
         let mut sides = Sides::new(Some(Kernel::open("flooded")), None);
         sides.go_live();
-        agree(settings, &mut sides);
+        let tally = agree(settings, &mut sides);
         let copies = sides
             .compare_live()
             .unwrap_or_else(|wrong| panic!("{wrong}"));
         println!("{copies} copies came out");
         assert!(copies > 500, "{copies} copies are too few to tell");
+        // Made one by one, behind the XDP program.
+        for way in [STITCHED, BACK] {
+            let count = tally.egresses.get(way).copied().unwrap_or_default();
+            assert!(count > 50, "{way}: {count} are too few to tell");
+        }
     });
 }
 
 /// So many are enough to see a fault.
-const ENOUGH: usize = 200_000;
+const ENOUGH: usize = 1_000_000;
 
 #[test]
 fn every_fault_is_found() {

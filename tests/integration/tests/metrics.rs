@@ -114,6 +114,8 @@ const TABLE: &[(&str, Act, Then)] = &[
     ("cordon_policy_classes", Apply, Rises),
     ("cordon_policy_compile_seconds", Apply, Changes),
     ("cordon_policy_install_seconds", Apply, Changes),
+    ("cordon_table_bytes{table=\"policy\"}", Apply, Rises),
+    ("cordon_table_bytes{table=\"flows\"}", Reload, Falls),
     ("cordon_warnings", Apply, Rises),
     ("cordon_policy_on_trial", Trial, Is(1.0)),
     (

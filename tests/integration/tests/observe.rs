@@ -103,6 +103,7 @@ fn what_would_be_dropped_passes_and_is_told_by_device_and_rule() -> Result<()> {
     is_listed(&lab, &all)?;
     is_watched(&lab, &watcher)?;
     is_shown(gateway)?;
+    drop(watcher);
 
     // A restart forgets nothing.
     gateway.stop()?;

@@ -24,7 +24,7 @@ fn devices_come_by_addresses_and_names() -> Result<()> {
     let scratch = lab.directory();
     let router = lab.router();
     let [one, two] = RANGES.map(|range| format!("--dhcp-range={range}"));
-    let _server = dnsmasq(
+    let server = dnsmasq(
         &*lab.host("dhcp")?,
         scratch,
         &["--port=0", "--dhcp-authoritative", &one, &two],
@@ -89,9 +89,8 @@ fn devices_come_by_addresses_and_names() -> Result<()> {
             Ok(must(host, &["ip", "-6", "route", "show", "default"])?.contains("proto ra"))
         })?;
     }
-    let mut client = Client::start(&cart, scratch, Asks::V6)?;
-    client.bound()?;
-    clients.push(client);
+    let mut client6 = Client::start(&cart, scratch, Asks::V6)?;
+    client6.bound()?;
     let given = only_address(&cart, net("fd00:23::/64"))?;
     assert!((0x1000..0x2000).contains(&(last_part(given))), "{given}");
     let made = only_address(&phone, net("fd00:29::/64"))?;
@@ -127,6 +126,15 @@ fn devices_come_by_addresses_and_names() -> Result<()> {
         assert!(long.contains("(UDP)"), "{long}");
         assert_eq!(long.matches(&strings[0]).count(), STRINGS, "{long}");
     }
+
+    // What was given is given back, to the server itself.
+    for client in clients {
+        client.release()?;
+    }
+    wait_until("the server has heard of it", || {
+        let said = server.stdout() + &server.stderr();
+        Ok(said.matches("DHCPRELEASE").count() == 2)
+    })?;
     Ok(())
 }
 

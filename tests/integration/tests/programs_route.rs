@@ -149,6 +149,27 @@ fn a_sender_learns_what_the_narrowest_link_takes() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn what_is_too_large_goes_in_pieces() -> Result<()> {
+    let lab = Lab::raise(plan()?)?;
+    lab.gateway().start_with_policy()?;
+    let station = lab.host("station-1")?;
+    for server in ["records", "records6"] {
+        let address = lab.host(server)?.ip().to_string();
+        let wire = lab.tap(Wire::Core)?;
+        must(
+            &station,
+            &["ping", "-c", "5", "-i", "0.2", "-s", "8000", &address],
+        )?;
+        let seen = wire.stop()?;
+        for direction in [Direction::Received, Direction::Sent] {
+            let pieces = |seen: &&Seen| seen.direction == direction && seen.length > 1400;
+            assert_eq!(seen.iter().filter(pieces).count(), 5 * 5, "{server}");
+        }
+    }
+    Ok(())
+}
+
 /// Sends much, all of which has to arrive.
 fn upload(from: &Host, to: &Host) -> Result<()> {
     let at = to.at(HTTPS_PORT);

@@ -110,13 +110,29 @@ impl Gateway {
     /// # Errors
     /// [`Error::NotBuilt`]; [`Error::Ended`] or [`Error::TimedOut`], with what it wrote.
     pub fn start(&self) -> Result<()> {
+        self.start_program(&Gateway::program()?)
+    }
+
+    /// The daemon that [`Gateway::start`] starts.
+    ///
+    /// # Errors
+    /// [`Error::NotBuilt`].
+    pub fn program() -> Result<PathBuf> {
+        binary("cordond")
+    }
+
+    /// Starts another daemon than this build's: an earlier or later version.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] or [`Error::TimedOut`], with what it wrote.
+    pub fn start_program(&self, program: &Path) -> Result<()> {
         let mut daemon = self.lock();
         if let Some(daemon) = daemon.as_mut()
             && daemon.is_running()?
         {
             return Err(Error::Plan("the gateway's daemon runs already".to_owned()));
         }
-        let mut command = Command::new(binary("cordond")?);
+        let mut command = Command::new(program);
         command.arg("--config").arg(self.config());
         let files = self.directory.join("cordond");
         let started = daemon.insert(self.node.start(&mut command, &files)?);

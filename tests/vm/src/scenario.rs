@@ -8,7 +8,9 @@ use cordon_policy::{Date, Sources};
 use cordon_portable::Portable;
 use cordon_verdict::Egress;
 
-use frames::{CT, PACS, RECORDS, ROUTER, STATION, arp, tcp, udp6};
+use frames::{
+    CENTRAL, CT, GATEWAY, MONITOR, PACS, RECORDS, ROUTER, STATION, arp, carried, tcp, udp6,
+};
 
 /// The names of the machine's ports, in order of their numbers.
 pub const NICS: [&str; 2] = ["eth1", "eth2"];
@@ -193,6 +195,82 @@ fn steps() -> Vec<Step> {
     ]
 }
 
+/// Two VLANs stitched together, the gateway standing in for who is in them, and two tags at the core.
+fn stitched() -> Vec<Step> {
+    let step = |what, port, frame: Vec<u8>, expected| Step {
+        what,
+        posture: NORMAL,
+        port,
+        frame,
+        expected,
+    };
+    let by_gateway = |host| GATEWAY.with_ip_of(host);
+    let server = ROUTER.with_ip_of(RECORDS);
+    let is_read = tcp(server, CENTRAL.in_vlan(220), (443, 50_000), "syn ack");
+    vec![
+        step(
+            "a monitor asks for a central station in another VLAN",
+            ACCESS,
+            arp(MONITOR, CENTRAL.in_vlan(221)),
+            "forwarded by eth1",
+        ),
+        step(
+            "it asks for the router",
+            ACCESS,
+            arp(MONITOR, ROUTER),
+            "flooded",
+        ),
+        step(
+            "it opens a connection, and nobody knows yet where to",
+            ACCESS,
+            tcp(MONITOR, by_gateway(CENTRAL), (40_000, 2575), "syn"),
+            "flooded",
+        ),
+        step(
+            "the central station answers",
+            ACCESS,
+            tcp(CENTRAL, by_gateway(MONITOR), (2575, 40_000), "syn ack"),
+            "forwarded by eth1",
+        ),
+        step(
+            "the monitor goes on",
+            ACCESS,
+            tcp(MONITOR, by_gateway(CENTRAL), (40_000, 2575), "ack"),
+            "forwarded by eth1",
+        ),
+        step(
+            "it tries another service",
+            ACCESS,
+            tcp(MONITOR, by_gateway(CENTRAL), (40_001, 22), "syn"),
+            "dropped, no-rule",
+        ),
+        step(
+            "the central station opens a connection through the carrier",
+            ACCESS,
+            tcp(CENTRAL, server, (50_000, 443), "syn"),
+            "flooded",
+        ),
+        step(
+            "the server answers",
+            CORE,
+            carried(is_read.clone(), 100),
+            "forwarded by eth1",
+        ),
+        step(
+            "the central station goes on",
+            ACCESS,
+            tcp(CENTRAL, server, (50_000, 443), "ack"),
+            "forwarded by eth2",
+        ),
+        step(
+            "the server answers in another VLAN of the carrier's",
+            CORE,
+            carried(is_read, 101),
+            "dropped, unknown-attachment",
+        ),
+    ]
+}
+
 fn policy() -> Result<Compiled> {
     let sources = Sources {
         site: include_str!("../policy/site.yaml").to_owned(),
@@ -228,7 +306,7 @@ pub fn play(gateway: &mut impl Gateway) -> Result<Vec<Told>> {
     tell("before there is a policy", &fate, "dropped, no-policy");
     gateway.install(policy()?)?;
     let mut posture = NORMAL;
-    for step in steps() {
+    for step in steps().into_iter().chain(stitched()) {
         if step.posture != posture {
             posture = step.posture;
             gateway.set_posture(posture)?;

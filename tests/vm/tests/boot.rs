@@ -8,8 +8,9 @@ use cordon_portable::Portable;
 use cordon_vm::initramfs::Initramfs;
 use cordon_vm::{DONE, KERNEL, MODULES, VERDICT, machine, program, scenario};
 
-/// Emulation is slow, and others may be at work on the same processors. About ten seconds where nobody is.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Emulation is slow, the verifier has much to look at, and others may be at work on the same processors. Less than half a
+/// minute where nobody is.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What `cargo xtask setup` fetched.
 fn fetched(folder: &Path, name: &str) -> Vec<u8> {

@@ -192,12 +192,18 @@ pub fn in_words(segment: &ObservedSegment) -> String {
     let name = clean(segment);
     match flows {
         0 => format!("{name} is observed: enforcement would have dropped nothing so far"),
-        _ => format!(
-            "{name} is observed: enforcement would have dropped {} of {}, {}",
-            count(*flows as usize, "flow"),
-            count(*hosts as usize, "host"),
-            bytes(*volume)
-        ),
+        _ => {
+            // Those of flows that were opened just now are not known yet.
+            let volume = match volume {
+                0 => String::new(),
+                volume => format!(", {}", bytes(*volume)),
+            };
+            format!(
+                "{name} is observed: enforcement would have dropped {} of {}{volume}",
+                count(*flows as usize, "flow"),
+                count(*hosts as usize, "host"),
+            )
+        }
     }
 }
 
@@ -281,7 +287,7 @@ fn table(sums: &[Sum], by: &[By], clock: Clock) -> Table {
         cells.extend([
             number(sum.flows).into(),
             bytes(sum.bytes).into(),
-            clock.when(sum.last).into(),
+            clock.ago(sum.last).into(),
         ]);
         table.cells(cells);
     }

@@ -13,7 +13,11 @@ const LISTED: usize = 40;
 pub struct Outlook<'a> {
     posture: Posture,
     goes_on: Vec<&'a Rule>,
+    /// What nobody wrote.
+    built_in: Vec<&'a Rule>,
     partly: Vec<&'a Rule>,
+    /// Segments that are observed.
+    observed: Vec<&'a str>,
     stops: Vec<&'a Rule>,
 }
 
@@ -23,7 +27,9 @@ impl<'a> Outlook<'a> {
         let mut outlook = Outlook {
             posture,
             goes_on: Vec::new(),
+            built_in: Vec::new(),
             partly: Vec::new(),
+            observed: Vec::new(),
             stops: Vec::new(),
         };
         let today = clock.today();
@@ -43,8 +49,12 @@ impl<'a> Outlook<'a> {
             match survives {
                 _ if told && rule.open_at.is_empty() => {}
                 _ if !open => outlook.stops.push(rule),
+                Ok(_) if rule.place.is_none() => outlook.built_in.push(rule),
                 Ok(_) => outlook.goes_on.push(rule),
-                Err(_) => outlook.partly.push(rule),
+                Err(_) => match observed(&rule.name) {
+                    Some(segment) => outlook.observed.push(segment),
+                    None => outlook.partly.push(rule),
+                },
             }
         }
         outlook
@@ -71,6 +81,28 @@ impl<'a> Outlook<'a> {
             ))?;
             names(out, &self.partly)?;
         }
+        if let (Some(part), false) = (partly(posture), self.observed.is_empty()) {
+            let heading = out.ink(Ink::Warn, "Only observed, not enforced");
+            let mut segments = self.observed.clone();
+            segments.dedup();
+            let comma = if part.is_empty() { "" } else { "," };
+            out.line(format_args!(
+                "{heading}: {}. What no rule allows goes on there too{comma}{part}",
+                clean(&segments.join(", "))
+            ))?;
+        }
+        if !self.built_in.is_empty() {
+            let heading = out.ink(Ink::Good, "Goes on");
+            let names: Vec<&str> = self
+                .built_in
+                .iter()
+                .map(|rule| rule.name.as_str())
+                .collect();
+            out.line(format_args!(
+                "{heading}, so that hosts find each other: {}",
+                clean(&names.join(", "))
+            ))?;
+        }
         if !self.stops.is_empty() {
             let heading = out.ink(Ink::Bad, "Stops");
             out.line(format_args!("{heading}, what these rules allowed:"))?;
@@ -78,6 +110,12 @@ impl<'a> Outlook<'a> {
         }
         Ok(())
     }
+}
+
+/// The segment that a rule lets be, if it is one of an observed segment.
+fn observed(rule: &str) -> Option<&str> {
+    let segment = rule.strip_prefix("observe:")?;
+    Some(segment.strip_suffix("-inbound").unwrap_or(segment))
 }
 
 /// What is left of a rule that does not say what it survives; none if it stops.

@@ -228,10 +228,19 @@ fn segments(status: &Answered) -> Table {
                 "observe" => Cell::ink(Ink::Warn, "observe"),
                 other => Cell::from(other),
             },
-            segment.attachments.join(" ").into(),
+            attached_to(&segment.attachments).into(),
         ]);
     }
     table
+}
+
+/// A segment with a VLAN for each device is attached to hundreds: the first stand for the rest. JSON has them all.
+fn attached_to(attachments: &[String]) -> String {
+    const SHOWN: usize = 4;
+    match attachments.len().checked_sub(SHOWN) {
+        None | Some(0) => attachments.join(" "),
+        Some(more) => format!("{} and {more} more", attachments[..SHOWN].join(" ")),
+    }
 }
 
 fn drops(status: &Answered) -> Table {
@@ -245,4 +254,21 @@ fn drops(status: &Answered) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hundreds_of_attachments_fit_a_line() {
+        let attachments =
+            |count: usize| -> Vec<String> { (1..=count).map(|vlan| format!("a.{vlan}")).collect() };
+        assert_eq!(attached_to(&attachments(2)), "a.1 a.2");
+        assert_eq!(attached_to(&attachments(4)), "a.1 a.2 a.3 a.4");
+        assert_eq!(
+            attached_to(&attachments(300)),
+            "a.1 a.2 a.3 a.4 and 296 more"
+        );
+    }
 }

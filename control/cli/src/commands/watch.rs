@@ -1,6 +1,7 @@
 //! `cordon watch`.
 
 use std::collections::HashMap;
+use std::io::{self, IsTerminal};
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -55,7 +56,7 @@ impl Watch {
             json,
         } = app;
         let look = out.look;
-        if look.width.is_some() && !*json {
+        if io::stdout().is_terminal() && !*json {
             // An empty screen would look like one that does not work.
             err.line(look.ink(Ink::Faint, "listening; times are UTC, Ctrl-C ends it"))?;
         }

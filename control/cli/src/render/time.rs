@@ -22,18 +22,25 @@ impl Clock {
 
     /// `2026-03-01 03:12:44 UTC, 4 min ago`, or `in 4 min`.
     pub fn when(self, time: &str) -> String {
+        match humantime::parse_rfc3339(time) {
+            Ok(_) => format!("{}, {}", self.at(time), self.ago(time)),
+            Err(_) => clean(time),
+        }
+    }
+
+    /// `4 min ago`, or `in 4 min`.
+    pub fn ago(self, time: &str) -> String {
         let Ok(parsed) = humantime::parse_rfc3339(time) else {
             return clean(time);
         };
         // The gateway's clock is told in whole seconds, so one of them says nothing.
-        let relative = match self.0.duration_since(parsed) {
+        match self.0.duration_since(parsed) {
             Ok(age) if age.as_secs() >= 2 => format!("{} ago", span(age.as_secs())),
             Err(ahead) if ahead.duration().as_secs() >= 2 => {
                 format!("in {}", span(ahead.duration().as_secs()))
             }
             _ => "now".to_owned(),
-        };
-        format!("{}, {relative}", self.at(time))
+        }
     }
 
     /// The day.
@@ -69,7 +76,8 @@ mod tests {
             clock.when("2026-03-01T03:17:00.999Z"),
             "2026-03-01 03:17:00 UTC, now"
         );
-        assert_eq!(clock.when("soon"), "soon");
+        assert_eq!(clock.ago("2026-03-01T03:12:44.5Z"), "4 min ago");
+        assert_eq!([clock.when("soon"), clock.ago("soon")], ["soon", "soon"]);
         assert_eq!(clock.today(), "2026-03-01");
         assert_eq!(of_day("2026-03-01T03:12:44.5Z"), "03:12:44.500");
     }

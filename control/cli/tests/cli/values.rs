@@ -208,6 +208,9 @@ fn rules_value() -> Vec<Value> {
             33,
         ),
     ];
+    for name in ["observe:guest", "observe:guest-inbound"] {
+        rules.push(rule(name, json!("site.yaml:16"), "by reach", 4, "", "", 12));
+    }
     rules[3]["expires"] = json!("2026-02-28");
     rules[4]["action"] = json!("deny");
     rules

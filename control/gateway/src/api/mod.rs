@@ -1,5 +1,6 @@
 //! The local API: the table of calls in `cordon_protocol`, over HTTP on a Unix socket.
 
+mod ear;
 pub mod server;
 pub mod socket;
 

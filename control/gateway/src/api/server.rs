@@ -16,6 +16,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
+use super::ear::Shared;
+
 /// What callers may take. Callers are told apart (by user ID, on the Unix socket), so that whoever takes all that is
 /// theirs takes nothing from others.
 #[derive(Clone, Copy, Debug)]
@@ -125,16 +127,25 @@ where
             answer.await
         }
     });
+    let stream = Shared::new(stream);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream.clone()), service);
+    let connection = async {
+        tokio::select! {
+            // First: it is what makes a call endless.
+            biased;
+            // A caller that hangs up is its own affair.
+            _ = connection => {}
+            () = stream.hung_up(|| endless.get()) => {}
+        }
+    };
     let mut connection = std::pin::pin!(connection);
     loop {
         match tokio::time::timeout(limits.call, connection.as_mut()).await {
-            // A caller that hangs up is its own affair.
-            Ok(_) => return,
+            Ok(()) => return,
             Err(_) if endless.get() => {}
             Err(_) => return,
         }

@@ -91,6 +91,17 @@ impl Served {
         self.call("POST", path, &body).await
     }
 
+    /// Waits until that is so.
+    async fn nobody_listens(&self) {
+        for _ in 0..500 {
+            if self.tell.receiver_count() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("somebody hung up, and is told all the same");
+    }
+
     async fn apply(&self) -> (u16, Value) {
         let apply = Apply {
             sources: policy_a(),
@@ -355,13 +366,30 @@ async fn events_come_as_lines_for_as_long_as_someone_listens() {
         assert_eq!(line.trim(), format!("{{\"n\":{number}}}"));
     }
     drop(stream);
-    for _ in 0..100 {
-        if served.tell.receiver_count() == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    served.nobody_listens().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_is_not_told_any_more_whatever_it_has_said() {
+    let served = Served::start(LIMITS);
+    for behind in [
+        "\r\n",
+        "\r\nGET /v1/status HTTP/1.1\r\n",
+        "content-length: 50\r\n\r\nhalf",
+        "transfer-encoding: chunked\r\n\r\n5\r\nha",
+    ] {
+        let mut stream = BufReader::new(served.connect().await);
+        let head = "GET /v1/events HTTP/1.1\r\nhost: x\r\n";
+        stream
+            .write_all(format!("{head}{behind}").as_bytes())
+            .await
+            .expect("writes");
+        let mut line = String::new();
+        stream.read_line(&mut line).await.expect("reads");
+        assert!(line.contains("200"), "{line}");
+        drop(stream);
+        served.nobody_listens().await;
     }
-    panic!("whoever hangs up is not told any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]

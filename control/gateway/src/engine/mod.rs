@@ -10,6 +10,7 @@ mod orders;
 mod policy;
 mod ports;
 mod restore;
+mod silence;
 mod staging;
 mod tick;
 
@@ -21,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cordon_kernel::{FlowEntry, Opened, Swept};
+use cordon_kernel::{FlowEntry, Opened, Swept, TableBytes};
 use cordon_policy::Posture;
 use cordon_protocol::Order;
 use cordon_verdict::abi::Station;
@@ -260,6 +261,14 @@ impl Engine {
     /// How long it took to put the policy in force into the kernel.
     pub fn last_install(&self) -> Duration {
         self.last_install
+    }
+
+    /// What the kernel's tables take of the machine's memory.
+    ///
+    /// # Errors
+    /// If the data plane does not answer.
+    pub fn table_bytes(&self) -> Result<TableBytes, cordon_kernel::Error> {
+        self.plane.table_bytes()
     }
 
     /// By slot of the kernel's tables, the first epoch that was judged by what is in it.

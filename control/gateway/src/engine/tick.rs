@@ -56,7 +56,8 @@ impl Engine {
             self.aged = Instant::now();
             self.plane.age()?;
         }
-        self.swept = self.plane.sweep()?;
+        let silences = self.silences();
+        self.swept = self.plane.sweep(&|entry| silences.of(entry))?;
         self.forgotten += self.swept.forgotten;
         Ok(())
     }

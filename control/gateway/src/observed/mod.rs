@@ -204,11 +204,13 @@ impl Observed {
         let Some(twin) = self.twin(named) else { return };
         self.ledger().begin();
         let now = self.now();
-        let is_known = |entry: &FlowEntry| self.still_there(entry, now);
-        let Some(unknown) = entries(gateway, named, is_known) else {
+        let Some(entries) = entries(gateway, named) else {
             return;
         };
-        for entry in &unknown {
+        for (entry, is_current) in &entries {
+            if self.still_there(entry, now) || !is_current {
+                continue;
+            }
             let Some(opening) = Opening::of_flow(entry, named) else {
                 continue;
             };
@@ -333,13 +335,9 @@ impl Observed {
     }
 }
 
-/// The flows that observed segments let be, judged by this policy, and that are not known yet; none if it is not in
-/// force, or cannot be read.
-fn entries(
-    gateway: &Gateway,
-    named: &Arc<Named>,
-    is_known: impl Fn(&FlowEntry) -> bool,
-) -> Option<Vec<FlowEntry>> {
+/// The flows that observed segments let be, and whether that was by this policy: of others, which are judged by it at
+/// their next packet, it may be known from before. None if the policy is not in force, or the table cannot be read.
+fn entries(gateway: &Gateway, named: &Arc<Named>) -> Option<Vec<(FlowEntry, bool)>> {
     let engine = gateway.engine();
     let Ok(InForce::Tables(control)) = engine.in_force() else {
         return None;
@@ -349,15 +347,12 @@ fn entries(
         return None;
     }
     let filled = engine.filled()[usize::from(control.slot)];
+    // No more is done here than must be: an order may be waiting for the engine.
     let mut entries = Vec::new();
     let read = engine.flows(&mut |entry| {
-        // Also while it is not judged by this policy yet.
-        if is_known(&entry) {
-            return;
-        }
-        let judged = (entry.flow.judged >> 32) as u32 >= filled;
-        if judged && observes(named, entry.flow.ruling().rule()) {
-            entries.push(entry);
+        let is_current = (entry.flow.judged >> 32) as u32 >= filled;
+        if !is_current || observes(named, entry.flow.ruling().rule()) {
+            entries.push((entry, is_current));
         }
     });
     read.ok().map(|()| entries)
@@ -503,7 +498,7 @@ fn told(names: &Names, talk: &Talk, said: &Said) -> ObservedTalk {
     }
 }
 
-/// The name of the narrowest service that a packet is of.
+/// The name of the narrowest service that a packet is of; of several, the shortest: `https` rather than `dicomweb`.
 fn service_name(named: &Named, packet: Packet) -> Option<String> {
     let width = |service: &Service| match (*service, packet) {
         (Service::Tcp(first, last), Packet::Tcp(port))
@@ -517,7 +512,8 @@ fn service_name(named: &Named, packet: Packet) -> Option<String> {
     };
     let services = named.policy.services.iter().filter_map(|service| {
         let width = service.entries.iter().filter_map(width).min()?;
-        Some((width, service.entries.len(), &service.name))
+        let name = &service.name;
+        Some((width, service.entries.len(), name.len(), name))
     });
-    services.min().map(|(_, _, name)| name.clone())
+    services.min().map(|(.., name)| name.clone())
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
-use cordon_kernel::{Drops, Error, FlowEntry, Installed, Swept};
+use cordon_kernel::{Drops, Error, FlowEntry, Installed, Silence, Swept, TableBytes};
 use cordon_portable::{Change, Generation};
 use cordon_protocol::{Order, Sources};
 use cordon_verdict::Reason;
@@ -63,6 +63,8 @@ pub struct Tables {
     pub missing: Vec<String>,
     /// Flows, as the next look at them finds them.
     pub flows: Vec<FlowEntry>,
+    /// For how long these may be silent, as the last sweep was told.
+    pub silence: Vec<Silence>,
     /// How often a policy was put into force.
     pub installs: usize,
     /// How often one was written whole.
@@ -240,7 +242,9 @@ impl Plane for Kernel {
         Ok(())
     }
 
-    fn sweep(&mut self) -> Result<Swept, Error> {
+    fn sweep(&mut self, silence: &dyn Fn(&FlowEntry) -> Silence) -> Result<Swept, Error> {
+        let mut tables = self.tables();
+        tables.silence = tables.flows.iter().map(silence).collect();
         Ok(Swept::default())
     }
 
@@ -266,6 +270,14 @@ impl Plane for Kernel {
 
     fn events_lost(&self) -> Result<u64, Error> {
         Ok(0)
+    }
+
+    fn table_bytes(&self) -> Result<TableBytes, Error> {
+        Ok(TableBytes {
+            policy: 3,
+            flows: 2,
+            other: 1,
+        })
     }
 
     fn links(&self) -> Links {

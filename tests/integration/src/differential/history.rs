@@ -110,11 +110,11 @@ impl Scenario {
 
     fn posture(&mut self) -> Posture {
         match self.rng.u8(..100) {
-            0..35 => Posture::Normal,
-            35..50 => Posture::Watch,
-            50..70 => Posture::Contain,
-            70..82 => Posture::Isolate,
-            82..95 => Posture::Lockdown,
+            0..30 => Posture::Normal,
+            30..43 => Posture::Watch,
+            43..60 => Posture::Contain,
+            60..73 => Posture::Isolate,
+            73..95 => Posture::Lockdown,
             _ => Posture::Sever,
         }
     }
@@ -139,11 +139,11 @@ impl Scenario {
         match &step {
             Step::Install(policy, posture) => {
                 sides.install(&policy.1, *posture);
-                tally.installed(&policy.1);
+                tally.installed(&policy.1, *posture);
             }
             Step::Posture(posture) => {
                 sides.set_posture(*posture);
-                tally.postures += 1;
+                tally.turned(*posture);
             }
             Step::Time(ticks) => sides.pass_time(*ticks),
             Step::Frame(..) => {}

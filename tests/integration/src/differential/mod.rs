@@ -16,4 +16,4 @@ pub use kernel::{Kernel, in_namespace};
 pub use said::{Said, Verdict, port_of};
 pub use shrink::shrink;
 pub use sides::{Difference, Sides};
-pub use tally::Tally;
+pub use tally::{BACK, STITCHED, Tally};

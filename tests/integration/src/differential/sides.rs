@@ -29,6 +29,8 @@ pub struct Sides {
     oracle: Oracle,
     kernel: Option<Kernel>,
     generation: Generation,
+    /// The clock, in ticks.
+    now: u32,
     /// What is flooded goes over it for real.
     wire: Option<Wire>,
     fault: Option<Fault>,
@@ -54,8 +56,22 @@ impl Sides {
             oracle: Oracle::new(today()),
             kernel,
             generation: Generation::default(),
+            now: 0,
             wire: None,
             fault,
+        }
+    }
+
+    /// Another gateway to which the same has happened, of user space and the oracle alone.
+    pub fn fork(&self) -> Sides {
+        Sides {
+            portable: self.portable.clone(),
+            oracle: self.oracle.clone(),
+            kernel: None,
+            generation: self.generation.clone(),
+            now: self.now,
+            wire: None,
+            fault: self.fault,
         }
     }
 
@@ -114,9 +130,9 @@ impl Sides {
 
     /// Moves the clock on by so many ticks, on all sides but the kernel.
     pub fn pass_time(&mut self, ticks: u32) {
-        let now = self.portable.memory.now + ticks;
-        self.portable.memory.now = now;
-        self.oracle.set_clock(now.into());
+        self.now += ticks;
+        self.portable.memory.now = self.now;
+        self.oracle.set_clock(self.now.into());
     }
 
     /// From now on a host of a segment has as many established flows as it may: one that has any, for the kernel holds

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use cordon_compile::rule_index;
-use cordon_policy::{Origin, Policy};
+use cordon_policy::{Origin, Policy, Posture};
 use cordon_verdict::Reason;
 use cordon_verdict::abi::{built_in, place};
 
@@ -45,13 +45,14 @@ const EGRESSES: [&str; 16] = [
     STITCHED,
     BACK,
 ];
-/// Counted beside the others.
 /// Only what is answered keeps such a tag: seldom.
 const PRIORITY_KEPT: &str = "priority, the same";
 /// Only while a device has not been heard of: seldom.
 const PROXIED_FLOOD: &str = "proxied, flood";
-const STITCHED: &str = "flood, several copies by one port";
-const BACK: &str = "flood, a copy by the ingress port";
+/// Counted beside the others.
+pub const STITCHED: &str = "flood, several copies by one port";
+/// Counted beside the others.
+pub const BACK: &str = "flood, a copy by the ingress port";
 const TAGS: [&str; 17] = [
     "none, none",
     "none, one",
@@ -85,6 +86,9 @@ const RULES: [&str; 11] = [
     "observe",
 ];
 
+/// Postures at which something of the policy's passes.
+const BY_RULE: [&str; 5] = ["normal", "watch", "contain", "isolate", "lockdown"];
+
 /// Counts.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -104,7 +108,10 @@ pub struct Tally {
     pub passed: BTreeMap<&'static str, usize>,
     /// Frames that did not pass, by what they are.
     pub dropped: BTreeMap<&'static str, usize>,
+    /// Frames that passed by a rule of the policy, by posture.
+    pub by_rule: BTreeMap<&'static str, usize>,
     origins: Vec<&'static str>,
+    posture: Option<Posture>,
 }
 
 impl Tally {
@@ -122,13 +129,14 @@ impl Tally {
             (&EGRESSES[..], &self.egresses),
             (&TAGS, &self.tags),
             (&RULES, &self.rules),
+            (&BY_RULE, &self.by_rule),
             (&KINDS, &self.passed),
             (&KINDS[..KINDS.len() - 1], &self.dropped),
         ] {
             for name in known {
                 let count = counts.get(name).copied().unwrap_or_default();
                 let least = match *name {
-                    PRIORITY_KEPT | PROXIED_FLOOD => least / 10,
+                    PRIORITY_KEPT | PROXIED_FLOOD => least / 20,
                     _ => least,
                 };
                 if count < least {
@@ -141,8 +149,14 @@ impl Tally {
         amiss
     }
 
-    pub(super) fn installed(&mut self, policy: &Policy) {
+    pub(super) fn turned(&mut self, posture: Posture) {
+        self.postures += 1;
+        self.posture = Some(posture);
+    }
+
+    pub(super) fn installed(&mut self, policy: &Policy, posture: Posture) {
         self.policies += 1;
+        self.posture = Some(posture);
         let kind = |rule: &cordon_policy::Rule| match (rule.origin, rule.allow) {
             (Origin::Written, true) => "written, allows",
             (Origin::Written, false) => "written, denies",
@@ -167,6 +181,11 @@ impl Tally {
             Verdict::Drop(_) => &mut self.dropped,
             _ => &mut self.passed,
         };
+        if let (Some(posture), Some(_)) = (self.posture, rule_index(said.rule))
+            && !matches!(said.verdict, Verdict::Drop(_))
+        {
+            *self.by_rule.entry(posture.name()).or_default() += 1;
+        }
         for kind in kinds(frame, said) {
             *of_kinds.entry(kind).or_default() += 1;
         }
@@ -268,6 +287,7 @@ impl fmt::Display for Tally {
             ("passed", &self.egresses),
             ("tags of what left", &self.tags),
             ("rules", &self.rules),
+            ("by a rule of the policy", &self.by_rule),
             ("what passed", &self.passed),
             ("what was dropped", &self.dropped),
         ] {

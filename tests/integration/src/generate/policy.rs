@@ -293,10 +293,13 @@ impl Text<'_> {
 
     /// `survives`, with what the continuity list asks for.
     fn terms(&mut self) -> String {
-        if self.chance(55) {
+        if self.chance(45) {
             return String::new();
         }
-        let survives = one(self.rng, &POSTURES);
+        let survives = match self.chance(25) {
+            true => "lockdown",
+            false => one(self.rng, &POSTURES),
+        };
         format!(", survives: {survives}, owner: somebody, reason: some")
     }
 

@@ -182,8 +182,11 @@ impl Pools {
     pub(super) fn tags(&self, rng: &mut Rng, at: Attachment) -> Vec<(u16, u16)> {
         let mut priority = || u16::from(rng.u8(..16)) << 12;
         let (outer, inner) = (priority(), priority());
+        let here = self.at(at.port as u16, (at.vlan, at.inner));
+        let answers = here.is_some_and(|(segment, _)| self.proxies[segment]);
         match (at.vlan, at.inner) {
-            (0, _) if percent(rng, 30) => vec![(VLAN_TAG, outer)],
+            // An answer is the only frame that leaves with such a tag.
+            (0, _) if percent(rng, if answers { 60 } else { 20 }) => vec![(VLAN_TAG, outer)],
             (0, _) => Vec::new(),
             (vlan, 0) => vec![(VLAN_TAG, outer | vlan)],
             (vlan, second) => {

@@ -21,6 +21,8 @@ BOUND6 | RENEW6 | REBIND6)
     ;;
 esac
 "#;
+/// Has `dhclient` stay where it can be watched.
+const STAY: &str = "-d";
 /// A client that only wants to know whether it would be given something.
 const CURIOUS: &str = "#!/bin/sh\n";
 
@@ -82,6 +84,8 @@ pub fn radvd(node: &Node, scratch: &Path, interfaces: &[(&str, &str)]) -> Result
 /// A DHCP client.
 pub struct Client {
     process: Process,
+    node: Node,
+    line: Vec<String>,
 }
 
 /// Which addresses are asked for.
@@ -131,7 +135,7 @@ impl Client {
         };
         let own = [
             "dhclient",
-            "-d",
+            STAY,
             "-v",
             "-cf",
             "/dev/null",
@@ -142,8 +146,24 @@ impl Client {
             "-pf",
             &file("pid"),
         ];
-        let process = node.spawn(&[&own[..], how, &[interface]].concat())?;
-        Ok(Client { process })
+        let line = [&own[..], how, &[interface]].concat();
+        Ok(Client {
+            process: node.spawn(&line)?,
+            node: node.clone(),
+            line: line.into_iter().map(str::to_owned).collect(),
+        })
+    }
+
+    /// Gives back what it was given, and ends.
+    ///
+    /// # Errors
+    /// [`cordon_lab::Error::Command`].
+    pub fn release(self) -> Result<()> {
+        let words = self.line.iter().map(String::as_str);
+        let line: Vec<&str> = words
+            .map(|word| if word == STAY { "-r" } else { word })
+            .collect();
+        must(&self.node, &line).map(drop)
     }
 
     /// Waits until it has been given an address.

@@ -256,17 +256,37 @@ fn ports_that_the_switch_protects() -> Result<()> {
     check_losses(&lab)
 }
 
-/// Echo requests that were answered, of five, while the carrier answers with these tags.
-fn answered(lab: &Lab, carrier: &Carrier, tags: Tags) -> Result<u16> {
+/// What somebody in the reading room finds out while the carrier answers with these tags.
+fn meanwhile<T>(
+    lab: &Lab,
+    carrier: &Carrier,
+    tags: Tags,
+    ask: impl FnOnce(&Host) -> Result<T>,
+) -> Result<T> {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let answers = scope.spawn(|| carrier.answer(tags, &stop));
         let reader = lab.host("reader-1")?;
         reader.exec(&["ip", "neighbour", "flush", "dev", Host::INTERFACE])?;
-        let answered = reader.ping("10.200.4.10".parse().expect("an address"), 5);
+        let found = ask(&reader);
         stop.store(true, Ordering::Relaxed);
         answers.join().expect("answers or errs")?;
-        answered
+        found
+    })
+}
+
+/// Echo requests that were answered, of five, while the carrier answers with these tags.
+fn answered(lab: &Lab, carrier: &Carrier, tags: Tags) -> Result<u16> {
+    meanwhile(lab, carrier, tags, |reader| {
+        reader.ping("10.200.4.10".parse().expect("an address"), 5)
+    })
+}
+
+/// Whether an echo request that fills a packet of 1500 bytes is answered.
+fn answered_whole(lab: &Lab, carrier: &Carrier, tags: Tags) -> Result<bool> {
+    meanwhile(lab, carrier, tags, |reader| {
+        let line = ["ping", "-c", "1", "-W", "2", "-s", "1472", "10.200.4.10"];
+        Ok(reader.exec(&line)?.success())
     })
 }
 
@@ -311,6 +331,20 @@ fn a_vlan_within_a_vlan() -> Result<()> {
 
     // It was not the carrier.
     assert_eq!(answered(&lab, &carrier, own)?, 5);
+
+    // The kernel lets a NIC send what its MTU is and one tag: packets of 1500 bytes need four more for the other.
+    assert!(!answered_whole(&lab, &carrier, own)?);
+    // Who sends frames as they are, like the carrier, has to have room for both.
+    let ends = [
+        (lab.gateway().node(), "eth2", "1504"),
+        (lab.switch(), "gw-core", "1508"),
+    ];
+    for (node, nic, mtu) in ends {
+        let set = node.exec(&["ip", "link", "set", nic, "mtu", mtu])?;
+        assert!(set.success(), "{}", set.stderr);
+    }
+    assert!(answered_whole(&lab, &carrier, own)?);
+
     quarantine(lab.gateway(), Posture::Contain)?;
     assert_eq!(answered(&lab, &carrier, own)?, 0, "the carrier is outside");
     Ok(())

@@ -9,8 +9,9 @@ use std::fs::{self, File};
 use anyhow::{Context, Result};
 use cordon_compile::Compiled;
 use cordon_kernel::{Dataplane, Options};
+use cordon_portable::Generation;
 use cordon_verdict::Reason;
-use cordon_verdict::abi::attachment_port;
+use cordon_verdict::abi::place_port;
 use cordon_vm::scenario::{self, Fate, Gateway, NICS};
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
@@ -19,6 +20,8 @@ use nix::sys::reboot::{RebootMode, reboot};
 use nix::unistd::Pid;
 
 const XDP_DROP: u32 = 1;
+/// To be copied at tc.
+const XDP_PASS: u32 = 2;
 const XDP_REDIRECT: u32 = 4;
 
 fn main() -> Result<Infallible> {
@@ -64,35 +67,46 @@ fn run() -> Result<()> {
     for (port, nic) in (0..).zip(NICS) {
         dataplane.attach(port, nic)?;
     }
-    for told in scenario::play(&mut Kernel(dataplane))? {
+    let mut gateway = Kernel {
+        dataplane,
+        tables: Generation::default(),
+    };
+    for told in scenario::play(&mut gateway)? {
         println!("{}{}", cordon_vm::VERDICT, told.line);
     }
     Ok(())
 }
 
-struct Kernel(Dataplane);
+struct Kernel {
+    dataplane: Dataplane,
+    /// The policy's tables, which say where attachments are.
+    tables: Generation,
+}
 
 impl Gateway for Kernel {
     fn install(&mut self, policy: Compiled) -> Result<()> {
-        self.0.install(&policy.generation, policy.rules, 0)?;
+        self.dataplane
+            .install(&policy.generation, policy.rules, 0)?;
+        self.tables = policy.generation;
         Ok(())
     }
 
     fn set_posture(&mut self, posture: u8) -> Result<()> {
-        self.0.set_posture(posture)?;
+        self.dataplane.set_posture(posture)?;
         Ok(())
     }
 
     fn judge(&mut self, port: u16, frame: &[u8]) -> Result<Fate> {
-        let run = self.0.run(port, frame)?;
+        let run = self.dataplane.run(port, frame)?;
         Ok(match (run.action, run.trace.reason) {
             (XDP_DROP, number @ 1..) => {
                 let reason = Reason::from_number(number).context("a reason without a name")?;
                 Fate::Dropped(reason.name())
             }
             (XDP_REDIRECT, 0) if run.trace.flood > 0 => Fate::Flooded,
+            (XDP_PASS, 0) if run.copies.is_some() => Fate::Flooded,
             (XDP_REDIRECT, 0) => Fate::Forwarded {
-                port: attachment_port(run.trace.egress),
+                port: place_port(self.tables.place(run.trace.egress)),
                 frame: run.frame,
             },
             (action, reason) => {

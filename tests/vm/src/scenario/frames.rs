@@ -12,6 +12,10 @@ pub struct Host {
 
 pub const CT: Host = host(210, [0x02, 0, 0x5e, 0x21, 0, 0x11], [10, 21, 0, 11]);
 pub const STATION: Host = host(230, [0x02, 0, 0x5e, 0x23, 0, 0x11], [10, 23, 0, 11]);
+pub const MONITOR: Host = host(221, [0x02, 0, 0x5e, 0x22, 0, 0x11], [10, 22, 0, 11]);
+pub const CENTRAL: Host = host(222, [0x02, 0, 0x5e, 0x22, 0, 0x21], [10, 22, 0, 21]);
+/// What a gateway answers with for a device.
+pub const GATEWAY: Host = host(0, cordon_policy::GATEWAY_MAC.0, [0; 4]);
 pub const ROUTER: Host = host(0, [0x02, 0, 0x5e, 0, 0, 1], [10, 21, 0, 1]);
 pub const PACS: Host = host(0, [0x02, 0, 0x5e, 0xc8, 4, 10], [10, 200, 4, 10]);
 pub const RECORDS: Host = host(0, [0x02, 0, 0x5e, 0xc8, 6, 10], [10, 200, 6, 10]);
@@ -26,6 +30,10 @@ impl Host {
             ip: other.ip,
             ..self
         }
+    }
+
+    pub const fn in_vlan(self, vlan: u16) -> Host {
+        Host { vlan, ..self }
     }
 
     pub const fn with_mac_of(self, other: Host) -> Host {
@@ -54,6 +62,13 @@ pub fn tcp(from: Host, to: Host, ports: (u16, u16), flags: &str) -> Vec<u8> {
         builder = builder.ack(2000);
     }
     written(|frame| builder.write(frame, &[]).is_ok())
+}
+
+/// The same inside a VLAN of a carrier's.
+pub fn carried(mut frame: Vec<u8>, vlan: u16) -> Vec<u8> {
+    let [high, low] = vlan.to_be_bytes();
+    frame.splice(12..12, [0x88, 0xa8, high, low]);
+    frame
 }
 
 /// A datagram from an address that nobody was given.

@@ -1,0 +1,101 @@
+//! What the tables take of the machine's memory.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use aya::maps::{IterableMap, MapError};
+
+use crate::error::Error;
+use crate::maps::{NAMES, of, pinned};
+use crate::program::Dataplane;
+
+/// Bytes of kernel memory, as the kernel reckons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableBytes {
+    /// What a policy decides, in both slots, and the counters of its rules.
+    pub policy: u64,
+    /// Flows, half-open ones too.
+    pub flows: u64,
+    /// Everything else.
+    pub other: u64,
+}
+
+/// What a table is for.
+fn is_policy(name: &str) -> bool {
+    matches!(
+        name,
+        "ADMISSIONS"
+            | "FLOODS"
+            | "PORT_SETTINGS"
+            | "ETHER_TYPES"
+            | "DEVICES"
+            | "ADDRESSES"
+            | "NETWORKS"
+            | "SERVICE_CLASSES"
+            | "POLICY"
+            | "RULE_COUNTERS"
+    )
+}
+
+fn is_flows(name: &str) -> bool {
+    ["INDEX", "FLOWS", "SPARE", "HALF"]
+        .iter()
+        .any(|stem| name.starts_with(stem))
+}
+
+impl Dataplane {
+    /// What the tables take of the machine's memory.
+    ///
+    /// # Errors
+    /// [`Error::Map`], [`Error::Batch`].
+    pub fn table_bytes(&self) -> Result<TableBytes, Error> {
+        let mut all = TableBytes::default();
+        for name in NAMES {
+            let map = pinned(&self.pins, name)?;
+            let bytes = bytes(map.fd().as_fd(), name)?;
+            match name {
+                _ if is_policy(name) => all.policy += bytes,
+                _ if is_flows(name) => all.flows += bytes,
+                _ => all.other += bytes,
+            }
+        }
+        for slot in 0..2 {
+            all.policy += self.inner_bytes(slot)?;
+        }
+        Ok(all)
+    }
+
+    /// Of the tables that are made anew for every generation.
+    fn inner_bytes(&self, slot: u32) -> Result<u64, Error> {
+        let maps = &self.maps;
+        Ok(inner("DEVICES", maps.devices.get(&slot, 0))?
+            + inner("ADDRESSES", maps.addresses.get(&slot, 0))?
+            + inner("NETWORKS", maps.networks.get(&slot, 0))?
+            + inner("SERVICE_CLASSES", maps.services.get(&slot, 0))?
+            + inner("POLICY", maps.policy.get(&slot, 0))?)
+    }
+}
+
+/// Of one of them. A slot that was never filled has none.
+fn inner<K: aya::Pod, V, M: IterableMap<K, V>>(
+    name: &'static str,
+    map: Result<M, MapError>,
+) -> Result<u64, Error> {
+    match map {
+        Ok(map) => bytes(map.map().fd().as_fd(), name),
+        Err(MapError::KeyNotFound) => Ok(0),
+        Err(error) => Err(of(name)(error)),
+    }
+}
+
+/// `memlock` of a map, as `/proc` has it.
+fn bytes(map: BorrowedFd<'_>, name: &'static str) -> Result<u64, Error> {
+    let wrong = |source| Error::Batch { name, source };
+    let info =
+        fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd())).map_err(wrong)?;
+    let mut lines = info.lines();
+    let line = lines.find_map(|line| line.strip_prefix("memlock:"));
+    line.and_then(|bytes| bytes.trim().parse().ok())
+        .ok_or_else(|| wrong(io::Error::other("the kernel does not say how large it is")))
+}

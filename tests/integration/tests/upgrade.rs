@@ -1,0 +1,192 @@
+//! Another version of the program takes over under load, and goes again: no frame is lost, no flow, and none is judged
+//! anew.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aya::maps::{Array, Map, MapData};
+use cordon_integration::hospital::{self, Line, line};
+use cordon_integration::steps::{PATIENCE, check_losses, comes_after, hash, posture, quarantine};
+use cordon_integration::wires::Wires;
+use cordon_lab::{Gateway, Lab, Result, Running, now};
+use cordon_policy::Posture;
+use cordon_verdict::abi::{Control, VERSION};
+
+/// The daemon with another build of the packet program: the same instructions under another name. What makes a build
+/// another is any byte of its object; here, of the padding in its ELF header.
+fn next_version(to: &Path) -> PathBuf {
+    const MAGIC: &[u8] = b"\x7fELF\x02\x01\x01\x00";
+    const PADDING: usize = 15;
+    const MACHINE: usize = 18;
+    const EM_BPF: u8 = 247;
+    let mut bytes = fs::read(Gateway::program().expect("is built")).expect("is readable");
+    let starts = bytes.windows(MACHINE + 1).enumerate();
+    let objects: Vec<usize> = starts
+        .filter(|(_, bytes)| bytes.starts_with(MAGIC) && bytes[MACHINE] == EM_BPF)
+        .map(|(at, _)| at)
+        .collect();
+    assert!(!objects.is_empty(), "the daemon carries its packet program");
+    for at in objects {
+        bytes[at + PADDING] ^= 1;
+    }
+    let program = to.join("cordond-next");
+    fs::write(&program, bytes).expect("is written");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("may be run");
+    program
+}
+
+fn pinned(gateway: &Gateway, name: &str) -> Array<MapData, u64> {
+    let data = MapData::from_pin(gateway.pins().join("cordon").join(name)).expect("is pinned");
+    let map = Map::from_map_data(data).expect("is a map");
+    map.try_into().expect("is an array of words")
+}
+
+/// What must be the same after as before.
+#[derive(Debug, PartialEq)]
+struct InForce {
+    policy: String,
+    posture: Posture,
+    /// What flows were judged under: with another, each would be judged anew.
+    epoch: u32,
+    slot: u8,
+}
+
+fn in_force(gateway: &Gateway) -> Result<InForce> {
+    let word = pinned(gateway, "CONTROL").get(&0, 0).expect("is there");
+    let control = Control::unpack(word);
+    Ok(InForce {
+        policy: hash(gateway)?,
+        posture: posture(gateway)?,
+        epoch: control.epoch,
+        slot: control.slot,
+    })
+}
+
+/// Which build of the program is in force.
+fn build(gateway: &Gateway) -> u64 {
+    pinned(gateway, "META").get(&1, 0).expect("is there")
+}
+
+/// By both ends: what was sent so far.
+fn flows(gateway: &Gateway) -> Result<BTreeMap<String, u64>> {
+    let listed = gateway.json(&["flows", "--limit", "10000"])?;
+    let flows = listed["flows"].as_array().into_iter().flatten();
+    let flow = |flow: &serde_json::Value| {
+        let end = |end: &serde_json::Value| format!("{}:{}", end["ip"], end["port"]);
+        let name = format!(
+            "{} {} {}",
+            flow["protocol"],
+            end(&flow["from"]),
+            end(&flow["to"])
+        );
+        (name, flow["bytes_sent"].as_u64().unwrap_or(0))
+    };
+    Ok(flows.map(flow).collect())
+}
+
+fn must_go_on(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) {
+    assert!(before.len() >= 60, "{}", before.len());
+    for (flow, bytes) in before {
+        assert!(
+            now.get(flow) >= Some(bytes),
+            "{flow}: {bytes}, then {:?}",
+            now.get(flow)
+        );
+    }
+}
+
+/// Thousands of frames a second, in flows that must not be touched.
+fn busy(lab: &Lab) -> Result<Vec<(Line, Running)>> {
+    let mut flows = Vec::new();
+    for (name, size) in [("images", 1000), ("vitals", 64), ("doses", 64)] {
+        let line = line(lab, name)?;
+        let running = line
+            .flows(20, Duration::from_millis(20))
+            .size(size)
+            .start()?;
+        running.established(PATIENCE)?;
+        flows.push((line, running));
+    }
+    Ok(flows)
+}
+
+#[test]
+fn the_next_version_takes_over_and_goes_again_under_load() -> Result<()> {
+    let lab = hospital::raise()?;
+    let gateway = lab.gateway();
+    gateway.start_with_policy()?;
+    quarantine(gateway, Posture::Watch)?;
+    let files = tempfile::tempdir().expect("makes a directory");
+    let next = next_version(files.path());
+    let wires = Wires::tap(&lab)?;
+    let running = busy(&lab)?;
+    let (was, first) = (in_force(gateway)?, build(gateway));
+
+    for upgrade in [true, false, true, false] {
+        let before = flows(gateway)?;
+        gateway.stop()?;
+        match upgrade {
+            true => gateway.start_program(&next)?,
+            false => gateway.start()?,
+        }
+        let status = gateway.json(&["status"])?;
+        assert_eq!(status["dataplane"], "replaced", "{status}");
+        assert_eq!(build(gateway) != first, upgrade, "another build");
+        assert_eq!(in_force(gateway)?, was);
+        must_go_on(&before, &flows(gateway)?);
+        let started = now();
+        for (line, running) in &running {
+            comes_after(running, started, line.talk.name)?;
+        }
+    }
+
+    // A version that has other records is refused, and so is nothing else disturbed.
+    let before = flows(gateway)?;
+    gateway.stop()?;
+    let mut meta = pinned(gateway, "META");
+    meta.set(0, u64::from(VERSION) + 1, 0).expect("is set");
+    let refused = gateway.start().expect_err("speaks another ABI");
+    assert!(
+        refused.to_string().contains("the old one stays in force"),
+        "{refused}"
+    );
+    let refused = now();
+    for (line, running) in &running {
+        comes_after(running, refused, line.talk.name)?;
+    }
+    meta.set(0, u64::from(VERSION), 0).expect("is set");
+    gateway.start()?;
+    assert_eq!(gateway.json(&["status"])?["dataplane"], "taken-over");
+    assert_eq!(in_force(gateway)?, was);
+    must_go_on(&before, &flows(gateway)?);
+
+    let mut reports = Vec::new();
+    for (line, running) in running {
+        reports.push((line, running.stop()?));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let seen = wires.stop()?;
+    check_losses(&lab)?;
+    for (line, report) in &reports {
+        let name = line.talk.name;
+        let lost = seen.lost(|seen| line.carries(seen));
+        assert!(
+            lost.is_empty(),
+            "{}: {} lost: {:?}",
+            name,
+            lost.len(),
+            lost[0]
+        );
+        assert_eq!(
+            (report.lost(), report.unanswered()),
+            (0, 0),
+            "{name}: {report}"
+        );
+        assert_eq!(report.troubled().next(), None, "{name}: {report}");
+        println!("{name}: {report}");
+    }
+    Ok(())
+}
