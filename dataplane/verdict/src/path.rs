@@ -192,6 +192,16 @@ impl Departing {
         })
     }
 
+    /// It passes, by this port unless it is flooded.
+    #[inline(always)]
+    pub fn passed(&self, port: u16) -> Passed {
+        Passed {
+            egress: self.egress(),
+            rule: self.ruling.rule(),
+            port,
+        }
+    }
+
     #[inline(always)]
     fn egress(&self) -> Egress {
         match self.attachment {

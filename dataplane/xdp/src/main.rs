@@ -26,8 +26,8 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::abi::{Control, Copies, Copying, Trace};
 use cordon_verdict::{
-    Denied, Egress, Passed, Pending, Step, Tables as _, behind, conclude, depart, dropped, enter,
-    flood_copy, rare, short, whether, whither, who,
+    Denied, Departing, Egress, Passed, Pending, Step, Tables as _, behind, conclude, depart,
+    dropped, enter, flood_copy, rare, short, whether, whither, who,
 };
 
 use frame::XdpFrame;
@@ -232,7 +232,13 @@ extern "C" fn leave_with_tags(ctx: *mut xdp_md) -> u32 {
     let departing = unsafe { scratch.departing.assume_init_ref() };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
     match depart(&mut frame, &mut Maps, departing) {
-        Ok(passed) => send(passed, departing.control()),
+        Ok(Passed { port, .. }) => {
+            // Read anew: kept meanwhile, it would be spilled with what is undefined in it, which Linux 6.1 does not take.
+            let again = frame::opaque(core::ptr::from_ref(departing) as usize) as *const Departing;
+            // SAFETY: the same reference.
+            let departing = unsafe { &*again };
+            send(departing.passed(port), departing.control())
+        }
         Err(denied) => {
             scratch.control = departing.control();
             scratch.port = departing.port();
