@@ -1,12 +1,7 @@
 //! Cordon: its own program, loader, policy and compiler, as the daemon would use them.
 
-use std::fs;
-use std::os::fd::{AsFd as _, AsRawFd as _};
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Error, Result};
-use aya::maps::MapData;
-use cordon_kernel::{Dataplane, Idle, Options};
+use cordon_kernel::{Dataplane, Idle, Options, TableBytes};
 use cordon_policy::{Date, Rejected};
 
 use super::{Account, Gateway};
@@ -16,7 +11,6 @@ use crate::traffic::Site;
 /// Cordon in one namespace.
 pub struct Cordon {
     dataplane: Dataplane,
-    pins: PathBuf,
     rules: usize,
 }
 
@@ -37,7 +31,6 @@ impl Cordon {
         dataplane.install(&compiled.generation, compiled.rules, 0)?;
         Ok(Cordon {
             dataplane,
-            pins: pins.into(),
             rules: compiled.rules,
         })
     }
@@ -82,28 +75,18 @@ impl Gateway for Cordon {
             unanswered: 0,
             closed: 0,
             quota: u32::MAX,
+            ..Idle::default()
         })?;
         Ok(())
     }
 
     fn memory(&self) -> Result<u64> {
-        let mut bytes = 0;
-        for pin in fs::read_dir(&self.pins).context("there are no pins")? {
-            let path = pin?.path();
-            // Programs and links are pinned beside.
-            let Ok(map) = MapData::from_pin(&path) else {
-                continue;
-            };
-            let fd = map.fd().as_fd().as_raw_fd();
-            let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}"))?;
-            let line = |of: &str| info.lines().find_map(|line| line.strip_prefix(of));
-            if line("map_type:").is_some() {
-                let memory =
-                    line("memlock:").context("the kernel does not say what a map takes")?;
-                bytes += memory.trim().parse::<u64>()?;
-            }
-        }
-        Ok(bytes)
+        let TableBytes {
+            policy,
+            flows,
+            other,
+        } = self.dataplane.table_bytes()?;
+        Ok(policy + flows + other)
     }
 
     fn described(&self) -> String {

@@ -79,7 +79,7 @@ pub struct Account {
 }
 
 /// A gateway under test.
-pub trait Gateway: Send {
+pub trait Gateway: Send + Sync {
     /// What it counted so far.
     ///
     /// # Errors

@@ -46,19 +46,22 @@ fn marks_are_left_as_they_are() -> Result<()> {
         )?;
         must(&station, &["ping", "-c", "5", "-i", "0.1", &address])?;
         let wires = wires.stop()?;
+        let ours = |seen: &Seen| {
+            let ends = |(from, to)| [from, to].contains(&server.ip());
+            seen.ips.is_some_and(ends)
+        };
+        let lost = wires.lost(ours);
+        assert!(lost.is_empty(), "{lost:?}");
         for (way, mark) in [(&wires.outward, OUT), (&wires.inward, BACK)] {
             // Everything in that VLAN has a priority: also what is flooded, and what is said to find each other.
             let in_vlan = |seen: &&Seen| seen.vlan == Some(230);
             let left: Vec<&Seen> = way.left.iter().filter(in_vlan).collect();
             let entered = way.entered.iter().filter(in_vlan);
-            assert!(left.len() > 50 && left.len() == entered.clone().count());
+            assert!(left.len() >= 10);
             for seen in entered.chain(left) {
                 assert_eq!(seen.priority, Some(mark.priority), "{seen:?}");
                 // A packet of these two. What opened a flow is among them.
-                if seen
-                    .ips
-                    .is_some_and(|(from, to)| [from, to].contains(&server.ip()))
-                {
+                if ours(seen) {
                     assert_eq!(seen.traffic_class, mark.class, "{seen:?}");
                 }
             }

@@ -64,7 +64,7 @@ const WAYS: [(Scan, Meets); 25] = [
     way("-sS --mtu 24 --data-length 64", Kind::Syn),
     from("-sA -f", Kind::Ack, None, Meets::Refusal),
     // Behind others, as another, with something else in them.
-    way("-sS -D 10.23.0.11,10.21.0.11,203.0.113.99", Kind::Syn),
+    way("-sS -D 10.23.0.11,10.21.0.21,203.0.113.99", Kind::Syn),
     from(
         "-sS --spoof-mac 02:00:5e:99:00:01",
         Kind::Syn,
@@ -75,7 +75,7 @@ const WAYS: [(Scan, Meets); 25] = [
     way("-sS --ttl 33", Kind::Syn),
     from("-sS --badsum", Kind::Syn, None, Meets::DeafEars),
 ];
-const DECOYS: [&str; 3] = ["10.23.0.11", "10.21.0.11", "203.0.113.99"];
+const DECOYS: [&str; 3] = ["10.23.0.11", "10.21.0.21", "203.0.113.99"];
 
 const WAYS6: [(Scan, Meets); 11] = [
     way("-6 -sS", Kind::Syn),
@@ -91,12 +91,28 @@ const WAYS6: [(Scan, Meets); 11] = [
     from("-6 -sS --badsum", Kind::Syn, None, Meets::DeafEars),
 ];
 
-/// Who scans whom.
-const INTRUDERS: [(&str, bool, &[&str]); 2] = [
-    (
-        "guest",
-        false,
-        &[
+/// From where somebody is let speak to the scanner, should it be asked. What opens nothing passes for an answer, and finds
+/// out who is there; what would open a connection does not.
+const WAYS_BACK: [(Scan, Meets); 3] = [
+    from("-sS -g 2575", Kind::Syn, Some(2575), Meets::Policy),
+    from("-sF -g 2575", Kind::Silent, Some(2575), Meets::Policy),
+    from("-sA -g 2575", Kind::Ack, Some(2575), Meets::Policy),
+];
+
+/// Somebody who scans.
+struct Intruder {
+    name: &'static str,
+    listed: bool,
+    ways: [&'static [(Scan, Meets)]; 2],
+    targets: &'static [&'static str],
+}
+
+const INTRUDERS: [Intruder; 3] = [
+    Intruder {
+        name: "guest",
+        listed: false,
+        ways: [&WAYS, &WAYS6],
+        targets: &[
             "internet",
             "internet6",
             "printer-1",
@@ -106,11 +122,12 @@ const INTRUDERS: [(&str, bool, &[&str]); 2] = [
             "station-1",
             "dns",
         ],
-    ),
-    (
-        "pump-1",
-        true,
-        &[
+    },
+    Intruder {
+        name: "pump-1",
+        listed: true,
+        ways: [&WAYS, &WAYS6],
+        targets: &[
             "pump-server-1",
             "central-1",
             "printer-1",
@@ -119,7 +136,13 @@ const INTRUDERS: [(&str, bool, &[&str]); 2] = [
             "ct-1",
             "dns",
         ],
-    ),
+    },
+    Intruder {
+        name: "ct-1",
+        listed: true,
+        ways: [&WAYS_BACK, &[]],
+        targets: &["interfaces", "records"],
+    },
 ];
 /// Scans that run at the same time.
 const AT_ONCE: usize = 8;
@@ -175,14 +198,16 @@ fn intruders_find_what_policy_lets_them_reach() -> Result<()> {
     if let Some(seen) = left.iter().find(|seen| disguised(seen)) {
         panic!("in the name of another: {seen:?}");
     }
-    for (name, ..) in INTRUDERS {
-        let intruder = lab.host(name)?;
+    for intruder in &INTRUDERS {
+        let host = lab.host(intruder.name)?;
         for seen in &left {
             if let Some((from, to)) = seen.ips
-                && intruder.addresses().contains(&from)
+                && host.addresses().contains(&from)
                 && seen.ports != (0, 0)
             {
-                let may = allowed(&known, from, to, seen.protocol, seen.ports.1);
+                let (source, destination) = seen.ports;
+                let may = allowed(&known, from, to, seen.protocol, destination)
+                    || seen.protocol == TCP && allowed(&known, to, from, TCP, source);
                 assert!(may, "{seen:?}");
             }
         }
@@ -192,69 +217,74 @@ fn intruders_find_what_policy_lets_them_reach() -> Result<()> {
 
 fn tasks(lab: &Lab, known: &Policy) -> Result<Vec<Task>> {
     let mut tasks = Vec::new();
-    for (name, listed, targets) in INTRUDERS {
-        let from = lab.host(name)?;
-        for (ways, six) in [(&WAYS[..], false), (&WAYS6[..], true)] {
-            let of_family = |ip: &IpAddr| ip.is_ipv6() == six;
-            let own = from
-                .addresses()
-                .iter()
-                .copied()
-                .find(of_family)
-                .expect("speaks both");
+    for intruder in &INTRUDERS {
+        let from = lab.host(intruder.name)?;
+        for (ways, six) in intruder.ways.into_iter().zip([false, true]) {
             let mut hosts = Vec::new();
-            for target in targets {
-                hosts.extend(
-                    lab.host(target)?
-                        .addresses()
-                        .iter()
-                        .copied()
-                        .filter(of_family),
-                );
+            for target in intruder.targets {
+                hosts.extend(addresses(&lab.host(target)?, six));
             }
-            for (scan, meets) in ways.iter().copied() {
-                let (ports, listening) = match scan.kind {
-                    Kind::Udp => (&UDP_PORTS[..], &UDP_LISTENING[..]),
-                    _ => (&TCP_PORTS[..], &TCP_LISTENING[..]),
-                };
-                let protocol = scan.kind.protocol();
-                let is_let = |to: IpAddr, port: u16| {
-                    let back = |source| allowed(known, to, own, protocol, source);
-                    let answers =
-                        !scan.kind.opens() && protocol == TCP && scan.source.is_some_and(back);
-                    allowed(known, own, to, protocol, port) || answers
-                };
-                let mut bare = Found::new();
-                let mut judged = Found::new();
-                for host in &hosts {
-                    for port in ports {
-                        let listening = listening.contains(port);
-                        let bare_reaches = meets != Meets::DeafEars;
-                        let reaches = match meets {
-                            Meets::Policy => is_let(*host, *port),
-                            Meets::PolicyIfUnlisted => !listed && is_let(*host, *port),
-                            Meets::Refusal | Meets::DeafEars => false,
-                        };
-                        let expect = |found: &mut Found, reaches| {
-                            let state = scan.kind.tells(reaches, listening).to_owned();
-                            found.insert((*host, *port), state);
-                        };
-                        expect(&mut bare, bare_reaches);
-                        expect(&mut judged, reaches);
-                    }
-                }
-                tasks.push(Task {
-                    from: from.clone(),
-                    scan,
-                    ports,
-                    hosts: hosts.clone(),
-                    bare,
-                    judged,
-                });
+            for way in ways {
+                let own = addresses(&from, six)[0];
+                tasks.push(Task::new(known, intruder, &from, own, *way, &hosts));
             }
         }
     }
     Ok(tasks)
+}
+
+/// Its addresses of one version of IP.
+fn addresses(host: &Host, six: bool) -> Vec<IpAddr> {
+    let all = host.addresses().iter().copied();
+    all.filter(|ip| ip.is_ipv6() == six).collect()
+}
+
+impl Task {
+    fn new(
+        known: &Policy,
+        intruder: &Intruder,
+        from: &Host,
+        own: IpAddr,
+        (scan, meets): (Scan, Meets),
+        hosts: &[IpAddr],
+    ) -> Task {
+        let (ports, listening) = match scan.kind {
+            Kind::Udp => (&UDP_PORTS[..], &UDP_LISTENING[..]),
+            _ => (&TCP_PORTS[..], &TCP_LISTENING[..]),
+        };
+        let protocol = scan.kind.protocol();
+        let is_let = |to: IpAddr, port: u16| {
+            let asked = |source| allowed(known, to, own, protocol, source);
+            let answers = protocol == TCP && !scan.kind.opens() && scan.source.is_some_and(asked);
+            allowed(known, own, to, protocol, port) || answers
+        };
+        let reaches = |to: IpAddr, port: u16| match meets {
+            Meets::Policy => is_let(to, port),
+            Meets::PolicyIfUnlisted => !intruder.listed && is_let(to, port),
+            Meets::Refusal | Meets::DeafEars => false,
+        };
+        let mut task = Task {
+            from: from.clone(),
+            scan,
+            ports,
+            hosts: hosts.to_vec(),
+            bare: Found::new(),
+            judged: Found::new(),
+        };
+        for host in hosts {
+            for port in ports {
+                let state = |reached| {
+                    scan.kind
+                        .tells(reached, listening.contains(port))
+                        .to_owned()
+                };
+                let place = (*host, *port);
+                task.bare.insert(place, state(meets != Meets::DeafEars));
+                task.judged.insert(place, state(reaches(*host, *port)));
+            }
+        }
+        task
+    }
 }
 
 /// Runs all scans, and compares.
@@ -299,12 +329,10 @@ fn compare(task: &Task, expected: &Found) -> Result<()> {
     let mut tries = 0;
     loop {
         let found = scan(from, line, ports, hosts)?;
-        let mut wrong = expected
+        let wrong: Vec<_> = expected
             .iter()
-            .filter(|(place, state)| found.get(place) != Some(state));
-        let wrong: Vec<_> = wrong
-            .by_ref()
             .map(|(place, state)| (place, state, found.get(place)))
+            .filter(|(_, state, found)| *found != Some(state))
             .collect();
         if wrong.is_empty() && found.len() == expected.len() {
             return Ok(());

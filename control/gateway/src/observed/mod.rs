@@ -4,32 +4,33 @@
 //! told of by an event; what events miss, and the bytes, are found in the flow table.
 
 mod ledger;
+mod tell;
 #[cfg(test)]
 pub mod tests;
 mod twin;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use cordon_kernel::FlowEntry;
-use cordon_policy::{Mode, Service};
-use cordon_protocol as wire;
-use cordon_protocol::{ObservedEnd, ObservedSegment, ObservedTalk, Party, WouldDrop};
+use cordon_policy::Mode;
+use cordon_protocol::ObservedEnd;
 use cordon_verdict::{Ip, Mac, Reason, abi};
 
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::engine::{Gateway, InForce};
-use crate::explain::ends::{End, Ends, of_address};
+use crate::explain::Fate;
+use crate::explain::ends::of_address;
 use crate::explain::packet::Packet;
-use crate::explain::{Fate, fate};
 use crate::names::{Named, ip_address};
 
 pub use ledger::Sum;
-use ledger::{FlowId, Host, Known, Ledger, Said, Talk};
+use ledger::{FlowId, Host, Known, Ledger, Talk};
+use tell::Names;
 pub use twin::{Enforced, Opening, Twin, has_observed, observes};
 
 /// How often it is looked whether the policy is another.
@@ -252,87 +253,6 @@ impl Observed {
             tracing::warn!("{} cannot be written: {error}", self.file.display());
         }
     }
-
-    /// What each observed segment let be, by name.
-    pub fn segments(&self, named: &Named) -> Vec<ObservedSegment> {
-        let observed = named.policy.segments.iter();
-        let observed = observed.filter(|segment| segment.mode == Mode::Observe);
-        let ledger = self.ledger();
-        let mut sums: BTreeMap<&str, (HashSet<&Host>, Sum)> = observed
-            .map(|segment| (segment.name.as_str(), Default::default()))
-            .collect();
-        for (talk, said) in ledger.talks() {
-            if let Some((hosts, sum)) = sums.get_mut(talk.segment.as_str()) {
-                hosts.insert(talk.host());
-                sum.flows += said.flows;
-                sum.bytes += said.bytes;
-            }
-        }
-        sums.into_iter()
-            .map(|(segment, (hosts, sum))| ObservedSegment {
-                segment: segment.to_owned(),
-                hosts: hosts.len() as u64,
-                flows: sum.flows,
-                bytes: sum.bytes,
-            })
-            .collect()
-    }
-
-    /// By name of the segment, since the daemon started; those that are not observed are left out.
-    pub fn sums(&self, named: &Named) -> Vec<(String, Sum)> {
-        let ledger = self.ledger();
-        let observed = named.policy.segments.iter();
-        let observed = observed.filter(|segment| segment.mode == Mode::Observe);
-        observed
-            .map(|segment| (segment.name.clone(), ledger.sum(&segment.name)))
-            .collect()
-    }
-
-    /// By name of the device, how many flows enforcement would have dropped.
-    pub fn by_device(&self) -> HashMap<String, u64> {
-        let mut devices = HashMap::new();
-        for (talk, said) in self.ledger().talks() {
-            if let Some(device) = &talk.host().device {
-                *devices.entry(device.clone()).or_default() += said.flows;
-            }
-        }
-        devices
-    }
-
-    /// Everything that is known, the newest first.
-    pub fn view(&self, gateway: &Gateway) -> wire::Observed {
-        let Some(named) = gateway.engine().current() else {
-            return wire::Observed {
-                segments: Vec::new(),
-                talks: Vec::new(),
-                unnoted: 0,
-            };
-        };
-        // What is in the table by now belongs to the answer.
-        self.look(gateway, &named);
-        let segments = self.segments(&named);
-        let names = Names::new(&named);
-        let ledger = self.ledger();
-        let mut talks: Vec<(&Talk, &Said)> = ledger.talks().collect();
-        talks.sort_by(|(one, a), (other, b)| {
-            let order = b.last.cmp(&a.last).then(b.flows.cmp(&a.flows));
-            order.then_with(|| {
-                (&one.from.ip, &one.to.ip, one.port).cmp(&(
-                    &other.from.ip,
-                    &other.to.ip,
-                    other.port,
-                ))
-            })
-        });
-        wire::Observed {
-            segments,
-            talks: talks
-                .into_iter()
-                .map(|(talk, said)| told(&names, talk, said))
-                .collect(),
-            unnoted: ledger.unnoted,
-        }
-    }
 }
 
 /// The flows that observed segments let be, and whether that was by this policy: of others, which are judged by it at
@@ -401,119 +321,4 @@ fn host(named: &Named, ip: Ip, mac: Mac, segment: u16) -> (Host, Option<usize>) 
     };
     let device = device.map(|device| device.name.clone());
     (Host { device, ip }, segment)
-}
-
-/// The devices of a policy by name.
-struct Names<'a> {
-    named: &'a Named,
-    devices: HashMap<&'a str, usize>,
-}
-
-impl<'a> Names<'a> {
-    fn new(named: &'a Named) -> Names<'a> {
-        let devices = named.policy.devices.iter().enumerate();
-        Names {
-            named,
-            devices: devices
-                .map(|(index, device)| (device.name.as_str(), index))
-                .collect(),
-        }
-    }
-
-    fn end(&self, host: &Host) -> End {
-        let device = host
-            .device
-            .as_deref()
-            .and_then(|name| self.devices.get(name));
-        match device {
-            Some(index) => End::Device(*index, host.ip),
-            None => of_address(self.named, host.ip),
-        }
-    }
-
-    /// What the policy says of a talk, as far as names and addresses tell.
-    fn fate(&self, talk: &Talk) -> Fate {
-        let ends = Ends {
-            from: self.end(&talk.from),
-            to: self.end(&talk.to),
-        };
-        match packet(talk) {
-            Some(packet) => fate(self.named, &ends, packet),
-            None => Fate::Unknown,
-        }
-    }
-
-    fn party(&self, host: &Host) -> Party {
-        let zone = self.end(host).zone(self.named);
-        Party {
-            device: host.device.clone(),
-            ip: host.ip.to_string(),
-            zone: zone.map(|zone| self.named.policy.zones[zone].name.clone()),
-        }
-    }
-}
-
-fn packet(talk: &Talk) -> Option<Packet> {
-    Some(match talk.protocol {
-        6 => Packet::Tcp(talk.port),
-        17 => Packet::Udp(talk.port),
-        132 => Packet::Sctp(talk.port),
-        1 | 58 => Packet::Echo,
-        _ => return None,
-    })
-}
-
-/// As it crosses the wire.
-fn told(names: &Names, talk: &Talk, said: &Said) -> ObservedTalk {
-    let named = names.named;
-    let time = |seconds: u64| clock::rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-    let rules = &named.policy.rules;
-    let place = said.rule.as_ref().and_then(|name| {
-        let rule = rules.iter().find(|rule| rule.name == *name);
-        rule.map(|rule| rule.place.to_string())
-    });
-    let reason = match said.rule {
-        Some(_) => Reason::Rule,
-        None => Reason::NoRule,
-    };
-    ObservedTalk {
-        segment: talk.segment.clone(),
-        inside: talk.inside,
-        from: names.party(&talk.from),
-        to: names.party(&talk.to),
-        service: packet(talk).map_or_else(
-            || format!("ip-{}", talk.protocol),
-            |packet| packet.to_string(),
-        ),
-        service_name: packet(talk).and_then(|packet| service_name(named, packet)),
-        would_drop: WouldDrop {
-            reason: reason.name().to_owned(),
-            rule: said.rule.clone(),
-            place,
-        },
-        flows: said.flows,
-        bytes: said.bytes,
-        first: time(said.first),
-        last: time(said.last),
-    }
-}
-
-/// The name of the narrowest service that a packet is of; of several, the shortest: `https` rather than `dicomweb`.
-fn service_name(named: &Named, packet: Packet) -> Option<String> {
-    let width = |service: &Service| match (*service, packet) {
-        (Service::Tcp(first, last), Packet::Tcp(port))
-        | (Service::Udp(first, last), Packet::Udp(port))
-        | (Service::Sctp(first, last), Packet::Sctp(port))
-            if (first..=last).contains(&port) =>
-        {
-            Some(u32::from(last - first))
-        }
-        _ => None,
-    };
-    let services = named.policy.services.iter().filter_map(|service| {
-        let width = service.entries.iter().filter_map(width).min()?;
-        let name = &service.name;
-        Some((width, service.entries.len(), name.len(), name))
-    });
-    services.min().map(|(.., name)| name.clone())
 }

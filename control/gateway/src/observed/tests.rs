@@ -1,7 +1,7 @@
 //! A site with a segment that is observed, over a kernel that a test stands in for.
 
 use cordon_kernel::FlowEntry;
-use cordon_protocol::{Apply, Sources};
+use cordon_protocol::{Apply, Party, Sources};
 use cordon_verdict::abi::{Flow, Way, attachment, way_word};
 use tempfile::TempDir;
 
