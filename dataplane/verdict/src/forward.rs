@@ -114,7 +114,7 @@ pub fn leave<F: Frame, T: Tables>(
     egress: Egress,
 ) -> Result<u16, Reason> {
     match egress {
-        Egress::Attachment(attachment) => retag(frame, tables, slot, link, attachment),
+        Egress::Attachment(attachment) => retag_any(frame, tables, slot, link, attachment),
         Egress::Flood { copies, .. } if copies.are_one_by_one() => {
             rewrite(frame, link, Tags::NONE).ok_or(Reason::Retag)?;
             Ok(0)
@@ -123,18 +123,15 @@ pub fn leave<F: Frame, T: Tables>(
     }
 }
 
-/// Gives a frame the tags of its egress, and says which port that is at.
+/// Whether a frame leaves with more than a VLAN rewritten, or a tag more or less: then [`leave`] sees to it.
 #[inline(always)]
-pub fn retag<F: Frame, T: Tables>(
-    frame: &mut F,
-    tables: &T,
-    slot: u8,
-    link: &Link,
-    attachment: u16,
-) -> Result<u16, Reason> {
-    if (attachment | link.beyond) >= STACKED {
-        return beyond(frame, tables, slot, link, attachment);
-    }
+pub fn is_beyond(link: &Link, attachment: u16) -> bool {
+    (attachment | link.beyond) >= STACKED
+}
+
+/// Gives a frame the tag of its egress, and says which port that is at. Not for what [`is_beyond`].
+#[inline(always)]
+pub fn retag<F: Frame>(frame: &mut F, link: &Link, attachment: u16) -> Result<u16, Reason> {
     let port = attachment_port(attachment);
     let vlan = attachment_vlan(attachment);
     if vlan == link.vlan() && (link.tags != 0) == (vlan != 0) {
@@ -149,9 +146,9 @@ pub fn retag<F: Frame, T: Tables>(
     Ok(port)
 }
 
-/// Two tags on this side or that, or MAC addresses to be rewritten.
+/// The same, for two tags on this side or that, and MAC addresses to be rewritten, as well.
 #[inline(always)]
-fn beyond<F: Frame, T: Tables>(
+fn retag_any<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &T,
     slot: u8,
@@ -159,7 +156,11 @@ fn beyond<F: Frame, T: Tables>(
     attachment: u16,
 ) -> Result<u16, Reason> {
     let stack = stack_of(tables, slot, attachment);
-    rewrite(frame, link, Tags::of(stack)).ok_or(Reason::Retag)?;
+    let tags = Tags::of(stack);
+    let same = tags.count == link.tags && tags.outer == link.vlan();
+    if !same || is_beyond(link, attachment) {
+        rewrite(frame, link, tags).ok_or(Reason::Retag)?;
+    }
     Ok(place_port(stack.place))
 }
 
@@ -319,7 +320,7 @@ pub fn flood_copy<F: Frame, T: Tables>(
     if inside && leaves.is(Admission::UPLINK) {
         return Err(Reason::Posture);
     }
-    retag(frame, tables, control.slot, &link, attachment).map(drop)
+    retag_any(frame, tables, control.slot, &link, attachment).map(drop)
 }
 
 /// The EtherType of the outer of two tags at a port.

@@ -35,8 +35,8 @@ pub use address::{Ip, Mac};
 pub use forward::{flood_copy, one_copy, outer_type};
 pub use frame::{Frame, HEAD, Head};
 pub use path::{
-    Denied, Egress, Outcome, Passed, Pending, Rare, Step, conclude, dropped, enter, judge, rare,
-    whether, whither, who,
+    Behind, Denied, Departing, Egress, Outcome, Passed, Pending, Rare, Step, behind, conclude,
+    depart, dropped, enter, judge, rare, whether, whither, who,
 };
 pub use reason::Reason;
 pub use short::short;

@@ -1,6 +1,6 @@
 //! The packet path, in order.
 
-use crate::abi::{Control, Copies, PORTS, RULE_LINK_CONTROL, Ruling};
+use crate::abi::{Control, Copies, NO_ATTACHMENT, PORTS, RULE_LINK_CONTROL, Ruling};
 use crate::account;
 pub use crate::account::dropped;
 use crate::admit::{Ingress, admit, storm};
@@ -89,16 +89,21 @@ fn walk_path<F: Frame, T: Tables>(
     if let Step::Rare(waiting) = step {
         step = rare(frame, tables, &waiting)?;
     }
-    let mut pending = match step {
-        Step::Settled(passed) => return Ok(passed),
-        Step::Judge(pending) => pending,
-        // It answers with one of the two above.
-        Step::Rare(_) => return Err(Reason::IpHeader.into()),
-    };
-    who(frame, tables, &mut pending)?;
-    whether(tables, &mut pending)?;
-    whither(tables, &mut pending)?;
-    conclude(frame, tables, &pending)
+    if let Step::Walked(waiting) = step {
+        step = behind(frame, tables, &waiting)?;
+    }
+    if let Step::Judge(pending) = &mut step {
+        who(frame, tables, pending)?;
+        whether(tables, pending)?;
+        whither(tables, pending)?;
+        step = conclude(frame, tables, pending)?;
+    }
+    match step {
+        Step::Settled(passed) => Ok(passed),
+        Step::Depart(departing) => depart(frame, tables, &departing),
+        // They answer with one of the two above.
+        Step::Rare(_) | Step::Walked(_) | Step::Judge(_) => Err(Reason::IpHeader.into()),
+    }
 }
 
 /// A frame that passes.
@@ -120,6 +125,106 @@ pub enum Step {
     Judge(Pending),
     /// To be parsed the long way: see [`rare`].
     Rare(Rare),
+    /// Parsed the long way, as far as the transport layer: see [`behind`].
+    Walked(Behind),
+    /// To be let pass, with other tags or MAC addresses perhaps: see [`depart`].
+    Depart(Departing),
+}
+
+/// A frame on its way from [`rare`] to [`behind`]. Two pieces, since what the kernel's verifier has to look at in the second
+/// is the same for every way through the first.
+#[derive(Clone, Copy)]
+pub struct Behind {
+    ingress: Ingress,
+    link: Link,
+    walked: Walked,
+}
+
+impl Behind {
+    /// The policy and posture it is judged under.
+    #[inline(always)]
+    pub fn control(&self) -> Control {
+        self.ingress.control
+    }
+
+    /// The port it came in on.
+    #[inline(always)]
+    pub fn port(&self) -> u16 {
+        self.ingress.port()
+    }
+}
+
+/// A frame on its way to [`depart`].
+#[derive(Clone, Copy)]
+pub struct Departing {
+    control: Control,
+    port: u16,
+    link: Link,
+    /// An [`Egress`], laid out flat: what one kind of it has and another has not would be undefined, which the kernel's
+    /// verifier does not let be written down. [`NO_ATTACHMENT`] for a flood.
+    attachment: u16,
+    segment: u16,
+    inside: bool,
+    copies: Copies,
+    ruling: Ruling,
+}
+
+impl Departing {
+    #[inline(always)]
+    fn step(ingress: &Ingress, link: &Link, egress: Egress, ruling: Ruling) -> Step {
+        let (attachment, segment, inside, copies) = match egress {
+            Egress::Attachment(attachment) => (attachment, 0, false, Copies::BY_PORT),
+            Egress::Flood {
+                segment,
+                inside,
+                copies,
+            } => (NO_ATTACHMENT, segment, inside, copies),
+        };
+        Step::Depart(Departing {
+            control: ingress.control,
+            port: ingress.port(),
+            link: *link,
+            attachment,
+            segment,
+            inside,
+            copies,
+            ruling,
+        })
+    }
+
+    /// It passes, by this port unless it is flooded.
+    #[inline(always)]
+    pub fn passed(&self, port: u16) -> Passed {
+        Passed {
+            egress: self.egress(),
+            rule: self.ruling.rule(),
+            port,
+        }
+    }
+
+    #[inline(always)]
+    fn egress(&self) -> Egress {
+        match self.attachment {
+            NO_ATTACHMENT => Egress::Flood {
+                segment: self.segment,
+                inside: self.inside,
+                copies: self.copies,
+            },
+            attachment => Egress::Attachment(attachment),
+        }
+    }
+
+    /// The policy and posture it was judged under.
+    #[inline(always)]
+    pub fn control(&self) -> Control {
+        self.control
+    }
+
+    /// The port it came in on.
+    #[inline(always)]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
 }
 
 /// A frame on its way from [`enter`] to [`rare`].
@@ -241,7 +346,11 @@ pub fn enter<F: Frame, T: Tables>(
         None => Known::Nothing,
     };
     if let Known::Settled { ruling, egress } = known {
-        let port = forward::retag(frame, tables, control.slot, &link, egress)?;
+        if forward::is_beyond(&link, egress) {
+            let egress = Egress::Attachment(egress);
+            return Ok(Departing::step(&ingress, &link, egress, ruling));
+        }
+        let port = forward::retag(frame, &link, egress)?;
         let egress = Egress::Attachment(egress);
         return Ok(Step::Settled(pass(
             frame, tables, control, egress, port, ruling,
@@ -265,9 +374,7 @@ pub fn rare<F: Frame, T: Tables>(
     tables: &mut T,
     waiting: &Rare,
 ) -> Result<Step, Denied> {
-    let ingress = &waiting.ingress;
-    let link = &mut waiting.link.clone();
-    let control = ingress.control;
+    let Rare { ingress, link } = waiting;
     if !matches!(
         link.ether_type,
         parse::ETHERTYPE_IPV4 | parse::ETHERTYPE_IPV6
@@ -277,13 +384,35 @@ pub fn rare<F: Frame, T: Tables>(
         }
         let ruling = other::ether_type(tables, ingress, link)?;
         let (egress, ruling) = deliver(tables, ingress, link, ruling)?;
-        return settle(frame, tables, control, link, egress, ruling);
+        return Ok(Departing::step(ingress, link, egress, ruling));
     }
     let walked = walk::headers(frame, link)?;
+    Ok(Step::Walked(Behind {
+        ingress: *ingress,
+        link: *link,
+        walked,
+    }))
+}
+
+/// What is behind the headers that were walked over.
+///
+/// # Errors
+/// As [`enter`].
+#[inline(always)]
+pub fn behind<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    waiting: &Behind,
+) -> Result<Step, Denied> {
+    let Behind {
+        ingress, walked, ..
+    } = waiting;
+    let mut link = waiting.link;
+    let link = &mut link;
     if walked.piece.offset != 0 {
         proxy::stand_in(tables, ingress, link, walked.destination)?;
-        let (egress, ruling) = fragment::follow(tables, ingress, link, &walked)?;
-        return settle(frame, tables, control, link, egress, ruling);
+        let (egress, ruling) = fragment::follow(tables, ingress, link, walked)?;
+        return Ok(Departing::step(ingress, link, egress, ruling));
     }
     let Walked {
         source,
@@ -292,17 +421,17 @@ pub fn rare<F: Frame, T: Tables>(
         at,
         length,
         ..
-    } = walked;
+    } = *walked;
     let packet = if walked.piece.is_whole() {
         parse::transport(frame, source, destination, protocol, at, length)
     } else {
-        parse::first_fragment(frame, &walked).map_err(Unparsed::Drop)
+        parse::first_fragment(frame, walked).map_err(Unparsed::Drop)
     };
     let packet = match packet {
         Ok(packet) => packet,
         Err(Unparsed::Rare) => {
             proxy::stand_in(tables, ingress, link, destination)?;
-            return control_message(frame, tables, ingress, link, &walked);
+            return control_message(frame, tables, ingress, link, walked);
         }
         Err(Unparsed::Drop(reason)) => return Err(reason.into()),
     };
@@ -324,31 +453,14 @@ fn control_message<F: Frame, T: Tables>(
     link: &Link,
     walked: &Walked,
 ) -> Result<Step, Denied> {
-    let control = ingress.control;
     if walked.protocol != parse::IGMP && !parse::is_listener(frame, walked)? {
         let (ruling, egress) = related::error(frame, tables, ingress, link, walked)?;
         let egress = Egress::Attachment(egress);
-        return settle(frame, tables, control, link, egress, ruling);
+        return Ok(Departing::step(ingress, link, egress, ruling));
     }
     let ruling = membership::membership(frame, tables, ingress, link, walked)?;
     let (egress, ruling) = deliver(tables, ingress, link, ruling)?;
-    settle(frame, tables, control, link, egress, ruling)
-}
-
-/// A frame of which everything is known leaves.
-#[inline(always)]
-fn settle<F: Frame, T: Tables>(
-    frame: &mut F,
-    tables: &mut T,
-    control: Control,
-    link: &Link,
-    egress: Egress,
-    ruling: Ruling,
-) -> Result<Step, Denied> {
-    let port = forward::leave(frame, tables, control.slot, link, egress)?;
-    Ok(Step::Settled(pass(
-        frame, tables, control, egress, port, ruling,
-    )))
+    Ok(Departing::step(ingress, link, egress, ruling))
 }
 
 /// Link-control frames have no segment: they go from port to port.
@@ -474,7 +586,7 @@ pub fn conclude<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &mut T,
     pending: &Pending,
-) -> Result<Passed, Denied> {
+) -> Result<Step, Denied> {
     let Pending {
         ingress,
         link,
@@ -482,19 +594,40 @@ pub fn conclude<F: Frame, T: Tables>(
         egress,
         ..
     } = pending;
-    let control = ingress.control;
-    let port = if pending.answered {
+    if pending.answered {
         proxy::answer(frame, link, pending.packet.as_ref()).ok_or(Reason::Retag)?;
-        ingress.port()
-    } else {
-        if let Some(packet) = &pending.packet
-            && packet.kind != Kind::Discovery
-        {
-            remember(tables, pending, packet, frame.len())?;
-        }
-        forward::leave(frame, tables, control.slot, link, *egress)?
-    };
-    Ok(pass(frame, tables, control, *egress, port, *ruling))
+        let (control, port) = (ingress.control, ingress.port());
+        return Ok(Step::Settled(pass(
+            frame, tables, control, *egress, port, *ruling,
+        )));
+    }
+    if let Some(packet) = &pending.packet
+        && packet.kind != Kind::Discovery
+    {
+        remember(tables, pending, packet, frame.len())?;
+    }
+    Ok(Departing::step(ingress, link, *egress, *ruling))
+}
+
+/// The frame gets the tags and MAC addresses that it leaves with.
+///
+/// # Errors
+/// As [`enter`].
+#[inline(always)]
+pub fn depart<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    departing: &Departing,
+) -> Result<Passed, Denied> {
+    let Departing {
+        control,
+        link,
+        ruling,
+        ..
+    } = departing;
+    let egress = departing.egress();
+    let port = forward::leave(frame, tables, control.slot, link, egress)?;
+    Ok(pass(frame, tables, *control, egress, port, *ruling))
 }
 
 #[inline(always)]

@@ -26,8 +26,8 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::abi::{Control, Copies, Copying, Trace};
 use cordon_verdict::{
-    Denied, Egress, Passed, Pending, Step, Tables as _, conclude, dropped, enter, flood_copy, rare,
-    short, whether, whither, who,
+    Denied, Departing, Egress, Passed, Pending, Step, Tables as _, behind, conclude, depart,
+    dropped, enter, flood_copy, rare, short, whether, whither, who,
 };
 
 use frame::XdpFrame;
@@ -40,6 +40,8 @@ const JUDGE: u32 = 0x101;
 const NEXT: u32 = 0x102;
 const REFUSE: u32 = 0x103;
 const COPY: u32 = 0x104;
+const DEPART: u32 = 0x105;
+const BEHIND: u32 = 0x106;
 
 /// A frame came in on a port. The packet path of `cordon_verdict::judge`, in pieces: an established flow is done
 /// after the first. One after the other rather than one inside the other, for the sake of the 512 bytes of stack
@@ -53,6 +55,9 @@ pub fn cordon(ctx: XdpContext) -> u32 {
     if answer == WALK {
         answer = walk(ctx.ctx);
     }
+    if answer == BEHIND {
+        answer = behind_headers(ctx.ctx);
+    }
     if answer == JUDGE {
         answer = identify(ctx.ctx);
         if answer == NEXT {
@@ -64,6 +69,9 @@ pub fn cordon(ctx: XdpContext) -> u32 {
         if answer == NEXT {
             answer = finish(ctx.ctx);
         }
+    }
+    if answer == DEPART {
+        answer = leave_with_tags(ctx.ctx);
     }
     if answer == REFUSE {
         answer = refuse(ctx.ctx);
@@ -100,6 +108,11 @@ fn begin(ctx: *mut xdp_md) -> u32 {
         Ok(Step::Rare(rare)) => leave(WALK, |scratch| {
             scratch.rare = MaybeUninit::new(rare);
         }),
+        Ok(Step::Depart(departing)) => leave(DEPART, |scratch| {
+            scratch.departing = MaybeUninit::new(departing);
+        }),
+        // It has not walked.
+        Ok(Step::Walked(_)) => XDP_ABORTED,
         Err(denied) => leave(REFUSE, |scratch| {
             scratch.control = control;
             scratch.port = port;
@@ -117,19 +130,49 @@ extern "C" fn walk(ctx: *mut xdp_md) -> u32 {
         return XDP_ABORTED;
     };
     // SAFETY: `begin` wrote it, on this processor, for this frame.
-    let waiting = unsafe { scratch.rare.assume_init_ref() };
+    let waiting = &unsafe { scratch.rare.assume_init() };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    match rare(&mut frame, &mut Maps, waiting) {
-        Ok(Step::Settled(passed)) => send(passed, waiting.control()),
+    let step = rare(&mut frame, &mut Maps, waiting);
+    go_on(scratch, step, waiting.control(), waiting.port())
+}
+
+/// What is behind the headers that `walk` walked over.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn behind_headers(ctx: *mut xdp_md) -> u32 {
+    let Some(scratch) = scratch() else {
+        return XDP_ABORTED;
+    };
+    // SAFETY: `walk` wrote it, on this processor, for this frame.
+    let waiting = &unsafe { scratch.behind.assume_init() };
+    let (control, port) = (waiting.control(), waiting.port());
+    let mut frame = XdpFrame::new(&XdpContext::new(ctx));
+    let step = behind(&mut frame, &mut Maps, waiting);
+    go_on(scratch, step, control, port)
+}
+
+/// Leaves what a piece has found out to the next.
+#[inline(always)]
+fn go_on(scratch: &mut Scratch, step: Result<Step, Denied>, control: Control, port: u16) -> u32 {
+    match step {
+        Ok(Step::Settled(passed)) => send(passed, control),
         Ok(Step::Judge(pending)) => {
             scratch.pending = MaybeUninit::new(pending);
             JUDGE
         }
-        // It answers with one of the two above.
+        Ok(Step::Walked(waiting)) => {
+            scratch.behind = MaybeUninit::new(waiting);
+            BEHIND
+        }
+        Ok(Step::Depart(departing)) => {
+            scratch.departing = MaybeUninit::new(departing);
+            DEPART
+        }
+        // It answers with one of those above.
         Ok(Step::Rare(_)) => XDP_ABORTED,
         Err(denied) => {
-            scratch.control = waiting.control();
-            scratch.port = waiting.port();
+            scratch.control = control;
+            scratch.port = port;
             scratch.denied = MaybeUninit::new(denied);
             REFUSE
         }
@@ -167,8 +210,42 @@ extern "C" fn finish(ctx: *mut xdp_md) -> u32 {
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
     piece(|pending| {
         let control = pending.control();
-        conclude(&mut frame, &mut Maps, pending).map(|passed| send(passed, control))
+        conclude(&mut frame, &mut Maps, pending).map(|step| match step {
+            Step::Settled(passed) => send(passed, control),
+            Step::Depart(departing) => leave(DEPART, |scratch| {
+                scratch.departing = MaybeUninit::new(departing);
+            }),
+            // It answers with one of the two above.
+            Step::Rare(_) | Step::Walked(_) | Step::Judge(_) => XDP_ABORTED,
+        })
     })
+}
+
+/// The tags and MAC addresses it leaves with.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn leave_with_tags(ctx: *mut xdp_md) -> u32 {
+    let Some(scratch) = scratch() else {
+        return XDP_ABORTED;
+    };
+    // SAFETY: one of the pieces above wrote it, on this processor, for this frame.
+    let departing = unsafe { scratch.departing.assume_init_ref() };
+    let mut frame = XdpFrame::new(&XdpContext::new(ctx));
+    match depart(&mut frame, &mut Maps, departing) {
+        Ok(Passed { port, .. }) => {
+            // Read anew: kept meanwhile, it would be spilled with what is undefined in it, which Linux 6.1 does not take.
+            let again = frame::opaque(core::ptr::from_ref(departing) as usize) as *const Departing;
+            // SAFETY: the same reference.
+            let departing = unsafe { &*again };
+            send(departing.passed(port), departing.control())
+        }
+        Err(denied) => {
+            scratch.control = departing.control();
+            scratch.port = departing.port();
+            scratch.denied = MaybeUninit::new(denied);
+            REFUSE
+        }
+    }
 }
 
 /// Keeps LLVM from dropping an argument that is not used: the verifier sees from the function's type that there is one,

@@ -12,7 +12,7 @@ use cordon_verdict::abi::{
     PortSetting, ProxyKey, RULES, SEGMENTS, SERVICES, STACKS as MOST_STACKS, Sampling, Span,
     Stack as TagStack, Station, Trace, WORDS4, WORDS6,
 };
-use cordon_verdict::{Denied, Ip, Pending, Rare, Reason};
+use cordon_verdict::{Behind, Denied, Departing, Ip, Pending, Rare, Reason};
 
 /// Generations of the policy tables: the one in force and the one being built.
 const SLOTS: usize = 2;
@@ -218,6 +218,8 @@ pub struct Scratch {
     pub port: u16,
     pub rare: MaybeUninit<Rare>,
     pub pending: MaybeUninit<Pending>,
+    pub behind: MaybeUninit<Behind>,
+    pub departing: MaybeUninit<Departing>,
     pub denied: MaybeUninit<Denied>,
     pub copying: MaybeUninit<Copying>,
     /// Of the last frame handed on to be copied: see `Copying::number`.
