@@ -6,6 +6,7 @@
 mod clinical;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -141,21 +142,22 @@ pub fn measure(plan: &Plan) -> Result<Findings> {
                     continue;
                 }
                 stop::check()?;
-                if !beds.contains_key(&kind) {
-                    let hosts = Hosts::new(kind, &devices)?;
-                    hosts.forward_on(processor)?;
-                    beds.insert(kind, hosts);
-                }
-                if let Some(hosts) = beds.get_mut(&kind) {
-                    let found = take(hosts, &clinical, flood, plan)?;
-                    eprintln!(
-                        "  {name}: {:.0} kpps, {:.3}% lost, p99 {:.0} us",
-                        found.offered,
-                        found.loss * 100.0,
-                        found.p99
-                    );
-                    all.entry((flood, kind)).or_default().push(found);
-                }
+                let hosts = match beds.entry(kind) {
+                    Entry::Occupied(there) => there.into_mut(),
+                    Entry::Vacant(room) => {
+                        let hosts = Hosts::new(kind, &devices)?;
+                        hosts.forward_on(processor)?;
+                        room.insert(hosts)
+                    }
+                };
+                let found = take(hosts, &clinical, flood, plan)?;
+                eprintln!(
+                    "  {name}: {:.0} kpps, {:.3}% lost, p99 {:.0} us",
+                    found.offered,
+                    found.loss * 100.0,
+                    found.p99
+                );
+                all.entry((flood, kind)).or_default().push(found);
             }
         }
     }

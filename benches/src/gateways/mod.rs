@@ -5,6 +5,8 @@ mod cordon;
 mod nftables;
 mod redirect;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::Result;
 
 use crate::namespace::PINS;
@@ -115,8 +117,9 @@ pub trait Gateway: Send + Sync {
 /// # Errors
 /// If something is refused.
 pub fn new(kind: Kind, site: Site) -> Result<Box<dyn Gateway>> {
-    // A bpf file system takes no dots.
-    let pins = format!("{PINS}/{}", site.name().replace('.', "-"));
+    // Its own, because what is pinned would be taken over.
+    static SET_UP: AtomicU32 = AtomicU32::new(0);
+    let pins = format!("{PINS}/{}", SET_UP.fetch_add(1, Ordering::Relaxed));
     Ok(match kind {
         Kind::Bridge => Box::new(Bridge::new()?),
         Kind::Redirect => Box::new(Redirect::new()?),
