@@ -13,7 +13,7 @@ pub const NEW_FLOWS: u32 = 200_000;
 /// Devices that the gateways know.
 pub const DEVICES: [u32; 2] = [10, 100_000];
 /// Rules that Cordon is given: about so many, of which every one is another.
-pub const RULES: [u32; 2] = [10, 59_000];
+pub const RULES: [u32; 2] = [10, 100_000];
 
 /// The router behind the uplink. A gateway that routes has this address itself.
 pub const ROUTER_MAC: Mac = Mac(0x02c0_ff00_0001);
