@@ -1,6 +1,7 @@
 //! Waiting until every packet that could have seen the old tables has left.
 
 use std::fs;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
 
@@ -31,18 +32,29 @@ pub fn wait() -> Result<(), Error> {
 /// Has the kernel hurry for as long as this lives: whoever gave the order waits for it, and on a starved machine an
 /// ordinary grace period takes seconds, and every table put into a slot costs one. Where it may not be asked to, it takes
 /// its time.
-pub struct Hurried(bool);
+pub struct Hurried(());
+
+/// Who wants it to hurry, and whether that was asked of it here: one may be writing tables while another waits for a
+/// posture, and who is done first must not slow the other down.
+static WANTED: Mutex<(usize, bool)> = Mutex::new((0, false));
 
 impl Hurried {
     pub fn new() -> Hurried {
-        let takes_its_time = fs::read_to_string(EXPEDITED).is_ok_and(|set| set.trim() == "0");
-        Hurried(takes_its_time && fs::write(EXPEDITED, "1").is_ok())
+        let mut wanted = WANTED.lock().unwrap_or_else(PoisonError::into_inner);
+        if wanted.0 == 0 {
+            let takes_its_time = fs::read_to_string(EXPEDITED).is_ok_and(|set| set.trim() == "0");
+            wanted.1 = takes_its_time && fs::write(EXPEDITED, "1").is_ok();
+        }
+        wanted.0 += 1;
+        Hurried(())
     }
 }
 
 impl Drop for Hurried {
     fn drop(&mut self) {
-        if self.0 {
+        let mut wanted = WANTED.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.0 -= 1;
+        if wanted.0 == 0 && wanted.1 {
             // What stays set costs others interruptions, and nothing else.
             let _ = fs::write(EXPEDITED, "0");
         }
