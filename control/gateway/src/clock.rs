@@ -127,7 +127,7 @@ impl Countdown {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "stand-ins"))]
 pub mod fake {
     use std::sync::Mutex;
 

@@ -163,5 +163,5 @@ impl Plane for Dataplane {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "stand-ins"))]
 pub mod fake;

@@ -6,6 +6,7 @@ cargo xtask <task>: what a person would otherwise type twice.
   demo    a hospital in network namespaces: care goes on, intruders fail, quarantine, release
   test    every test, and how many passed
   bench   throughput beside nftables and bare XDP
+  fuzz    any bytes as frames, policy files, calls of the API
   setup   installs what the others need; they run it themselves
   lint    formatting, clippy, and the project's own rules
 
@@ -57,6 +58,18 @@ would configure it, and Cordon, in turn. Let the machine do nothing else meanwhi
   -- --help      what else the bench takes
 ";
 
+const FUZZ: &str = "\
+cargo xtask fuzz [TARGET]... [--minutes N]: looks for bytes that break something, by libFuzzer.
+
+  frames    frames after one another: user space and the oracle say the same of each
+  policy    policy files: a policy, or refused with every error at its place
+  api       calls of the local API: answered or hung up on, and what is refused changes nothing
+
+Without a target, one after another; each for 5 minutes unless said. Sets the machine up, and installs cargo-fuzz if it
+is not there. What a run has learned stays in target/fuzz/corpus, and the next goes on from there. Ends with 1 if
+something was found: it is in target/fuzz/found, and tests/fuzz/README.md says what to do with it.
+";
+
 const LINT: &str = "\
 cargo xtask lint: formatting, clippy, and the project's own rules.
 
@@ -75,6 +88,7 @@ pub fn of(task: &str) -> Option<&'static str> {
         "test" => Some(TEST),
         "demo" => Some(DEMO),
         "bench" => Some(BENCH),
+        "fuzz" => Some(FUZZ),
         "lint" => Some(LINT),
         _ => None,
     }

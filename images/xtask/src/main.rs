@@ -1,5 +1,6 @@
 //! What a person would otherwise type twice: `cargo xtask --help`.
 
+mod fuzz;
 mod help;
 mod lint;
 mod run;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         "test" => test::run(&workspace, rest),
         "demo" => run::demo(&workspace, rest),
         "bench" => run::bench(&workspace, rest),
+        "fuzz" => fuzz::run(&workspace, rest),
         _ => lint::run(&workspace),
     };
     outcome.unwrap_or_else(|error| {

@@ -1,8 +1,12 @@
 //! What must hold for any bytes. Each function takes an input of a fuzzer and panics if something does not hold;
 //! `targets/` hands them to libFuzzer, `tests/` replays what is kept.
 
+mod api;
+mod frames;
 mod policy;
 
+pub use api::api;
+pub use frames::frames;
 pub use policy::policy;
 
 /// Between the files of a policy directory, and between the connections to the API. A line of its own, so that a

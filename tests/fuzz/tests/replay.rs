@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 /// What was found, and what was wrong.
 const FOUND: &[(&str, &str)] = &[
     (
+        "api/listens-and-says-more",
+        "who listened to events with a body or another call behind it, and hung up, kept its place",
+    ),
+    (
         "policy/fewer-fields-than-the-header",
         "what a line of devices.csv lacks was told one character behind its end",
     ),
@@ -58,6 +62,21 @@ fn the_seeds_of_policy_hold() {
 #[test]
 fn what_was_found_in_policy_holds() {
     hold(cordon_fuzz::policy, "found/policy");
+}
+
+#[test]
+fn the_seeds_of_api_hold() {
+    hold(cordon_fuzz::api, "seeds/api");
+}
+
+#[test]
+fn what_was_found_in_api_holds() {
+    hold(cordon_fuzz::api, "found/api");
+}
+
+#[test]
+fn the_seeds_of_frames_hold() {
+    hold(cordon_fuzz::frames, "seeds/frames");
 }
 
 #[test]

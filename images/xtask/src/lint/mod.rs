@@ -12,8 +12,8 @@ use anyhow::Result;
 use crate::workspace::{self, Workspace};
 use members::Members;
 
-/// Crates that are no members of the workspace: programs for the kernel.
-const OUTSIDE: &[&str] = &["dataplane/xdp", "benches/programs"];
+/// Crates that are no members of the workspace: programs for the kernel, and what is linked with libFuzzer.
+const OUTSIDE: &[&str] = &["dataplane/xdp", "benches/programs", "tests/fuzz/targets"];
 
 /// Everything, and all that is wrong with it.
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
