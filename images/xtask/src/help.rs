@@ -5,7 +5,7 @@ cargo xtask <task>: what a person would otherwise type twice.
 
   demo    a hospital in network namespaces: care goes on, intruders fail, quarantine, release
   test    every test, and how many passed
-  bench   throughput beside nftables and bare XDP
+  bench   throughput, new flows, round trips and floods, beside nftables, a bridge and bare XDP
   fuzz    any bytes as frames, policy files, calls of the API
   setup   installs what the others need; they run it themselves
   lint    formatting, clippy, and the project's own rules
