@@ -5,30 +5,39 @@
 
 mod policies;
 
+use std::collections::BTreeSet;
+
 use cordon_integration::differential::{Difference, Said, Sides, Step, Verdict, shrink};
 use cordon_integration::generate::{Rng, Talk};
-use cordon_policy::Posture;
+use cordon_policy::{Mac, Posture};
+use cordon_verdict::Reason;
 
-use policies::{Ready, WithSources};
+use policies::WithSources;
 
 /// More steps than this tell nothing that fewer would not.
 const STEPS: usize = 300;
+/// The step from which on someone may open no more flows.
+const HOLD: u8 = 0xf7;
+/// The first policy that is none.
+const NONE: u8 = 0xfe;
 /// How many frames are remembered, to be sent again.
 const MEMORY: usize = 16;
 
-/// Lets an input happen to a gateway.
+/// Lets an input happen to a gateway. Answers for what frames were dropped: a fuzzer that comes to few of the reasons
+/// proves little.
 ///
 /// # Panics
 /// If user space and the oracle differ, or one of them panics.
-pub fn frames(input: &[u8]) {
+pub fn frames(input: &[u8]) -> BTreeSet<Reason> {
     let mut input = Input(input);
     let mut world = World::new(input.byte());
     for _ in 0..STEPS {
         if input.0.is_empty() {
-            return;
+            break;
         }
         world.step(&mut input);
     }
+    world.reasons
 }
 
 /// What is left of an input; zeros behind its end.
@@ -64,21 +73,38 @@ struct World {
     recent: Vec<(u16, Vec<u8>)>,
     /// What happened since the policy in force came into it.
     history: Vec<Step>,
+    /// Whether someone is: no step of a history says so, and it cannot be shortened.
+    held: bool,
+    reasons: BTreeSet<Reason>,
 }
 
 impl World {
     fn new(policy: u8) -> World {
-        let Ready { policy, sides } = &*policies::ready(policy);
+        let ready = policies::ready(policy);
+        let talk = Some(Talk::new(&ready.policy.1, None));
+        let (sides, history) = match policy {
+            NONE => (Sides::new(None, None), Vec::new()),
+            _ => {
+                let installed = Step::Install(ready.policy.clone(), Posture::Normal);
+                (ready.sides.fork(), vec![installed])
+            }
+        };
         World {
-            sides: sides.fork(),
-            talk: Some(Talk::new(&policy.1, None)),
+            sides,
+            talk,
             recent: Vec::new(),
-            history: vec![Step::Install(policy.clone(), Posture::Normal)],
+            history,
+            held: false,
+            reasons: BTreeSet::new(),
         }
     }
 
     fn step(&mut self, input: &mut Input) {
-        match input.byte() % 8 {
+        let what = input.byte();
+        if what == HOLD {
+            return self.hold(input.byte());
+        }
+        match what % 8 {
             0..3 => {
                 let mut rng = Rng::with_seed(input.short().into());
                 if let Some(talk) = &mut self.talk {
@@ -132,6 +158,15 @@ impl World {
         self.frame(port_, frame);
     }
 
+    /// Who sent the last frame has as many flows as it may, in a segment.
+    fn hold(&mut self, segment: u8) {
+        let last = self.recent.last().and_then(|(_, frame)| frame.get(6..12));
+        if let Some(mac) = last.and_then(|mac| mac.try_into().ok()) {
+            self.sides.hold(u16::from(segment) % 4, Mac(mac));
+            self.held = true;
+        }
+    }
+
     fn install(&mut self, policy: &WithSources, posture: Posture) {
         self.sides.install(&policy.1, posture);
         self.talk = Some(Talk::new(&policy.1, self.talk.take()));
@@ -145,6 +180,9 @@ impl World {
             Ok(said) => said,
             Err(difference) => panic!("{}", self.report(&difference)),
         };
+        if let Verdict::Drop(reason) = said.verdict {
+            self.reasons.insert(reason);
+        }
         let leaving = leaving(said);
         if let (false, Some(talk)) = (leaving.is_empty(), &mut self.talk) {
             let mut rng = Rng::with_seed(self.history.len() as u64);
@@ -157,7 +195,11 @@ impl World {
     }
 
     fn report(&self, difference: &Difference) -> String {
-        let (steps, difference) = match shrink(&self.history) {
+        let shrunk = match self.held {
+            false => shrink(&self.history),
+            true => None,
+        };
+        let (steps, difference) = match shrunk {
             Some((steps, shrunk)) => (steps, *shrunk),
             None => (self.history.clone(), difference.clone()),
         };

@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| cordon_fuzz::frames(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    cordon_fuzz::frames(input);
+});
