@@ -7,7 +7,7 @@ mod policies;
 
 use std::collections::BTreeSet;
 
-use cordon_integration::differential::{Difference, Said, Sides, Step, Verdict, shrink};
+use cordon_integration::differential::{Difference, Fault, Said, Sides, Step, Verdict, shrink};
 use cordon_integration::generate::{Rng, Talk};
 use cordon_policy::{Mac, Posture};
 use cordon_verdict::Reason;
@@ -29,15 +29,24 @@ const MEMORY: usize = 16;
 /// # Panics
 /// If user space and the oracle differ, or one of them panics.
 pub fn frames(input: &[u8]) -> BTreeSet<Reason> {
+    run(input, None).unwrap_or_else(|report| panic!("{report}"))
+}
+
+/// Whether an input shows a fault that is put into user space.
+pub fn finds(input: &[u8], fault: Fault) -> bool {
+    run(input, Some(fault)).is_err()
+}
+
+fn run(input: &[u8], fault: Option<Fault>) -> Result<BTreeSet<Reason>, String> {
     let mut input = Input(input);
-    let mut world = World::new(input.byte());
+    let mut world = World::new(input.byte(), fault);
     for _ in 0..STEPS {
         if input.0.is_empty() {
             break;
         }
-        world.step(&mut input);
+        world.step(&mut input)?;
     }
-    world.reasons
+    Ok(world.reasons)
 }
 
 /// What is left of an input; zeros behind its end.
@@ -79,16 +88,20 @@ struct World {
 }
 
 impl World {
-    fn new(policy: u8) -> World {
+    fn new(policy: u8, fault: Option<Fault>) -> World {
         let ready = policies::ready(policy);
         let talk = Some(Talk::new(&ready.policy.1, None));
-        let (sides, history) = match policy {
-            NONE => (Sides::new(None, None), Vec::new()),
-            _ => {
-                let installed = Step::Install(ready.policy.clone(), Posture::Normal);
-                (ready.sides.fork(), vec![installed])
-            }
+        let mut sides = match fault {
+            None => ready.sides.fork(),
+            Some(_) => Sides::new(None, fault),
         };
+        let mut history = vec![Step::Install(ready.policy.clone(), Posture::Normal)];
+        if policy == NONE {
+            sides = Sides::new(None, fault);
+            history.clear();
+        } else if fault.is_some() {
+            sides.install(&ready.policy.1, Posture::Normal);
+        }
         World {
             sides,
             talk,
@@ -99,25 +112,26 @@ impl World {
         }
     }
 
-    fn step(&mut self, input: &mut Input) {
+    fn step(&mut self, input: &mut Input) -> Result<(), String> {
         let what = input.byte();
         if what == HOLD {
-            return self.hold(input.byte());
+            self.hold(input.byte());
+            return Ok(());
         }
         match what % 8 {
             0..3 => {
                 let mut rng = Rng::with_seed(input.short().into());
                 if let Some(talk) = &mut self.talk {
                     let (port, frame) = talk.next(&mut rng);
-                    self.frame(port, frame);
+                    self.frame(port, frame)?;
                 }
             }
             3 => {
                 let port = port(input.byte());
                 let length = input.byte().into();
-                self.frame(port, input.take(length).to_vec());
+                self.frame(port, input.take(length).to_vec())?;
             }
-            4 => self.again(input),
+            4 => self.again(input)?,
             5 => {
                 let posture = posture(input.byte());
                 self.sides.set_posture(posture);
@@ -133,13 +147,14 @@ impl World {
                 self.install(&ready.policy, posture(input.byte()));
             }
         }
+        Ok(())
     }
 
     /// A frame that came lately, by the same port or another, with some bytes changed.
-    fn again(&mut self, input: &mut Input) {
+    fn again(&mut self, input: &mut Input) -> Result<(), String> {
         let (which, how) = (input.byte(), input.byte());
         if self.recent.is_empty() {
-            return;
+            return Ok(());
         }
         let (mut port_, mut frame) = self.recent[usize::from(which) % self.recent.len()].clone();
         if how & 0x80 != 0 {
@@ -155,7 +170,7 @@ impl World {
                 *byte = value;
             }
         }
-        self.frame(port_, frame);
+        self.frame(port_, frame)
     }
 
     /// Who sent the last frame has as many flows as it may, in a segment.
@@ -174,11 +189,11 @@ impl World {
         self.history.push(Step::Install(policy.clone(), posture));
     }
 
-    fn frame(&mut self, port: u16, frame: Vec<u8>) {
+    fn frame(&mut self, port: u16, frame: Vec<u8>) -> Result<(), String> {
         self.history.push(Step::Frame(port, frame.clone()));
         let said = match self.sides.judge(port, &frame) {
             Ok(said) => said,
-            Err(difference) => panic!("{}", self.report(&difference)),
+            Err(difference) => return Err(self.report(&difference)),
         };
         if let Verdict::Drop(reason) = said.verdict {
             self.reasons.insert(reason);
@@ -192,6 +207,7 @@ impl World {
             self.recent.remove(0);
         }
         self.recent.push((port, frame));
+        Ok(())
     }
 
     fn report(&self, difference: &Difference) -> String {

@@ -6,7 +6,7 @@ mod frames;
 mod policy;
 
 pub use api::api;
-pub use frames::frames;
+pub use frames::{finds, frames};
 pub use policy::policy;
 
 /// Between the files of a policy directory, and between the connections to the API. A line of its own, so that a

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
+use cordon_integration::differential::{FAULTS, Fault};
 use cordon_verdict::Reason;
 
 /// What was found, and what was wrong.
@@ -97,6 +99,24 @@ fn the_seeds_of_frames_hold() {
         .filter(|reason| !reasons.contains(reason) && !SELDOM.contains(reason))
         .collect();
     assert!(missed.is_empty(), "no seed comes to {missed:?}");
+}
+
+#[test]
+fn the_seeds_of_frames_find_faults() {
+    let seeds = inputs("seeds/frames");
+    // Some faults are made for whole frames only, and panic themselves.
+    let shows = |seed: &[u8], fault| catch_unwind(|| cordon_fuzz::finds(seed, fault));
+    let finds = |fault: &Fault| {
+        let mut shown = seeds.iter().map(|(_, seed)| shows(seed, *fault));
+        shown.any(|shown| shown.unwrap_or(false))
+    };
+    let missed: Vec<_> = FAULTS
+        .iter()
+        .filter(|fault| !finds(fault))
+        .map(|fault| fault.name)
+        .collect();
+    println!("of {} faults are missed: {missed:#?}", FAULTS.len());
+    assert!(missed.len() < FAULTS.len() / 4, "{missed:#?}");
 }
 
 #[test]
