@@ -204,6 +204,13 @@ async fn events(
         ));
     };
     endless.set();
+    // What enforcement would say is to be told from the first event on.
+    let (gateway, observed) = (Arc::clone(&app.gateway), Arc::clone(&app.observed));
+    blocking(move || {
+        let named = gateway.engine().current();
+        Ok(named.and_then(|named| observed.twin(&named)).map(drop))
+    })
+    .await?;
     let lines = BroadcastStream::new(app.tell.subscribe());
     let lines = lines.filter_map(move |line| {
         let _for_as_long_as_it_listens = &permit;

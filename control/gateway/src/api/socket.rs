@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream as Blocking;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use axum::{Extension, Router};
-use nix::sys::stat::{Mode, umask};
 use tokio::net::UnixListener;
 
 use super::server::{self, Accepted, Limits};
@@ -84,24 +83,36 @@ impl Drop for Socket {
     }
 }
 
-/// Binds under another name, sets owner and permissions, and moves into place: whoever finds the socket by its
-/// name finds it as it is to be.
+/// Binds in a directory that nobody else may enter, sets owner and permissions, and moves into place: whoever finds the
+/// socket by its name finds it as it is to be. A mask for new files would do, but is every thread's.
 fn bind_beside(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let before = umask(Mode::from_bits_truncate(0o177));
-    let listener = UnixListener::bind(&beside);
-    umask(before);
-    let listener = listener?;
-    chown(&beside, None, group)?;
-    fs::set_permissions(&beside, fs::Permissions::from_mode(0o660))?;
-    fs::rename(&beside, path)?;
+    let inside = beside.join("s");
+    clear(&beside, &inside)?;
+    fs::DirBuilder::new().mode(0o700).create(&beside)?;
+    let listener = UnixListener::bind(&inside)?;
+    chown(&inside, None, group)?;
+    fs::set_permissions(&inside, fs::Permissions::from_mode(0o660))?;
+    fs::rename(&inside, path)?;
+    fs::remove_dir(&beside)?;
     Ok(listener)
+}
+
+/// What somebody left who was killed in between; a file, if that was an earlier version.
+fn clear(beside: &Path, inside: &Path) -> io::Result<()> {
+    for gone in [
+        fs::remove_file(inside),
+        fs::remove_dir(beside).or_else(|_| fs::remove_file(beside)),
+    ] {
+        match gone {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 fn group(name: &str) -> anyhow::Result<u32> {

@@ -43,6 +43,8 @@ const SAVE: Duration = Duration::from_secs(60);
 /// What is known of observed segments.
 pub struct Observed {
     twin: Mutex<Option<Arc<Twin>>>,
+    /// Held while one is compiled.
+    compiling: Mutex<()>,
     ledger: Mutex<Ledger>,
     /// Held while the flow table is looked through: one at a time.
     looking: Mutex<()>,
@@ -66,6 +68,7 @@ impl Observed {
         };
         Observed {
             twin: Mutex::default(),
+            compiling: Mutex::default(),
             ledger: Mutex::new(ledger),
             looking: Mutex::default(),
             clock,
@@ -78,19 +81,25 @@ impl Observed {
         if !has_observed(named) {
             return None;
         }
-        let mut twin = self.twin.lock().unwrap_or_else(PoisonError::into_inner);
-        if !twin
-            .as_ref()
-            .is_some_and(|twin| Arc::ptr_eq(&twin.of, named))
-        {
-            *twin = Twin::new(named).map(Arc::new);
+        if let Some(twin) = self.ready(named) {
+            return Some(twin);
         }
-        twin.clone()
+        let _turn = self
+            .compiling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(twin) = self.ready(named) {
+            return Some(twin);
+        }
+        let made = Twin::new(named).map(Arc::new);
+        let mut twin = self.twin.lock().unwrap_or_else(PoisonError::into_inner);
+        twin.clone_from(&made);
+        made
     }
 
-    /// The same, if that takes no time.
+    /// The same, if it has been compiled.
     fn ready(&self, named: &Arc<Named>) -> Option<Arc<Twin>> {
-        let twin = self.twin.try_lock().ok()?;
+        let twin = self.twin.lock().unwrap_or_else(PoisonError::into_inner);
         twin.clone().filter(|twin| Arc::ptr_eq(&twin.of, named))
     }
 
