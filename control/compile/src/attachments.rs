@@ -28,7 +28,7 @@ pub(crate) fn write(
         let one_by_one = segment.copied_one_by_one();
         let anonymous = members.unlisted(index);
         let admission = Admission {
-            segment: index as u16,
+            segment: segment.number,
             flags: flags(segment, one_by_one),
             anonymous: anonymous.map_or(CLASS_STRANGER, |identity| classes.of(identity)),
             copies: match one_by_one {
@@ -54,18 +54,18 @@ pub(crate) fn write(
                 .insert(number, Admission { flags, ..admission });
             match one_by_one {
                 true => {
-                    let copies = generation.copies.entry(index as u16).or_default();
+                    let copies = generation.copies.entry(segment.number).or_default();
                     copies.push(number);
                 }
                 false => {
-                    generation.floods.insert((index as u16, port), number);
+                    generation.floods.insert((segment.number, port), number);
                 }
             }
         }
         let listed = segment.ether_types.iter();
         generation
             .ether_types
-            .extend(listed.map(|ether_type| (index as u16, *ether_type)));
+            .extend(listed.map(|ether_type| (segment.number, *ether_type)));
     }
     for (index, port) in policy.ports.iter().enumerate() {
         let passing = port.pass.iter().map(|protocol| bit(*protocol));

@@ -116,7 +116,7 @@ pub fn update(
     }
     let mut change = Change::default();
     for device in edits.iter().filter_map(|edit| edit.before) {
-        change.devices.insert(members::key(device), None);
+        change.devices.insert(members::key(new, device), None);
         let addresses = device.ips.iter();
         change
             .addresses
@@ -130,12 +130,12 @@ pub fn update(
     for index in edits.iter().filter_map(|edit| edit.now) {
         let (device, number) = (&new.devices[index], numbers[index]);
         let class = basis.class(new, &groups, (index, number), &mut unchecked)?;
-        let (key, record) = members::record(device, number, class, &dhcp_servers);
+        let (key, record) = members::record(new, device, number, class, &dhcp_servers);
         change.devices.insert(key, Some(record));
         for ip in &device.ips {
             let address = Address {
                 device: number,
-                segment: device.segment as u16,
+                segment: new.segments[device.segment].number,
                 class,
             };
             change.addresses.insert(ip_of(*ip), Some(address));

@@ -101,7 +101,7 @@ pub fn compile(policy: &Policy, today: Date) -> Result<Compiled, Rejected> {
 
     let mut generation = Generation::default();
     generation.services = services.table();
-    networks::write(&networks, &classes, &mut generation);
+    networks::write(policy, &networks, &classes, &mut generation);
     members::write(policy, &members, &classes, &mut generation);
     attachments::write(policy, &members, &classes, &mut generation);
     write_rows(&rows, &mut generation);

@@ -123,6 +123,7 @@ pub(crate) fn dhcp_servers(policy: &Policy) -> HashSet<IpAddr> {
 
 /// A device's key, and its entry.
 pub(crate) fn record(
+    policy: &Policy,
     device: &Device,
     id: u32,
     class: u16,
@@ -138,12 +139,12 @@ pub(crate) fn record(
     if let Some(port) = device.port {
         flags |= abi::Device::at_port(port as u16);
     }
-    (key(device), abi::Device { id, class, flags })
+    (key(policy, device), abi::Device { id, class, flags })
 }
 
 /// The key of a device.
-pub(crate) fn key(device: &Device) -> u64 {
-    abi::member(device.segment as u16, mac(device.mac))
+pub(crate) fn key(policy: &Policy, device: &Device) -> u64 {
+    abi::member(policy.segments[device.segment].number, mac(device.mac))
 }
 
 pub(crate) fn write(
@@ -156,9 +157,9 @@ pub(crate) fn write(
     generation.devices.reserve(policy.devices.len());
     generation.addresses.reserve(policy.devices.len());
     for (index, (device, identity)) in policy.devices.iter().zip(&members.devices).enumerate() {
-        let (id, segment) = (index as u32, device.segment as u16);
+        let (id, segment) = (index as u32, policy.segments[device.segment].number);
         let class = classes.of(*identity);
-        let (key, record) = record(device, id, class, &dhcp_servers);
+        let (key, record) = record(policy, device, id, class, &dhcp_servers);
         generation.devices.insert(key, record);
         for ip in &device.ips {
             let address = Address {

@@ -200,13 +200,18 @@ fn entry(holds: &Holds, policy: &Policy, identities: &mut Identities) -> Entry {
     }
 }
 
-pub(crate) fn write(entries: &[Entry], classes: &Classes, generation: &mut Generation) {
+pub(crate) fn write(
+    policy: &Policy,
+    entries: &[Entry],
+    classes: &Classes,
+    generation: &mut Generation,
+) {
     for entry in entries {
         let network = Network {
             class: classes.of(entry.identity),
-            segment: entry
-                .segment
-                .map_or(Network::NO_SEGMENT, |segment| segment as u16),
+            segment: entry.segment.map_or(Network::NO_SEGMENT, |segment| {
+                policy.segments[segment].number
+            }),
             flags: if entry.broadcast {
                 Network::BROADCAST
             } else {

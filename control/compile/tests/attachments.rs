@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{Tables, ip, policy, today};
 use cordon_compile::compile;
 use cordon_verdict::abi::{
@@ -21,10 +23,6 @@ proxied-1,02:00:5e:40:00:01,10.40.0.11 2001:db8:40::11,proxied,
 proxied-2,02:00:5e:40:00:02,10.40.0.12,proxied,
 proxied-3,02:00:5e:40:00:03,,proxied,
 ";
-const PLAIN: u16 = 0;
-const NESTED: u16 = 1;
-const STITCHED: u16 = 2;
-const PROXIED: u16 = 3;
 const ACCESS: u16 = 0;
 const CORE: u16 = 1;
 
@@ -47,22 +45,24 @@ fn two_tags_are_numbered_in_the_order_of_their_places() {
 #[test]
 fn every_attachment_is_admitted_to_its_segment() {
     let tables = Tables::of(SITE, "", DEVICES);
+    let [plain, nested, stitched, proxied] =
+        ["plain", "nested", "stitched", "proxied"].map(|name| tables.number(name));
     let generation = &tables.compiled.generation;
     let (in_use, uplink) = (Admission::IN_USE, Admission::UPLINK);
     let unknown = Admission::ADMIT_UNKNOWN;
     let (copies, proxy) = (Admission::COPIES, Admission::COPIES | Admission::PROXY);
     let expected = [
-        (attachment(ACCESS, 10), PLAIN, in_use, 0),
-        (attachment(CORE, 10), PLAIN, in_use | uplink, 0),
-        (attachment(ACCESS, 20), NESTED, in_use | unknown, 0),
-        (CORE_100_20, NESTED, in_use | unknown | uplink, 0),
-        (attachment(ACCESS, 301), STITCHED, in_use | copies, 5),
-        (attachment(ACCESS, 302), STITCHED, in_use | copies, 5),
-        (ACCESS_100_30, STITCHED, in_use | copies, 5),
-        (attachment(CORE, 100), STITCHED, in_use | copies | uplink, 5),
-        (CORE_100_30, STITCHED, in_use | copies | uplink, 5),
-        (attachment(ACCESS, 40), PROXIED, in_use | proxy, 2),
-        (attachment(CORE, 0), PROXIED, in_use | proxy | uplink, 2),
+        (attachment(ACCESS, 10), plain, in_use, 0),
+        (attachment(CORE, 10), plain, in_use | uplink, 0),
+        (attachment(ACCESS, 20), nested, in_use | unknown, 0),
+        (CORE_100_20, nested, in_use | unknown | uplink, 0),
+        (attachment(ACCESS, 301), stitched, in_use | copies, 5),
+        (attachment(ACCESS, 302), stitched, in_use | copies, 5),
+        (ACCESS_100_30, stitched, in_use | copies, 5),
+        (attachment(CORE, 100), stitched, in_use | copies | uplink, 5),
+        (CORE_100_30, stitched, in_use | copies | uplink, 5),
+        (attachment(ACCESS, 40), proxied, in_use | proxy, 2),
+        (attachment(CORE, 0), proxied, in_use | proxy | uplink, 2),
     ];
     assert_eq!(generation.admissions.len(), expected.len());
     for (number, segment, flags, count) in expected {
@@ -77,17 +77,20 @@ fn every_attachment_is_admitted_to_its_segment() {
 
 #[test]
 fn a_flood_goes_by_ports_or_is_copied_one_by_one() {
-    let generation = Tables::of(SITE, "", DEVICES).compiled.generation;
-    let by_port = [
-        ((PLAIN, ACCESS), attachment(ACCESS, 10)),
-        ((PLAIN, CORE), attachment(CORE, 10)),
-        ((NESTED, ACCESS), attachment(ACCESS, 20)),
-        ((NESTED, CORE), CORE_100_20),
-    ];
-    assert!(generation.floods.into_iter().eq(by_port));
-    let one_by_one = [
+    let tables = Tables::of(SITE, "", DEVICES);
+    let [plain, nested, stitched, proxied] =
+        ["plain", "nested", "stitched", "proxied"].map(|name| tables.number(name));
+    let generation = tables.compiled.generation;
+    let by_port = BTreeMap::from([
+        ((plain, ACCESS), attachment(ACCESS, 10)),
+        ((plain, CORE), attachment(CORE, 10)),
+        ((nested, ACCESS), attachment(ACCESS, 20)),
+        ((nested, CORE), CORE_100_20),
+    ]);
+    assert_eq!(generation.floods, by_port);
+    let one_by_one = BTreeMap::from([
         (
-            STITCHED,
+            stitched,
             vec![
                 ACCESS_100_30,
                 attachment(ACCESS, 301),
@@ -96,17 +99,19 @@ fn a_flood_goes_by_ports_or_is_copied_one_by_one() {
                 CORE_100_30,
             ],
         ),
-        (PROXIED, vec![attachment(ACCESS, 40), attachment(CORE, 0)]),
-    ];
-    assert!(generation.copies.into_iter().eq(one_by_one));
+        (proxied, vec![attachment(ACCESS, 40), attachment(CORE, 0)]),
+    ]);
+    assert_eq!(generation.copies, one_by_one);
 }
 
 #[test]
 fn a_proxy_knows_the_devices_of_its_segment_by_their_addresses() {
-    let generation = Tables::of(SITE, "", DEVICES).compiled.generation;
+    let tables = Tables::of(SITE, "", DEVICES);
+    let proxied = tables.number("proxied");
+    let generation = tables.compiled.generation;
     let mut known: Vec<_> = generation.proxies.into_iter().collect();
     known.sort_by_key(|((segment, ip), _)| (*segment, ip.hi, ip.lo));
-    let at = |text: &str| (PROXIED, ip(text.parse().expect("an address")));
+    let at = |text: &str| (proxied, ip(text.parse().expect("an address")));
     let expected = [
         (at("10.40.0.11"), 0x0200_5e40_0001),
         (at("10.40.0.12"), 0x0200_5e40_0002),
@@ -156,9 +161,8 @@ fn as_many_two_tags_as_there_are_numbers() {
         )
         .expect("a string takes it");
     }
-    let generation = compile(&policy(&site, "", ""), today())
-        .expect("compiles")
-        .generation;
+    let policy = policy(&site, "", "");
+    let generation = compile(&policy, today()).expect("compiles").generation;
     assert_eq!(generation.stacks.len(), STACKS);
     assert_eq!(
         generation
@@ -171,6 +175,7 @@ fn as_many_two_tags_as_there_are_numbers() {
     for (place, number) in &generation.stacks {
         let (outer, inner) = (place >> 12 & 0xfff, place & 0xfff);
         let segment = (inner - 1) * 7 + outer - 1;
-        assert_eq!(u32::from(generation.admissions[number].segment), segment);
+        let segment = &policy.segments[segment as usize];
+        assert_eq!(generation.admissions[number].segment, segment.number);
     }
 }

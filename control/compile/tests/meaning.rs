@@ -6,7 +6,7 @@ use common::{Tables, day, policy, today};
 use cordon_compile::{compile, rule_index, rule_number};
 use cordon_policy::Posture::{Contain, Lockdown, Normal};
 use cordon_verdict::abi::{
-    Admission, CLASS_STRANGER, Network, RULE_ARP, RULE_FIRST, RULE_ND, attachment,
+    Admission, CLASS_STRANGER, Network, RULE_ARP, RULE_FIRST, RULE_ND, attachment, member,
 };
 
 /// Two zones with segments, one with networks, and the rest of the world.
@@ -266,6 +266,7 @@ rules:
             .collect();
         assert_eq!(allowed.join(" "), rules, "{from}");
     }
+    let lab = tables.policy.segments[0].number;
     // The directed broadcast lies in the subnet, and so do the addresses of longer networks in it.
     let network = |text: &str| {
         let address = common::ip(text.parse().expect("an address"));
@@ -274,11 +275,11 @@ rules:
     let broadcast = network("10.1.2.255").expect("is there");
     assert_eq!(
         (broadcast.segment, broadcast.flags),
-        (0, Network::BROADCAST)
+        (lab, Network::BROADCAST)
     );
     assert_eq!(
         network("10.1.2.193").map(|network| network.segment),
-        Some(0)
+        Some(lab)
     );
     assert_eq!(
         network("10.1.3.3").map(|network| network.segment),
@@ -472,35 +473,37 @@ zones:
 #[test]
 fn segments_are_attached_and_their_members_known() {
     let tables = tables("rules: [{name: guest, from: guest, to: world, service: https}]");
+    let [imaging, stations, guest] =
+        ["imaging", "stations", "guest"].map(|name| tables.number(name));
     let generation = &tables.compiled.generation;
-    let guest = generation.admissions[&attachment(0, 0)];
+    let admitted = generation.admissions[&attachment(0, 0)];
     assert_eq!(
-        (guest.segment, guest.flags),
-        (3, Admission::IN_USE | Admission::ADMIT_UNKNOWN)
+        (admitted.segment, admitted.flags),
+        (guest, Admission::IN_USE | Admission::ADMIT_UNKNOWN)
     );
     assert_eq!(
         tables.says("unlisted guest", "8.8.8.8", "https", Normal),
         "allow guest"
     );
-    let imaging = generation.admissions[&attachment(1, 210)];
+    let admitted = generation.admissions[&attachment(1, 210)];
     assert_eq!(
-        (imaging.segment, imaging.flags),
-        (0, Admission::IN_USE | Admission::UPLINK)
+        (admitted.segment, admitted.flags),
+        (imaging, Admission::IN_USE | Admission::UPLINK)
     );
     assert_eq!(generation.admissions.len(), 8);
-    assert_eq!(generation.floods[&(3, 0)], attachment(0, 0));
-    assert_eq!(generation.floods[&(3, 1)], attachment(1, 299));
+    assert_eq!(generation.floods[&(guest, 0)], attachment(0, 0));
+    assert_eq!(generation.floods[&(guest, 1)], attachment(1, 299));
     assert_eq!(generation.floods.len(), 8);
 
-    let us = generation.devices[&0x0000_0200_5e21_0021];
+    let us = generation.devices[&member(imaging, 0x0200_5e21_0021)];
     assert_eq!(us.flags, cordon_verdict::abi::Device::ANY_ADDRESS);
-    let ct = generation.devices[&0x0000_0200_5e21_0011];
+    let ct = generation.devices[&member(imaging, 0x0200_5e21_0011)];
     assert_eq!((ct.id, ct.flags), (0, 0));
-    let station = generation.devices[&0x0002_0200_5e23_0011];
+    let station = generation.devices[&member(stations, 0x0200_5e23_0011)];
     let address = generation.addresses[&cordon_verdict::Ip::v4(0x0a17_000b)];
     assert_eq!(
         (address.device, address.segment, address.class),
-        (station.id, 2, station.class)
+        (station.id, stations, station.class)
     );
     assert_eq!(generation.addresses.len(), 5);
 }

@@ -79,7 +79,8 @@ pub fn flows(gateway: &Gateway, observed: &Observed, query: &FlowQuery) -> Resul
 
 /// Which flows are asked for, in numbers.
 struct Wanted<'a> {
-    device: Option<&'a cordon_policy::Device>,
+    /// With the number of its segment.
+    device: Option<(&'a cordon_policy::Device, u16)>,
     segment: Option<u16>,
     rule: Option<&'a str>,
     half_open: Option<bool>,
@@ -93,14 +94,15 @@ impl<'a> Wanted<'a> {
         let device = query.device.as_deref().map(|name| {
             let known = devices.iter().map(|device| device.name.as_str());
             let found = devices.iter().find(|device| device.name == name);
+            let found = found.map(|device| (device, segments[device.segment].number));
             found.ok_or_else(|| {
                 Refusal::unknown("device", name, known, "`cordon devices` lists them")
             })
         });
         let segment = query.segment.as_deref().map(|name| {
             let known = segments.iter().map(|segment| segment.name.as_str());
-            let found = segments.iter().position(|segment| segment.name == name);
-            found.map(|index| index as u16).ok_or_else(|| {
+            let found = segments.iter().find(|segment| segment.name == name);
+            found.map(|segment| segment.number).ok_or_else(|| {
                 Refusal::unknown("segment", name, known, "`cordon status` lists them")
             })
         });
@@ -131,7 +133,9 @@ impl<'a> Wanted<'a> {
             && self
                 .half_open
                 .is_none_or(|half_open| entry.half_open == half_open)
-            && self.device.is_none_or(|device| is_of(device, entry))
+            && self
+                .device
+                .is_none_or(|(device, segment)| is_of(device, segment, entry))
     }
 
     fn is_by(&self, rule: Option<&str>) -> bool {
@@ -140,12 +144,11 @@ impl<'a> Wanted<'a> {
 }
 
 /// Whether a device is an end of a flow: by its address, or by its MAC in its own segment.
-fn is_of(device: &cordon_policy::Device, entry: &FlowEntry) -> bool {
+fn is_of(device: &cordon_policy::Device, segment: u16, entry: &FlowEntry) -> bool {
     let has = |ip: &cordon_verdict::Ip| device.ips.contains(&ip_address(*ip));
     let mac = number_of_mac(device.mac.0);
     let speaks = |way: &abi::Way| way.from != 0 && way_mac(way.from) == mac;
-    entry.address.iter().any(has)
-        || (usize::from(entry.segment) == device.segment && entry.flow.way.iter().any(speaks))
+    entry.address.iter().any(has) || (entry.segment == segment && entry.flow.way.iter().any(speaks))
 }
 
 /// A flow that is told of, ordered by its bytes.

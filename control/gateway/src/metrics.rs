@@ -198,7 +198,7 @@ impl Snapshot {
             let devices = &named.policy.devices;
             let seen = devices
                 .iter()
-                .filter(|device| views::station(&stations, device).is_some())
+                .filter(|device| views::station(&named.policy, &stations, device).is_some())
                 .count() as u64;
             snapshot.devices = [seen, devices.len() as u64 - seen];
             snapshot.policy = [devices.len(), named.policy.rules.len(), named.classes];

@@ -179,10 +179,15 @@ impl Named {
         self.device(found.id).map(|(_, device)| device)
     }
 
+    /// The segment with a number.
+    pub fn segment_of(&self, number: u16) -> Option<&cordon_policy::Segment> {
+        let mut segments = self.policy.segments.iter();
+        segments.find(|segment| segment.number == number)
+    }
+
     /// A segment's name.
     pub fn segment(&self, number: u16) -> Option<&str> {
-        let segment = self.policy.segments.get(usize::from(number));
-        segment.map(|segment| segment.name.as_str())
+        self.segment_of(number).map(|segment| segment.name.as_str())
     }
 
     /// The attachment at a place as it would be written, whether it is there or not; the port's number if that is not.

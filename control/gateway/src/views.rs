@@ -137,7 +137,7 @@ pub fn devices(gateway: &Gateway, observed: &Observed) -> Result<Vec<Device>, Re
     let policy = &named.policy;
     let would_drop = observed.by_device();
     let device = |device: &cordon_policy::Device| {
-        let seen = station(&stations, device);
+        let seen = station(policy, &stations, device);
         Device {
             name: device.name.clone(),
             mac: device.mac.to_string(),
@@ -160,10 +160,14 @@ pub fn devices(gateway: &Gateway, observed: &Observed) -> Result<Vec<Device>, Re
 
 /// Where a device was seen.
 pub fn station(
+    policy: &cordon_policy::Policy,
     stations: &HashMap<u64, Station>,
     device: &cordon_policy::Device,
 ) -> Option<Station> {
-    let key = member(device.segment as u16, number_of_mac(device.mac.0));
+    let key = member(
+        policy.segments[device.segment].number,
+        number_of_mac(device.mac.0),
+    );
     stations.get(&key).copied()
 }
 

@@ -9,6 +9,7 @@ mod devices;
 mod fields;
 mod implicit;
 mod model;
+mod numbers;
 mod problem;
 mod rules;
 mod services;

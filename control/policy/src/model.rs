@@ -336,6 +336,9 @@ pub struct Segment {
     pub ether_types: Vec<u16>,
     /// Index of its zone.
     pub zone: usize,
+    /// Its number in the tables, below [`SEGMENTS`](crate::SEGMENTS): by its name, and not by its place in the list, so that
+    /// flows and stations of a segment are still its own when another is added or removed.
+    pub number: u16,
     /// Where it is written.
     pub place: Place,
 }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use crate::attachments::Attachments;
 use crate::fields::{self, Fields};
 use crate::model::{LinkControl, Mode, OuterTag, Port, Posture, Segment, Unknown, Zone};
+use crate::numbers;
 use crate::problem::{Code, Place, Problems};
 use crate::yaml::Node;
 
@@ -183,6 +184,7 @@ fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
             proxy: false,
             ether_types: Vec::new(),
             zone: usize::MAX,
+            number: 0,
             place: key.place,
         };
         if let Some(mut fields) = Fields::of(node, format!("segment `{}`", segment.name), problems)
@@ -256,6 +258,7 @@ fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
         }
         site.segments.push(segment);
     }
+    numbers::assign(&mut site.segments);
     if site.segments.is_empty()
         && node.is_some_and(
             |node| !matches!(node.value, crate::yaml::Value::Map(ref map) if !map.is_empty()),

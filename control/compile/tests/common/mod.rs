@@ -72,13 +72,19 @@ impl Tables {
         }
     }
 
+    /// The number of a segment.
+    #[allow(dead_code, reason = "not every test asks")]
+    pub fn number(&self, name: &str) -> u16 {
+        let mut segments = self.policy.segments.iter();
+        let segment = segments.find(|segment| segment.name == name);
+        segment.expect("there is such a segment").number
+    }
+
     /// The class of a device by name, of an address, of `unlisted SEGMENT`, or of `behind ADDRESS`.
     pub fn class(&self, who: &str) -> u16 {
         let generation = &self.compiled.generation;
         if let Some(name) = who.strip_prefix("unlisted ") {
-            let found = |segment: &cordon_policy::Segment| segment.name == name;
-            let segment = self.policy.segments.iter().position(found);
-            let segment = segment.expect("there is such a segment") as u16;
+            let segment = self.number(name);
             let mut all = generation.admissions.values();
             let admission = all.find(|admission| admission.segment == segment);
             return admission.expect("it is attached").anonymous;

@@ -22,12 +22,12 @@ fn class(policy: &Policy, generation: &Generation, end: End) -> u16 {
             let device = &policy.devices[index];
             let [a, b, c, d, e, f] = device.mac.0;
             let mac = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
-            return generation.devices[&member(device.segment as u16, mac)].class;
+            return generation.devices[&member(policy.segments[device.segment].number, mac)].class;
         }
         End::Unlisted(segment) => {
             let mut all = generation.admissions.values();
             return all
-                .find(|admission| usize::from(admission.segment) == segment)
+                .find(|admission| admission.segment == policy.segments[segment].number)
                 .expect("is attached")
                 .anonymous;
         }
@@ -38,7 +38,7 @@ fn class(policy: &Policy, generation: &Generation, end: End) -> u16 {
         return owner.class;
     }
     let network = generation.network(ip(address));
-    let segment = segment_of(policy, address).map(|segment| segment as u16);
+    let segment = segment_of(policy, address).map(|segment| policy.segments[segment].number);
     // Of a multicast address nobody asks for the segment.
     if !ip(address).is_group() {
         let found = network

@@ -299,7 +299,7 @@ fn talk(named: &Named, opening: &Opening, segment: u16) -> Option<Talk> {
         (None, Some(segment)) => (ObservedEnd::To, segment),
         // A host that has no address of its segment yet speaks in it.
         (None, None) => {
-            let segment = named.policy.segments.get(usize::from(segment))?;
+            let segment = named.segment_of(segment)?;
             (ObservedEnd::From, segment.name.clone())
         }
     };

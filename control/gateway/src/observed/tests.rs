@@ -103,6 +103,14 @@ impl Site {
         self.gateway.engine().current().expect("was applied")
     }
 
+    /// The number of a segment.
+    fn number(&self, name: &str) -> u16 {
+        let named = self.named();
+        let mut segments = named.policy.segments.iter();
+        let segment = segments.find(|segment| segment.name == name);
+        segment.expect("there is such a segment").number
+    }
+
     /// A flow that passes by a rule.
     pub fn flow(&self, from: At, to: At, protocol: u8, ports: [u16; 2], rule: &str) -> FlowEntry {
         let named = self.named();
@@ -121,7 +129,7 @@ impl Site {
         FlowEntry {
             address: [from.ip, to.ip].map(|ip| Ip::v4(u32::from_be_bytes(ip))),
             port: ports,
-            segment: u16::from(vlan == GUEST),
+            segment: self.number(if vlan == GUEST { "guest" } else { "imaging" }),
             protocol,
             asker: 0,
             half_open: false,
@@ -328,7 +336,7 @@ fn an_event_says_what_enforcement_would_do() {
         source_mac: VISITOR.mac,
         destination_mac: WORLD.mac,
         place: abi::place(0, GUEST, 0),
-        segment: 1,
+        segment: site.number("guest"),
         ..abi::Event::BLANK
     };
     let heard = |event: &abi::Event| {

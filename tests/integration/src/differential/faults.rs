@@ -1,5 +1,7 @@
 //! Ways to be wrong, some for each stage: the comparison must find every one of them.
 
+use std::collections::BTreeSet;
+
 use cordon_portable::{Generation, Judged, Portable, Prefix};
 use cordon_verdict::abi::{
     Admission, Control, Device, Flow, Network, POSTURES, PolicyKey, PortSetting, RULE_FIRST,
@@ -112,9 +114,10 @@ pub const FAULTS: &[Fault] = &[
         tables.admissions.pop_first();
     }),
     in_tables("admit: attachments are in the next segment", |tables| {
-        let count = tables.admissions.values().map(|one| one.segment + 1).max();
+        let segments: BTreeSet<u16> = tables.admissions.values().map(|one| one.segment).collect();
+        let next = |segment| segments.range(segment + 1..).next().or(segments.first());
         for admission in tables.admissions.values_mut() {
-            admission.segment = (admission.segment + 1) % count.unwrap_or(1);
+            admission.segment = next(admission.segment).copied().unwrap_or(0);
         }
     }),
     in_tables("other: no EtherType is listed", |tables| {

@@ -112,8 +112,8 @@ impl Said {
         }
     }
 
-    /// What the oracle says.
-    pub fn oracle(answer: Answer) -> Said {
+    /// What the oracle says; `numbers` are those of the segments in the tables, by index.
+    pub fn oracle(answer: Answer, numbers: &[u16]) -> Said {
         let Answer {
             verdict,
             rule,
@@ -131,7 +131,7 @@ impl Said {
                 frame: copies.pop().map(|(_, frame)| frame).unwrap_or_default(),
             },
             Ok(Leaves::Flood { segment, inside }) => Verdict::Flood {
-                segment: segment as u16,
+                segment: numbers[segment],
                 inside,
                 copies: Some(copies),
             },

@@ -29,6 +29,8 @@ pub struct Sides {
     oracle: Oracle,
     kernel: Option<Kernel>,
     generation: Generation,
+    /// The numbers of the policy's segments, by index.
+    numbers: Vec<u16>,
     /// The clock, in ticks.
     now: u32,
     /// What is flooded goes over it for real.
@@ -56,6 +58,7 @@ impl Sides {
             oracle: Oracle::new(today()),
             kernel,
             generation: Generation::default(),
+            numbers: Vec::new(),
             now: 0,
             wire: None,
             fault,
@@ -67,6 +70,7 @@ impl Sides {
         Sides {
             portable: self.portable.clone(),
             oracle: self.oracle.clone(),
+            numbers: self.numbers.clone(),
             kernel: None,
             generation: self.generation.clone(),
             now: self.now,
@@ -113,6 +117,11 @@ impl Sides {
         self.pass_time(1);
         self.generation = generation.clone();
         self.portable.install(generation, posture as u8);
+        self.numbers = policy
+            .segments
+            .iter()
+            .map(|segment| segment.number)
+            .collect();
         self.oracle.install(policy.clone(), posture);
     }
 
@@ -146,7 +155,10 @@ impl Sides {
             kernel.dataplane.sweep(&idle).expect("can be swept");
         }
         let [a, b, c, d, e, f] = mac.0;
-        let key = member(segment, u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
+        let key = member(
+            self.numbers[usize::from(segment)],
+            u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
+        );
         self.portable.memory.limits.entry(key).or_default().over = 1;
         self.oracle.set_replete(segment.into(), mac, true);
     }
@@ -178,7 +190,7 @@ impl Sides {
         self.portable.memory.events.clear();
         let portable = Said::portable(portable, &self.generation);
         let index = (port < PORTS).then_some(usize::from(port));
-        let oracle = Said::oracle(self.oracle.judge(index, frame));
+        let oracle = Said::oracle(self.oracle.judge(index, frame), &self.numbers);
         let kernel_agrees = kernel.as_ref().is_none_or(|kernel| kernel.agrees(&oracle));
         if let (true, Some(wire), Verdict::Flood { copies, .. }) =
             (live, &mut self.wire, &oracle.verdict)
