@@ -138,15 +138,10 @@ impl<const W: usize> Table<W> {
             .unwrap_or(usize::MAX)
             .min(self.entries.count);
         // Packets find no spare ones meanwhile, and take those that were never used.
-        loop {
-            match self.spare.pop(0) {
-                Ok(_) => {}
-                Err(MapError::ElementNotFound) => break,
-                Err(error) => return Err(of(self.names.spare)(error)),
-            }
-        }
-        // A packet that took one before has published it by then.
+        self.drain()?;
+        // A packet that took one before has published it by then, or, having found no room in the index, put it back.
         barrier::wait()?;
+        self.drain()?;
         let mut published = vec![false; used];
         self.each(|place, _, _| {
             if let Some(published) = published.get_mut(number(place.word)) {
@@ -160,6 +155,16 @@ impl<const W: usize> Table<W> {
                 .map_err(of(self.names.spare))?;
         }
         Ok(())
+    }
+
+    fn drain(&mut self) -> Result<(), Error> {
+        loop {
+            match self.spare.pop(0) {
+                Ok(_) => {}
+                Err(MapError::ElementNotFound) => return Ok(()),
+                Err(error) => return Err(of(self.names.spare)(error)),
+            }
+        }
     }
 
     fn word(&self, line: usize, way: usize) -> &AtomicU64 {

@@ -10,8 +10,8 @@ use crate::admit::{self, Ingress, admit};
 use crate::frame::Frame;
 use crate::link_control;
 use crate::parse::{self, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN, Link};
-use crate::path::Egress;
 use crate::reason::Reason;
+use crate::step::Egress;
 use crate::tables::Tables;
 
 /// Where a frame goes: to the attachment its destination was last seen at, else to all of the segment.

@@ -8,8 +8,8 @@ use crate::abi::{Flow, Fragments, FragmentsKey, Ruling, way_attachment, way_mac,
 use crate::admit::Ingress;
 use crate::forward;
 use crate::parse::{Link, Packet};
-use crate::path::Egress;
 use crate::reason::Reason;
+use crate::step::Egress;
 use crate::tables::Tables;
 use crate::walk::Walked;
 

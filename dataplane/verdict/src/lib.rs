@@ -27,6 +27,7 @@ mod proxy;
 mod reason;
 mod related;
 mod short;
+mod step;
 mod tables;
 mod track;
 mod walk;
@@ -35,9 +36,9 @@ pub use address::{Ip, Mac};
 pub use forward::{flood_copy, one_copy, outer_type};
 pub use frame::{Frame, HEAD, Head};
 pub use path::{
-    Behind, Denied, Departing, Egress, Outcome, Passed, Pending, Rare, Step, behind, conclude,
-    depart, dropped, enter, judge, rare, whether, whither, who,
+    Denied, Outcome, behind, conclude, depart, dropped, enter, judge, rare, whether, whither, who,
 };
 pub use reason::Reason;
 pub use short::short;
+pub use step::{Behind, Departing, Egress, Passed, Pending, Rare, Step, Waiting};
 pub use tables::{Full, Tables};

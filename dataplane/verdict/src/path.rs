@@ -1,6 +1,6 @@
 //! The packet path, in order.
 
-use crate::abi::{Control, Copies, NO_ATTACHMENT, PORTS, RULE_LINK_CONTROL, Ruling};
+use crate::abi::{Control, Copies, PORTS, RULE_LINK_CONTROL, Ruling};
 use crate::account;
 pub use crate::account::dropped;
 use crate::admit::{Ingress, admit, storm};
@@ -21,26 +21,10 @@ use crate::proxy;
 use crate::reason::Reason;
 use crate::related;
 use crate::short::short;
+use crate::step::{Behind, Departing, Egress, Passed, Pending, Rare, Step};
 use crate::tables::Tables;
 use crate::track::{self, Decided, Known};
 use crate::walk::{self, Walked};
-
-/// Where a frame leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Egress {
-    /// By one attachment; the frame has its tags already.
-    Attachment(u16),
-    /// By every other attachment of the segment: as `copies` says, one a port, and [`forward::flood_copy`] gives each its
-    /// tags; or one by one, and [`forward::one_copy`] gives each its tags, since the frame has lost its own.
-    Flood {
-        /// The segment.
-        segment: u16,
-        /// Not by uplinks.
-        inside: bool,
-        /// How copies are made.
-        copies: Copies,
-    },
-}
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,199 +87,6 @@ fn walk_path<F: Frame, T: Tables>(
         Step::Depart(departing) => depart(frame, tables, &departing),
         // They answer with one of the two above.
         Step::Rare(_) | Step::Walked(_) | Step::Judge(_) => Err(Reason::IpHeader.into()),
-    }
-}
-
-/// A frame that passes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Passed {
-    /// Where it leaves.
-    pub egress: Egress,
-    /// The rule that lets it.
-    pub rule: u32,
-    /// The port it leaves by, unless it is flooded.
-    pub port: u16,
-}
-
-/// What is known once the flow table was asked.
-pub enum Step {
-    /// An established flow: everything was decided before.
-    Settled(Passed),
-    /// To be judged.
-    Judge(Pending),
-    /// To be parsed the long way: see [`rare`].
-    Rare(Rare),
-    /// Parsed the long way, as far as the transport layer: see [`behind`].
-    Walked(Behind),
-    /// To be let pass, with other tags or MAC addresses perhaps: see [`depart`].
-    Depart(Departing),
-}
-
-/// A frame on its way from [`rare`] to [`behind`]. Two pieces, since what the kernel's verifier has to look at in the second
-/// is the same for every way through the first.
-#[derive(Clone, Copy)]
-pub struct Behind {
-    ingress: Ingress,
-    link: Link,
-    walked: Walked,
-}
-
-impl Behind {
-    /// The policy and posture it is judged under.
-    #[inline(always)]
-    pub fn control(&self) -> Control {
-        self.ingress.control
-    }
-
-    /// The port it came in on.
-    #[inline(always)]
-    pub fn port(&self) -> u16 {
-        self.ingress.port()
-    }
-}
-
-/// A frame on its way to [`depart`].
-#[derive(Clone, Copy)]
-pub struct Departing {
-    control: Control,
-    port: u16,
-    link: Link,
-    /// An [`Egress`], laid out flat: what one kind of it has and another has not would be undefined, which the kernel's
-    /// verifier does not let be written down. [`NO_ATTACHMENT`] for a flood.
-    attachment: u16,
-    segment: u16,
-    inside: bool,
-    copies: Copies,
-    ruling: Ruling,
-}
-
-impl Departing {
-    #[inline(always)]
-    fn step(ingress: &Ingress, link: &Link, egress: Egress, ruling: Ruling) -> Step {
-        let (attachment, segment, inside, copies) = match egress {
-            Egress::Attachment(attachment) => (attachment, 0, false, Copies::BY_PORT),
-            Egress::Flood {
-                segment,
-                inside,
-                copies,
-            } => (NO_ATTACHMENT, segment, inside, copies),
-        };
-        Step::Depart(Departing {
-            control: ingress.control,
-            port: ingress.port(),
-            link: *link,
-            attachment,
-            segment,
-            inside,
-            copies,
-            ruling,
-        })
-    }
-
-    /// It passes, by this port unless it is flooded.
-    #[inline(always)]
-    pub fn passed(&self, port: u16) -> Passed {
-        Passed {
-            egress: self.egress(),
-            rule: self.ruling.rule(),
-            port,
-        }
-    }
-
-    #[inline(always)]
-    fn egress(&self) -> Egress {
-        match self.attachment {
-            NO_ATTACHMENT => Egress::Flood {
-                segment: self.segment,
-                inside: self.inside,
-                copies: self.copies,
-            },
-            attachment => Egress::Attachment(attachment),
-        }
-    }
-
-    /// The policy and posture it was judged under.
-    #[inline(always)]
-    pub fn control(&self) -> Control {
-        self.control
-    }
-
-    /// The port it came in on.
-    #[inline(always)]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-}
-
-/// A frame on its way from [`enter`] to [`rare`].
-#[derive(Clone, Copy)]
-pub struct Rare {
-    ingress: Ingress,
-    link: Link,
-}
-
-impl Rare {
-    /// The policy and posture it is judged under.
-    #[inline(always)]
-    pub fn control(&self) -> Control {
-        self.ingress.control
-    }
-
-    /// The port it came in on.
-    #[inline(always)]
-    pub fn port(&self) -> u16 {
-        self.ingress.port()
-    }
-}
-
-/// A frame on its way through the stages behind [`enter`]: what is known of it so far.
-#[derive(Clone, Copy)]
-pub struct Pending {
-    ingress: Ingress,
-    link: Link,
-    /// `None` for ARP.
-    packet: Option<Packet>,
-    known: Known,
-    classes: Classes,
-    /// [`Ruling::NONE`] until it is decided.
-    ruling: Ruling,
-    /// Whether the sender is who opened the flow.
-    by_sender: bool,
-    /// Whether the gateway answers it: see [`proxy`].
-    answered: bool,
-    egress: Egress,
-}
-
-impl Pending {
-    #[inline(always)]
-    fn new(ingress: Ingress, link: Link, packet: Option<Packet>, known: Known) -> Pending {
-        Pending {
-            ingress,
-            link,
-            packet,
-            known,
-            classes: Classes::STRANGERS,
-            ruling: Ruling::NONE,
-            by_sender: true,
-            answered: false,
-            egress: Egress::Flood {
-                segment: ingress.admission.segment,
-                inside: true,
-                copies: Copies::BY_PORT,
-            },
-        }
-    }
-
-    /// The policy and posture it is judged under.
-    #[inline(always)]
-    pub fn control(&self) -> Control {
-        self.ingress.control
-    }
-
-    /// The port it came in on.
-    #[inline(always)]
-    pub fn port(&self) -> u16 {
-        self.ingress.port()
     }
 }
 
@@ -620,14 +411,14 @@ pub fn depart<F: Frame, T: Tables>(
     departing: &Departing,
 ) -> Result<Passed, Denied> {
     let Departing {
-        control,
+        ingress,
         link,
         ruling,
         ..
     } = departing;
-    let egress = departing.egress();
+    let (control, egress) = (ingress.control, departing.egress());
     let port = forward::leave(frame, tables, control.slot, link, egress)?;
-    Ok(pass(frame, tables, *control, egress, port, *ruling))
+    Ok(pass(frame, tables, control, egress, port, *ruling))
 }
 
 #[inline(always)]

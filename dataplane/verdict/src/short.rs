@@ -14,7 +14,7 @@ use crate::abi::{
 use crate::address::MAC_GROUP;
 use crate::frame::{Frame, Head};
 use crate::parse::{ETHERTYPE_IPV4, ETHERTYPE_VLAN, TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, UDP};
-use crate::path::{Egress, Passed};
+use crate::step::{Egress, Passed};
 use crate::tables::Tables;
 
 /// Lets a packet of an established flow pass; `None` if it is to go the whole way.

@@ -26,8 +26,8 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::abi::{Control, Copies, Copying, Trace};
 use cordon_verdict::{
-    Denied, Departing, Egress, Passed, Pending, Step, Tables as _, behind, conclude, depart,
-    dropped, enter, flood_copy, rare, short, whether, whither, who,
+    Denied, Departing, Egress, Passed, Pending, Step, Tables as _, Waiting as _, behind, conclude,
+    depart, dropped, enter, flood_copy, rare, short, whether, whither, who,
 };
 
 use frame::XdpFrame;

@@ -3,10 +3,10 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use cordon_lab::{Gateway, Lab, Result, Running, Seen, UDP};
+use cordon_lab::{Gateway, Lab, Result, Running, Seen, UDP, now};
 use cordon_policy::Posture;
 
-use crate::hospital::{self, Line};
+use crate::hospital::{self, Line, line};
 use crate::wires::Wires;
 
 /// How long anything that comes may take on a busy machine.
@@ -162,4 +162,54 @@ pub fn variant(lab: &Lab, name: &str, changes: &[(&str, &str, &str)]) -> Result<
         source,
     })?;
     Ok(directory.display().to_string())
+}
+
+/// What may not be touched by what is done meanwhile: so many flows of each of three kinds, 50 frames a second each, all
+/// of them established.
+///
+/// # Errors
+/// If they do not come to stand.
+pub fn busy(lab: &Lab, flows: u32) -> Result<Vec<(Line, Running)>> {
+    let kinds = [("images", 1000), ("vitals", 64), ("doses", 64)];
+    let mut all = Vec::new();
+    for (name, size) in kinds {
+        let line = line(lab, name)?;
+        let running = line
+            .flows(flows, Duration::from_millis(20))
+            .size(size)
+            .start()?;
+        running.established(PATIENCE)?;
+        all.push((line, running));
+    }
+    Ok(all)
+}
+
+/// Ends them, and holds the gateway to having lost nothing of them, by the wires and by both ends. It panics if it has.
+///
+/// # Errors
+/// If the lab fails, or has lost frames by itself.
+pub fn nothing_was_lost(lab: &Lab, wires: Wires, flows: Vec<(Line, Running)>) -> Result<()> {
+    let mut reports = Vec::new();
+    for (line, running) in flows {
+        comes_after(&running, now(), line.talk.name)?;
+        reports.push((line, running.stop()?));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let seen = wires.stop()?;
+    check_losses(lab)?;
+    for (line, report) in &reports {
+        let name = line.talk.name;
+        let lost = seen.lost(|seen| line.carries(seen));
+        assert!(
+            lost.is_empty(),
+            "{name}: {} lost: {:?}",
+            lost.len(),
+            lost[0]
+        );
+        let ends = (report.lost(), report.unanswered());
+        assert_eq!(ends, (0, 0), "{name}: {report}");
+        assert_eq!(report.troubled().next(), None, "{name}: {report}");
+        println!("{name}: {report}");
+    }
+    Ok(())
 }

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use cordon_integration::hospital::{self, Line, line};
-use cordon_integration::steps::{PATIENCE, check_losses, comes_after, posture, wait_until};
+use cordon_integration::hospital;
+use cordon_integration::steps::{busy, comes_after, nothing_was_lost, posture, wait_until};
 use cordon_integration::wires::Wires;
-use cordon_lab::{Flows, Gateway, Lab, Result, Running, now};
+use cordon_lab::{Flows, Gateway, Result, now};
 use cordon_policy::Posture;
 
 const DEVICES: usize = 100_000;
@@ -108,27 +108,13 @@ fn phases(gateway: &Gateway) -> String {
     compiled.unwrap_or("nothing").to_owned()
 }
 
-fn busy(lab: &Lab) -> Result<Vec<(Line, Running)>> {
-    let mut flows = Vec::new();
-    for (name, size) in [("images", 1000), ("vitals", 64), ("doses", 64)] {
-        let line = line(lab, name)?;
-        let running = line
-            .flows(10, Duration::from_millis(20))
-            .size(size)
-            .start()?;
-        running.established(PATIENCE)?;
-        flows.push((line, running));
-    }
-    Ok(flows)
-}
-
 #[test]
 fn a_large_policy_and_a_small_change_of_it_under_load() -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start_with_policy()?;
     let wires = Wires::tap(&lab)?;
-    let flows = busy(&lab)?;
+    let flows = busy(&lab, 10)?;
 
     crowd(gateway);
     let started = Instant::now();
@@ -222,30 +208,5 @@ fn a_large_policy_and_a_small_change_of_it_under_load() -> Result<()> {
     })?;
     studies.stop()?;
 
-    let mut reports = Vec::new();
-    for (line, running) in flows {
-        comes_after(&running, now(), line.talk.name)?;
-        reports.push((line, running.stop()?));
-    }
-    std::thread::sleep(Duration::from_millis(500));
-    let seen = wires.stop()?;
-    check_losses(&lab)?;
-    for (line, report) in &reports {
-        let lost = seen.lost(|seen| line.carries(seen));
-        assert!(
-            lost.is_empty(),
-            "{}: {} lost: {:?}",
-            line.talk.name,
-            lost.len(),
-            lost[0]
-        );
-        assert_eq!(
-            (report.lost(), report.unanswered()),
-            (0, 0),
-            "{}: {report}",
-            line.talk.name
-        );
-        println!("{}: {report}", line.talk.name);
-    }
-    Ok(())
+    nothing_was_lost(&lab, wires, flows)
 }

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use aya::maps::{Array, Map, MapData};
-use cordon_integration::hospital::{self, Line, line};
-use cordon_integration::steps::{PATIENCE, check_losses, comes_after, hash, posture, quarantine};
+use cordon_integration::hospital;
+use cordon_integration::steps::{busy, comes_after, hash, nothing_was_lost, posture, quarantine};
 use cordon_integration::wires::Wires;
-use cordon_lab::{Gateway, Lab, Result, Running, now};
+use cordon_lab::{Gateway, Result, now};
 use cordon_policy::Posture;
 use cordon_verdict::abi::{Control, VERSION};
 
@@ -98,21 +97,6 @@ fn must_go_on(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) {
     }
 }
 
-/// Thousands of frames a second, in flows that must not be touched.
-fn busy(lab: &Lab) -> Result<Vec<(Line, Running)>> {
-    let mut flows = Vec::new();
-    for (name, size) in [("images", 1000), ("vitals", 64), ("doses", 64)] {
-        let line = line(lab, name)?;
-        let running = line
-            .flows(20, Duration::from_millis(20))
-            .size(size)
-            .start()?;
-        running.established(PATIENCE)?;
-        flows.push((line, running));
-    }
-    Ok(flows)
-}
-
 #[test]
 fn the_next_version_takes_over_and_goes_again_under_load() -> Result<()> {
     let lab = hospital::raise()?;
@@ -122,7 +106,7 @@ fn the_next_version_takes_over_and_goes_again_under_load() -> Result<()> {
     let files = tempfile::tempdir().expect("makes a directory");
     let next = next_version(files.path());
     let wires = Wires::tap(&lab)?;
-    let running = busy(&lab)?;
+    let running = busy(&lab, 20)?;
     let (was, first) = (in_force(gateway)?, build(gateway));
 
     for upgrade in [true, false, true, false] {
@@ -163,30 +147,5 @@ fn the_next_version_takes_over_and_goes_again_under_load() -> Result<()> {
     assert_eq!(in_force(gateway)?, was);
     must_go_on(&before, &flows(gateway)?);
 
-    let mut reports = Vec::new();
-    for (line, running) in running {
-        reports.push((line, running.stop()?));
-    }
-    std::thread::sleep(Duration::from_millis(500));
-    let seen = wires.stop()?;
-    check_losses(&lab)?;
-    for (line, report) in &reports {
-        let name = line.talk.name;
-        let lost = seen.lost(|seen| line.carries(seen));
-        assert!(
-            lost.is_empty(),
-            "{}: {} lost: {:?}",
-            name,
-            lost.len(),
-            lost[0]
-        );
-        assert_eq!(
-            (report.lost(), report.unanswered()),
-            (0, 0),
-            "{name}: {report}"
-        );
-        assert_eq!(report.troubled().next(), None, "{name}: {report}");
-        println!("{name}: {report}");
-    }
-    Ok(())
+    nothing_was_lost(&lab, wires, running)
 }
