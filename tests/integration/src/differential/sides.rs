@@ -147,6 +147,10 @@ impl Sides {
     /// From now on a host of a segment has as many established flows as it may: one that has any, for the kernel holds
     /// everybody who has opened one.
     pub fn hold(&mut self, segment: u16, mac: Mac) {
+        // Where there is no such segment nobody is in it.
+        let Some(number) = self.numbers.get(usize::from(segment)).copied() else {
+            return;
+        };
         if let Some(kernel) = &mut self.kernel {
             let idle = Idle {
                 quota: 1,
@@ -155,10 +159,7 @@ impl Sides {
             kernel.dataplane.sweep(&idle).expect("can be swept");
         }
         let [a, b, c, d, e, f] = mac.0;
-        let key = member(
-            self.numbers[usize::from(segment)],
-            u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
-        );
+        let key = member(number, u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
         self.portable.memory.limits.entry(key).or_default().over = 1;
         self.oracle.set_replete(segment.into(), mac, true);
     }
