@@ -15,6 +15,10 @@ const FOUND: &[(&str, &str)] = &[
         "who listened to events with a body or another call behind it, and hung up, kept its place",
     ),
     (
+        "frames/held-in-a-segment-of-another-policy",
+        "the oracle took a segment for the one in the same place of the policy before, whatever its name",
+    ),
+    (
         "policy/fewer-fields-than-the-header",
         "what a line of devices.csv lacks was told one character behind its end",
     ),
@@ -99,6 +103,11 @@ fn the_seeds_of_frames_hold() {
         .filter(|reason| !reasons.contains(reason) && !SELDOM.contains(reason))
         .collect();
     assert!(missed.is_empty(), "no seed comes to {missed:?}");
+}
+
+#[test]
+fn what_was_found_in_frames_holds() {
+    hold(|input| drop(cordon_fuzz::frames(input)), "found/frames");
 }
 
 #[test]

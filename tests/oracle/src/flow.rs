@@ -28,7 +28,7 @@ pub(crate) enum Kind {
 /// What makes two packets parts of one flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FlowKey {
-    segment: usize,
+    pub segment: usize,
     /// Of TCP, UDP and SCTP.
     protocol: Option<u8>,
     /// The lesser end first.
@@ -50,6 +50,11 @@ impl FlowKey {
             ends: if from < to { [from, to] } else { [to, from] },
             asks,
         }
+    }
+
+    /// The same in another segment.
+    pub(crate) fn in_segment(self, segment: usize) -> FlowKey {
+        FlowKey { segment, ..self }
     }
 }
 

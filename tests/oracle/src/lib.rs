@@ -20,6 +20,7 @@ mod other;
 mod packet;
 mod proxy;
 mod ruling;
+mod segments;
 mod tags;
 mod transport;
 mod walk;
@@ -92,6 +93,8 @@ pub struct Oracle {
     in_force: bool,
     posture: Posture,
     today: Date,
+    /// Segments by name: those of the policy, then others that were in one before.
+    names: Vec<String>,
     /// Counts changes of policy and posture.
     epoch: u64,
     /// The clock.
@@ -135,6 +138,7 @@ impl Oracle {
         };
         Oracle {
             policy,
+            names: Vec::new(),
             in_force: false,
             posture: Posture::Normal,
             today,
@@ -154,6 +158,7 @@ impl Oracle {
 
     /// Puts a policy into force. Stations and flows stay.
     pub fn install(&mut self, policy: Policy, posture: Posture) {
+        self.follow_names(&policy);
         self.policy = policy;
         self.posture = posture;
         self.in_force = true;

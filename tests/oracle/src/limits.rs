@@ -49,6 +49,12 @@ impl<K: Eq + Hash> Counts<K> {
         }
         may
     }
+
+    /// What was counted of one thing was another's.
+    pub(crate) fn rename(&mut self, name: impl Fn(K) -> K) {
+        let counts = std::mem::take(&mut self.0).into_iter();
+        self.0 = counts.map(|(what, count)| (name(what), count)).collect();
+    }
 }
 
 impl Oracle {
