@@ -169,7 +169,7 @@ impl Snapshot {
         let mut engine = gateway.engine();
         let counts = engine.counts()?;
         let (swept, forgotten) = engine.flow_counts();
-        let stations = engine.stations()?;
+        let stations = engine.stations();
         let current = engine.current();
         let ports = engine.ports();
         let policy = engine.policy_status();

@@ -37,10 +37,10 @@ pub trait Plane: Send {
     fn sweep(&mut self, silence: &dyn Fn(&FlowEntry) -> Silence) -> Result<Swept, Error>;
 
     /// Calls `each` with every flow.
-    fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error>;
+    fn flows(&self, each: &mut dyn FnMut(FlowEntry));
 
     /// Calls `each` with every station.
-    fn stations(&self, each: &mut dyn FnMut(u64, Station)) -> Result<(), Error>;
+    fn stations(&self, each: &mut dyn FnMut(u64, Station));
 
     /// What the first rules of a slot have counted, by number.
     fn rule_counters(&self, slot: u8, rules: usize) -> Result<Vec<Counter>, Error>;
@@ -122,12 +122,12 @@ impl Plane for Dataplane {
         self.sweep_as_told(&Idle::default(), silence)
     }
 
-    fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error> {
-        Dataplane::flows(self, each)
+    fn flows(&self, each: &mut dyn FnMut(FlowEntry)) {
+        Dataplane::flows(self, each);
     }
 
-    fn stations(&self, each: &mut dyn FnMut(u64, Station)) -> Result<(), Error> {
-        Dataplane::stations(self, each)
+    fn stations(&self, each: &mut dyn FnMut(u64, Station)) {
+        Dataplane::stations(self, each);
     }
 
     fn rule_counters(&self, slot: u8, rules: usize) -> Result<Vec<Counter>, Error> {

@@ -132,7 +132,7 @@ pub fn devices(gateway: &Gateway, observed: &Observed) -> Result<Vec<Device>, Re
     let Some(named) = engine.current() else {
         return Ok(Vec::new());
     };
-    let stations = engine.stations().map_err(unreadable)?;
+    let stations = engine.stations();
     drop(engine);
     let policy = &named.policy;
     let would_drop = observed.by_device();

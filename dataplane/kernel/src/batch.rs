@@ -139,19 +139,6 @@ fn update_one(map: BorrowedFd<'_>, keys: &[u8], values: &[u8], count: usize) -> 
     bpf(UPDATE_BATCH, &mut attributes)
 }
 
-/// Reads everything there is: the bytes of each key and value, `key` and `value` bytes long.
-///
-/// # Errors
-/// The kernel's.
-pub fn lookup_all(
-    map: BorrowedFd<'_>,
-    key: usize,
-    value: usize,
-    each: impl FnMut(&[u8], &[u8]),
-) -> io::Result<()> {
-    lookup(map, key, value, None, usize::MAX, each)
-}
-
 /// Reads `count` elements of an array from `first` on: of a large array of which little is used, a fraction of the
 /// time.
 ///
@@ -162,63 +149,40 @@ pub fn lookup_range(
     first: u32,
     count: usize,
     value: usize,
-    each: impl FnMut(&[u8], &[u8]),
-) -> io::Result<()> {
-    // Where a batch starts is told by the key before.
-    let before = first.checked_sub(1).map(u32::to_ne_bytes);
-    let before = before.as_ref().map(|key| &key[..]);
-    lookup(map, size_of::<u32>(), value, before, count, each)
-}
-
-fn lookup(
-    map: BorrowedFd<'_>,
-    key: usize,
-    value: usize,
-    before: Option<&[u8]>,
-    limit: usize,
     mut each: impl FnMut(&[u8], &[u8]),
 ) -> io::Result<()> {
-    let chunk = CHUNK.min(limit);
-    let mut keys = vec![0u8; chunk * key];
-    let mut values = vec![0u8; chunk * value];
-    // Where the next batch starts: for arrays the index, for hash tables the bucket; a key's size at most.
-    let mut position = vec![0u8; key.max(8)];
-    let mut first = true;
-    if let Some(before) = before {
-        position[..before.len()].copy_from_slice(before);
-        first = false;
-    }
-    let mut left = limit;
+    let mut keys = vec![0u8; CHUNK.min(count) * size_of::<u32>()];
+    let mut values = vec![0u8; CHUNK.min(count) * value];
+    // Where a batch starts is told by the key before.
+    let mut position = first.checked_sub(1).map(u32::to_ne_bytes);
+    let mut left = count;
     while left > 0 {
+        let mut next = [0; 4];
         let mut attributes = Attributes {
-            in_batch: if first { 0 } else { position.as_ptr() as u64 },
-            out_batch: position.as_mut_ptr() as u64,
+            in_batch: position.as_ref().map_or(0, |key| key.as_ptr() as u64),
+            out_batch: next.as_mut_ptr() as u64,
             keys: keys.as_mut_ptr() as u64,
             values: values.as_mut_ptr() as u64,
-            count: chunk.min(left) as u32,
+            count: CHUNK.min(left) as u32,
             map_fd: map.as_raw_fd() as u32,
             ..Attributes::default()
         };
-        let result = bpf(LOOKUP_BATCH, &mut attributes);
-        let last = match result {
+        let last = match bpf(LOOKUP_BATCH, &mut attributes) {
             Ok(()) => false,
             // ENOENT is how the kernel says that this was the last batch.
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
             Err(error) => return Err(error),
         };
-        let count = attributes.count as usize;
-        for (key, value) in keys
-            .chunks_exact(key)
+        let read = attributes.count as usize;
+        keys.chunks_exact(size_of::<u32>())
             .zip(values.chunks_exact(value))
-            .take(count)
-        {
-            each(key, value);
-        }
+            .take(read)
+            .for_each(|(key, value)| each(key, value));
         if last {
             return Ok(());
         }
-        left -= count.min(left);
-        first = false;
+        left -= read.min(left);
+        position = Some(next);
     }
     Ok(())
 }

@@ -1,15 +1,10 @@
 //! The flow tables as user space sees them.
 
-use std::os::fd::{AsFd, BorrowedFd};
-
-use aya::maps::IterableMap as _;
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{Flow, FlowKey4, FlowKey6, Station};
 
-use crate::batch;
-use crate::error::Error;
 use crate::program::Dataplane;
-use crate::raw::{Record, record};
+use crate::recent::Seat;
 use crate::table::Place;
 
 /// A flow, of either family.
@@ -79,21 +74,18 @@ impl FlowEntry {
 
 impl Dataplane {
     /// Calls `each` with every flow.
-    ///
-    /// # Errors
-    /// [`Error::Batch`].
-    pub fn flows(&self, mut each: impl FnMut(FlowEntry)) -> Result<(), Error> {
+    pub fn flows(&self, mut each: impl FnMut(FlowEntry)) {
         self.entries(|entry| {
             if !entry.asks_group() {
                 each(entry);
             }
-        })
+        });
     }
 
     /// The same, with questions to groups, which are kept beside flows but are none.
-    pub(crate) fn entries(&self, mut each: impl FnMut(FlowEntry)) -> Result<(), Error> {
+    pub(crate) fn entries(&self, mut each: impl FnMut(FlowEntry)) {
         self.established(|_, entry| each(entry));
-        self.half_open(each)
+        self.half_open(|_, entry| each(entry));
     }
 
     /// Calls `each` with every established flow, and where it is.
@@ -112,46 +104,28 @@ impl Dataplane {
         });
     }
 
-    /// Calls `each` with every half-open flow, and every question to a group.
-    pub(crate) fn half_open(&self, mut each: impl FnMut(FlowEntry)) -> Result<(), Error> {
-        let maps = &self.maps;
-        read(maps.half4.map().fd().as_fd(), "HALF4", |key, flow| {
-            each(entry4(&key, flow, true));
-        })?;
-        read(maps.half6.map().fd().as_fd(), "HALF6", |key, flow| {
-            each(entry6(&key, flow, true));
-        })
+    /// Calls `each` with every half-open flow, and every question to a group, and where it is.
+    pub(crate) fn half_open(&self, mut each: impl FnMut(HalfAt, FlowEntry)) {
+        self.maps.half4.each(|seat, words, flow| {
+            each(
+                HalfAt::V4(seat),
+                entry4(&FlowKey4::from_words(words), flow, true),
+            );
+        });
+        self.maps.half6.each(|seat, words, flow| {
+            each(
+                HalfAt::V6(seat),
+                entry6(&FlowKey6::from_words(words), flow, true),
+            );
+        });
     }
 
     /// Calls `each` with every station: its `abi::member` key, and where it is.
-    ///
-    /// # Errors
-    /// [`Error::Batch`].
-    pub fn stations(&self, mut each: impl FnMut(u64, Station)) -> Result<(), Error> {
-        let map = self.maps.stations.map().fd().as_fd();
-        batch::lookup_all(map, size_of::<u64>(), size_of::<Station>(), |key, value| {
-            if let (Some(key), Some(station)) = (record(key), record(value)) {
-                each(key, station);
-            }
-        })
-        .map_err(|source| Error::Batch {
-            name: "STATIONS",
-            source,
-        })
+    pub fn stations(&self, mut each: impl FnMut(u64, Station)) {
+        self.maps
+            .hosts
+            .each(|_, [member], host| each(member, host.station));
     }
-}
-
-fn read<K: Record>(
-    map: BorrowedFd<'_>,
-    name: &'static str,
-    mut each: impl FnMut(K, Flow),
-) -> Result<(), Error> {
-    batch::lookup_all(map, size_of::<K>(), size_of::<Flow>(), |key, value| {
-        if let (Some(key), Some(flow)) = (record(key), record(value)) {
-            each(key, flow);
-        }
-    })
-    .map_err(|source| Error::Batch { name, source })
 }
 
 /// Where an established flow is.
@@ -161,35 +135,11 @@ pub(crate) enum At {
     V6(Place),
 }
 
-/// A flow's key.
-pub(crate) enum Keys {
-    V4(FlowKey4),
-    V6(FlowKey6),
-}
-
-impl FlowEntry {
-    pub(crate) fn keys(&self) -> Keys {
-        let FlowEntry {
-            address,
-            port,
-            segment,
-            protocol,
-            asker,
-            ..
-        } = *self;
-        if address[0].is_v4() {
-            let address = address.map(Ip::low32);
-            Keys::V4(FlowKey4::new(address, port, segment, protocol, asker))
-        } else {
-            Keys::V6(FlowKey6 {
-                address,
-                port,
-                segment,
-                protocol,
-                asker,
-            })
-        }
-    }
+/// Where a half-open flow is.
+#[derive(Clone, Copy)]
+pub(crate) enum HalfAt {
+    V4(Seat),
+    V6(Seat),
 }
 
 fn entry4(key: &FlowKey4, flow: Flow, half_open: bool) -> FlowEntry {

@@ -1,6 +1,7 @@
 //! The maps, with their types, opened from a loaded program or from pins.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use aya::maps::lpm_trie::LpmTrie;
 use aya::maps::of_maps::ArrayOfMaps;
@@ -8,17 +9,17 @@ use aya::maps::xdp::{DevMap, XdpMapError};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{
-    Address, Admission, CopyTo, Counter, Device, Flow, FlowKey4, FlowKey6, Limit, Network,
-    PolicyKey, PolicyRow, PortSetting, ProxyKey, Sampling, Span, Stack, Station, Trace, WORDS4,
-    WORDS6,
+    Address, Admission, CopyTo, Counter, Device, Flow, HOST_WORDS, Host, Network, PolicyKey,
+    PolicyRow, PortSetting, ProxyKey, Sampling, Span, Stack, Trace, WORDS4, WORDS6,
 };
 
 use crate::error::Error;
 use crate::raw::Raw;
+use crate::recent::{Recent, Seat};
 use crate::table::{FLOWS4, FLOWS6, Table};
 
 /// Every map of the program, by the name it is pinned with.
-pub const NAMES: [&str; 39] = [
+pub const NAMES: [&str; 41] = [
     "META",
     "CONTROL",
     "PORTS_IN",
@@ -41,7 +42,6 @@ pub const NAMES: [&str; 39] = [
     "NETWORKS",
     "SERVICE_CLASSES",
     "POLICY",
-    "STATIONS",
     "MOVES",
     "INDEX4",
     "FLOWS4",
@@ -50,9 +50,12 @@ pub const NAMES: [&str; 39] = [
     "FLOWS6",
     "SPARE6",
     "USED",
+    "HALF_INDEX4",
     "HALF4",
+    "HALF_INDEX6",
     "HALF6",
-    "LIMITS",
+    "HOST_INDEX",
+    "HOSTS",
     "FRAGMENTS",
     "RULE_COUNTERS",
     "DROP_COUNTERS",
@@ -112,14 +115,13 @@ pub struct Maps {
     pub networks: ArrayOfMaps<MapData, NetworkMap>,
     pub services: ArrayOfMaps<MapData, ServiceMap>,
     pub policy: ArrayOfMaps<MapData, PolicyMap>,
-    pub stations: HashMap<MapData, u64, Raw<Station>>,
     pub moves: Array<MapData, u64>,
     pub flows4: Table<WORDS4>,
     pub flows6: Table<WORDS6>,
     pub used: Array<MapData, u64>,
-    pub half4: HashMap<MapData, Raw<FlowKey4>, Raw<Flow>>,
-    pub half6: HashMap<MapData, Raw<FlowKey6>, Raw<Flow>>,
-    pub limits: HashMap<MapData, u64, Raw<Limit>>,
+    pub half4: Recent<WORDS4, Flow>,
+    pub half6: Recent<WORDS6, Flow>,
+    pub hosts: Recent<HOST_WORDS, Host>,
     pub rules: PerCpuArray<MapData, Raw<Counter>>,
     pub drops: PerCpuArray<MapData, Raw<Counter>>,
     pub sampling: PerCpuArray<MapData, Raw<Sampling>>,
@@ -172,19 +174,29 @@ impl Maps {
             networks: typed(pins, "NETWORKS")?,
             services: typed(pins, "SERVICE_CLASSES")?,
             policy: typed(pins, "POLICY")?,
-            stations: typed(pins, "STATIONS")?,
             moves: typed(pins, "MOVES")?,
             flows4: Table::open(pins, FLOWS4)?,
             flows6: Table::open(pins, FLOWS6)?,
             used: typed(pins, "USED")?,
-            half4: typed(pins, "HALF4")?,
-            half6: typed(pins, "HALF6")?,
-            limits: typed(pins, "LIMITS")?,
+            half4: Recent::open(pins, ["HALF_INDEX4", "HALF4"])?,
+            half6: Recent::open(pins, ["HALF_INDEX6", "HALF6"])?,
+            hosts: Recent::open(pins, ["HOST_INDEX", "HOSTS"])?,
             rules: typed(pins, "RULE_COUNTERS")?,
             drops: typed(pins, "DROP_COUNTERS")?,
             sampling: typed(pins, "SAMPLING")?,
             events: Some(typed(pins, "EVENTS")?),
         })
+    }
+}
+
+impl Maps {
+    /// Says of a host whether it has as many flows as it may.
+    pub fn hold(&self, host: Seat, over: u32) {
+        if let Some(host) = self.hosts.value(host) {
+            // SAFETY: within the mapping, aligned, and read and written as one word by everybody.
+            let word = unsafe { AtomicU32::from_ptr(&raw mut (*host).limit.over) };
+            word.store(over, Ordering::Relaxed);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The program: taken over from pins, or loaded anew.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -72,8 +72,8 @@ pub struct Dataplane {
     pub(crate) trace: Option<TraceMap>,
     pub(crate) pins: PathBuf,
     pub(crate) ports: BTreeMap<u16, Nic>,
-    /// Members that have as many flows as they may.
-    pub(crate) held: HashSet<u64>,
+    /// Whether any host had as many flows as it may at the last sweep.
+    pub(crate) holds: bool,
     /// How often a station had moved when flows were last looked through for it.
     pub(crate) moves: u64,
 }
@@ -123,7 +123,8 @@ impl Dataplane {
             trace,
             pins: pins.clone(),
             ports: BTreeMap::new(),
-            held: HashSet::new(),
+            // Whoever was here before may have left some behind.
+            holds: true,
             moves: 0,
         };
         if opened == Opened::Replaced {
@@ -175,9 +176,14 @@ impl Dataplane {
     /// [`Error::Map`]; [`Error::Barrier`], with the posture already in force for every new packet.
     pub fn set_posture(&mut self, posture: u8) -> Result<Control, Error> {
         let control = self.control()?;
+        // Without a policy there is nothing that a posture could open or close.
+        let epoch = match control.epoch {
+            0 => 0,
+            epoch => next_epoch(epoch),
+        };
         self.set_control(Control {
             posture,
-            epoch: next_epoch(control.epoch),
+            epoch,
             ..control
         })
     }

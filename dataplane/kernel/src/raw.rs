@@ -2,8 +2,8 @@
 
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{
-    Address, Admission, CopyTo, Copying, Counter, Device, Event, Flow, FlowKey4, FlowKey6, Limit,
-    Network, PolicyKey, PolicyRow, PortSetting, ProxyKey, Sampling, Span, Stack, Station, Trace,
+    Address, Admission, CopyTo, Copying, Counter, Device, Event, Network, PolicyKey, PolicyRow,
+    PortSetting, ProxyKey, Sampling, Span, Stack, Trace,
 };
 
 /// A record that is its bytes: `repr(C)`, no padding, every bit pattern valid.
@@ -33,10 +33,6 @@ records!(
     Counter,
     Device,
     Event,
-    Flow,
-    FlowKey4,
-    FlowKey6,
-    Limit,
     Network,
     PolicyKey,
     PolicyRow,
@@ -45,7 +41,6 @@ records!(
     Sampling,
     Span,
     Stack,
-    Station,
     Trace,
 );
 

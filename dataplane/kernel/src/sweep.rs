@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use cordon_verdict::abi::{
-    Admission, Limit, NO_ATTACHMENT, admission_index, attachment, member, place_inner, place_outer,
+    Admission, NO_ATTACHMENT, admission_index, attachment, member, place_inner, place_outer,
     place_port, stack_key, way_attachment, way_mac,
 };
 
 use crate::barrier;
 use crate::error::Error;
-use crate::flows::{At, FlowEntry, Keys};
+use crate::flows::{At, FlowEntry, HalfAt};
 use crate::idle::{Idle, PRESSED, Silence};
 use crate::maps::of;
 use crate::program::Dataplane;
@@ -60,17 +60,17 @@ impl Dataplane {
             ..Swept::default()
         };
         let mut half_over = Vec::new();
-        self.half_open(|entry| {
+        self.half_open(|at, entry| {
             if idle.is_over(&entry, now, silence, false) {
-                half_over.push(entry);
+                half_over.push(at);
             } else {
                 swept.half_open += u64::from(!entry.asks_group());
             }
-        })?;
+        });
         self.hold(&opened, idle.quota)?;
         self.follow()?;
         // Nothing is settled by these: no packet minds if one is gone.
-        swept.forgotten = half_over.iter().filter(|entry| self.delete(entry)).count() as u64;
+        swept.forgotten = half_over.iter().filter(|at| self.forget(**at)).count() as u64;
         over.retain(|(at, _)| self.withdraw(*at));
         if over.is_empty() {
             return Ok(swept);
@@ -143,7 +143,7 @@ impl Dataplane {
                 }
             };
             stations.insert(member, number);
-        })?;
+        });
         self.established(|at, entry| {
             let leads_astray = entry.flow.way.iter().any(|way| {
                 let station = stations.get(&member(entry.segment, way_mac(way.to)));
@@ -175,10 +175,10 @@ impl Dataplane {
     }
 
     /// Forgets a half-open flow.
-    fn delete(&mut self, entry: &FlowEntry) -> bool {
-        match entry.keys() {
-            Keys::V4(key) => self.maps.half4.remove(&Raw(key)).is_ok(),
-            Keys::V6(key) => self.maps.half6.remove(&Raw(key)).is_ok(),
+    fn forget(&self, at: HalfAt) -> bool {
+        match at {
+            HalfAt::V4(seat) => self.maps.half4.forget(seat),
+            HalfAt::V6(seat) => self.maps.half6.forget(seat),
         }
     }
 
@@ -197,18 +197,17 @@ impl Dataplane {
                 full.insert(*member);
             }
         }
-        // Those that still are, too: the table may have forgotten them.
-        for member in full.union(&self.held) {
-            let limit = Limit {
-                over: u32::from(full.contains(member)),
-                ..Limit::default()
-            };
-            self.maps
-                .limits
-                .insert(member, Raw(limit), 0)
-                .map_err(of("LIMITS"))?;
+        if full.is_empty() && !self.holds {
+            return Ok(());
         }
-        self.held = full;
+        // Every host: the table may have forgotten one and learned it again since.
+        self.maps.hosts.each(|seat, [member], host| {
+            let over = u32::from(full.contains(&member));
+            if host.limit.over != over {
+                self.maps.hold(seat, over);
+            }
+        });
+        self.holds = !full.is_empty();
         Ok(())
     }
 }

@@ -1,9 +1,6 @@
 //! The tables of established flows, in this process's memory: see `cordon_verdict::abi::Line`'s module.
 
-use std::io;
-use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aya::maps::{Array, MapData, MapError, Stack};
@@ -11,7 +8,8 @@ use cordon_verdict::abi::{EMPTY, Entry, Flow, Line, TAG, WAYS};
 
 use crate::barrier;
 use crate::error::Error;
-use crate::maps::{of, pinned, typed};
+use crate::maps::{of, typed};
+use crate::shared::Shared;
 
 /// The maps of a table.
 pub struct Names {
@@ -49,7 +47,7 @@ pub struct Place {
 /// A table, shared with the kernel.
 pub struct Table<const W: usize> {
     index: Shared<Line>,
-    entries: Shared<Entry<W>>,
+    entries: Shared<Entry<W, Flow>>,
     spare: Stack<MapData, u32>,
     names: Names,
 }
@@ -81,8 +79,8 @@ impl<const W: usize> Table<W> {
                 if word == EMPTY {
                     continue;
                 }
-                if let Some(Entry { key, flow }) = self.entries.read(word) {
-                    each(Place { line, way, word }, key, flow);
+                if let Some(Entry { key, value }) = self.entries.read(number(word)) {
+                    each(Place { line, way, word }, key, value);
                 }
             }
         }
@@ -92,7 +90,7 @@ impl<const W: usize> Table<W> {
     pub fn retire(&self, place: Place) {
         if let Some(entry) = self.entries.at(number(place.word)) {
             // SAFETY: within the mapping, aligned, and written as a whole by everybody.
-            let judged = unsafe { AtomicU64::from_ptr(&raw mut (*entry).flow.judged) };
+            let judged = unsafe { AtomicU64::from_ptr(&raw mut (*entry).value.judged) };
             judged.store(0, Ordering::Release);
         }
     }
@@ -112,8 +110,8 @@ impl<const W: usize> Table<W> {
     pub fn free(&mut self, place: Place, seen: u16) -> Result<bool, Error> {
         let used = self
             .entries
-            .read(place.word)
-            .is_some_and(|entry| entry.flow.seen != seen);
+            .read(number(place.word))
+            .is_some_and(|entry| entry.value.seen != seen);
         if used
             && self
                 .word(place.line, place.way)
@@ -168,69 +166,10 @@ impl<const W: usize> Table<W> {
     }
 
     fn word(&self, line: usize, way: usize) -> &AtomicU64 {
-        let line = self.index.at(line).expect("a line of the index");
-        // SAFETY: within the mapping, which lasts as long as `self`; aligned; everybody accesses it as one word.
-        unsafe { AtomicU64::from_ptr(&raw mut (*line).0[way]) }
+        self.index.word(line, way)
     }
 }
 
 fn number(word: u64) -> usize {
     (word & !TAG) as usize
-}
-
-impl<const W: usize> Shared<Entry<W>> {
-    fn read(&self, word: u64) -> Option<Entry<W>> {
-        // SAFETY: within the mapping. Volatile, because the kernel writes at the same time: every word of a flow is
-        // meaningful by itself.
-        self.at(number(word))
-            .map(|entry| unsafe { entry.read_volatile() })
-    }
-}
-
-/// An array of the kernel's, mapped.
-struct Shared<T> {
-    memory: NonNull<T>,
-    count: usize,
-}
-
-// SAFETY: the memory stays mapped until it is dropped, and is accessed by atomic or volatile words only.
-unsafe impl<T> Send for Shared<T> {}
-// SAFETY: as above.
-unsafe impl<T> Sync for Shared<T> {}
-
-impl<T> Shared<T> {
-    fn open(pins: &Path, name: &'static str) -> Result<Shared<T>, Error> {
-        let map = pinned(pins, name)?;
-        let count = map.info().map_err(of(name))?.max_entries() as usize;
-        let wrong = |source| Error::Batch { name, source };
-        // SAFETY: no address is asked for, and the length is the map's; what is mapped is touched by this type alone.
-        let memory = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                count * size_of::<T>(),
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                map.fd().as_fd().as_raw_fd(),
-                0,
-            )
-        };
-        if memory == libc::MAP_FAILED {
-            return Err(wrong(io::Error::last_os_error()));
-        }
-        let memory =
-            NonNull::new(memory.cast()).ok_or_else(|| wrong(io::Error::other("at zero")))?;
-        Ok(Shared { memory, count })
-    }
-
-    fn at(&self, number: usize) -> Option<*mut T> {
-        // SAFETY: one of those that are mapped.
-        (number < self.count).then(|| unsafe { self.memory.as_ptr().add(number) })
-    }
-}
-
-impl<T> Drop for Shared<T> {
-    fn drop(&mut self) {
-        // SAFETY: what `open` mapped, and nothing refers to it any more.
-        unsafe { libc::munmap(self.memory.as_ptr().cast(), self.count * size_of::<T>()) };
-    }
 }

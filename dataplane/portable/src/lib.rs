@@ -55,8 +55,13 @@ impl Portable {
     /// Changes the posture.
     pub fn set_posture(&mut self, posture: u8) {
         let control = self.memory.control;
+        // Without a policy there is nothing that a posture could open or close.
+        let epoch = match control.epoch {
+            0 => 0,
+            epoch => epoch + 1,
+        };
         self.memory.control = Control {
-            epoch: control.epoch + 1,
+            epoch,
             posture,
             ..control
         };

@@ -180,14 +180,6 @@ impl Tables for Memory {
         self.flows6.get_mut(key)
     }
 
-    fn add_flow4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
-        add(&mut self.flows4, self.room, *key, *flow)
-    }
-
-    fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
-        add(&mut self.flows6, self.room, *key, *flow)
-    }
-
     fn half4(&mut self, key: &FlowKey4) -> Option<&mut Flow> {
         self.half4.get_mut(key)
     }
@@ -204,20 +196,20 @@ impl Tables for Memory {
         add(&mut self.half6, self.room, *key, *flow)
     }
 
-    fn remove_half4(&mut self, key: &FlowKey4) {
+    fn establish4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
+        add(&mut self.flows4, self.room, *key, *flow)?;
         self.half4.remove(key);
+        Ok(())
     }
 
-    fn remove_half6(&mut self, key: &FlowKey6) {
+    fn establish6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
+        add(&mut self.flows6, self.room, *key, *flow)?;
         self.half6.remove(key);
+        Ok(())
     }
 
     fn limit(&mut self, member: u64) -> Option<&mut Limit> {
-        self.limits.get_mut(&member)
-    }
-
-    fn set_limit(&mut self, member: u64, limit: &Limit) {
-        self.limits.insert(member, *limit);
+        Some(self.limits.entry(member).or_default())
     }
 
     fn fragments(&mut self, key: &FragmentsKey) -> Option<&mut Fragments> {

@@ -58,17 +58,11 @@ pub fn remember<T: Tables>(
         return Ok(());
     }
     let established = *flow;
-    let added = match &track.key {
-        Key::V4(key) => tables.add_flow4(key, &established),
-        Key::V6(key) => tables.add_flow6(key, &established),
-    };
     // Without room it goes on half-open: it is slower, and may be asked to prove itself again.
-    if added.is_ok() {
-        match &track.key {
-            Key::V4(key) => tables.remove_half4(key),
-            Key::V6(key) => tables.remove_half6(key),
-        }
-    }
+    let _ = match &track.key {
+        Key::V4(key) => tables.establish4(key, &established),
+        Key::V6(key) => tables.establish6(key, &established),
+    };
     Ok(())
 }
 
@@ -123,14 +117,8 @@ fn limit<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Result<()
         Limit::DEVICE
     };
     let who = member(ingress.admission.segment, link.source);
+    // It was learned a moment ago: to forget it takes as many others as there is room for.
     let Some(limit) = tables.limit(who) else {
-        let first = Limit {
-            tick: now,
-            opened: 1,
-            over: 0,
-            pad: 0,
-        };
-        tables.set_limit(who, &first);
         return Ok(());
     };
     if limit.tick != now {

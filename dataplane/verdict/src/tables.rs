@@ -79,18 +79,6 @@ pub trait Tables {
     /// An IPv6 flow, in place.
     fn flow6(&mut self, key: &FlowKey6) -> Option<&mut Flow>;
 
-    /// Adds an IPv4 flow that is not there.
-    ///
-    /// # Errors
-    /// [`Full`] if there is no room.
-    fn add_flow4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full>;
-
-    /// Adds an IPv6 flow that is not there.
-    ///
-    /// # Errors
-    /// [`Full`] if there is no room.
-    fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full>;
-
     /// A half-open IPv4 flow, in place.
     fn half4(&mut self, key: &FlowKey4) -> Option<&mut Flow>;
 
@@ -109,17 +97,20 @@ pub trait Tables {
     /// [`Full`] if there is no room all the same.
     fn add_half6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full>;
 
-    /// Forgets a half-open IPv4 flow.
-    fn remove_half4(&mut self, key: &FlowKey4);
+    /// Moves a half-open IPv4 flow to the established ones, as it is given.
+    ///
+    /// # Errors
+    /// [`Full`] if there is no room, or it is half-open no more.
+    fn establish4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full>;
 
-    /// Forgets a half-open IPv6 flow.
-    fn remove_half6(&mut self, key: &FlowKey6);
+    /// Moves a half-open IPv6 flow to the established ones, as it is given.
+    ///
+    /// # Errors
+    /// [`Full`] if there is no room, or it is half-open no more.
+    fn establish6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full>;
 
-    /// How many flows a [`crate::abi::member`] opens, in place.
+    /// How many flows a [`crate::abi::member`] opens, in place; `None` if the table has forgotten who that is.
     fn limit(&mut self, member: u64) -> Option<&mut Limit>;
-
-    /// Starts counting for a [`crate::abi::member`]. A table without room forgets the longest unused.
-    fn set_limit(&mut self, member: u64, limit: &Limit);
 
     /// What was decided of the packet that fragments belong to, in place.
     fn fragments(&mut self, key: &FragmentsKey) -> Option<&mut Fragments>;

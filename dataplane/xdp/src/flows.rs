@@ -19,13 +19,8 @@ impl<const W: usize, const LINES: usize, const FLOWS: usize> Table<W, LINES, FLO
         let entry = self.entries.get_ptr_mut(word as u32)?;
         // SAFETY: valid while the program runs, and nobody else's before it has. Other processors may write the same
         // flow: every word of it is meaningful by itself.
-        let Entry { key: found, flow } = unsafe { &mut *entry };
-        // Not `==`: that is a call, for which Linux 6.1 has no room on the stack left.
-        let differs = found
-            .iter()
-            .zip(key)
-            .fold(0, |all, (one, other)| all | (one ^ other));
-        (differs == 0).then_some(flow)
+        let entry = unsafe { &mut *entry };
+        entry.is_of(key).then_some(&mut entry.value)
     }
 
     /// The word of the index with a tag.
@@ -59,7 +54,7 @@ impl<const W: usize, const LINES: usize, const FLOWS: usize> Table<W, LINES, FLO
         unsafe {
             *entry = Entry {
                 key: *key,
-                flow: *flow,
+                value: *flow,
             }
         };
         compiler_fence(Ordering::SeqCst);

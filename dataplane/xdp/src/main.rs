@@ -15,6 +15,7 @@ mod copies;
 mod flows;
 mod frame;
 mod maps;
+mod recent;
 mod tables;
 
 use core::arch::asm;
@@ -183,8 +184,12 @@ fn go_on(scratch: &mut Scratch, step: Result<Step, Denied>, control: Control, po
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn identify(ctx: *mut xdp_md) -> u32 {
+    let Some(pending) = pending() else {
+        return XDP_ABORTED;
+    };
     let frame = XdpFrame::new(&XdpContext::new(ctx));
-    piece(|pending| who(&frame, &mut Maps, pending).map(|()| NEXT))
+    let done = who(&frame, &mut Maps, pending);
+    next(pending, done.map(|()| NEXT))
 }
 
 /// Whether they may.
@@ -192,7 +197,11 @@ extern "C" fn identify(ctx: *mut xdp_md) -> u32 {
 #[inline(never)]
 extern "C" fn authorise(ctx: *mut xdp_md) -> u32 {
     take(ctx);
-    piece(|pending| whether(&mut Maps, pending).map(|()| NEXT))
+    let Some(pending) = pending() else {
+        return XDP_ABORTED;
+    };
+    let done = whether(&mut Maps, pending);
+    next(pending, done.map(|()| NEXT))
 }
 
 /// Where it leaves.
@@ -200,25 +209,31 @@ extern "C" fn authorise(ctx: *mut xdp_md) -> u32 {
 #[inline(never)]
 extern "C" fn forward(ctx: *mut xdp_md) -> u32 {
     take(ctx);
-    piece(|pending| whither(&mut Maps, pending).map(|()| NEXT))
+    let Some(pending) = pending() else {
+        return XDP_ABORTED;
+    };
+    let done = whither(&mut Maps, pending);
+    next(pending, done.map(|()| NEXT))
 }
 
 /// What is remembered of it.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn finish(ctx: *mut xdp_md) -> u32 {
+    let Some(pending) = pending() else {
+        return XDP_ABORTED;
+    };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    piece(|pending| {
-        let control = pending.control();
-        conclude(&mut frame, &mut Maps, pending).map(|step| match step {
-            Step::Settled(passed) => send(passed, control),
-            Step::Depart(departing) => leave(DEPART, |scratch| {
-                scratch.departing = MaybeUninit::new(departing);
-            }),
-            // It answers with one of the two above.
-            Step::Rare(_) | Step::Walked(_) | Step::Judge(_) => XDP_ABORTED,
-        })
-    })
+    let done = match conclude(&mut frame, &mut Maps, pending) {
+        Ok(Step::Settled(passed)) => Ok(send(passed, pending.control())),
+        Ok(Step::Depart(departing)) => Ok(leave(DEPART, |scratch| {
+            scratch.departing = MaybeUninit::new(departing);
+        })),
+        // It answers with one of the two above.
+        Ok(Step::Rare(_) | Step::Walked(_) | Step::Judge(_)) => Ok(XDP_ABORTED),
+        Err(denied) => Err(denied),
+    };
+    next(pending, done)
 }
 
 /// The tags and MAC addresses it leaves with.
@@ -256,22 +271,24 @@ fn take(ctx: *mut xdp_md) {
     unsafe { asm!("{0} = {0}", inout(reg) ctx => _, options(nomem, nostack, preserves_flags)) };
 }
 
-/// One stage, on what the one before left in the scratch space.
+/// What the stage before left in the scratch space.
 #[inline(always)]
-fn piece(stage: impl FnOnce(&mut Pending) -> Result<u32, Denied>) -> u32 {
-    let Some(scratch) = scratch() else {
-        return XDP_ABORTED;
-    };
+fn pending() -> Option<&'static mut Pending> {
+    let scratch = scratch()?;
     // SAFETY: `begin` or `walk` wrote it, on this processor, for this frame.
-    let pending = unsafe { scratch.pending.assume_init_mut() };
-    match stage(pending) {
+    Some(unsafe { scratch.pending.assume_init_mut() })
+}
+
+/// What is next after a stage.
+#[inline(always)]
+fn next(pending: &Pending, done: Result<u32, Denied>) -> u32 {
+    match done {
         Ok(answer) => answer,
-        Err(denied) => {
+        Err(denied) => leave(REFUSE, |scratch| {
             scratch.control = pending.control();
             scratch.port = pending.port();
             scratch.denied = MaybeUninit::new(denied);
-            REFUSE
-        }
+        }),
     }
 }
 

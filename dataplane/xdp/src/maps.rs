@@ -2,15 +2,16 @@
 
 use core::mem::MaybeUninit;
 
+use crate::recent::Recent;
 use aya_ebpf::btf_maps::{
     Array, ArrayOfMaps, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, Stack,
 };
 use aya_ebpf::macros::btf_map;
 use cordon_verdict::abi::{
-    Address, Admission, Control, CopyTo, Copying, Counter, Device, Entry, Event, Flow, FlowKey4,
-    FlowKey6, Fragments, FragmentsKey, Limit, Line, Network, PORTS, PolicyKey, PolicyRow, PortRate,
+    Address, Admission, Control, CopyTo, Copying, Counter, Device, Entry, Event, Flow, Fragments,
+    FragmentsKey, HOST_WORDS, Host, Line, Network, PORTS, PolicyKey, PolicyRow, PortRate,
     PortSetting, ProxyKey, RULES, SEGMENTS, SERVICES, STACKS as MOST_STACKS, Sampling, Span,
-    Stack as TagStack, Station, Trace, WORDS4, WORDS6,
+    Stack as TagStack, Trace, WORDS4, WORDS6,
 };
 use cordon_verdict::{Behind, Denied, Departing, Ip, Pending, Rare, Reason};
 
@@ -137,16 +138,12 @@ impl Record for Address {}
 impl Record for Network {}
 impl Record for PolicyRow {}
 
-/// By `abi::member`.
-#[btf_map]
-pub static STATIONS: LruHashMap<u64, Station, 262_144> = LruHashMap::new();
-
 /// How often a station moved.
 #[btf_map]
 pub static MOVES: Array<u64, 1> = Array::new();
 
 /// User space has the flow tables in its memory (`BPF_F_MMAPABLE`).
-const MAPPED: usize = 1 << 10;
+pub const MAPPED: usize = 1 << 10;
 
 /// IPv4 flows, see `abi::Line` for all of these: the index.
 #[btf_map]
@@ -154,7 +151,7 @@ pub static INDEX4: Array<Line, 65536, MAPPED> = Array::new();
 
 /// The entries.
 #[btf_map]
-pub static FLOWS4: Array<Entry<WORDS4>, 262_144, MAPPED> = Array::new();
+pub static FLOWS4: Array<Entry<WORDS4, Flow>, 262_144, MAPPED> = Array::new();
 
 /// Numbers of entries that were used before.
 #[btf_map]
@@ -166,7 +163,7 @@ pub static INDEX6: Array<Line, 16384, MAPPED> = Array::new();
 
 /// The entries.
 #[btf_map]
-pub static FLOWS6: Array<Entry<WORDS6>, 65536, MAPPED> = Array::new();
+pub static FLOWS6: Array<Entry<WORDS6, Flow>, 65536, MAPPED> = Array::new();
 
 /// Numbers of entries that were used before.
 #[btf_map]
@@ -176,17 +173,29 @@ pub static SPARE6: Stack<u32, 65536> = Stack::new();
 #[btf_map]
 pub static USED: Array<u64, 2> = Array::new();
 
-/// Half-open IPv4 flows. Unlike the two above they make room by themselves.
+/// Half-open IPv4 flows, see `abi::Seats` for all of these: the index. Unlike the two above they make room by themselves.
 #[btf_map]
-pub static HALF4: LruHashMap<FlowKey4, Flow, 65536> = LruHashMap::new();
+pub static HALF_INDEX4: Array<Line, 8192, MAPPED> = Array::new();
 
-/// Half-open IPv6 flows.
+/// The entries.
 #[btf_map]
-pub static HALF6: LruHashMap<FlowKey6, Flow, 16384> = LruHashMap::new();
+pub static HALF4: Array<Entry<WORDS4, Flow>, 65536, MAPPED> = Array::new();
 
-/// Who opened how many flows, by `abi::member`.
+/// Half-open IPv6 flows: the index.
 #[btf_map]
-pub static LIMITS: LruHashMap<u64, Limit, 131_072> = LruHashMap::new();
+pub static HALF_INDEX6: Array<Line, 2048, MAPPED> = Array::new();
+
+/// The entries.
+#[btf_map]
+pub static HALF6: Array<Entry<WORDS6, Flow>, 16384, MAPPED> = Array::new();
+
+/// Hosts that have spoken, by `abi::member`: the index.
+#[btf_map]
+pub static HOST_INDEX: Array<Line, 32768, MAPPED> = Array::new();
+
+/// The entries.
+#[btf_map]
+pub static HOSTS: Array<Entry<HOST_WORDS, Host>, 262_144, MAPPED> = Array::new();
 
 /// Packets of which a first fragment passed.
 #[btf_map]
@@ -264,9 +273,8 @@ pub fn table4() -> Table<WORDS4, 65536, 262_144> {
         entries: &FLOWS4,
         spare: &SPARE4,
         used: 0,
+        seed: seed(),
         // SAFETY: as for `TRACE`.
-        seed: unsafe { core::ptr::read_volatile(&raw const FLOW_SEED) },
-        // SAFETY: as above.
         mask: unsafe { core::ptr::read_volatile(&raw const FLOW_MASK4) },
     }
 }
@@ -279,17 +287,52 @@ pub fn table6() -> Table<WORDS6, 16384, 65536> {
         entries: &FLOWS6,
         spare: &SPARE6,
         used: 1,
+        seed: seed(),
         // SAFETY: as for `TRACE`.
-        seed: unsafe { core::ptr::read_volatile(&raw const FLOW_SEED) },
-        // SAFETY: as above.
         mask: unsafe { core::ptr::read_volatile(&raw const FLOW_MASK6) },
     }
+}
+
+/// Half-open IPv4 flows.
+#[inline(always)]
+pub fn half4() -> Recent<WORDS4, Flow, 8192, 65536> {
+    Recent {
+        index: &HALF_INDEX4,
+        entries: &HALF4,
+        seed: seed(),
+    }
+}
+
+/// Half-open IPv6 flows.
+#[inline(always)]
+pub fn half6() -> Recent<WORDS6, Flow, 2048, 16384> {
+    Recent {
+        index: &HALF_INDEX6,
+        entries: &HALF6,
+        seed: seed(),
+    }
+}
+
+/// Hosts.
+#[inline(always)]
+pub fn hosts() -> Recent<HOST_WORDS, Host, 32768, 262_144> {
+    Recent {
+        index: &HOST_INDEX,
+        entries: &HOSTS,
+        seed: seed(),
+    }
+}
+
+#[inline(always)]
+fn seed() -> u64 {
+    // SAFETY: as for `TRACE`.
+    unsafe { core::ptr::read_volatile(&raw const FLOW_SEED) }
 }
 
 /// A table of established flows.
 pub struct Table<const W: usize, const LINES: usize, const FLOWS: usize> {
     pub index: &'static Array<Line, LINES, MAPPED>,
-    pub entries: &'static Array<Entry<W>, FLOWS, MAPPED>,
+    pub entries: &'static Array<Entry<W, Flow>, FLOWS, MAPPED>,
     pub spare: &'static Stack<u32, FLOWS>,
     /// Which element of [`USED`].
     pub used: u32,

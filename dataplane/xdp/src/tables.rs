@@ -4,7 +4,7 @@ use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, EVENTS_PER_TICK, Event, Flow, FlowKey4, FlowKey6,
-    Fragments, FragmentsKey, Limit, NO_ATTACHMENT, Network, PolicyKey, PolicyRow, PortRate,
+    Fragments, FragmentsKey, Host, Limit, NO_ATTACHMENT, Network, PolicyKey, PolicyRow, PortRate,
     PortSetting, ProxyKey, Stack, Station, admission_index, ether_type_key, flood_index,
     port_index, rule_index, stack_index, stack_key,
 };
@@ -12,9 +12,11 @@ use cordon_verdict::{Full, Ip, Mac, Reason, Tables};
 
 use crate::maps::{
     ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FRAGMENTS,
-    HALF4, HALF6, LIMITS, MOVES, NETWORKS, PLACES, POLICY, PORT_RATES, PORT_SETTINGS, PROXIES,
-    RULE_COUNTERS, SAMPLING, SERVICE_CLASSES, STACKS, STATIONS, record, table4, table6,
+    MOVES, NETWORKS, PLACES, POLICY, PORT_RATES, PORT_SETTINGS, PROXIES, RULE_COUNTERS, SAMPLING,
+    SERVICE_CLASSES, STACKS, Table, half4, half6, hosts, record, table4, table6,
 };
+
+use crate::recent::Recent;
 
 pub struct Maps;
 
@@ -158,15 +160,23 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn station(&self, member: u64) -> Option<Station> {
-        // SAFETY: eight bytes, read at once; an evicted entry read late sends one frame to where another
-        // station of the gateway is, where admission and segment are checked again.
-        unsafe { STATIONS.get(member) }.copied()
+        hosts().find(&[member]).map(|host| host.station)
     }
 
     #[inline(always)]
     fn learn(&mut self, member: u64, station: Station) {
+        if let Some(host) = hosts().find(&[member]) {
+            host.station = station;
+            return;
+        }
         // Without room the frame is flooded: nothing is lost but the short cut.
-        let _ = STATIONS.insert(member, station, 0);
+        let _ = hosts().add(
+            &[member],
+            &Host {
+                station,
+                limit: Limit::default(),
+            },
+        );
     }
 
     #[inline(always)]
@@ -188,59 +198,38 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn add_flow4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
-        table4().add(&key.words(), flow)
-    }
-
-    #[inline(always)]
-    fn add_flow6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
-        table6().add(&key.words(), flow)
-    }
-
-    #[inline(always)]
     fn half4(&mut self, key: &FlowKey4) -> Option<&mut Flow> {
-        // SAFETY: valid while the program runs. The table may give the element to another flow meanwhile: nothing is let
-        // pass for what it says.
-        HALF4.get_ptr_mut(key).map(|flow| unsafe { &mut *flow })
+        half4().find(&key.words())
     }
 
     #[inline(always)]
     fn half6(&mut self, key: &FlowKey6) -> Option<&mut Flow> {
-        // SAFETY: as for IPv4.
-        HALF6.get_ptr_mut(key).map(|flow| unsafe { &mut *flow })
+        half6().find(&key.words())
     }
 
     #[inline(always)]
     fn add_half4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
-        added(HALF4.insert(key, flow, 0))
+        half4().add(&key.words(), flow)
     }
 
     #[inline(always)]
     fn add_half6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
-        added(HALF6.insert(key, flow, 0))
+        half6().add(&key.words(), flow)
     }
 
     #[inline(always)]
-    fn remove_half4(&mut self, key: &FlowKey4) {
-        let _ = HALF4.remove(key);
+    fn establish4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
+        establish(&table4(), &half4(), &key.words(), flow)
     }
 
     #[inline(always)]
-    fn remove_half6(&mut self, key: &FlowKey6) {
-        let _ = HALF6.remove(key);
+    fn establish6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
+        establish(&table6(), &half6(), &key.words(), flow)
     }
 
     #[inline(always)]
     fn limit(&mut self, member: u64) -> Option<&mut Limit> {
-        // SAFETY: valid while the program runs; counts of another member read by accident limit one packet.
-        LIMITS
-            .get_ptr_mut(member)
-            .map(|limit| unsafe { &mut *limit })
-    }
-
-    #[inline(always)]
-    fn set_limit(&mut self, member: u64, limit: &Limit) {
-        let _ = LIMITS.insert(member, limit, 0);
+        hosts().find(&[member]).map(|host| &mut host.limit)
     }
 
     #[inline(always)]
@@ -296,9 +285,18 @@ impl Tables for Maps {
     }
 }
 
+/// What was found of a half-open flow may be another's by now, in part: only what is still there is established.
 #[inline(always)]
-fn added(result: Result<(), i32>) -> Result<(), Full> {
-    result.map_err(|_| Full)
+fn establish<const W: usize, const L: usize, const N: usize, const HL: usize, const HN: usize>(
+    table: &Table<W, L, N>,
+    half: &Recent<W, Flow, HL, HN>,
+    key: &[u64; W],
+    flow: &Flow,
+) -> Result<(), Full> {
+    let seat = half.seat(key).ok_or(Full)?;
+    table.add(key, flow)?;
+    seat.leave();
+    Ok(())
 }
 
 #[inline(always)]

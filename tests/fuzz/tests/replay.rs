@@ -19,6 +19,10 @@ const FOUND: &[(&str, &str)] = &[
         "the oracle took a segment for the one in the same place of the policy before, whatever its name",
     ),
     (
+        "frames/posture-without-a-policy",
+        "a posture without a policy made frames be judged, by tables that were empty",
+    ),
+    (
         "policy/fewer-fields-than-the-header",
         "what a line of devices.csv lacks was told one character behind its end",
     ),

@@ -278,13 +278,13 @@ fn entries(gateway: &Gateway, named: &Arc<Named>) -> Option<Vec<(FlowEntry, bool
     let filled = engine.filled()[usize::from(control.slot)];
     // No more is done here than must be: an order may be waiting for the engine.
     let mut entries = Vec::new();
-    let read = engine.flows(&mut |entry| {
+    engine.flows(&mut |entry| {
         let is_current = (entry.flow.judged >> 32) as u32 >= filled;
         if !is_current || observes(named, entry.flow.ruling().rule()) {
             entries.push((entry, is_current));
         }
     });
-    read.ok().map(|()| entries)
+    Some(entries)
 }
 
 /// Who talks to whom; none if neither end is in an observed segment.

@@ -248,14 +248,11 @@ impl Plane for Kernel {
         Ok(Swept::default())
     }
 
-    fn flows(&self, each: &mut dyn FnMut(FlowEntry)) -> Result<(), Error> {
+    fn flows(&self, each: &mut dyn FnMut(FlowEntry)) {
         self.tables().flows.iter().copied().for_each(each);
-        Ok(())
     }
 
-    fn stations(&self, _: &mut dyn FnMut(u64, Station)) -> Result<(), Error> {
-        Ok(())
-    }
+    fn stations(&self, _: &mut dyn FnMut(u64, Station)) {}
 
     fn rule_counters(&self, slot: u8, rules: usize) -> Result<Vec<Counter>, Error> {
         let mut counters = self.tables().counters[usize::from(slot)].clone();

@@ -7,6 +7,7 @@ mod control;
 mod copies;
 mod event;
 mod flow;
+mod recent;
 mod records;
 mod table;
 
@@ -17,8 +18,9 @@ pub use flow::{
     Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, Ruling, Way, way_attachment, way_mac,
     way_word,
 };
+pub use recent::{AGE, CLAIMED, HOST_WORDS, Host, IN_USE, Seats};
 pub use records::*;
 pub use table::{EMPTY, Entry, Line, Search, TAG, WAYS, WORDS4, WORDS6, lines, search};
 
 /// The version of this ABI. A program and a loader of different versions refuse each other.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

@@ -25,14 +25,24 @@ pub const EMPTY: u64 = 0;
 /// The half of a word that tells keys apart; the other half is the entry's number.
 pub const TAG: u64 = !0 << 32;
 
-/// A flow, with its key in `W` words.
+/// What is kept under a key of `W` words: a flow, in these tables.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub struct Entry<const W: usize> {
+pub struct Entry<const W: usize, V> {
     /// Whose it is.
     pub key: [u64; W],
-    /// The flow.
-    pub flow: Flow,
+    /// What is kept.
+    pub value: V,
+}
+
+impl<const W: usize, V> Entry<W, V> {
+    /// Whether it is this one's.
+    // Not `==`: that is a call, for which Linux 6.1 has no room on the stack left.
+    #[inline(always)]
+    pub fn is_of(&self, key: &[u64; W]) -> bool {
+        let pairs = self.key.iter().zip(key);
+        pairs.fold(0, |all, (one, other)| all | (one ^ other)) == 0
+    }
 }
 
 /// Words of a [`FlowKey4`].
@@ -41,8 +51,8 @@ pub const WORDS4: usize = 2;
 pub const WORDS6: usize = 5;
 
 const _: () = assert!(size_of::<Line>() == 64);
-const _: () = assert!(size_of::<Entry<WORDS4>>() == 80);
-const _: () = assert!(size_of::<Entry<WORDS6>>() == 104);
+const _: () = assert!(size_of::<Entry<WORDS4, Flow>>() == 80);
+const _: () = assert!(size_of::<Entry<WORDS6, Flow>>() == 104);
 
 /// Lines of the index of so many flows: at most half full, so that hardly any flow finds no room in both of its lines.
 pub const fn lines(flows: u32) -> u32 {
