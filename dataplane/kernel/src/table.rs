@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aya::maps::{Array, MapData, MapError, Stack};
-use cordon_verdict::abi::{EMPTY, Entry, Flow, Line, TAG, WAYS};
+use cordon_verdict::abi::{EMPTY, Entry, Flow, Line, OVERFLOW, TAG, WAYS};
 
 use crate::barrier;
 use crate::error::Error;
@@ -76,7 +76,7 @@ impl<const W: usize> Table<W> {
         for line in 0..self.index.count {
             for way in 0..WAYS {
                 let word = self.word(line, way).load(Ordering::Acquire);
-                if word == EMPTY {
+                if word & !OVERFLOW == EMPTY {
                     continue;
                 }
                 if let Some(Entry { key, value }) = self.entries.read(number(word)) {
@@ -98,7 +98,12 @@ impl<const W: usize> Table<W> {
     /// Lets no packet find a flow any more. `false` if it is not there.
     pub fn withdraw(&self, place: Place) -> bool {
         self.word(place.line, place.way)
-            .compare_exchange(place.word, EMPTY, Ordering::SeqCst, Ordering::SeqCst)
+            .compare_exchange(
+                place.word,
+                place.word & OVERFLOW,
+                Ordering::SeqCst,
+                Ordering::SeqCst,
+            )
             .is_ok()
     }
 
@@ -112,10 +117,11 @@ impl<const W: usize> Table<W> {
             .entries
             .read(number(place.word))
             .is_some_and(|entry| entry.value.seen != seen);
+        let publish_again = |word: u64| (word & !OVERFLOW == EMPTY).then_some(word | place.word);
         if used
             && self
                 .word(place.line, place.way)
-                .compare_exchange(EMPTY, place.word, Ordering::SeqCst, Ordering::SeqCst)
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, publish_again)
                 .is_ok()
         {
             return Ok(false);

@@ -188,22 +188,26 @@ impl Tables for Memory {
         self.half6.get_mut(key)
     }
 
-    fn add_half4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
-        add(&mut self.half4, self.room, *key, *flow)
+    fn add_half4(&mut self, key: &FlowKey4) -> Result<&mut Flow, Full> {
+        add(&mut self.half4, self.room, *key, Flow::BLANK)?;
+        self.half4.get_mut(key).ok_or(Full)
     }
 
-    fn add_half6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
-        add(&mut self.half6, self.room, *key, *flow)
+    fn add_half6(&mut self, key: &FlowKey6) -> Result<&mut Flow, Full> {
+        add(&mut self.half6, self.room, *key, Flow::BLANK)?;
+        self.half6.get_mut(key).ok_or(Full)
     }
 
-    fn establish4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
-        add(&mut self.flows4, self.room, *key, *flow)?;
+    fn establish4(&mut self, key: &FlowKey4) -> Result<(), Full> {
+        let flow = *self.half4.get(key).ok_or(Full)?;
+        add(&mut self.flows4, self.room, *key, flow)?;
         self.half4.remove(key);
         Ok(())
     }
 
-    fn establish6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
-        add(&mut self.flows6, self.room, *key, *flow)?;
+    fn establish6(&mut self, key: &FlowKey6) -> Result<(), Full> {
+        let flow = *self.half6.get(key).ok_or(Full)?;
+        add(&mut self.flows6, self.room, *key, flow)?;
         self.half6.remove(key);
         Ok(())
     }

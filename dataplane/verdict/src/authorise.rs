@@ -56,7 +56,10 @@ pub fn authorise<T: Tables>(
     classes: Classes,
     known: Known,
 ) -> Result<Authorised, Denied> {
-    let answers = matches!(known, Known::Flow { by_receiver: true });
+    let answers = matches!(
+        known,
+        Known::Flow { by_receiver: true } | Known::Half { by_receiver: true }
+    );
     if packet.kind == Kind::EchoReply {
         if !answers {
             return Err(Reason::Unsolicited.into());

@@ -42,31 +42,22 @@ pub fn asked<T: Tables>(
     };
     let now = tables.now();
     let judged = Flow::judged(ingress.control.epoch, ruling);
-    if let Some(flow) = half::lookup(tables, &track.key) {
-        if let Some(this) = flow.way.get_mut(track.direction) {
-            *this = way;
-        }
-        flow.acknowledged = [now, 0];
-        flow.seen = ingress.control.tick;
-        compiler_fence(Ordering::SeqCst);
-        flow.judged = judged;
-        return;
-    }
-    let mut flow = Flow {
-        judged,
-        way: [Way { from: 0, to: 0 }; 2],
-        volume: [0; 2],
-        acknowledged: [now, 0],
-        seen: ingress.control.tick,
-        initiator: track.direction as u8,
-        state: 0,
-        pad: 0,
+    let flow = match half::lookup(tables, &track.key) {
+        Some(flow) => flow,
+        None => match half::add(tables, &track.key) {
+            Ok(flow) => flow,
+            // Without room answers are judged in their own right.
+            Err(_) => return,
+        },
     };
     if let Some(this) = flow.way.get_mut(track.direction) {
         *this = way;
     }
-    // Without room answers are judged in their own right.
-    let _ = half::add(tables, &track.key, &flow);
+    flow.acknowledged = [now, 0];
+    flow.seen = ingress.control.tick;
+    flow.initiator = track.direction as u8;
+    compiler_fence(Ordering::SeqCst);
+    flow.judged = judged;
 }
 
 /// Whether a packet answers one to a group, and by which rule.

@@ -4,7 +4,7 @@
 //! An entry here says who opened, and settles no packet: the table may give it to another flow at any time. ICMP errors
 //! go by it, which then go by a flow in force between the same two stations.
 
-use crate::abi::{Admission, Flow, Limit, Way, member};
+use crate::abi::{Admission, Flow, Limit, member};
 use crate::admit::Ingress;
 use crate::parse::{Kind, Link, Packet, TCP_RST, TCP_SYN};
 use crate::reason::Reason;
@@ -20,10 +20,10 @@ pub fn lookup<'a, T: Tables>(tables: &'a mut T, key: &Key) -> Option<&'a mut Flo
 }
 
 #[inline(always)]
-pub fn add<T: Tables>(tables: &mut T, key: &Key, flow: &Flow) -> Result<(), Full> {
+pub fn add<'a, T: Tables>(tables: &'a mut T, key: &Key) -> Result<&'a mut Flow, Full> {
     match key {
-        Key::V4(key) => tables.add_half4(key, flow),
-        Key::V6(key) => tables.add_half6(key, flow),
+        Key::V4(key) => tables.add_half4(key),
+        Key::V6(key) => tables.add_half6(key),
     }
 }
 
@@ -31,51 +31,48 @@ pub fn add<T: Tables>(tables: &mut T, key: &Key, flow: &Flow) -> Result<(), Full
 #[inline(always)]
 pub fn known<T: Tables>(tables: &mut T, track: &Track) -> Known {
     match lookup(tables, &track.key) {
-        Some(flow) => Known::Flow {
+        Some(flow) => Known::Half {
             by_receiver: track::receiver_opened(flow, track.direction),
         },
         None => Known::Nothing,
     }
 }
 
-/// Remembers a packet that was judged and allowed, of a flow that is not established: this may establish it.
+/// Remembers a packet that was judged and allowed, of a flow that is not established and of which so much was `known`.
+/// Says whether this establishes it.
 #[inline(always)]
 pub fn remember<T: Tables>(
     tables: &mut T,
+    known: Known,
     ingress: &Ingress,
     link: &Link,
     packet: &Packet,
     track: &Track,
     decided: Decided,
-) -> Result<(), Reason> {
-    let Some(flow) = lookup(tables, &track.key) else {
-        limit(tables, ingress, link)?;
-        let mut flow = BLANK;
-        let _ = advance(&mut flow, ingress, link, packet, track, decided);
-        return add(tables, &track.key, &flow).map_err(|_| Reason::FlowTableFull);
+) -> Result<bool, Reason> {
+    let flow = match known {
+        Known::Nothing => None,
+        _ => lookup(tables, &track.key),
     };
-    if !advance(flow, ingress, link, packet, track, decided) {
-        return Ok(());
-    }
-    let established = *flow;
-    // Without room it goes on half-open: it is slower, and may be asked to prove itself again.
-    let _ = match &track.key {
-        Key::V4(key) => tables.establish4(key, &established),
-        Key::V6(key) => tables.establish6(key, &established),
+    let flow = match flow {
+        Some(flow) => flow,
+        None => {
+            limit(tables, ingress, link)?;
+            add(tables, &track.key).map_err(|_| Reason::FlowTableFull)?
+        }
     };
-    Ok(())
+    Ok(advance(flow, ingress, link, packet, track, decided))
 }
 
-const BLANK: Flow = Flow {
-    judged: 0,
-    way: [Way { from: 0, to: 0 }; 2],
-    volume: [0; 2],
-    acknowledged: [0; 2],
-    seen: 0,
-    initiator: 0,
-    state: 0,
-    pad: 0,
-};
+/// Moves a flow to the established ones. Without room it goes on half-open: it is slower, and may be asked to prove itself
+/// again.
+#[inline(always)]
+pub fn establish<T: Tables>(tables: &mut T, key: &Key) {
+    let _ = match key {
+        Key::V4(key) => tables.establish4(key),
+        Key::V6(key) => tables.establish6(key),
+    };
+}
 
 /// Brings an entry up to date; says whether the flow is established by this packet: by the other end's first, or, for
 /// TCP, by what is said after the handshake, since an answer to a forged opening is no sign of life. A reset

@@ -36,9 +36,10 @@ pub use address::{Ip, Mac};
 pub use forward::{flood_copy, one_copy, outer_type};
 pub use frame::{Frame, HEAD, Head};
 pub use path::{
-    Denied, Outcome, behind, conclude, depart, dropped, enter, judge, rare, whether, whither, who,
+    Denied, Outcome, behind, conclude, depart, dropped, enter, establish, judge, rare, whether,
+    whither, who,
 };
 pub use reason::Reason;
-pub use short::short;
+pub use short::{Short, short};
 pub use step::{Behind, Departing, Egress, Passed, Pending, Rare, Step, Waiting};
 pub use tables::{Full, Tables};

@@ -20,7 +20,7 @@ use crate::parse::{self, Kind, Link, Packet, Unparsed};
 use crate::proxy;
 use crate::reason::Reason;
 use crate::related;
-use crate::short::short;
+use crate::short::{Short, short};
 use crate::step::{Behind, Departing, Egress, Passed, Pending, Rare, Step};
 use crate::tables::Tables;
 use crate::track::{self, Decided, Known};
@@ -66,10 +66,12 @@ fn walk_path<F: Frame, T: Tables>(
     control: Control,
     port: u16,
 ) -> Result<Passed, Denied> {
-    if let Some(passed) = short(frame, tables, control, port) {
-        return Ok(passed);
-    }
-    let mut step = enter(frame, tables, control, port)?;
+    let stranger = match short(frame, tables, control, port) {
+        Short::Passes(passed) => return Ok(passed),
+        Short::Stranger => true,
+        Short::Undecided => false,
+    };
+    let mut step = enter(frame, tables, control, port, stranger)?;
     if let Step::Rare(waiting) = step {
         step = rare(frame, tables, &waiting)?;
     }
@@ -80,7 +82,9 @@ fn walk_path<F: Frame, T: Tables>(
         who(frame, tables, pending)?;
         whether(tables, pending)?;
         whither(tables, pending)?;
-        step = conclude(frame, tables, pending)?;
+        let next = conclude(frame, tables, pending)?;
+        establish(tables, pending);
+        step = next;
     }
     match step {
         Step::Settled(passed) => Ok(passed),
@@ -90,7 +94,8 @@ fn walk_path<F: Frame, T: Tables>(
     }
 }
 
-/// The first stages, and the last for an established flow: parse, admit, track, forward, account.
+/// The first stages, and the last for an established flow: parse, admit, track, forward, account. Of a `stranger` it is
+/// known already that it is of no such flow.
 ///
 /// # Errors
 /// Why the frame is to be dropped; the caller sees to it with [`dropped`].
@@ -100,6 +105,7 @@ pub fn enter<F: Frame, T: Tables>(
     tables: &mut T,
     control: Control,
     port: u16,
+    stranger: bool,
 ) -> Result<Step, Denied> {
     if control.epoch == 0 {
         return Err(Reason::NoPolicy.into());
@@ -133,8 +139,10 @@ pub fn enter<F: Frame, T: Tables>(
     };
     proxy::stand_in(tables, &ingress, &mut link, packet.destination)?;
     let known = match track::key(&ingress, &link, &packet) {
-        Some(track) => track::find(tables, &ingress, &link, &packet, &track, frame.len()),
-        None => Known::Nothing,
+        Some(track) if !stranger => {
+            track::find(tables, &ingress, &link, &packet, &track, frame.len())
+        }
+        _ => Known::Nothing,
     };
     if let Known::Settled { ruling, egress } = known {
         if forward::is_beyond(&link, egress) {
@@ -376,16 +384,16 @@ pub fn whither<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), D
 pub fn conclude<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &mut T,
-    pending: &Pending,
+    pending: &mut Pending,
 ) -> Result<Step, Denied> {
-    let Pending {
-        ingress,
-        link,
-        ruling,
-        egress,
-        ..
-    } = pending;
     if pending.answered {
+        let Pending {
+            ingress,
+            link,
+            ruling,
+            egress,
+            ..
+        } = &*pending;
         proxy::answer(frame, link, pending.packet.as_ref()).ok_or(Reason::Retag)?;
         let (control, port) = (ingress.control, ingress.port());
         return Ok(Step::Settled(pass(
@@ -395,9 +403,28 @@ pub fn conclude<F: Frame, T: Tables>(
     if let Some(packet) = &pending.packet
         && packet.kind != Kind::Discovery
     {
-        remember(tables, pending, packet, frame.len())?;
+        pending.establishes = remember(tables, pending, packet, frame.len())?;
     }
-    Ok(Departing::step(ingress, link, *egress, *ruling))
+    Ok(Departing::step(
+        &pending.ingress,
+        &pending.link,
+        pending.egress,
+        pending.ruling,
+    ))
+}
+
+/// What is left of the last stage where a packet establishes its flow.
+#[inline(always)]
+pub fn establish<T: Tables>(tables: &mut T, pending: &Pending) {
+    let Some(packet) = &pending.packet else {
+        return;
+    };
+    if !pending.establishes {
+        return;
+    }
+    if let Some(track) = track::key(&pending.ingress, &pending.link, packet) {
+        half::establish(tables, &track.key);
+    }
 }
 
 /// The frame gets the tags and MAC addresses that it leaves with.
@@ -427,7 +454,7 @@ fn remember<T: Tables>(
     pending: &Pending,
     packet: &Packet,
     length: usize,
-) -> Result<(), Denied> {
+) -> Result<bool, Denied> {
     let Pending {
         ingress,
         link,
@@ -439,7 +466,7 @@ fn remember<T: Tables>(
     fragment::remember(tables, ingress, link, packet, (*egress, *ruling));
     let Some(track) = track::key(ingress, link, packet) else {
         group::asked(tables, ingress, link, packet, *ruling);
-        return Ok(());
+        return Ok(false);
     };
     let decided = Decided {
         ruling: *ruling,
@@ -450,12 +477,20 @@ fn remember<T: Tables>(
         },
         length,
     };
-    track::remember(tables, ingress, link, packet, &track, decided)
-        .map_err(|reason| Denied { reason, rule })?;
+    let establishes = track::remember(
+        tables,
+        pending.known,
+        ingress,
+        link,
+        packet,
+        &track,
+        decided,
+    )
+    .map_err(|reason| Denied { reason, rule })?;
     if matches!(pending.known, Known::Nothing) {
         account::opened(tables, ingress, link, packet, *ruling, length);
     }
-    Ok(())
+    Ok(establishes)
 }
 
 #[inline(always)]

@@ -17,19 +17,45 @@ use crate::parse::{ETHERTYPE_IPV4, ETHERTYPE_VLAN, TCP, TCP_ACK, TCP_FIN, TCP_RS
 use crate::step::{Egress, Passed};
 use crate::tables::Tables;
 
-/// Lets a packet of an established flow pass; `None` if it is to go the whole way.
+/// What the short cut comes to.
+pub enum Short {
+    /// A packet of an established flow, which passes.
+    Passes(Passed),
+    /// Of no established flow: to go the whole way, without asking for one again.
+    Stranger,
+    /// To go the whole way.
+    Undecided,
+}
+
+/// Lets a packet of an established flow pass.
 #[inline(always)]
 pub fn short<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &mut T,
     control: Control,
     port: u16,
+) -> Short {
+    let mut stranger = false;
+    match ways(frame, tables, control, port, &mut stranger) {
+        Some(passed) => Short::Passes(passed),
+        None if stranger => Short::Stranger,
+        None => Short::Undecided,
+    }
+}
+
+#[inline(always)]
+fn ways<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    control: Control,
+    port: u16,
+    stranger: &mut bool,
 ) -> Option<Passed> {
     let head = frame.head()?;
     match head.u16(12) {
-        ETHERTYPE_IPV4 => settle::<F, T, 14>(frame, head, tables, control, port),
+        ETHERTYPE_IPV4 => settle::<F, T, 14>(frame, head, tables, control, port, stranger),
         ETHERTYPE_VLAN if head.u16(16) == ETHERTYPE_IPV4 => {
-            settle::<F, T, 18>(frame, head, tables, control, port)
+            settle::<F, T, 18>(frame, head, tables, control, port, stranger)
         }
         _ => None,
     }
@@ -43,6 +69,7 @@ fn settle<F: Frame, T: Tables, const AT: usize>(
     tables: &mut T,
     control: Control,
     port: u16,
+    stranger: &mut bool,
 ) -> Option<Passed> {
     let length = frame.len();
     let first = head.u32(AT);
@@ -94,7 +121,10 @@ fn settle<F: Frame, T: Tables, const AT: usize>(
     };
     let address = [(low >> 16) as u32, (high >> 16) as u32];
     let key = FlowKey4::new(address, [low as u16, high as u16], segment, protocol, 0);
-    let flow = tables.flow4(&key)?;
+    let Some(flow) = tables.flow4(&key) else {
+        *stranger = true;
+        return None;
+    };
     // A MAC address and what is behind it in the frame, which is not of interest, in one word: see `abi::Way`.
     const MAC: u64 = !0xffff;
     let (to, from) = (head.u64(0) & MAC, head.u64(6) & MAC | ingress as u64);

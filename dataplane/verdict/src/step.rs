@@ -139,6 +139,8 @@ pub struct Pending {
     pub(crate) by_sender: bool,
     /// Whether the gateway answers it: see `proxy`.
     pub(crate) answered: bool,
+    /// Whether it establishes its flow: see [`crate::establish`].
+    pub establishes: bool,
     pub(crate) egress: Egress,
 }
 
@@ -159,6 +161,7 @@ impl Pending {
             ruling: Ruling::NONE,
             by_sender: true,
             answered: false,
+            establishes: false,
             egress: Egress::Flood {
                 segment: ingress.admission.segment,
                 inside: true,

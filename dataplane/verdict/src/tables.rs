@@ -85,29 +85,29 @@ pub trait Tables {
     /// A half-open IPv6 flow, in place.
     fn half6(&mut self, key: &FlowKey6) -> Option<&mut Flow>;
 
-    /// Adds a half-open IPv4 flow. A table without room forgets the longest unused.
+    /// Adds a half-open IPv4 flow, a [`Flow::BLANK`] to be filled in. A table without room forgets the longest unused.
     ///
     /// # Errors
     /// [`Full`] if there is no room all the same.
-    fn add_half4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full>;
+    fn add_half4(&mut self, key: &FlowKey4) -> Result<&mut Flow, Full>;
 
-    /// Adds a half-open IPv6 flow. A table without room forgets the longest unused.
+    /// Adds a half-open IPv6 flow, a [`Flow::BLANK`] to be filled in. A table without room forgets the longest unused.
     ///
     /// # Errors
     /// [`Full`] if there is no room all the same.
-    fn add_half6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full>;
+    fn add_half6(&mut self, key: &FlowKey6) -> Result<&mut Flow, Full>;
 
-    /// Moves a half-open IPv4 flow to the established ones, as it is given.
+    /// Moves a half-open IPv4 flow to the established ones.
     ///
     /// # Errors
     /// [`Full`] if there is no room, or it is half-open no more.
-    fn establish4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full>;
+    fn establish4(&mut self, key: &FlowKey4) -> Result<(), Full>;
 
-    /// Moves a half-open IPv6 flow to the established ones, as it is given.
+    /// Moves a half-open IPv6 flow to the established ones.
     ///
     /// # Errors
     /// [`Full`] if there is no room, or it is half-open no more.
-    fn establish6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full>;
+    fn establish6(&mut self, key: &FlowKey6) -> Result<(), Full>;
 
     /// How many flows a [`crate::abi::member`] opens, in place; `None` if the table has forgotten who that is.
     fn limit(&mut self, member: u64) -> Option<&mut Limit>;

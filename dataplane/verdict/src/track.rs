@@ -21,6 +21,8 @@ pub enum Known {
     Settled { ruling: Ruling, egress: u16 },
     /// There is such a flow; whether the receiver of this packet has opened it, so that this may answer.
     Flow { by_receiver: bool },
+    /// The same of a half-open flow, where none is established.
+    Half { by_receiver: bool },
     /// It belongs to a flow, but not to what its ends have said so far.
     Outside { ruling: Ruling },
     /// Never seen, or not kept: group destinations have no flow.
@@ -249,27 +251,30 @@ pub struct Decided {
     pub length: usize,
 }
 
-/// Remembers a packet that was judged and allowed.
+/// Remembers a packet that was judged and allowed, of a flow of which so much was `known`. Says whether this establishes
+/// it: see [`half::establish`].
 ///
-/// An entry that is there is changed in place, ruling last: a replaced element of a kernel hash table
-/// may be given to another flow while another processor still reads it.
+/// An entry that is there is changed in place, ruling last: another processor may be reading it.
 #[inline(always)]
 pub fn remember<T: Tables>(
     tables: &mut T,
+    known: Known,
     ingress: &Ingress,
     link: &Link,
     packet: &Packet,
     track: &Track,
     decided: Decided,
-) -> Result<(), Reason> {
-    if let Some(flow) = lookup(tables, &track.key) {
+) -> Result<bool, Reason> {
+    // Where another processor has established it meanwhile, that is found by the next packet.
+    let may_be_established = !matches!(known, Known::Nothing | Known::Half { .. });
+    if may_be_established && let Some(flow) = lookup(tables, &track.key) {
         if packet.opens() {
             flow.state &= KEPT;
         }
         update(flow, ingress, link, packet, track, decided);
-        return Ok(());
+        return Ok(false);
     }
-    half::remember(tables, ingress, link, packet, track, decided)
+    half::remember(tables, known, ingress, link, packet, track, decided)
 }
 
 /// Brings an entry up to date with a packet that was judged and allowed.

@@ -1,11 +1,11 @@
 //! The tables of established flows: how an entry is found and made. What they are, and when an entry is whose, is said
 //! in `cordon_verdict::abi::Line`'s module.
 
-use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd};
 use core::sync::atomic::{Ordering, compiler_fence};
 
 use cordon_verdict::Full;
-use cordon_verdict::abi::{EMPTY, Entry, Flow, Search, TAG, WAYS, search};
+use cordon_verdict::abi::{EMPTY, Entry, Flow, OVERFLOW, Search, TAG, WAYS, search};
 
 use crate::maps::{Table, USED};
 
@@ -28,21 +28,31 @@ impl<const W: usize, const LINES: usize, const FLOWS: usize> Table<W, LINES, FLO
     fn word(&self, search: &Search) -> Option<u64> {
         for line in search.lines {
             let line = self.index.get_ptr(line)?;
+            let mut overflow = 0;
             for way in 0..WAYS {
                 // SAFETY: within the line; volatile, because others write it.
                 let word = unsafe { (&raw const (*line).0[way]).read_volatile() };
-                if word & TAG == search.tag {
+                if word & (TAG ^ OVERFLOW) == search.tag {
                     return Some(word);
                 }
+                overflow = word & OVERFLOW;
+            }
+            if overflow == 0 {
+                return None;
             }
         }
         None
     }
 
-    /// Adds a flow that is not there. Two processors that add the same at the same moment make two entries: one is found,
+    /// Adds a flow that is not there, if, once it was copied, it `is_so`. Two processors that add the same at the same moment make two entries: one is found,
     /// and the other forgotten for being idle.
     #[inline(always)]
-    pub fn add(&self, key: &[u64; W], flow: &Flow) -> Result<(), Full> {
+    pub fn add(
+        &self,
+        key: &[u64; W],
+        flow: &Flow,
+        is_so: impl FnOnce() -> bool,
+    ) -> Result<(), Full> {
         let search = search(key, self.seed, self.mask);
         // Another's, with the same tag: who came first is found, and this one stays half-open.
         if self.word(&search).is_some() {
@@ -51,14 +61,11 @@ impl<const W: usize, const LINES: usize, const FLOWS: usize> Table<W, LINES, FLO
         let number = self.take()?;
         let entry = self.entries.get_ptr_mut(number).ok_or(Full)?;
         // SAFETY: valid; nobody else's until it is published.
-        unsafe {
-            *entry = Entry {
-                key: *key,
-                value: *flow,
-            }
-        };
+        let entry = unsafe { &mut *entry };
+        entry.key = *key;
+        entry.value = *flow;
         compiler_fence(Ordering::SeqCst);
-        if self.publish(&search, number) {
+        if is_so() && self.publish(&search, number) {
             return Ok(());
         }
         let _ = self.spare.push(number, 0);
@@ -87,16 +94,23 @@ impl<const W: usize, const LINES: usize, const FLOWS: usize> Table<W, LINES, FLO
                 return false;
             };
             for way in 0..WAYS {
-                let word = search.tag | number as u64;
-                // SAFETY: within the line, aligned, and accessed by everybody as one word. The standard library has no
-                // compare-and-swap for this target, though the kernel has (Linux 5.12).
-                let (_, published) = unsafe {
-                    atomic_cxchg::<u64, ORDER, ORDER>(&raw mut (*line).0[way], EMPTY, word)
-                };
+                // SAFETY: within the line, aligned, and accessed by everybody as one word.
+                let at = unsafe { &raw mut (*line).0[way] };
+                // SAFETY: as above.
+                let there = unsafe { at.read_volatile() };
+                if there & !OVERFLOW != EMPTY {
+                    continue;
+                }
+                let word = search.tag | there | number as u64;
+                // SAFETY: as above. The standard library has no compare-and-swap for this target, though the kernel has
+                // (Linux 5.12).
+                let (_, published) = unsafe { atomic_cxchg::<u64, ORDER, ORDER>(at, there, word) };
                 if published {
                     return true;
                 }
             }
+            // SAFETY: as above. Before anything is published in the other line.
+            unsafe { atomic_or::<u64, u64, ORDER>(&raw mut (*line).0[WAYS - 1], OVERFLOW) };
         }
         false
     }

@@ -27,8 +27,8 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::abi::{Control, Copies, Copying, Trace};
 use cordon_verdict::{
-    Denied, Departing, Egress, Passed, Pending, Step, Tables as _, Waiting as _, behind, conclude,
-    depart, dropped, enter, flood_copy, rare, short, whether, whither, who,
+    Denied, Departing, Egress, Passed, Pending, Short, Step, Tables as _, Waiting as _, behind,
+    conclude, depart, dropped, enter, establish, flood_copy, rare, short, whether, whither, who,
 };
 
 use frame::XdpFrame;
@@ -43,6 +43,8 @@ const REFUSE: u32 = 0x103;
 const COPY: u32 = 0x104;
 const DEPART: u32 = 0x105;
 const BEHIND: u32 = 0x106;
+const STRANGER: u32 = 0x107;
+const ESTABLISH: u32 = 0x108;
 
 /// A frame came in on a port. The packet path of `cordon_verdict::judge`, in pieces: an established flow is done
 /// after the first. One after the other rather than one inside the other, for the sake of the 512 bytes of stack
@@ -50,8 +52,8 @@ const BEHIND: u32 = 0x106;
 #[xdp(frags)]
 pub fn cordon(ctx: XdpContext) -> u32 {
     let mut answer = settle(ctx.ctx);
-    if answer == NEXT {
-        answer = begin(ctx.ctx);
+    if answer == NEXT || answer == STRANGER {
+        answer = begin(ctx.ctx, answer);
     }
     if answer == WALK {
         answer = walk(ctx.ctx);
@@ -70,6 +72,9 @@ pub fn cordon(ctx: XdpContext) -> u32 {
         if answer == NEXT {
             answer = finish(ctx.ctx);
         }
+    }
+    if answer == ESTABLISH {
+        answer = establish_flow(ctx.ctx);
     }
     if answer == DEPART {
         answer = leave_with_tags(ctx.ctx);
@@ -90,18 +95,19 @@ fn settle(ctx: *mut xdp_md) -> u32 {
     let port = port_of(ctx.ingress_ifindex() as u32);
     let control = Maps.control();
     match short(&mut XdpFrame::new(&ctx), &mut Maps, control, port) {
-        Some(passed) => send(passed, control),
-        None => NEXT,
+        Short::Passes(passed) => send(passed, control),
+        Short::Stranger => STRANGER,
+        Short::Undecided => NEXT,
     }
 }
 
 #[inline(never)]
-fn begin(ctx: *mut xdp_md) -> u32 {
+fn begin(ctx: *mut xdp_md, settled: u32) -> u32 {
     let ctx = XdpContext::new(ctx);
     let port = port_of(ctx.ingress_ifindex() as u32);
     let mut frame = XdpFrame::new(&ctx);
     let control = Maps.control();
-    match enter(&mut frame, &mut Maps, control, port) {
+    match enter(&mut frame, &mut Maps, control, port, settled == STRANGER) {
         Ok(Step::Settled(passed)) => send(passed, control),
         Ok(Step::Judge(pending)) => leave(JUDGE, |scratch| {
             scratch.pending = MaybeUninit::new(pending);
@@ -226,14 +232,32 @@ extern "C" fn finish(ctx: *mut xdp_md) -> u32 {
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
     let done = match conclude(&mut frame, &mut Maps, pending) {
         Ok(Step::Settled(passed)) => Ok(send(passed, pending.control())),
-        Ok(Step::Depart(departing)) => Ok(leave(DEPART, |scratch| {
-            scratch.departing = MaybeUninit::new(departing);
-        })),
+        Ok(Step::Depart(departing)) => {
+            let answer = if pending.establishes {
+                ESTABLISH
+            } else {
+                DEPART
+            };
+            Ok(leave(answer, |scratch| {
+                scratch.departing = MaybeUninit::new(departing);
+            }))
+        }
         // It answers with one of the two above.
         Ok(Step::Rare(_) | Step::Walked(_) | Step::Judge(_)) => Ok(XDP_ABORTED),
         Err(denied) => Err(denied),
     };
     next(pending, done)
+}
+
+/// The flow is established by this.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn establish_flow(ctx: *mut xdp_md) -> u32 {
+    take(ctx);
+    if let Some(pending) = pending() {
+        establish(&mut Maps, pending);
+    }
+    DEPART
 }
 
 /// The tags and MAC addresses it leaves with.

@@ -6,8 +6,9 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use aya_ebpf::btf_maps::Array;
 use cordon_verdict::Full;
-use cordon_verdict::abi::{AGE, CLAIMED, Entry, Line, Seats, WAYS, search};
+use cordon_verdict::abi::{AGE, CLAIMED, Entry, Line, Seats, TAG, WAYS, search};
 
+use crate::frame::opaque;
 use crate::maps::MAPPED;
 
 const ORDER: AtomicOrdering = AtomicOrdering::SeqCst;
@@ -25,15 +26,28 @@ pub struct Recent<const W: usize, V: 'static, const LINES: usize, const ENTRIES:
 pub struct Seat<const W: usize, V: 'static> {
     row: Row,
     seats: Seats,
+    way: usize,
+    word: u64,
     entry: &'static mut Entry<W, V>,
 }
 
 impl<const W: usize, V> Seat<W, V> {
+    /// What is there.
+    #[inline(always)]
+    pub fn value(&self) -> &V {
+        &self.entry.value
+    }
+
+    /// Whether it is still that.
+    #[inline(always)]
+    pub fn is_taken(&self) -> bool {
+        self.row.read(self.way) & TAG == self.row.tag
+    }
+
     /// Forgets what is there, unless it is another's by now.
     #[inline(always)]
     pub fn leave(self) {
-        let (word, way) = self.seats.found;
-        self.row.exchange(way, word, word & AGE);
+        self.row.exchange(self.way, self.word, self.word & AGE);
     }
 }
 
@@ -57,13 +71,19 @@ impl Row {
 
     #[inline(always)]
     fn seats(&self) -> Seats {
-        // SAFETY: within the line; volatile, because others write it.
-        let mut seats = Seats::new(unsafe { self.word(0).read_volatile() });
+        let mut seats = Seats::new(self.read(0));
         for way in 0..WAYS {
-            // SAFETY: as above.
-            seats.see(way, unsafe { self.word(way).read_volatile() }, self.tag);
+            seats.see(way, self.read(way), self.tag, |number| {
+                opaque(number as usize) as u64
+            });
         }
         seats
+    }
+
+    #[inline(always)]
+    fn read(&self, way: usize) -> u64 {
+        // SAFETY: within the line; volatile, because others write it.
+        unsafe { self.word(way).read_volatile() }
     }
 
     /// Puts a word in the place of another, if that is still there.
@@ -103,45 +123,51 @@ impl<const W: usize, V: Copy, const LINES: usize, const ENTRIES: usize>
     pub fn seat(&self, key: &[u64; W]) -> Option<Seat<W, V>> {
         let row = self.row(key)?;
         let seats = row.seats();
-        let (word, way) = seats.found;
-        if word == 0 {
+        let way = seats.found()?;
+        let word = row.read(way);
+        let entry = self.entry(&row, way)?;
+        // Taken by another since the tag was seen.
+        if word & TAG != row.tag || !entry.is_of(key) {
             return None;
         }
-        let entry = self.entry(&row, way)?;
-        entry.is_of(key).then_some(Seat { row, seats, entry })
+        Some(Seat {
+            row,
+            seats,
+            way,
+            word,
+            entry,
+        })
     }
 
     /// What is kept under a key.
     #[inline(always)]
     pub fn find(&self, key: &[u64; W]) -> Option<&'static mut V> {
-        let Seat { row, seats, entry } = self.seat(key)?;
-        let (word, way) = seats.found;
-        if word as u32 != seats.newest {
-            row.exchange(way, word, row.tag | seats.next());
+        let seat = self.seat(key)?;
+        if seat.word as u32 != seat.seats.latest() {
+            let word = seat.row.tag | seat.seats.next();
+            seat.row.exchange(seat.way, seat.word, word);
         }
-        Some(&mut entry.value)
+        Some(&mut seat.entry.value)
     }
 
     /// Keeps something under a key, in the place of what was used the longest time ago.
     #[inline(always)]
-    pub fn add(&self, key: &[u64; W], value: &V) -> Result<(), Full> {
+    pub fn add(&self, key: &[u64; W], value: V) -> Result<&'static mut V, Full> {
         let row = self.row(key).ok_or(Full)?;
         for _ in 0..ATTEMPTS {
             let seats = row.seats();
-            let (word, way) = seats.place;
-            if way >= WAYS {
-                return Err(Full);
-            }
-            if !row.exchange(way, word, CLAIMED | seats.next()) {
+            let way = seats.place().ok_or(Full)?;
+            let word = row.read(way);
+            if word & TAG == CLAIMED || !row.exchange(way, word, CLAIMED | seats.next()) {
                 continue;
             }
             let entry = self.entry(&row, way).ok_or(Full)?;
             entry.key = *key;
-            entry.value = *value;
+            entry.value = value;
             compiler_fence(Ordering::SeqCst);
             // SAFETY: within the line, aligned, and nobody else's since it was claimed.
             unsafe { row.word(way).write_volatile(row.tag | seats.next()) };
-            return Ok(());
+            return Ok(&mut entry.value);
         }
         Err(Full)
     }

@@ -170,13 +170,11 @@ impl Tables for Maps {
             return;
         }
         // Without room the frame is flooded: nothing is lost but the short cut.
-        let _ = hosts().add(
-            &[member],
-            &Host {
-                station,
-                limit: Limit::default(),
-            },
-        );
+        let host = Host {
+            station,
+            limit: Limit::default(),
+        };
+        let _ = hosts().add(&[member], host);
     }
 
     #[inline(always)]
@@ -208,23 +206,23 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn add_half4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
-        half4().add(&key.words(), flow)
+    fn add_half4(&mut self, key: &FlowKey4) -> Result<&mut Flow, Full> {
+        half4().add(&key.words(), Flow::BLANK)
     }
 
     #[inline(always)]
-    fn add_half6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
-        half6().add(&key.words(), flow)
+    fn add_half6(&mut self, key: &FlowKey6) -> Result<&mut Flow, Full> {
+        half6().add(&key.words(), Flow::BLANK)
     }
 
     #[inline(always)]
-    fn establish4(&mut self, key: &FlowKey4, flow: &Flow) -> Result<(), Full> {
-        establish(&table4(), &half4(), &key.words(), flow)
+    fn establish4(&mut self, key: &FlowKey4) -> Result<(), Full> {
+        establish(&table4(), &half4(), &key.words())
     }
 
     #[inline(always)]
-    fn establish6(&mut self, key: &FlowKey6, flow: &Flow) -> Result<(), Full> {
-        establish(&table6(), &half6(), &key.words(), flow)
+    fn establish6(&mut self, key: &FlowKey6) -> Result<(), Full> {
+        establish(&table6(), &half6(), &key.words())
     }
 
     #[inline(always)]
@@ -285,16 +283,15 @@ impl Tables for Maps {
     }
 }
 
-/// What was found of a half-open flow may be another's by now, in part: only what is still there is established.
+/// What is read of a half-open flow may be another's by then, in part: published is what was still there afterwards.
 #[inline(always)]
 fn establish<const W: usize, const L: usize, const N: usize, const HL: usize, const HN: usize>(
     table: &Table<W, L, N>,
     half: &Recent<W, Flow, HL, HN>,
     key: &[u64; W],
-    flow: &Flow,
 ) -> Result<(), Full> {
     let seat = half.seat(key).ok_or(Full)?;
-    table.add(key, flow)?;
+    table.add(key, seat.value(), || seat.is_taken())?;
     seat.leave();
     Ok(())
 }

@@ -20,7 +20,7 @@ pub use flow::{
 };
 pub use recent::{AGE, CLAIMED, HOST_WORDS, Host, IN_USE, Seats};
 pub use records::*;
-pub use table::{EMPTY, Entry, Line, Search, TAG, WAYS, WORDS4, WORDS6, lines, search};
+pub use table::{EMPTY, Entry, Line, OVERFLOW, Search, TAG, WAYS, WORDS4, WORDS6, lines, search};
 
 /// The version of this ABI. A program and a loader of different versions refuse each other.
 pub const VERSION: u32 = 4;

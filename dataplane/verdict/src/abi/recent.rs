@@ -35,16 +35,17 @@ pub struct Host {
 
 const _: () = assert!(size_of::<Host>() == 24);
 
-/// The words of a line, looked at one after the other.
+/// The words of a line, looked at one after the other. Computed rather than decided: of a choice for each of eight words the
+/// kernel's verifier would follow every combination. `opaque` answers what it is given, and keeps the compiler from making
+/// decisions of it all the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Seats {
-    /// The word with the tag that is looked for, 0 if there is none; and which it is.
-    pub found: (u64, usize),
-    /// What to claim for it, and which that is: of the same tag, else a free one, else the longest unused.
-    pub place: (u64, usize),
-    /// The latest age.
-    pub newest: u32,
-    rank: u8,
+    /// The age that others are compared with.
+    first: u32,
+    /// By how much the latest age is later than that.
+    newest: u64,
+    /// Of the best place: rank, how old, and which it is.
+    best: u64,
 }
 
 impl Seats {
@@ -52,41 +53,62 @@ impl Seats {
     #[inline(always)]
     pub const fn new(first: u64) -> Seats {
         Seats {
-            found: (0, 0),
-            place: (0, WAYS),
-            newest: first as u32,
-            rank: 0,
+            first: first as u32,
+            newest: Seats::SAME_AGE,
+            best: 0,
         }
     }
 
-    /// Looks at a word.
+    const SAME_AGE: u64 = 1 << 31;
+    const RANK: u32 = 36;
+    const FOUND: u64 = 3;
+
+    /// Looks at a word: the best place is the one with the tag, else a free one, else what was unused for longest; a claimed
+    /// one is none.
     #[inline(always)]
-    pub const fn see(&mut self, way: usize, word: u64, tag: u64) {
-        let age = word as u32;
-        if (age.wrapping_sub(self.newest) as i32) > 0 {
-            self.newest = age;
-        }
-        let rank = match word & TAG {
-            same if same == tag => 3,
-            0 => 2,
-            CLAIMED => 0,
-            _ => 1,
+    pub fn see(&mut self, way: usize, word: u64, tag: u64, opaque: impl Fn(u64) -> u64) {
+        let age = (word as u32).wrapping_sub(self.first) as i32;
+        let age = (age as i64 + Seats::SAME_AGE as i64) as u64;
+        let is_zero = |number| opaque(number).wrapping_sub(1) >> 63;
+        let greater = |one: u64, other: u64| {
+            let more = other.wrapping_sub(one);
+            one.wrapping_add(more & !opaque((more as i64 >> 63) as u64))
         };
-        if rank == 3 {
-            self.found = (word, way);
+        let rank = (word >> 63) + 2 * is_zero(word >> 32) + 2 * is_zero((word ^ tag) >> 32);
+        let old = (1 << 32) - age;
+        self.best = greater(self.best, rank << Seats::RANK | old << 3 | way as u64);
+        self.newest = greater(self.newest, age);
+    }
+
+    /// The best place, if there is one.
+    #[inline(always)]
+    pub const fn place(&self) -> Option<usize> {
+        match self.best >> Seats::RANK {
+            0 => None,
+            _ => Some((self.best & (WAYS as u64 - 1)) as usize),
         }
-        let (taken, _) = self.place;
-        let older = rank == 1 && (age.wrapping_sub(taken as u32) as i32) < 0;
-        if rank > self.rank || rank == self.rank && older {
-            self.place = (word, way);
-            self.rank = rank;
+    }
+
+    /// Where the tag is, if it is.
+    #[inline(always)]
+    pub const fn found(&self) -> Option<usize> {
+        match self.best >> Seats::RANK {
+            Seats::FOUND => self.place(),
+            _ => None,
         }
+    }
+
+    /// The latest age.
+    #[inline(always)]
+    pub const fn latest(&self) -> u32 {
+        self.first
+            .wrapping_add(self.newest.wrapping_sub(Seats::SAME_AGE) as u32)
     }
 
     /// The age of what is used now.
     #[inline(always)]
     pub const fn next(&self) -> u64 {
-        self.newest.wrapping_add(1) as u64
+        self.latest().wrapping_add(1) as u64
     }
 }
 
@@ -99,7 +121,7 @@ mod tests {
     fn seats(words: [u64; WAYS], tag: u64) -> Seats {
         let mut seats = Seats::new(words[0]);
         for (way, word) in words.into_iter().enumerate() {
-            seats.see(way, word, tag);
+            seats.see(way, word, tag, |number| number);
         }
         seats
     }
@@ -111,25 +133,26 @@ mod tests {
     #[test]
     fn the_same_then_a_free_one_then_the_oldest_is_taken() {
         let mut words = [1, 2, 3, 4, 5, 6, 7, 8].map(|at| used(100 + u64::from(at), 20 - at));
-        let place = |words| seats(words, TAG_A).place.1;
-        assert_eq!(place(words), 7);
+        let place = |words| seats(words, TAG_A).place();
+        assert_eq!(place(words), Some(7));
         words[7] = CLAIMED | 12;
-        assert_eq!(place(words), 6);
+        assert_eq!(place(words), Some(6));
         words[3] = 19;
-        assert_eq!(place(words), 3);
+        assert_eq!(place(words), Some(3));
+        assert_eq!(seats(words, TAG_A).found(), None);
         words[5] = TAG_A | 2;
         let seen = seats(words, TAG_A);
-        assert_eq!((seen.place.1, seen.found), (5, (TAG_A | 2, 5)));
-        assert_eq!((seen.newest, seen.next()), (19, 20));
+        assert_eq!((seen.place(), seen.found()), (Some(5), Some(5)));
+        assert_eq!((seen.latest(), seen.next()), (19, 20));
         // Where all are being written there is no place.
-        assert_eq!(place([CLAIMED; WAYS]), WAYS);
+        assert_eq!(place([CLAIMED; WAYS]), None);
     }
 
     #[test]
     fn ages_go_round() {
         let words = [3, 2, 1, 0, u32::MAX, u32::MAX - 1, u32::MAX - 2, 4].map(|age| used(9, age));
         let seen = seats(words, TAG_A);
-        assert_eq!((seen.place.1, seen.newest), (6, 4));
+        assert_eq!((seen.place(), seen.latest()), (Some(6), 4));
         let words = [u32::MAX; WAYS].map(|age| used(9, age));
         assert_eq!(seats(words, TAG_A).next(), 0);
     }

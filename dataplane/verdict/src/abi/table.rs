@@ -4,8 +4,8 @@
 //! (as the mitigation of AMD's speculative return stack overflow does) more than all the rest of an established packet.
 //! Here a look-up is arithmetic and three loads: a line of the index, the entry's key, the flow.
 //!
-//! A word of the index says whose entry is where. It is in one of two lines that the key's hash names, and no line has
-//! two words with one tag. An entry is taken from the spare ones, or from those that were never used; filled; and
+//! A word of the index says whose entry is where. It is in the first of two lines that the key's hash names, or in the
+//! second if that was full ([`OVERFLOW`]); and no line has two words with one tag. An entry is taken from the spare ones, or from those that were never used; filled; and
 //! *published* by a compare-and-swap of a word from [`EMPTY`]. User space alone makes entries spare again: it withdraws
 //! the word, and waits until no packet can be using the entry.
 
@@ -24,6 +24,10 @@ pub const EMPTY: u64 = 0;
 
 /// The half of a word that tells keys apart; the other half is the entry's number.
 pub const TAG: u64 = !0 << 32;
+
+/// In the last word of a line, whatever else that says: the line was full once, and some of its keys may be in the other
+/// line that they have. Where it is not, nobody need look there; and it is never taken away.
+pub const OVERFLOW: u64 = 1 << 62;
 
 /// What is kept under a key of `W` words: a flow, in these tables.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +89,7 @@ pub fn search<const W: usize>(key: &[u64; W], seed: u64, mask: u32) -> Search {
     let more = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
     Search {
         lines: [(more >> 40) as u32 & mask, (more >> 16) as u32 & mask],
-        tag: hash << 32 | 1 << 63,
+        tag: hash << 32 & !OVERFLOW | 1 << 63,
     }
 }
 
