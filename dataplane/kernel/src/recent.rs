@@ -1,24 +1,24 @@
-//! The tables that forget the longest unused, in this process's memory: see `cordon_verdict::abi::Seats`' module.
+//! The tables that forget the oldest, in this process's memory: see `cordon_verdict::abi::Ring`'s module.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use cordon_verdict::abi::{AGE, Entry, IN_USE, Line, TAG, WAYS};
+use cordon_verdict::abi::{Entry, Ring, WAYS};
 
 use crate::error::Error;
 use crate::shared::Shared;
 
 /// A table, shared with the kernel.
 pub struct Recent<const W: usize, V> {
-    index: Shared<Line>,
+    index: Shared<Ring>,
     entries: Shared<Entry<W, V>>,
 }
 
-/// Where something is: the number of its word and entry, and what the word says.
+/// Where something is: the number of its entry, and its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat {
     number: usize,
-    word: u64,
+    tag: u32,
 }
 
 impl<const W: usize, V> Recent<W, V> {
@@ -36,18 +36,17 @@ impl<const W: usize, V> Recent<W, V> {
     /// Calls `each` with everything that is kept.
     pub fn each(&self, mut each: impl FnMut(Seat, [u64; W], V)) {
         for number in 0..self.index.count * WAYS {
-            let at = self.index.word(number / WAYS, number % WAYS);
-            let word = at.load(Ordering::Acquire);
-            if word & IN_USE == 0 {
+            let tag = self.tag(number).load(Ordering::Acquire);
+            if tag == 0 {
                 continue;
             }
             let entry = self.entries.read(number);
             // Another's by now, or nobody's.
-            if (at.load(Ordering::Acquire) ^ word) & TAG != 0 {
+            if self.tag(number).load(Ordering::Acquire) != tag {
                 continue;
             }
             if let Some(Entry { key, value }) = entry {
-                each(Seat { number, word }, key, value);
+                each(Seat { number, tag }, key, value);
             }
         }
     }
@@ -59,16 +58,16 @@ impl<const W: usize, V> Recent<W, V> {
         Some(unsafe { &raw mut (*entry).value })
     }
 
-    /// Forgets what is at a seat. `false` if it was used meanwhile, or is another's.
+    /// Forgets what is at a seat. `false` if it is another's.
     pub fn forget(&self, seat: Seat) -> bool {
-        self.index
-            .word(seat.number / WAYS, seat.number % WAYS)
-            .compare_exchange(
-                seat.word,
-                seat.word & AGE,
-                Ordering::SeqCst,
-                Ordering::SeqCst,
-            )
+        self.tag(seat.number)
+            .compare_exchange(seat.tag, 0, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
+    }
+
+    fn tag(&self, number: usize) -> &AtomicU32 {
+        let ring = self.index.at(number / WAYS).expect("a line of the index");
+        // SAFETY: within the mapping, which lasts as long as `self`; aligned; everybody accesses it as one word.
+        unsafe { AtomicU32::from_ptr(&raw mut (*ring).tags[number % WAYS]) }
     }
 }

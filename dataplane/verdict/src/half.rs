@@ -1,5 +1,5 @@
-//! Half-open flows: one end was heard. They are kept apart from established ones, in tables that forget the longest
-//! unused, so that whoever opens many pushes out no flow that both ends keep up.
+//! Half-open flows: one end was heard. They are kept apart from established ones, in tables that forget the oldest,
+//! so that whoever opens many pushes out no flow that both ends keep up.
 //!
 //! An entry here says who opened, and settles no packet: the table may give it to another flow at any time. ICMP errors
 //! go by it, which then go by a flow in force between the same two stations.

@@ -23,7 +23,7 @@ use crate::related;
 use crate::short::{Short, short};
 use crate::step::{Behind, Departing, Egress, Passed, Pending, Rare, Step};
 use crate::tables::Tables;
-use crate::track::{self, Decided, Known};
+use crate::track::{self, Decided, Known, Track};
 use crate::walk::{self, Walked};
 
 /// What became of a frame.
@@ -462,12 +462,33 @@ fn remember<T: Tables>(
         egress,
         ..
     } = pending;
-    let rule = ruling.rule();
+    let mut establishes = false;
+    match track::key(ingress, link, packet) {
+        Some(track) => establishes = keep(tables, pending, packet, &track, length)?,
+        None => group::asked(tables, ingress, link, packet, *ruling),
+    }
+    // It has passed: a fragment that does not is followed by none.
     fragment::remember(tables, ingress, link, packet, (*egress, *ruling));
-    let Some(track) = track::key(ingress, link, packet) else {
-        group::asked(tables, ingress, link, packet, *ruling);
-        return Ok(false);
-    };
+    Ok(establishes)
+}
+
+/// Keeps what a packet says of its flow. Says whether it establishes it.
+#[inline(always)]
+fn keep<T: Tables>(
+    tables: &mut T,
+    pending: &Pending,
+    packet: &Packet,
+    track: &Track,
+    length: usize,
+) -> Result<bool, Denied> {
+    let Pending {
+        ingress,
+        link,
+        ruling,
+        egress,
+        ..
+    } = pending;
+    let rule = ruling.rule();
     let decided = Decided {
         ruling: *ruling,
         by_sender: pending.by_sender,
@@ -477,16 +498,8 @@ fn remember<T: Tables>(
         },
         length,
     };
-    let establishes = track::remember(
-        tables,
-        pending.known,
-        ingress,
-        link,
-        packet,
-        &track,
-        decided,
-    )
-    .map_err(|reason| Denied { reason, rule })?;
+    let establishes = track::remember(tables, pending.known, ingress, link, packet, track, decided)
+        .map_err(|reason| Denied { reason, rule })?;
     if matches!(pending.known, Known::Nothing) {
         account::opened(tables, ingress, link, packet, *ruling, length);
     }

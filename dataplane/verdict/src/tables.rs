@@ -67,7 +67,7 @@ pub trait Tables {
     /// Where a [`crate::abi::member`] key was last seen.
     fn station(&self, member: u64) -> Option<Station>;
 
-    /// Remembers where it was seen. A table without room forgets the longest unused.
+    /// Remembers where it was seen. A table without room forgets the oldest.
     fn learn(&mut self, member: u64, station: Station);
 
     /// Notes that some station moved: established flows to it go where it was, until user space has them judged again.
@@ -85,13 +85,13 @@ pub trait Tables {
     /// A half-open IPv6 flow, in place.
     fn half6(&mut self, key: &FlowKey6) -> Option<&mut Flow>;
 
-    /// Adds a half-open IPv4 flow, a [`Flow::BLANK`] to be filled in. A table without room forgets the longest unused.
+    /// Adds a half-open IPv4 flow, a [`Flow::BLANK`] to be filled in. A table without room forgets the oldest.
     ///
     /// # Errors
     /// [`Full`] if there is no room all the same.
     fn add_half4(&mut self, key: &FlowKey4) -> Result<&mut Flow, Full>;
 
-    /// Adds a half-open IPv6 flow, a [`Flow::BLANK`] to be filled in. A table without room forgets the longest unused.
+    /// Adds a half-open IPv6 flow, a [`Flow::BLANK`] to be filled in. A table without room forgets the oldest.
     ///
     /// # Errors
     /// [`Full`] if there is no room all the same.

@@ -10,7 +10,7 @@ use aya_ebpf::macros::btf_map;
 use cordon_verdict::abi::{
     Address, Admission, Control, CopyTo, Copying, Counter, Device, Entry, Event, Flow, Fragments,
     FragmentsKey, HOST_WORDS, Host, Line, Network, PORTS, PolicyKey, PolicyRow, PortRate,
-    PortSetting, ProxyKey, RULES, SEGMENTS, SERVICES, STACKS as MOST_STACKS, Sampling, Span,
+    PortSetting, ProxyKey, RULES, Ring, SEGMENTS, SERVICES, STACKS as MOST_STACKS, Sampling, Span,
     Stack as TagStack, Trace, WORDS4, WORDS6,
 };
 use cordon_verdict::{Behind, Denied, Departing, Ip, Pending, Rare, Reason};
@@ -173,9 +173,9 @@ pub static SPARE6: Stack<u32, 65536> = Stack::new();
 #[btf_map]
 pub static USED: Array<u64, 2> = Array::new();
 
-/// Half-open IPv4 flows, see `abi::Seats` for all of these: the index. Unlike the two above they make room by themselves.
+/// Half-open IPv4 flows, see `abi::Ring` for all of these: the index. Unlike the two above they make room by themselves.
 #[btf_map]
-pub static HALF_INDEX4: Array<Line, 8192, MAPPED> = Array::new();
+pub static HALF_INDEX4: Array<Ring, 8192, MAPPED> = Array::new();
 
 /// The entries.
 #[btf_map]
@@ -183,19 +183,20 @@ pub static HALF4: Array<Entry<WORDS4, Flow>, 65536, MAPPED> = Array::new();
 
 /// Half-open IPv6 flows: the index.
 #[btf_map]
-pub static HALF_INDEX6: Array<Line, 2048, MAPPED> = Array::new();
+pub static HALF_INDEX6: Array<Ring, 2048, MAPPED> = Array::new();
 
 /// The entries.
 #[btf_map]
 pub static HALF6: Array<Entry<WORDS6, Flow>, 16384, MAPPED> = Array::new();
 
-/// Hosts that have spoken, by `abi::member`: the index.
+/// Hosts that have spoken, by `abi::member`: the index. Five times as many as there should ever be, so that hardly any nine
+/// share a line.
 #[btf_map]
-pub static HOST_INDEX: Array<Line, 32768, MAPPED> = Array::new();
+pub static HOST_INDEX: Array<Ring, 65536, MAPPED> = Array::new();
 
 /// The entries.
 #[btf_map]
-pub static HOSTS: Array<Entry<HOST_WORDS, Host>, 262_144, MAPPED> = Array::new();
+pub static HOSTS: Array<Entry<HOST_WORDS, Host>, 524_288, MAPPED> = Array::new();
 
 /// Packets of which a first fragment passed.
 #[btf_map]
@@ -315,7 +316,7 @@ pub fn half6() -> Recent<WORDS6, Flow, 2048, 16384> {
 
 /// Hosts.
 #[inline(always)]
-pub fn hosts() -> Recent<HOST_WORDS, Host, 32768, 262_144> {
+pub fn hosts() -> Recent<HOST_WORDS, Host, 65536, 524_288> {
     Recent {
         index: &HOST_INDEX,
         entries: &HOSTS,

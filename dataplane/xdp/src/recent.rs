@@ -1,33 +1,28 @@
-//! The tables that forget the longest unused: how an entry is found, made and forgotten. What they are is said in
-//! `cordon_verdict::abi::Seats`' module.
+//! The tables that forget the oldest: how an entry is found, made and forgotten. What they are is said in
+//! `cordon_verdict::abi::Ring`'s module.
 
-use core::intrinsics::{AtomicOrdering, atomic_cxchg};
+use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
 use core::sync::atomic::{Ordering, compiler_fence};
 
 use aya_ebpf::btf_maps::Array;
 use cordon_verdict::Full;
-use cordon_verdict::abi::{AGE, CLAIMED, Entry, Line, Seats, TAG, WAYS, search};
+use cordon_verdict::abi::{Entry, Ring, WAYS, ring_tag, search};
 
-use crate::frame::opaque;
 use crate::maps::MAPPED;
 
 const ORDER: AtomicOrdering = AtomicOrdering::SeqCst;
-/// How often somebody else may be faster.
-const ATTEMPTS: usize = 2;
 
 /// A table that forgets.
 pub struct Recent<const W: usize, V: 'static, const LINES: usize, const ENTRIES: usize> {
-    pub index: &'static Array<Line, LINES, MAPPED>,
+    pub index: &'static Array<Ring, LINES, MAPPED>,
     pub entries: &'static Array<Entry<W, V>, ENTRIES, MAPPED>,
     pub seed: u64,
 }
 
 /// Where a key is.
 pub struct Seat<const W: usize, V: 'static> {
-    row: Row,
-    seats: Seats,
-    way: usize,
-    word: u64,
+    at: *mut u32,
+    tag: u32,
     entry: &'static mut Entry<W, V>,
 }
 
@@ -41,57 +36,38 @@ impl<const W: usize, V> Seat<W, V> {
     /// Whether it is still that.
     #[inline(always)]
     pub fn is_taken(&self) -> bool {
-        self.row.read(self.way) & TAG == self.row.tag
+        // SAFETY: within the line; volatile, because others write it.
+        unsafe { self.at.read_volatile() == self.tag }
     }
 
     /// Forgets what is there, unless it is another's by now.
     #[inline(always)]
     pub fn leave(self) {
-        self.row.exchange(self.way, self.word, self.word & AGE);
+        // SAFETY: within the line, aligned, and accessed by everybody as one word.
+        let _ = unsafe { atomic_cxchg::<u32, ORDER, ORDER>(self.at, self.tag, 0) };
     }
 }
 
-/// A line of the index, and the number of the first of its entries.
+/// The line of a key, and the number of the first of its entries.
 struct Row {
-    line: *mut Line,
+    ring: *mut Ring,
     first: u32,
-    tag: u64,
+    tag: u32,
 }
 
 impl Row {
+    /// Where the tag of an entry is.
     #[inline(always)]
-    fn word(&self, way: usize) -> *mut u64 {
+    fn at(&self, way: usize) -> *mut u32 {
         // SAFETY: within the line, as `WAYS` are.
-        unsafe {
-            (&raw mut (*self.line).0)
-                .cast::<u64>()
-                .add(way & (WAYS - 1))
-        }
+        unsafe { (&raw mut (*self.ring).tags).cast::<u32>().add(way) }
     }
 
+    /// Which entry has the tag.
     #[inline(always)]
-    fn seats(&self) -> Seats {
-        let mut seats = Seats::new(self.read(0));
-        for way in 0..WAYS {
-            seats.see(way, self.read(way), self.tag, |number| {
-                opaque(number as usize) as u64
-            });
-        }
-        seats
-    }
-
-    #[inline(always)]
-    fn read(&self, way: usize) -> u64 {
+    fn way(&self) -> Option<usize> {
         // SAFETY: within the line; volatile, because others write it.
-        unsafe { self.word(way).read_volatile() }
-    }
-
-    /// Puts a word in the place of another, if that is still there.
-    #[inline(always)]
-    fn exchange(&self, way: usize, old: u64, new: u64) -> bool {
-        // SAFETY: within the line, aligned, and accessed by everybody as one word.
-        let (_, done) = unsafe { atomic_cxchg::<u64, ORDER, ORDER>(self.word(way), old, new) };
-        done
+        (0..WAYS).find(|way| unsafe { self.at(*way).read_volatile() } == self.tag)
     }
 }
 
@@ -104,9 +80,9 @@ impl<const W: usize, V: Copy, const LINES: usize, const ENTRIES: usize>
         let search = search(key, self.seed, LINES as u32 - 1);
         let [number, _] = search.lines;
         Some(Row {
-            line: self.index.get_ptr_mut(number)?,
+            ring: self.index.get_ptr_mut(number)?,
             first: number * WAYS as u32,
-            tag: search.tag,
+            tag: ring_tag(search.tag),
         })
     }
 
@@ -114,7 +90,7 @@ impl<const W: usize, V: Copy, const LINES: usize, const ENTRIES: usize>
     fn entry(&self, row: &Row, way: usize) -> Option<&'static mut Entry<W, V>> {
         let entry = self.entries.get_ptr_mut(row.first + way as u32)?;
         // SAFETY: valid while the program runs. Other processors may write it, or give it to another key: every word of it
-        // is meaningful by itself, and whoever acts on several looks for it again.
+        // is meaningful by itself, and whoever acts on several looks at its tag again.
         Some(unsafe { &mut *entry })
     }
 
@@ -122,19 +98,11 @@ impl<const W: usize, V: Copy, const LINES: usize, const ENTRIES: usize>
     #[inline(always)]
     pub fn seat(&self, key: &[u64; W]) -> Option<Seat<W, V>> {
         let row = self.row(key)?;
-        let seats = row.seats();
-        let way = seats.found()?;
-        let word = row.read(way);
+        let way = row.way()?;
         let entry = self.entry(&row, way)?;
-        // Taken by another since the tag was seen.
-        if word & TAG != row.tag || !entry.is_of(key) {
-            return None;
-        }
-        Some(Seat {
-            row,
-            seats,
-            way,
-            word,
+        entry.is_of(key).then_some(Seat {
+            at: row.at(way),
+            tag: row.tag,
             entry,
         })
     }
@@ -142,33 +110,31 @@ impl<const W: usize, V: Copy, const LINES: usize, const ENTRIES: usize>
     /// What is kept under a key.
     #[inline(always)]
     pub fn find(&self, key: &[u64; W]) -> Option<&'static mut V> {
-        let seat = self.seat(key)?;
-        if seat.word as u32 != seat.seats.latest() {
-            let word = seat.row.tag | seat.seats.next();
-            seat.row.exchange(seat.way, seat.word, word);
-        }
-        Some(&mut seat.entry.value)
+        Some(&mut self.seat(key)?.entry.value)
     }
 
-    /// Keeps something under a key, in the place of what was used the longest time ago.
+    /// Keeps something under a key, in the place of what was added the longest time ago.
     #[inline(always)]
     pub fn add(&self, key: &[u64; W], value: V) -> Result<&'static mut V, Full> {
         let row = self.row(key).ok_or(Full)?;
-        for _ in 0..ATTEMPTS {
-            let seats = row.seats();
-            let way = seats.place().ok_or(Full)?;
-            let word = row.read(way);
-            if word & TAG == CLAIMED || !row.exchange(way, word, CLAIMED | seats.next()) {
-                continue;
+        let way = match row.way() {
+            // Another's, by a chance of one in 2^28: behind it this one would never be found.
+            Some(way) => way,
+            None => {
+                // SAFETY: within the line, aligned, and changed by everybody in this way.
+                let turn = unsafe { atomic_xadd::<u32, u32, ORDER>(&raw mut (*row.ring).turn, 1) };
+                turn as usize & (WAYS - 1)
             }
-            let entry = self.entry(&row, way).ok_or(Full)?;
-            entry.key = *key;
-            entry.value = value;
-            compiler_fence(Ordering::SeqCst);
-            // SAFETY: within the line, aligned, and nobody else's since it was claimed.
-            unsafe { row.word(way).write_volatile(row.tag | seats.next()) };
-            return Ok(&mut entry.value);
-        }
-        Err(Full)
+        };
+        // SAFETY: within the line; volatile, because others read it.
+        unsafe { row.at(way).write_volatile(0) };
+        compiler_fence(Ordering::SeqCst);
+        let entry = self.entry(&row, way).ok_or(Full)?;
+        entry.key = *key;
+        entry.value = value;
+        compiler_fence(Ordering::SeqCst);
+        // SAFETY: as above.
+        unsafe { row.at(way).write_volatile(row.tag) };
+        Ok(&mut entry.value)
     }
 }

@@ -15,6 +15,10 @@ const FOUND: &[(&str, &str)] = &[
         "who listened to events with a body or another call behind it, and hung up, kept its place",
     ),
     (
+        "frames/a-first-fragment-beyond-the-limit",
+        "a first fragment that was dropped for opening a flow too many was followed all the same",
+    ),
+    (
         "frames/held-in-a-segment-of-another-policy",
         "the oracle took a segment for the one in the same place of the policy before, whatever its name",
     ),
