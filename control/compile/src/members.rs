@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use cordon_policy::{Device, Mac, Policy, Selector, Unknown};
 use cordon_portable::Generation;
+use cordon_verdict::Ip;
 use cordon_verdict::abi::{self, Address};
 
 use crate::classes::Classes;
@@ -139,7 +140,14 @@ pub(crate) fn record(
     if let Some(port) = device.port {
         flags |= abi::Device::at_port(port as u16);
     }
-    (key(policy, device), abi::Device { id, class, flags })
+    let address = device.ips.first().copied().map_or(Ip::UNSPECIFIED, ip_of);
+    let record = abi::Device {
+        id,
+        class,
+        flags,
+        address,
+    };
+    (key(policy, device), record)
 }
 
 /// The key of a device.

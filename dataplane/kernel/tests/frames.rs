@@ -35,15 +35,16 @@ fn generation() -> Generation {
             .insert(attachment(port, 210), admission);
         generation.floods.insert((7, port), attachment(port, 210));
     }
+    let address = Ip::v4(0x0a15_000b);
     generation.devices.insert(
         member(7, CT),
         Device {
             id: 1,
             class: 1,
             flags: 0,
+            address,
         },
     );
-    let address = Ip::v4(0x0a15_000b);
     generation.addresses.insert(
         address,
         Address {

@@ -26,6 +26,7 @@ fn entries(number: u16, class: u16) -> ((u64, Device), (Ip, Address)) {
         id,
         class,
         flags: 0,
+        address,
     };
     let bound = Address {
         device: id,

@@ -21,6 +21,9 @@ pub struct Ip {
 const V4_MAPPED: u64 = 0xffff_0000_0000;
 
 impl Ip {
+    /// `::`.
+    pub const UNSPECIFIED: Ip = Ip { hi: 0, lo: 0 };
+
     /// The IPv4 address with this value.
     #[inline(always)]
     pub const fn v4(address: u32) -> Ip {

@@ -66,44 +66,55 @@ pub fn speaker<T: Tables>(
 ) -> Result<u16, Reason> {
     let slot = ingress.control.slot;
     let segment = ingress.admission.segment;
+    // Not an option: what is undefined of one must not be carried along, says the kernel's verifier.
     let device = tables.device(slot, member(segment, link.source));
+    let device = device.unwrap_or(Device::NONE);
+    let uplink = ingress.admission.is(Admission::UPLINK);
+    if !uplink && device.is_at(ip) && device.may_be_at(ingress.port()) {
+        return Ok(device.class);
+    }
     let owner = tables.address(slot, ip);
 
-    if ingress.admission.is(Admission::UPLINK) {
+    if uplink {
         let ours = matches!(owner, Some(owner) if owner.segment == segment);
-        if device.is_some() || ours {
+        if device.is_listed() || ours {
             return Err(Reason::DeviceOnUplink);
         }
+        if let Some(owner) = owner {
+            return Ok(owner.class);
+        }
         let network = tables.network(slot, ip);
-        return match owner {
-            Some(owner) => Ok(owner.class),
+        return match network.segment == segment {
             // Nobody's own: what is sent in its name would have everybody answer everybody.
-            None if network.flags & Network::BROADCAST != 0 => Err(Reason::AddressBinding),
-            None if network.segment == segment => Ok(network.behind),
-            None => Ok(network.class),
+            _ if network.flags & Network::BROADCAST != 0 => Err(Reason::AddressBinding),
+            true => Ok(network.behind),
+            false => Ok(network.class),
         };
     }
 
-    match device {
-        Some(device) if !device.may_be_at(ingress.port()) => Err(Reason::PortBinding),
-        Some(device) => {
-            let own = owner.map(|owner| owner.device);
-            if owns(tables, ingress, device, ip, own) || ip.is_unspecified() {
-                Ok(device.class)
-            } else {
-                Err(Reason::AddressBinding)
-            }
+    if device.is_listed() {
+        if !device.may_be_at(ingress.port()) {
+            return Err(Reason::PortBinding);
         }
-        None if !ingress.admission.is(Admission::ADMIT_UNKNOWN) => Err(Reason::UnknownDevice),
-        None if owner.is_some() => Err(Reason::AddressBinding),
-        None if ip.is_unspecified() || ip.is_v6_link_local() => Ok(ingress.admission.anonymous),
-        None => {
-            let network = tables.network(slot, ip);
-            match has_hosts_of(&network, segment) {
-                true => Ok(network.class),
-                false => Err(Reason::AddressBinding),
-            }
-        }
+        let own = owner.map(|owner| owner.device);
+        return match owns(tables, ingress, device, ip, own) || ip.is_unspecified() {
+            true => Ok(device.class),
+            false => Err(Reason::AddressBinding),
+        };
+    }
+    if !ingress.admission.is(Admission::ADMIT_UNKNOWN) {
+        return Err(Reason::UnknownDevice);
+    }
+    if owner.is_some() {
+        return Err(Reason::AddressBinding);
+    }
+    if ip.is_unspecified() || ip.is_v6_link_local() {
+        return Ok(ingress.admission.anonymous);
+    }
+    let network = tables.network(slot, ip);
+    match has_hosts_of(&network, segment) {
+        true => Ok(network.class),
+        false => Err(Reason::AddressBinding),
     }
 }
 
@@ -144,6 +155,14 @@ pub fn destination<T: Tables>(
     let slot = ingress.control.slot;
     let segment = ingress.admission.segment;
     let ip = packet.destination;
+    let destination = member(segment, link.destination);
+    let device = match link.destination & MAC_GROUP {
+        0 => tables.device(slot, destination).unwrap_or(Device::NONE),
+        _ => Device::NONE,
+    };
+    if device.is_at(ip) && !ip.is_group() {
+        return Ok(device.class);
+    }
     let owner = tables.address(slot, ip);
     let network = match owner {
         Some(_) => Network::NOWHERE,
@@ -157,8 +176,7 @@ pub fn destination<T: Tables>(
     if group {
         return Ok(network.class);
     }
-    let destination = member(segment, link.destination);
-    if let Some(device) = tables.device(slot, destination) {
+    if device.is_listed() {
         let own = owner.map(|owner| owner.device);
         return match owns(tables, ingress, device, ip, own) {
             true => Ok(device.class),

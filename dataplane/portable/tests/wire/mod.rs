@@ -131,6 +131,7 @@ fn list(generation: &mut Generation, segment: u16, host: Host) {
         id,
         class: 1,
         flags: 0,
+        address: Ip::v4(host.v4),
     };
     generation.devices.insert(member(segment, host.mac), device);
     let address = Address {

@@ -154,7 +154,7 @@ pub const fn member(segment: u16, mac: Mac) -> u64 {
 }
 
 /// A device, by [`member`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Device {
     /// Its number in this generation.
@@ -163,17 +163,39 @@ pub struct Device {
     pub class: u16,
     /// [`Device::ANY_ADDRESS`].
     pub flags: u16,
+    /// The first of the addresses bound to it, `::` for none: of nearly every device the only one, so that nobody need look
+    /// for it in the table of addresses.
+    pub address: Ip,
 }
 
 impl Device {
     /// No address is bound to it: it may use any of its segment's that is nobody else's.
     pub const ANY_ADDRESS: u16 = 1;
+    /// Nobody who is listed.
+    pub const NONE: Device = Device {
+        id: u32::MAX,
+        class: 0,
+        flags: 0,
+        address: Ip::UNSPECIFIED,
+    };
     /// It may answer DHCP clients.
     pub const DHCP_SERVER: u16 = 2;
 
     /// The flags that bind it to a port.
     pub const fn at_port(port: u16) -> u16 {
         ((port & 0xf) + 1) << 8
+    }
+
+    /// Whether it is one.
+    #[inline(always)]
+    pub const fn is_listed(self) -> bool {
+        self.id != Device::NONE.id
+    }
+
+    /// Whether this is the first address bound to it. If not it may be another of its own.
+    #[inline(always)]
+    pub fn is_at(self, ip: Ip) -> bool {
+        self.address == ip && !ip.is_unspecified()
     }
 
     /// Whether it is bound to no port, or to this one.
@@ -431,7 +453,7 @@ const _: () = assert!(size_of::<PortRate>() == 16);
 const _: () = assert!(size_of::<Admission>() == 8);
 const _: () = assert!(size_of::<Sampling>() == 16);
 const _: () = assert!(size_of::<Trace>() == 8);
-const _: () = assert!(size_of::<Device>() == 8);
+const _: () = assert!(size_of::<Device>() == 24);
 const _: () = assert!(size_of::<Address>() == 8);
 const _: () = assert!(size_of::<Network>() == 8);
 const _: () = assert!(size_of::<PolicyKey>() == 8);
