@@ -502,3 +502,58 @@ fn entries_that_a_killed_sweep_left_behind_are_found_again() {
         assert!((60..=64).contains(&open), "{open}");
     });
 }
+
+/// Lets the server go on with a connection that nobody has seen opened. Waits for the next tick, should it have opened as
+/// many in this one as it may.
+fn goes_on_unseen(kernel: &Dataplane, number: u32) {
+    let frame = tcp(&Tcp {
+        addresses: (0x0ac8_0000 | number >> 12, 0x0a15_000b),
+        ports: (104, 1024 + (number & 0xfff) as u16),
+        flags: 0x10,
+        ..answer()
+    });
+    for _ in 0..2 {
+        let run = kernel.run(1, &frame).expect("runs");
+        if run.trace.reason == 0 {
+            return;
+        }
+        assert_eq!(run.trace.reason, Reason::FlowLimit as u8);
+        std::thread::sleep(std::time::Duration::from_millis(1200));
+    }
+    panic!("{number} is a flow too many in two ticks");
+}
+
+#[test]
+fn the_oldest_of_half_open_flows_give_way() {
+    const ROOM: u32 = 65536;
+    let pins = Pins::new("ring");
+    in_namespace(move || {
+        let mut kernel = traced(&pins);
+        kernel.install(&generation(), 20, 0).expect("installs");
+        let opened = 2 * ROOM;
+        for number in 0..opened {
+            goes_on_unseen(&kernel, number);
+        }
+        let mut there = vec![false; opened as usize];
+        kernel.flows(|entry| {
+            assert!(entry.half_open);
+            let server = entry.address.into_iter().max().expect("two");
+            let client = entry.port.into_iter().max().expect("two");
+            let number = (server.low32() & 0xffff) << 12 | u32::from(client - 1024);
+            there[number as usize] = true;
+        });
+        let of = |range: std::ops::Range<u32>| {
+            let range = range.start as usize..range.end as usize;
+            there[range].iter().filter(|there| **there).count()
+        };
+        // Each line has room for eight: who came first is not pushed out everywhere at the same time.
+        let all = of(0..opened);
+        assert!(
+            all > ROOM as usize * 9 / 10 && all <= ROOM as usize,
+            "{all}"
+        );
+        let (first, last) = (of(0..ROOM / 4), of(opened - ROOM / 4..opened));
+        assert!(first < ROOM as usize / 4 / 10, "{first}");
+        assert!(last > ROOM as usize / 4 * 99 / 100, "{last}");
+    });
+}
