@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{Array, HashMap, IterableMap as _, LpmTrie, MapData, MapError};
 use cordon_portable::{Change, Generation};
+use cordon_verdict::abi::frozen::FROZEN_DEVICES;
 use cordon_verdict::abi::{
     Admission, Control, Counter, FLOOD_MEMBER, PORTS, PortSetting, RULES, SEGMENTS,
     admission_index, ether_type_key, flood_index, port_index, rule_index,
@@ -14,7 +15,8 @@ use crate::barrier::Hurried;
 use crate::batch;
 use crate::counters::{self, total};
 use crate::error::Error;
-use crate::maps::{Maps, PolicyMap, of};
+use crate::frozen::{self, DEVICES, POLICY};
+use crate::maps::{FrozenMap, Maps, of};
 use crate::program::{Dataplane, next_epoch};
 use crate::raw::{Counters, PrefixKey, Raw, Record};
 
@@ -116,12 +118,12 @@ impl Stager {
     /// slot holds is not certain.
     pub fn amend(&mut self, slot: u8, change: &Change, rules: usize) -> Result<(), Error> {
         let index = u32::from(slot);
-        let name = "DEVICES";
+        let name = DEVICES.name;
         let mut map = self.maps.devices.get(&index, 0).map_err(of(name))?;
-        amend(
-            name,
+        let devices = change.devices.iter();
+        DEVICES.amend(
             &mut map,
-            change.devices.iter().map(|(key, to)| (*key, to.map(Raw))),
+            devices.map(|(key, to)| (*key, to.as_ref().map(frozen::device))),
         )?;
         let name = "ADDRESSES";
         let mut map = self.maps.addresses.get(&index, 0).map_err(of(name))?;
@@ -134,10 +136,12 @@ impl Stager {
                 .map(|(key, to)| (Raw(*key), to.map(Raw))),
         )?;
         if !change.policy.is_empty() {
-            let name = "POLICY";
-            let map: PolicyMap = self.maps.policy.get(&index, 0).map_err(of(name))?;
-            let rows = change.policy.iter().map(|(key, row)| (key, row));
-            fill(name, map.map(), change.policy.len(), rows)?;
+            let mut map = self.maps.policy.get(&index, 0).map_err(of(POLICY.name))?;
+            let rows = change
+                .policy
+                .iter()
+                .map(|(key, row)| frozen::row((key, row)));
+            POLICY.amend(&mut map, rows.map(|(key, to)| (key, Some(to))))?;
         }
         self.clear_counters(slot, rules)
     }
@@ -207,17 +211,15 @@ impl Stager {
     }
 
     fn write_inner(&mut self, generation: &Generation, slot: u8) -> Result<(), Error> {
+        let devices = &generation.devices;
+        let map = DEVICES.build(devices.len(), || {
+            devices.iter().map(|(key, to)| (*key, frozen::device(to)))
+        })?;
+        self.put(slot, DEVICES, &map)?;
+        let policy = &generation.policy;
+        let map = POLICY.build(policy.len(), || policy.iter().map(frozen::row))?;
+        self.put(slot, POLICY, &map)?;
         let slot = u32::from(slot);
-
-        let name = "DEVICES";
-        let map = HashMap::create(room(generation.devices.len()), 0).map_err(of(name))?;
-        fill(
-            name,
-            map.map(),
-            generation.devices.len(),
-            generation.devices.iter(),
-        )?;
-        self.maps.devices.set(slot, &map, 0).map_err(of(name))?;
 
         let name = "ADDRESSES";
         let map = HashMap::create(room(generation.addresses.len()), 0).map_err(of(name))?;
@@ -255,17 +257,19 @@ impl Stager {
         let map = Array::create(generation.services.len() as u32, 0).map_err(of(name))?;
         let keys: Vec<u32> = (0..generation.services.len() as u32).collect();
         write(name, map.map().fd().as_fd(), &keys, &generation.services)?;
-        self.maps.services.set(slot, &map, 0).map_err(of(name))?;
+        self.maps.services.set(slot, &map, 0).map_err(of(name))
+    }
 
-        let name = "POLICY";
-        let map = HashMap::create(room(generation.policy.len()), 0).map_err(of(name))?;
-        fill(
-            name,
-            map.map(),
-            generation.policy.len(),
-            generation.policy.iter(),
-        )?;
-        self.maps.policy.set(slot, &map, 0).map_err(of(name))
+    fn put(&mut self, slot: u8, table: frozen::Table, map: &FrozenMap) -> Result<(), Error> {
+        self.maps
+            .masks
+            .set(table.mask(slot), map.len() - 1, 0)
+            .map_err(of("MASKS"))?;
+        let maps = match table.number {
+            FROZEN_DEVICES => &mut self.maps.devices,
+            _ => &mut self.maps.policy,
+        };
+        maps.set(u32::from(slot), map, 0).map_err(of(table.name))
     }
 
     fn clear_counters(&mut self, slot: u8, rules: usize) -> Result<(), Error> {

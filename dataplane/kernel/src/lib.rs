@@ -12,6 +12,7 @@ mod counters;
 mod error;
 mod events;
 mod flows;
+mod frozen;
 mod idle;
 mod install;
 mod maps;

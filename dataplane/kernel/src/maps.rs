@@ -8,9 +8,10 @@ use aya::maps::of_maps::ArrayOfMaps;
 use aya::maps::xdp::{DevMap, XdpMapError};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use cordon_verdict::Ip;
+use cordon_verdict::abi::frozen::Bucket;
 use cordon_verdict::abi::{
-    Address, Admission, CopyTo, Counter, Device, Flow, HOST_WORDS, Host, Network, PolicyKey,
-    PolicyRow, PortSetting, ProxyKey, Sampling, Span, Stack, Trace, WORDS4, WORDS6,
+    Address, Admission, CopyTo, Counter, Flow, HOST_WORDS, Host, Network, PortSetting, ProxyKey,
+    Sampling, Span, Stack, Trace, WORDS4, WORDS6,
 };
 
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::recent::{Recent, Seat};
 use crate::table::{FLOWS4, FLOWS6, Table};
 
 /// Every map of the program, by the name it is pinned with.
-pub const NAMES: [&str; 41] = [
+pub const NAMES: [&str; 42] = [
     "META",
     "CONTROL",
     "PORTS_IN",
@@ -37,6 +38,7 @@ pub const NAMES: [&str; 41] = [
     "PORT_SETTINGS",
     "PORT_RATES",
     "ETHER_TYPES",
+    "MASKS",
     "DEVICES",
     "ADDRESSES",
     "NETWORKS",
@@ -84,11 +86,11 @@ pub const FLOODS: [Flood; 2] = [
     },
 ];
 
-pub type DeviceMap = HashMap<MapData, u64, Raw<Device>>;
+/// A table of `abi::frozen`.
+pub type FrozenMap = Array<MapData, Raw<Bucket>>;
 pub type AddressMap = HashMap<MapData, Raw<Ip>, Raw<Address>>;
 pub type NetworkMap = LpmTrie<MapData, [u64; 2], Raw<Network>>;
 pub type ServiceMap = Array<MapData, u16>;
-pub type PolicyMap = HashMap<MapData, Raw<PolicyKey>, Raw<PolicyRow>>;
 
 pub type ProxyMap = HashMap<MapData, Raw<ProxyKey>, u64>;
 
@@ -110,11 +112,12 @@ pub struct Maps {
     pub floods: Array<MapData, u32>,
     pub port_settings: Array<MapData, Raw<PortSetting>>,
     pub ether_types: HashMap<MapData, u64, u32>,
-    pub devices: ArrayOfMaps<MapData, DeviceMap>,
+    pub masks: Array<MapData, u32>,
+    pub devices: ArrayOfMaps<MapData, FrozenMap>,
     pub addresses: ArrayOfMaps<MapData, AddressMap>,
     pub networks: ArrayOfMaps<MapData, NetworkMap>,
     pub services: ArrayOfMaps<MapData, ServiceMap>,
-    pub policy: ArrayOfMaps<MapData, PolicyMap>,
+    pub policy: ArrayOfMaps<MapData, FrozenMap>,
     pub moves: Array<MapData, u64>,
     pub flows4: Table<WORDS4>,
     pub flows6: Table<WORDS6>,
@@ -169,6 +172,7 @@ impl Maps {
             floods: typed(pins, "FLOODS")?,
             port_settings: typed(pins, "PORT_SETTINGS")?,
             ether_types: typed(pins, "ETHER_TYPES")?,
+            masks: typed(pins, "MASKS")?,
             devices: typed(pins, "DEVICES")?,
             addresses: typed(pins, "ADDRESSES")?,
             networks: typed(pins, "NETWORKS")?,

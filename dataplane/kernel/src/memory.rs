@@ -34,6 +34,7 @@ fn is_policy(name: &str) -> bool {
             | "FLOODS"
             | "PORT_SETTINGS"
             | "ETHER_TYPES"
+            | "MASKS"
             | "DEVICES"
             | "ADDRESSES"
             | "NETWORKS"

@@ -1,9 +1,10 @@
 //! Records as the bytes that the kernel takes.
 
 use cordon_verdict::Ip;
+use cordon_verdict::abi::frozen::Bucket;
 use cordon_verdict::abi::{
-    Address, Admission, CopyTo, Copying, Counter, Device, Event, Network, PolicyKey, PolicyRow,
-    PortSetting, ProxyKey, Sampling, Span, Stack, Trace,
+    Address, Admission, CopyTo, Copying, Counter, Event, Network, PortSetting, ProxyKey, Sampling,
+    Span, Stack, Trace,
 };
 
 /// A record that is its bytes: `repr(C)`, no padding, every bit pattern valid.
@@ -31,11 +32,9 @@ records!(
     CopyTo,
     Copying,
     Counter,
-    Device,
+    Bucket,
     Event,
     Network,
-    PolicyKey,
-    PolicyRow,
     PortSetting,
     ProxyKey,
     Sampling,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
+use aya::maps::MapData;
 use cordon_verdict::abi::{Entry, Line};
 
 use crate::error::Error;
@@ -29,7 +30,14 @@ impl<T> Shared<T> {
     /// # Errors
     /// [`Error::Map`], [`Error::Batch`].
     pub fn open(pins: &Path, name: &'static str) -> Result<Shared<T>, Error> {
-        let map = pinned(pins, name)?;
+        Shared::map(&pinned(pins, name)?, name)
+    }
+
+    /// Maps an array.
+    ///
+    /// # Errors
+    /// As [`Shared::open`].
+    pub fn map(map: &MapData, name: &'static str) -> Result<Shared<T>, Error> {
         let count = map.info().map_err(of(name))?.max_entries() as usize;
         let wrong = |source| Error::Batch { name, source };
         // SAFETY: no address is asked for, and the length is the map's; what is mapped is touched by this type alone.

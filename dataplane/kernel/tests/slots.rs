@@ -142,7 +142,7 @@ fn a_small_change_is_written_beside_what_is_in_force() {
         // What does not fit is said, and disturbs nothing that is in force.
         let slot = other(&kernel);
         let crowd = Change {
-            devices: (100..3000)
+            devices: (100..6000)
                 .map(|number| entries(number, 1).0)
                 .map(|(key, device)| (key, Some(device)))
                 .collect(),

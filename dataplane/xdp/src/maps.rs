@@ -7,10 +7,11 @@ use aya_ebpf::btf_maps::{
     Array, ArrayOfMaps, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, Stack,
 };
 use aya_ebpf::macros::btf_map;
+use cordon_verdict::abi::frozen::{Bucket, SEATS, VALUE_WORDS, mask_index, spots, stored};
 use cordon_verdict::abi::{
     Address, Admission, Control, CopyTo, Copying, Counter, Device, Entry, Event, Flow, Fragments,
-    FragmentsKey, HOST_WORDS, Host, Line, Network, PORTS, PolicyKey, PolicyRow, PortRate,
-    PortSetting, ProxyKey, RULES, Ring, SEGMENTS, SERVICES, STACKS as MOST_STACKS, Sampling, Span,
+    FragmentsKey, HOST_WORDS, Host, Line, Network, PORTS, PolicyRow, PortRate, PortSetting,
+    ProxyKey, RULES, Ring, SEGMENTS, SERVICES, STACKS as MOST_STACKS, Sampling, Span,
     Stack as TagStack, Trace, WORDS4, WORDS6,
 };
 use cordon_verdict::{Behind, Denied, Departing, Ip, Pending, Rare, Reason};
@@ -88,15 +89,21 @@ pub static PORT_RATES: Array<PortRate, PORTS> = Array::new();
 #[btf_map]
 pub static ETHER_TYPES: HashMap<u64, u32, 8192> = HashMap::new();
 
-/// By slot, then by `abi::member`. The sizes of inner maps here are templates': the loader makes each as
+/// How many buckets, less one, by `abi::frozen::mask_index`.
+#[btf_map]
+pub static MASKS: Array<u32, { SLOTS * 2 }> = Array::new();
+
+/// Inner arrays may be of any size (`BPF_F_INNER_MAP`), and are written in the loader's memory.
+const ANY_SIZE: usize = 1 << 12 | MAPPED;
+
+/// By slot, then `abi::frozen`: devices. The sizes of inner maps here are templates': the loader makes each as
 /// large as its generation needs.
 ///
 /// Their values are words as far as BTF is concerned, read with [`record`]: where a template's value is a `struct`
 /// there, kernels before 6.2 refuse every inner map without BTF as another kind of map (`bpf_map_meta_equal` compares
 /// where a timer would be, and looks for one in structs only).
 #[btf_map]
-pub static DEVICES: ArrayOfMaps<HashMap<u64, [u64; words::<Device>()], 1>, SLOTS> =
-    ArrayOfMaps::new();
+pub static DEVICES: ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
 
 /// By slot, then by address.
 #[btf_map]
@@ -112,10 +119,29 @@ pub static NETWORKS: ArrayOfMaps<LpmTrie<[u64; 2], [u64; words::<Network>()], 1>
 #[btf_map]
 pub static SERVICE_CLASSES: ArrayOfMaps<Array<u16, SERVICES>, SLOTS> = ArrayOfMaps::new();
 
-/// By slot, then by classes and service.
+/// By slot, then `abi::frozen`: what the policy says of classes and service.
 #[btf_map]
-pub static POLICY: ArrayOfMaps<HashMap<PolicyKey, [u64; words::<PolicyRow>()], 1>, SLOTS> =
-    ArrayOfMaps::new();
+pub static POLICY: ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
+
+/// What a table of a generation has for a key.
+#[inline(always)]
+pub fn frozen(
+    table: &ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS>,
+    (slot, which): (u8, u32),
+    key: u64,
+) -> Option<[u64; VALUE_WORDS]> {
+    let table = table.get(slot as u32)?;
+    let mask = *MASKS.get(mask_index(slot, which))?;
+    for spot in spots(key, mask) {
+        let bucket = table.get(spot)?;
+        for seat in SEATS {
+            if bucket[seat] == stored(key) {
+                return Some([bucket[seat + 1], bucket[seat + 2], bucket[seat + 3]]);
+            }
+        }
+    }
+    None
+}
 
 /// How many words a record is.
 const fn words<T>() -> usize {

@@ -2,6 +2,7 @@
 
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
+use cordon_verdict::abi::frozen::{FROZEN_DEVICES, FROZEN_POLICY};
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, EVENTS_PER_TICK, Event, Flow, FlowKey4, FlowKey6,
     Fragments, FragmentsKey, Host, Limit, NO_ATTACHMENT, Network, PolicyKey, PolicyRow, PortRate,
@@ -13,7 +14,7 @@ use cordon_verdict::{Full, Ip, Mac, Reason, Tables};
 use crate::maps::{
     ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FRAGMENTS,
     MOVES, NETWORKS, PLACES, POLICY, PORT_RATES, PORT_SETTINGS, PROXIES, RULE_COUNTERS, SAMPLING,
-    SERVICE_CLASSES, STACKS, Table, half4, half6, hosts, record, table4, table6,
+    SERVICE_CLASSES, STACKS, Table, frozen, half4, half6, hosts, record, table4, table6,
 };
 
 use crate::recent::Recent;
@@ -73,7 +74,7 @@ impl Tables for Maps {
             ip,
             segment: segment as u64,
         };
-        // SAFETY: as for devices.
+        // SAFETY: as for addresses.
         PROXIES
             .get(slot as u32)
             .and_then(|map| unsafe { map.get(&key) })
@@ -113,16 +114,12 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn device(&self, slot: u8, member: u64) -> Option<Device> {
-        // SAFETY: generations are built before and dropped after any packet can see them.
-        DEVICES
-            .get(slot as u32)
-            .and_then(|map| unsafe { map.get(member) })
-            .map(record)
+        frozen(&DEVICES, (slot, FROZEN_DEVICES), member).map(|value| record(&value))
     }
 
     #[inline(always)]
     fn address(&self, slot: u8, ip: Ip) -> Option<Address> {
-        // SAFETY: as for devices.
+        // SAFETY: generations are built before and dropped after any packet can see them.
         ADDRESSES
             .get(slot as u32)
             .and_then(|map| unsafe { map.get(ip) })
@@ -151,11 +148,7 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn policy(&self, slot: u8, key: &PolicyKey) -> Option<PolicyRow> {
-        // SAFETY: as for devices.
-        POLICY
-            .get(slot as u32)
-            .and_then(|map| unsafe { map.get(key) })
-            .map(record)
+        frozen(&POLICY, (slot, FROZEN_POLICY), key.word()).map(|value| record(&value))
     }
 
     #[inline(always)]

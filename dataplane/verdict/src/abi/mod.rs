@@ -7,6 +7,7 @@ mod control;
 mod copies;
 mod event;
 mod flow;
+pub mod frozen;
 mod recent;
 mod records;
 mod table;

@@ -339,6 +339,14 @@ pub struct PolicyKey {
     pub pad: u16,
 }
 
+impl PolicyKey {
+    /// As one word.
+    #[inline(always)]
+    pub const fn word(&self) -> u64 {
+        self.from as u64 | (self.to as u64) << 16 | (self.service as u64) << 32
+    }
+}
+
 /// The ruling at each posture: the first rule that applies there, worked out by the compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
