@@ -135,6 +135,15 @@ pub(crate) enum At {
     V6(Place),
 }
 
+impl At {
+    /// The number of its entry.
+    pub(crate) fn number(self) -> usize {
+        match self {
+            At::V4(place) | At::V6(place) => place.number(),
+        }
+    }
+}
+
 /// Where a half-open flow is.
 #[derive(Clone, Copy)]
 pub(crate) enum HalfAt {

@@ -1,5 +1,6 @@
 //! Sweeping out flows that are idle, and holding devices to their share of the table.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use cordon_verdict::abi::{
@@ -72,6 +73,8 @@ impl Dataplane {
         // Nothing is settled by these: no packet minds if one is gone.
         swept.forgotten = half_over.iter().filter(|at| self.forget(**at)).count() as u64;
         over.retain(|(at, _)| self.withdraw(*at));
+        // The lowest is made spare last, and used first: what is used should lie close together.
+        over.sort_unstable_by_key(|(at, _)| Reverse(at.number()));
         if over.is_empty() {
             return Ok(swept);
         }

@@ -44,6 +44,13 @@ pub struct Place {
     word: u64,
 }
 
+impl Place {
+    /// The number of its entry.
+    pub fn number(self) -> usize {
+        number(self.word)
+    }
+}
+
 /// A table, shared with the kernel.
 pub struct Table<const W: usize> {
     index: Shared<Line>,
