@@ -129,6 +129,19 @@ pub fn is_beyond(link: &Link, attachment: u16) -> bool {
     (attachment | link.beyond) >= STACKED
 }
 
+/// The same where a frame keeps the tag that it has, or has none, but for the number in it; `None` for any other.
+#[inline(always)]
+pub fn renumber<F: Frame>(frame: &mut F, link: &Link, attachment: u16) -> Option<u16> {
+    let vlan = attachment_vlan(attachment);
+    if is_beyond(link, attachment) || (link.tags != 0) != (vlan != 0) {
+        return None;
+    }
+    if vlan != link.vlan() {
+        frame.set_u16(14, link.outer & 0xf000 | vlan)?;
+    }
+    Some(attachment_port(attachment))
+}
+
 /// Gives a frame the tag of its egress, and says which port that is at. Not for what [`is_beyond`].
 #[inline(always)]
 pub fn retag<F: Frame>(frame: &mut F, link: &Link, attachment: u16) -> Result<u16, Reason> {

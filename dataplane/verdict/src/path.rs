@@ -405,12 +405,22 @@ pub fn conclude<F: Frame, T: Tables>(
     {
         pending.establishes = remember(tables, pending, packet, frame.len())?;
     }
-    Ok(Departing::step(
-        &pending.ingress,
-        &pending.link,
-        pending.egress,
-        pending.ruling,
-    ))
+    let Pending {
+        ingress,
+        link,
+        ruling,
+        egress,
+        ..
+    } = &*pending;
+    if let Egress::Attachment(attachment) = *egress
+        && let Some(port) = forward::renumber(frame, link, attachment)
+    {
+        let control = ingress.control;
+        return Ok(Step::Settled(pass(
+            frame, tables, control, *egress, port, *ruling,
+        )));
+    }
+    Ok(Departing::step(ingress, link, *egress, *ruling))
 }
 
 /// What is left of the last stage where a packet establishes its flow.

@@ -44,7 +44,8 @@ const COPY: u32 = 0x104;
 const DEPART: u32 = 0x105;
 const BEHIND: u32 = 0x106;
 const STRANGER: u32 = 0x107;
-const ESTABLISH: u32 = 0x108;
+/// Beside one of these, or an action.
+const ESTABLISH: u32 = 0x200;
 
 /// A frame came in on a port. The packet path of `cordon_verdict::judge`, in pieces: an established flow is done
 /// after the first. One after the other rather than one inside the other, for the sake of the 512 bytes of stack
@@ -73,8 +74,8 @@ pub fn cordon(ctx: XdpContext) -> u32 {
             answer = finish(ctx.ctx);
         }
     }
-    if answer == ESTABLISH {
-        answer = establish_flow(ctx.ctx);
+    if answer & ESTABLISH != 0 {
+        answer = establish_flow(ctx.ctx, answer);
     }
     if answer == DEPART {
         answer = leave_with_tags(ctx.ctx);
@@ -232,32 +233,26 @@ extern "C" fn finish(ctx: *mut xdp_md) -> u32 {
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
     let done = match conclude(&mut frame, &mut Maps, pending) {
         Ok(Step::Settled(passed)) => Ok(send(passed, pending.control())),
-        Ok(Step::Depart(departing)) => {
-            let answer = if pending.establishes {
-                ESTABLISH
-            } else {
-                DEPART
-            };
-            Ok(leave(answer, |scratch| {
-                scratch.departing = MaybeUninit::new(departing);
-            }))
-        }
+        Ok(Step::Depart(departing)) => Ok(leave(DEPART, |scratch| {
+            scratch.departing = MaybeUninit::new(departing);
+        })),
         // It answers with one of the two above.
         Ok(Step::Rare(_) | Step::Walked(_) | Step::Judge(_)) => Ok(XDP_ABORTED),
         Err(denied) => Err(denied),
     };
-    next(pending, done)
+    let establishes = if pending.establishes { ESTABLISH } else { 0 };
+    next(pending, done) | establishes
 }
 
-/// The flow is established by this.
+/// The flow is established by this; what is next is as it was.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn establish_flow(ctx: *mut xdp_md) -> u32 {
+extern "C" fn establish_flow(ctx: *mut xdp_md, answer: u32) -> u32 {
     take(ctx);
     if let Some(pending) = pending() {
         establish(&mut Maps, pending);
     }
-    DEPART
+    answer & !ESTABLISH
 }
 
 /// The tags and MAC addresses it leaves with.
