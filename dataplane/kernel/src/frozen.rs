@@ -3,9 +3,10 @@
 use aya::maps::{IterableMap as _, MapError};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::frozen::{
-    Bucket, Buckets, FROZEN_DEVICES, FROZEN_POLICY, VALUE_WORDS, buckets, remove, set,
+    Bucket, Buckets, FROZEN_ADDRESSES, FROZEN_DEVICES, FROZEN_POLICY, VALUE_WORDS, buckets, remove,
+    set,
 };
-use cordon_verdict::abi::{Device, PolicyKey, PolicyRow, frozen};
+use cordon_verdict::abi::{Address, Device, PolicyKey, PolicyRow, frozen};
 
 use crate::error::Error;
 use crate::install::room;
@@ -46,6 +47,22 @@ pub fn device(device: &Device) -> [u64; VALUE_WORDS] {
     } = *device;
     let first = u64::from(id) | u64::from(class) << 32 | u64::from(flags) << 48;
     [first, hi, lo]
+}
+
+pub const ADDRESSES: Table = Table {
+    name: "ADDRESSES",
+    number: FROZEN_ADDRESSES,
+};
+
+/// Whose an address is as the table has it.
+pub fn address(ip: Ip, address: &Address) -> [u64; VALUE_WORDS] {
+    let Address {
+        device,
+        segment,
+        class,
+    } = *address;
+    let owner = u64::from(device) | u64::from(segment) << 32 | u64::from(class) << 48;
+    [ip.hi, ip.lo, owner]
 }
 
 /// A row of the policy as the table has it.

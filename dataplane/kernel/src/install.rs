@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use aya::maps::{Array, HashMap, IterableMap as _, LpmTrie, MapData, MapError};
+use aya::maps::{Array, IterableMap as _, LpmTrie, MapData};
 use cordon_portable::{Change, Generation};
-use cordon_verdict::abi::frozen::FROZEN_DEVICES;
+use cordon_verdict::abi::frozen::{FROZEN_ADDRESSES, FROZEN_DEVICES, address_key};
 use cordon_verdict::abi::{
     Admission, Control, Counter, FLOOD_MEMBER, PORTS, PortSetting, RULES, SEGMENTS,
     admission_index, ether_type_key, flood_index, port_index, rule_index,
@@ -15,10 +15,10 @@ use crate::barrier::Hurried;
 use crate::batch;
 use crate::counters::{self, total};
 use crate::error::Error;
-use crate::frozen::{self, DEVICES, POLICY};
+use crate::frozen::{self, ADDRESSES, DEVICES, POLICY};
 use crate::maps::{FrozenMap, Maps, of};
 use crate::program::{Dataplane, next_epoch};
-use crate::raw::{Counters, PrefixKey, Raw, Record};
+use crate::raw::{Counters, PrefixKey, Record};
 
 /// `BPF_F_NO_PREALLOC`, which longest-prefix tables must have.
 const NO_PREALLOC: u32 = 1;
@@ -125,15 +125,15 @@ impl Stager {
             &mut map,
             devices.map(|(key, to)| (*key, to.as_ref().map(frozen::device))),
         )?;
-        let name = "ADDRESSES";
+        let name = ADDRESSES.name;
         let mut map = self.maps.addresses.get(&index, 0).map_err(of(name))?;
-        amend(
-            name,
+        let addresses = change.addresses.iter();
+        ADDRESSES.amend(
             &mut map,
-            change
-                .addresses
-                .iter()
-                .map(|(key, to)| (Raw(*key), to.map(Raw))),
+            addresses.map(|(ip, to)| {
+                let to = to.as_ref();
+                (address_key(*ip), to.map(|to| frozen::address(*ip, to)))
+            }),
         )?;
         if !change.policy.is_empty() {
             let mut map = self.maps.policy.get(&index, 0).map_err(of(POLICY.name))?;
@@ -216,20 +216,17 @@ impl Stager {
             devices.iter().map(|(key, to)| (*key, frozen::device(to)))
         })?;
         self.put(slot, DEVICES, &map)?;
+        let addresses = &generation.addresses;
+        let map = ADDRESSES.build(addresses.len(), || {
+            addresses
+                .iter()
+                .map(|(ip, to)| (address_key(*ip), frozen::address(*ip, to)))
+        })?;
+        self.put(slot, ADDRESSES, &map)?;
         let policy = &generation.policy;
         let map = POLICY.build(policy.len(), || policy.iter().map(frozen::row))?;
         self.put(slot, POLICY, &map)?;
         let slot = u32::from(slot);
-
-        let name = "ADDRESSES";
-        let map = HashMap::create(room(generation.addresses.len()), 0).map_err(of(name))?;
-        fill(
-            name,
-            map.map(),
-            generation.addresses.len(),
-            generation.addresses.iter(),
-        )?;
-        self.maps.addresses.set(slot, &map, 0).map_err(of(name))?;
 
         let name = "NETWORKS";
         let networks: Vec<_> = generation
@@ -267,6 +264,7 @@ impl Stager {
             .map_err(of("MASKS"))?;
         let maps = match table.number {
             FROZEN_DEVICES => &mut self.maps.devices,
+            FROZEN_ADDRESSES => &mut self.maps.addresses,
             _ => &mut self.maps.policy,
         };
         maps.set(u32::from(slot), map, 0).map_err(of(table.name))
@@ -322,28 +320,6 @@ pub(crate) fn fits(what: &'static str, count: usize, limit: usize) -> Result<(),
 /// What a table has room for: some more than its entries.
 pub(crate) fn room(entries: usize) -> u32 {
     (entries + entries / 16 + SPARE) as u32
-}
-
-/// Sets entries, or removes those that have no value.
-fn amend<K: aya::Pod, V: aya::Pod>(
-    name: &'static str,
-    map: &mut HashMap<MapData, K, V>,
-    entries: impl Iterator<Item = (K, Option<V>)>,
-) -> Result<(), Error> {
-    // What is gone makes room for what comes.
-    let (come, gone): (Vec<_>, Vec<_>) = entries.partition(|(_, to)| to.is_some());
-    for (key, _) in gone {
-        match map.remove(&key) {
-            Ok(()) | Err(MapError::KeyNotFound) => {}
-            Err(error) => return Err(of(name)(error)),
-        }
-    }
-    for (key, to) in come {
-        if let Some(to) = to {
-            map.insert(key, to, 0).map_err(of(name))?;
-        }
-    }
-    Ok(())
 }
 
 pub(crate) fn write<K: Record, V: Record>(

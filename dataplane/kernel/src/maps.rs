@@ -7,11 +7,10 @@ use aya::maps::lpm_trie::LpmTrie;
 use aya::maps::of_maps::ArrayOfMaps;
 use aya::maps::xdp::{DevMap, XdpMapError};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use cordon_verdict::Ip;
 use cordon_verdict::abi::frozen::Bucket;
 use cordon_verdict::abi::{
-    Address, Admission, CopyTo, Counter, Flow, HOST_WORDS, Host, Network, PortSetting, ProxyKey,
-    Sampling, Span, Stack, Trace, WORDS4, WORDS6,
+    Admission, CopyTo, Counter, Flow, HOST_WORDS, Host, Network, PortSetting, ProxyKey, Sampling,
+    Span, Stack, Trace, WORDS4, WORDS6,
 };
 
 use crate::error::Error;
@@ -88,7 +87,6 @@ pub const FLOODS: [Flood; 2] = [
 
 /// A table of `abi::frozen`.
 pub type FrozenMap = Array<MapData, Raw<Bucket>>;
-pub type AddressMap = HashMap<MapData, Raw<Ip>, Raw<Address>>;
 pub type NetworkMap = LpmTrie<MapData, [u64; 2], Raw<Network>>;
 pub type ServiceMap = Array<MapData, u16>;
 
@@ -114,7 +112,7 @@ pub struct Maps {
     pub ether_types: HashMap<MapData, u64, u32>,
     pub masks: Array<MapData, u32>,
     pub devices: ArrayOfMaps<MapData, FrozenMap>,
-    pub addresses: ArrayOfMaps<MapData, AddressMap>,
+    pub addresses: ArrayOfMaps<MapData, FrozenMap>,
     pub networks: ArrayOfMaps<MapData, NetworkMap>,
     pub services: ArrayOfMaps<MapData, ServiceMap>,
     pub policy: ArrayOfMaps<MapData, FrozenMap>,

@@ -91,7 +91,7 @@ pub static ETHER_TYPES: HashMap<u64, u32, 8192> = HashMap::new();
 
 /// How many buckets, less one, by `abi::frozen::mask_index`.
 #[btf_map]
-pub static MASKS: Array<u32, { SLOTS * 2 }> = Array::new();
+pub static MASKS: Array<u32, { SLOTS * 4 }> = Array::new();
 
 /// Inner arrays may be of any size (`BPF_F_INNER_MAP`), and are written in the loader's memory.
 const ANY_SIZE: usize = 1 << 12 | MAPPED;
@@ -105,10 +105,9 @@ const ANY_SIZE: usize = 1 << 12 | MAPPED;
 #[btf_map]
 pub static DEVICES: ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
 
-/// By slot, then by address.
+/// By slot, then `abi::frozen`: whose addresses are.
 #[btf_map]
-pub static ADDRESSES: ArrayOfMaps<HashMap<Ip, [u64; words::<Address>()], 1>, SLOTS> =
-    ArrayOfMaps::new();
+pub static ADDRESSES: ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
 
 /// By slot, then by longest prefix.
 #[btf_map]

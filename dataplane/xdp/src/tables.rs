@@ -2,7 +2,7 @@
 
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
-use cordon_verdict::abi::frozen::{FROZEN_DEVICES, FROZEN_POLICY};
+use cordon_verdict::abi::frozen::{FROZEN_ADDRESSES, FROZEN_DEVICES, FROZEN_POLICY, address_key};
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, EVENTS_PER_TICK, Event, Flow, FlowKey4, FlowKey6,
     Fragments, FragmentsKey, Host, Limit, NO_ATTACHMENT, Network, PolicyKey, PolicyRow, PortRate,
@@ -74,7 +74,7 @@ impl Tables for Maps {
             ip,
             segment: segment as u64,
         };
-        // SAFETY: as for addresses.
+        // SAFETY: generations are built before and dropped after any packet can see them.
         PROXIES
             .get(slot as u32)
             .and_then(|map| unsafe { map.get(&key) })
@@ -119,11 +119,8 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn address(&self, slot: u8, ip: Ip) -> Option<Address> {
-        // SAFETY: generations are built before and dropped after any packet can see them.
-        ADDRESSES
-            .get(slot as u32)
-            .and_then(|map| unsafe { map.get(ip) })
-            .map(record)
+        let [hi, lo, owner] = frozen(&ADDRESSES, (slot, FROZEN_ADDRESSES), address_key(ip))?;
+        (Ip { hi, lo } == ip).then(|| record(&[owner]))
     }
 
     #[inline(always)]

@@ -1,10 +1,12 @@
-//! Tables of a generation that are built before any packet sees them, and never change while one does: devices, and what
-//! the policy says.
+//! Tables of a generation that are built before any packet sees them, and never change while one does: devices, their
+//! addresses, and what the policy says.
 //!
 //! An array of buckets, each a cache line with two entries: a key of one word, and three words beside it. A key is in one of
 //! two buckets; whoever builds the table moves others to where they may be as well, to make room (*cuckoo hashing*). A
 //! look-up is two loads at most, whatever the size, and one nearly always. A hash map of the kernel's has a list for each
 //! bucket instead, and all of it is somewhere else in memory: where 100,000 devices speak, that was a fifth of a new flow.
+
+use crate::address::Ip;
 
 /// A cache line of the table: twice a key, plus one, and a value; 0 for no key.
 pub type Bucket = [u64; 8];
@@ -41,13 +43,24 @@ pub const fn stored(key: u64) -> u64 {
 /// Which of the tables, in the list of how large they are.
 #[inline(always)]
 pub const fn mask_index(slot: u8, table: u32) -> u32 {
-    (slot as u32 & 1) << 1 | table
+    (slot as u32 & 1) << 2 | table
+}
+
+/// The key of an address: of IPv4 no two have the same one, of IPv6 hardly; the address itself is beside it.
+#[inline(always)]
+pub const fn address_key(ip: Ip) -> u64 {
+    match ip.is_v4() {
+        true => ip.lo,
+        false => ip.lo ^ ip.hi.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    }
 }
 
 /// Devices, by `member`.
 pub const FROZEN_DEVICES: u32 = 0;
 /// What the policy says, by the word of a `PolicyKey`.
 pub const FROZEN_POLICY: u32 = 1;
+/// Whose addresses are, by [`address_key`].
+pub const FROZEN_ADDRESSES: u32 = 2;
 
 /// Where buckets are.
 pub trait Buckets {
