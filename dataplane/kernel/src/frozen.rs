@@ -15,7 +15,7 @@ use crate::raw::Raw;
 use crate::shared::Shared;
 
 /// `BPF_F_MMAPABLE` and `BPF_F_INNER_MAP`.
-const FLAGS: u32 = 1 << 10 | 1 << 12;
+pub const FLAGS: u32 = 1 << 10 | 1 << 12;
 
 /// An entry: its key, and the words beside it.
 pub type Words = (u64, [u64; VALUE_WORDS]);

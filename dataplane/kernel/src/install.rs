@@ -19,6 +19,7 @@ use crate::frozen::{self, ADDRESSES, DEVICES, POLICY};
 use crate::maps::{FrozenMap, Maps, of};
 use crate::program::{Dataplane, next_epoch};
 use crate::raw::{Counters, PrefixKey, Record};
+use crate::steps;
 
 /// `BPF_F_NO_PREALLOC`, which longest-prefix tables must have.
 const NO_PREALLOC: u32 = 1;
@@ -249,6 +250,8 @@ impl Stager {
             networks.iter().map(|(key, value)| (key, value)),
         )?;
         self.maps.networks.set(slot, &map, 0).map_err(of(name))?;
+        let map = steps::build(generation)?;
+        self.maps.steps.set(slot, &map, 0).map_err(of("STEPS"))?;
 
         let name = "SERVICE_CLASSES";
         let map = Array::create(generation.services.len() as u32, 0).map_err(of(name))?;

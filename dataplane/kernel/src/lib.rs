@@ -24,6 +24,7 @@ mod raw;
 mod recent;
 mod run;
 mod shared;
+mod steps;
 mod sweep;
 mod table;
 mod wire;

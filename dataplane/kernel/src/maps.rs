@@ -16,10 +16,11 @@ use cordon_verdict::abi::{
 use crate::error::Error;
 use crate::raw::Raw;
 use crate::recent::{Recent, Seat};
+use crate::steps::StepMap;
 use crate::table::{FLOWS4, FLOWS6, Table};
 
 /// Every map of the program, by the name it is pinned with.
-pub const NAMES: [&str; 42] = [
+pub const NAMES: [&str; 43] = [
     "META",
     "CONTROL",
     "PORTS_IN",
@@ -41,6 +42,7 @@ pub const NAMES: [&str; 42] = [
     "DEVICES",
     "ADDRESSES",
     "NETWORKS",
+    "STEPS",
     "SERVICE_CLASSES",
     "POLICY",
     "MOVES",
@@ -114,6 +116,7 @@ pub struct Maps {
     pub devices: ArrayOfMaps<MapData, FrozenMap>,
     pub addresses: ArrayOfMaps<MapData, FrozenMap>,
     pub networks: ArrayOfMaps<MapData, NetworkMap>,
+    pub steps: ArrayOfMaps<MapData, StepMap>,
     pub services: ArrayOfMaps<MapData, ServiceMap>,
     pub policy: ArrayOfMaps<MapData, FrozenMap>,
     pub moves: Array<MapData, u64>,
@@ -174,6 +177,7 @@ impl Maps {
             devices: typed(pins, "DEVICES")?,
             addresses: typed(pins, "ADDRESSES")?,
             networks: typed(pins, "NETWORKS")?,
+            steps: typed(pins, "STEPS")?,
             services: typed(pins, "SERVICE_CLASSES")?,
             policy: typed(pins, "POLICY")?,
             moves: typed(pins, "MOVES")?,

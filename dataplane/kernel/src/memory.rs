@@ -38,6 +38,7 @@ fn is_policy(name: &str) -> bool {
             | "DEVICES"
             | "ADDRESSES"
             | "NETWORKS"
+            | "STEPS"
             | "SERVICE_CLASSES"
             | "POLICY"
             | "RULE_COUNTERS"
@@ -79,6 +80,7 @@ impl Dataplane {
             + inner("DEVICES", maps.devices.get(&slot, 0))?
             + inner("ADDRESSES", maps.addresses.get(&slot, 0))?
             + inner("NETWORKS", maps.networks.get(&slot, 0))?
+            + inner("STEPS", maps.steps.get(&slot, 0))?
             + inner("SERVICE_CLASSES", maps.services.get(&slot, 0))?
             + inner("POLICY", maps.policy.get(&slot, 0))?)
     }

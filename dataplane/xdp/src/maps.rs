@@ -114,6 +114,10 @@ pub static ADDRESSES: ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS> = ArrayOfMa
 pub static NETWORKS: ArrayOfMaps<LpmTrie<[u64; 2], [u64; words::<Network>()], 1>, SLOTS> =
     ArrayOfMaps::new();
 
+/// By slot, then `abi::steps`: networks of IPv4.
+#[btf_map]
+pub static STEPS: ArrayOfMaps<Array<u64, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
+
 /// By slot, then by `abi::service_index`.
 #[btf_map]
 pub static SERVICE_CLASSES: ArrayOfMaps<Array<u16, SERVICES>, SLOTS> = ArrayOfMaps::new();

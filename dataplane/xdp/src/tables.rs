@@ -3,6 +3,7 @@
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use cordon_verdict::abi::frozen::{FROZEN_ADDRESSES, FROZEN_DEVICES, FROZEN_POLICY, address_key};
+use cordon_verdict::abi::steps::{find, network};
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, EVENTS_PER_TICK, Event, Flow, FlowKey4, FlowKey6,
     Fragments, FragmentsKey, Host, Limit, NO_ATTACHMENT, Network, PolicyKey, PolicyRow, PortRate,
@@ -14,7 +15,7 @@ use cordon_verdict::{Full, Ip, Mac, Reason, Tables};
 use crate::maps::{
     ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FRAGMENTS,
     MOVES, NETWORKS, PLACES, POLICY, PORT_RATES, PORT_SETTINGS, PROXIES, RULE_COUNTERS, SAMPLING,
-    SERVICE_CLASSES, STACKS, Table, frozen, half4, half6, hosts, record, table4, table6,
+    SERVICE_CLASSES, STACKS, STEPS, Table, frozen, half4, half6, hosts, record, table4, table6,
 };
 
 use crate::recent::Recent;
@@ -125,6 +126,13 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn network(&self, slot: u8, ip: Ip) -> Network {
+        let steps = STEPS.get(slot as u32);
+        if ip.is_v4()
+            && let Some(steps) = steps
+            && let Some(entry) = find(ip.low32(), |at| steps.get(at).copied())
+        {
+            return network(entry);
+        }
         match NETWORKS
             .get(slot as u32)
             .and_then(|map| map.get(&Key::new(128, ip.octets())))

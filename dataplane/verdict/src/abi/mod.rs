@@ -10,6 +10,7 @@ mod flow;
 pub mod frozen;
 mod recent;
 mod records;
+pub mod steps;
 mod table;
 
 pub use control::{AGE_SECONDS, CONTAIN, Control, LOCKDOWN, POSTURES, SEVER};
