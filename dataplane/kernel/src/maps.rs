@@ -20,7 +20,7 @@ use crate::steps::StepMap;
 use crate::table::{FLOWS4, FLOWS6, Table};
 
 /// Every map of the program, by the name it is pinned with.
-pub const NAMES: [&str; 43] = [
+pub const NAMES: [&str; 40] = [
     "META",
     "CONTROL",
     "PORTS_IN",
@@ -53,11 +53,8 @@ pub const NAMES: [&str; 43] = [
     "FLOWS6",
     "SPARE6",
     "USED",
-    "HALF_INDEX4",
     "HALF4",
-    "HALF_INDEX6",
     "HALF6",
-    "HOST_INDEX",
     "HOSTS",
     "FRAGMENTS",
     "RULE_COUNTERS",
@@ -184,9 +181,9 @@ impl Maps {
             flows4: Table::open(pins, FLOWS4)?,
             flows6: Table::open(pins, FLOWS6)?,
             used: typed(pins, "USED")?,
-            half4: Recent::open(pins, ["HALF_INDEX4", "HALF4"])?,
-            half6: Recent::open(pins, ["HALF_INDEX6", "HALF6"])?,
-            hosts: Recent::open(pins, ["HOST_INDEX", "HOSTS"])?,
+            half4: Recent::open(pins, "HALF4")?,
+            half6: Recent::open(pins, "HALF6")?,
+            hosts: Recent::open(pins, "HOSTS")?,
             rules: typed(pins, "RULE_COUNTERS")?,
             drops: typed(pins, "DROP_COUNTERS")?,
             sampling: typed(pins, "SAMPLING")?,

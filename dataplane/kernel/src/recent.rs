@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cordon_verdict::abi::{Entry, Ring, WAYS};
+use cordon_verdict::abi::{Entry, ROW, Ring};
 
 use crate::error::Error;
 use crate::shared::Shared;
 
 /// A table, shared with the kernel.
 pub struct Recent<const W: usize, V> {
-    index: Shared<Ring>,
+    /// Rows of them, each with its ring in front.
     entries: Shared<Entry<W, V>>,
 }
 
@@ -22,20 +22,19 @@ pub struct Seat {
 }
 
 impl<const W: usize, V> Recent<W, V> {
-    /// Opens a pinned table, by the names of its index and its entries.
+    /// Opens a pinned table.
     ///
     /// # Errors
     /// [`Error::Map`], [`Error::Batch`].
-    pub fn open(pins: &Path, [index, entries]: [&'static str; 2]) -> Result<Recent<W, V>, Error> {
-        Ok(Recent {
-            index: Shared::open(pins, index)?,
-            entries: Shared::open(pins, entries)?,
-        })
+    pub fn open(pins: &Path, name: &'static str) -> Result<Recent<W, V>, Error> {
+        let entries = Shared::open(pins, name)?;
+        Ok(Recent { entries })
     }
 
     /// Calls `each` with everything that is kept.
     pub fn each(&self, mut each: impl FnMut(Seat, [u64; W], V)) {
-        for number in 0..self.index.count * WAYS {
+        let rings = |number: &usize| !number.is_multiple_of(ROW as usize);
+        for number in (0..self.entries.count).filter(rings) {
             let tag = self.tag(number).load(Ordering::Acquire);
             if tag == 0 {
                 continue;
@@ -66,8 +65,10 @@ impl<const W: usize, V> Recent<W, V> {
     }
 
     fn tag(&self, number: usize) -> &AtomicU32 {
-        let ring = self.index.at(number / WAYS).expect("a line of the index");
+        let (row, way) = (number / ROW as usize, number % ROW as usize - 1);
+        let first = self.entries.at(row * ROW as usize).expect("a row");
+        let ring: *mut Ring = first.cast();
         // SAFETY: within the mapping, which lasts as long as `self`; aligned; everybody accesses it as one word.
-        unsafe { AtomicU32::from_ptr(&raw mut (*ring).tags[number % WAYS]) }
+        unsafe { AtomicU32::from_ptr(&raw mut (*ring).tags[way]) }
     }
 }

@@ -11,8 +11,8 @@ use cordon_verdict::abi::frozen::{Bucket, SEATS, VALUE_WORDS, mask_index, spots,
 use cordon_verdict::abi::{
     Address, Admission, Control, CopyTo, Copying, Counter, Device, Entry, Event, Flow, Fragments,
     FragmentsKey, HOST_WORDS, Host, Line, Network, PORTS, PolicyRow, PortRate, PortSetting,
-    ProxyKey, RULES, Ring, SEGMENTS, SERVICES, STACKS as MOST_STACKS, Sampling, Span,
-    Stack as TagStack, Trace, WORDS4, WORDS6,
+    ProxyKey, RULES, SEGMENTS, SERVICES, STACKS as MOST_STACKS, Sampling, Span, Stack as TagStack,
+    Trace, WORDS4, WORDS6,
 };
 use cordon_verdict::{Behind, Denied, Departing, Ip, Pending, Rare, Reason};
 
@@ -202,28 +202,16 @@ pub static SPARE6: Stack<u32, 65536> = Stack::new();
 #[btf_map]
 pub static USED: Array<u64, 2> = Array::new();
 
-/// Half-open IPv4 flows, see `abi::Ring` for all of these: the index. Unlike the two above they make room by themselves.
-#[btf_map]
-pub static HALF_INDEX4: Array<Ring, 8192, MAPPED> = Array::new();
-
-/// The entries.
+/// Half-open IPv4 flows, see `abi::Ring` for all of these. Unlike the two above they make room by themselves.
 #[btf_map]
 pub static HALF4: Array<Entry<WORDS4, Flow>, 65536, MAPPED> = Array::new();
 
-/// Half-open IPv6 flows: the index.
-#[btf_map]
-pub static HALF_INDEX6: Array<Ring, 2048, MAPPED> = Array::new();
-
-/// The entries.
+/// Half-open IPv6 flows.
 #[btf_map]
 pub static HALF6: Array<Entry<WORDS6, Flow>, 16384, MAPPED> = Array::new();
 
-/// Hosts that have spoken, by `abi::member`: the index. Five times as many as there should ever be, so that hardly any nine
-/// share a line.
-#[btf_map]
-pub static HOST_INDEX: Array<Ring, 65536, MAPPED> = Array::new();
-
-/// The entries.
+/// Hosts that have spoken, by `abi::member`. Four times as many as there should ever be, so that hardly any eight share
+/// a row.
 #[btf_map]
 pub static HOSTS: Array<Entry<HOST_WORDS, Host>, 524_288, MAPPED> = Array::new();
 
@@ -325,9 +313,8 @@ pub fn table6() -> Table<WORDS6, 16384, 65536> {
 
 /// Half-open IPv4 flows.
 #[inline(always)]
-pub fn half4() -> Recent<WORDS4, Flow, 8192, 65536> {
+pub fn half4() -> Recent<WORDS4, Flow, 65536> {
     Recent {
-        index: &HALF_INDEX4,
         entries: &HALF4,
         seed: seed(),
     }
@@ -335,9 +322,8 @@ pub fn half4() -> Recent<WORDS4, Flow, 8192, 65536> {
 
 /// Half-open IPv6 flows.
 #[inline(always)]
-pub fn half6() -> Recent<WORDS6, Flow, 2048, 16384> {
+pub fn half6() -> Recent<WORDS6, Flow, 16384> {
     Recent {
-        index: &HALF_INDEX6,
         entries: &HALF6,
         seed: seed(),
     }
@@ -345,9 +331,8 @@ pub fn half6() -> Recent<WORDS6, Flow, 2048, 16384> {
 
 /// Hosts.
 #[inline(always)]
-pub fn hosts() -> Recent<HOST_WORDS, Host, 65536, 524_288> {
+pub fn hosts() -> Recent<HOST_WORDS, Host, 524_288> {
     Recent {
-        index: &HOST_INDEX,
         entries: &HOSTS,
         seed: seed(),
     }

@@ -6,15 +6,15 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use aya_ebpf::btf_maps::Array;
 use cordon_verdict::Full;
-use cordon_verdict::abi::{Entry, Ring, WAYS, ring_tag, search};
+use cordon_verdict::abi::{Entry, RING, ROW, Ring, ring_tag, search};
 
 use crate::maps::MAPPED;
 
 const ORDER: AtomicOrdering = AtomicOrdering::SeqCst;
 
 /// A table that forgets.
-pub struct Recent<const W: usize, V: 'static, const LINES: usize, const ENTRIES: usize> {
-    pub index: &'static Array<Ring, LINES, MAPPED>,
+pub struct Recent<const W: usize, V: 'static, const ENTRIES: usize> {
+    /// Rows of them, each with its ring in front.
     pub entries: &'static Array<Entry<W, V>, ENTRIES, MAPPED>,
     pub seed: u64,
 }
@@ -36,19 +36,19 @@ impl<const W: usize, V> Seat<W, V> {
     /// Whether it is still that.
     #[inline(always)]
     pub fn is_taken(&self) -> bool {
-        // SAFETY: within the line; volatile, because others write it.
+        // SAFETY: within the ring; volatile, because others write it.
         unsafe { self.at.read_volatile() == self.tag }
     }
 
     /// Forgets what is there, unless it is another's by now.
     #[inline(always)]
     pub fn leave(self) {
-        // SAFETY: within the line, aligned, and accessed by everybody as one word.
+        // SAFETY: within the ring, aligned, and accessed by everybody as one word.
         let _ = unsafe { atomic_cxchg::<u32, ORDER, ORDER>(self.at, self.tag, 0) };
     }
 }
 
-/// The line of a key, and the number of the first of its entries.
+/// The row of a key, and the number of the first of its entries.
 struct Row {
     ring: *mut Ring,
     first: u32,
@@ -59,29 +59,36 @@ impl Row {
     /// Where the tag of an entry is.
     #[inline(always)]
     fn at(&self, way: usize) -> *mut u32 {
-        // SAFETY: within the line, as `WAYS` are.
+        // SAFETY: within the ring, as `RING` are.
         unsafe { (&raw mut (*self.ring).tags).cast::<u32>().add(way) }
+    }
+
+    /// Whose turn it is, of eight.
+    #[inline(always)]
+    fn turn(&self) -> usize {
+        // SAFETY: within the ring, aligned, and changed by everybody in this way.
+        let turn = unsafe { atomic_xadd::<u32, u32, ORDER>(&raw mut (*self.ring).turn, 1) };
+        (turn & (ROW - 1)) as usize
     }
 
     /// Which entry has the tag.
     #[inline(always)]
     fn way(&self) -> Option<usize> {
-        // SAFETY: within the line; volatile, because others write it.
-        (0..WAYS).find(|way| unsafe { self.at(*way).read_volatile() } == self.tag)
+        // SAFETY: within the ring; volatile, because others write it.
+        (0..RING).find(|way| unsafe { self.at(*way).read_volatile() } == self.tag)
     }
 }
 
-impl<const W: usize, V: Copy, const LINES: usize, const ENTRIES: usize>
-    Recent<W, V, LINES, ENTRIES>
-{
+impl<const W: usize, V: Copy, const ENTRIES: usize> Recent<W, V, ENTRIES> {
     #[inline(always)]
     fn row(&self, key: &[u64; W]) -> Option<Row> {
-        const { assert!(LINES.is_power_of_two() && LINES * WAYS == ENTRIES) };
-        let search = search(key, self.seed, LINES as u32 - 1);
+        const { assert!(ENTRIES.is_power_of_two()) };
+        let search = search(key, self.seed, ENTRIES as u32 / ROW - 1);
         let [number, _] = search.lines;
+        let ring = self.entries.get_ptr_mut(number * ROW)?;
         Some(Row {
-            ring: self.index.get_ptr_mut(number)?,
-            first: number * WAYS as u32,
+            ring: ring.cast(),
+            first: number * ROW + 1,
             tag: ring_tag(search.tag),
         })
     }
@@ -120,13 +127,13 @@ impl<const W: usize, V: Copy, const LINES: usize, const ENTRIES: usize>
         let way = match row.way() {
             // Another's, by a chance of one in 2^28: behind it this one would never be found.
             Some(way) => way,
-            None => {
-                // SAFETY: within the line, aligned, and changed by everybody in this way.
-                let turn = unsafe { atomic_xadd::<u32, u32, ORDER>(&raw mut (*row.ring).turn, 1) };
-                turn as usize & (WAYS - 1)
-            }
+            None => match row.turn() {
+                // There are only seven.
+                RING.. => row.turn().min(RING - 1),
+                way => way,
+            },
         };
-        // SAFETY: within the line; volatile, because others read it.
+        // SAFETY: within the ring; volatile, because others read it.
         unsafe { row.at(way).write_volatile(0) };
         compiler_fence(Ordering::SeqCst);
         let entry = self.entry(&row, way).ok_or(Full)?;

@@ -283,9 +283,9 @@ impl Tables for Maps {
 
 /// What is read of a half-open flow may be another's by then, in part: published is what was still there afterwards.
 #[inline(always)]
-fn establish<const W: usize, const L: usize, const N: usize, const HL: usize, const HN: usize>(
+fn establish<const W: usize, const L: usize, const N: usize, const H: usize>(
     table: &Table<W, L, N>,
-    half: &Recent<W, Flow, HL, HN>,
+    half: &Recent<W, Flow, H>,
     key: &[u64; W],
 ) -> Result<(), Full> {
     let seat = half.seat(key).ok_or(Full)?;

@@ -1,30 +1,37 @@
 //! Tables that forget the oldest: half-open flows, and hosts.
 //!
 //! As in the tables of established flows (see [`super::Line`]'s module) a look-up is arithmetic and a few loads. But a key
-//! has one line, and the line eight entries of its own, so that there is nothing to give out and nothing to take back: what
-//! is added takes the place of what was added the longest time ago in its line.
+//! has one row, of seven entries of its own, so that there is nothing to give out and nothing to take back: what is added
+//! takes the place of what was added the longest time ago in its row. In front of the seven, in the place of one more, is
+//! their [`Ring`]: on the same page, and often in the same cache line.
 //!
 //! A tag says whose entry it is. Who adds takes it away, writes the entry, and sets it: between these nobody finds it. Who
 //! has found an entry may see it become another's, and looks at the tag once more before acting on what must not be mixed
 //! up.
 
-use super::flow::Limit;
+use super::flow::{Flow, Limit};
 use super::records::Station;
-use super::table::WAYS;
+use super::table::{Entry, WORDS4, WORDS6};
 
-/// A line of the index.
+/// Entries of a row that can be taken.
+pub const RING: usize = 7;
+
+/// Entries of a row, the ring's place included.
+pub const ROW: u32 = 8;
+
+/// What is in front of the entries of a row.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct Ring {
     /// Whose the entries are; 0 for nobody's.
-    pub tags: [u32; WAYS],
-    /// How many were added; the next takes the place of this one, modulo [`WAYS`].
+    pub tags: [u32; RING],
+    /// The next takes the place of this one, modulo [`ROW`]; the last of these is nobody's turn.
     pub turn: u32,
-    /// Zero.
-    pub pad: [u32; 7],
 }
 
-const _: () = assert!(size_of::<Ring>() == 64);
+const _: () = assert!(size_of::<Ring>() == size_of::<Entry<HOST_WORDS, Host>>());
+const _: () = assert!(size_of::<Ring>() <= size_of::<Entry<WORDS4, Flow>>());
+const _: () = assert!(size_of::<Ring>() <= size_of::<Entry<WORDS6, Flow>>());
 
 /// The tag of a [`super::Search`]; not 0.
 #[inline(always)]
