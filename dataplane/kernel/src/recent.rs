@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cordon_verdict::abi::{Entry, ROW, Ring};
+use cordon_verdict::abi::{CLAIMED, Entry, ROW, Ring};
 
 use crate::error::Error;
 use crate::shared::Shared;
@@ -36,7 +36,7 @@ impl<const W: usize, V> Recent<W, V> {
         let rings = |number: &usize| !number.is_multiple_of(ROW as usize);
         for number in (0..self.entries.count).filter(rings) {
             let tag = self.tag(number).load(Ordering::Acquire);
-            if tag == 0 {
+            if matches!(tag, 0 | CLAIMED) {
                 continue;
             }
             let entry = self.entries.read(number);
@@ -57,8 +57,12 @@ impl<const W: usize, V> Recent<W, V> {
         Some(unsafe { &raw mut (*entry).value })
     }
 
-    /// Forgets what is at a seat. `false` if it is another's.
-    pub fn forget(&self, seat: Seat) -> bool {
+    /// Forgets what is at a seat, if it `is_so` still. `false` if not, or if it is another's.
+    pub fn forget(&self, seat: Seat, is_so: impl FnOnce(&V) -> bool) -> bool {
+        let entry = self.entries.read(seat.number);
+        if !entry.is_some_and(|entry| is_so(&entry.value)) {
+            return false;
+        }
         self.tag(seat.number)
             .compare_exchange(seat.tag, 0, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()

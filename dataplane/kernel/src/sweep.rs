@@ -63,15 +63,20 @@ impl Dataplane {
         let mut half_over = Vec::new();
         self.half_open(|at, entry| {
             if idle.is_over(&entry, now, silence, false) {
-                half_over.push(at);
+                half_over.push((at, entry.flow.seen));
             } else {
                 swept.half_open += u64::from(!entry.asks_group());
             }
         });
         self.hold(&opened, idle.quota)?;
         self.follow()?;
-        // Nothing is settled by these: no packet minds if one is gone.
-        swept.forgotten = half_over.iter().filter(|at| self.forget(**at)).count() as u64;
+        for (at, seen) in half_over {
+            match self.forget(at, seen) {
+                true => swept.forgotten += 1,
+                // It has been heard again since.
+                false => swept.half_open += 1,
+            }
+        }
         over.retain(|(at, _)| self.withdraw(*at));
         // The lowest is made spare last, and used first: what is used should lie close together.
         over.sort_unstable_by_key(|(at, _)| Reverse(at.number()));
@@ -145,7 +150,8 @@ impl Dataplane {
                     number.copied().unwrap_or(NO_ATTACHMENT)
                 }
             };
-            stations.insert(member, number);
+            // Should there be two, packets go by the first.
+            stations.entry(member).or_insert(number);
         });
         self.established(|at, entry| {
             let leads_astray = entry.flow.way.iter().any(|way| {
@@ -178,10 +184,10 @@ impl Dataplane {
     }
 
     /// Forgets a half-open flow.
-    fn forget(&self, at: HalfAt) -> bool {
+    fn forget(&self, at: HalfAt, seen: u16) -> bool {
         match at {
-            HalfAt::V4(seat) => self.maps.half4.forget(seat),
-            HalfAt::V6(seat) => self.maps.half6.forget(seat),
+            HalfAt::V4(seat) => self.maps.half4.forget(seat, |flow| flow.seen == seen),
+            HalfAt::V6(seat) => self.maps.half6.forget(seat, |flow| flow.seen == seen),
         }
     }
 

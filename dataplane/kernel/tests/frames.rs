@@ -557,3 +557,41 @@ fn the_oldest_of_half_open_flows_give_way() {
         assert!(last > ROOM as usize / 4 * 99 / 100, "{last}");
     });
 }
+
+#[test]
+fn a_half_open_flow_stays_where_others_are_established() {
+    const FIRST: std::ops::Range<u16> = 50000..50020;
+    let pins = Pins::new("free");
+    in_namespace(move || {
+        let mut kernel = traced(&pins);
+        kernel.install(&generation(), 20, 0).expect("installs");
+        let opens = |port| Tcp {
+            ports: (port, 104),
+            ..syn()
+        };
+        for port in FIRST {
+            kernel.run(0, &tcp(&opens(port))).expect("runs");
+        }
+        // As many as there is room for, and each gone from there before the next comes.
+        for number in 0..60_000 {
+            goes_on_unseen(&kernel, number);
+            let (server, port) = (0x0ac8_0000 | number >> 12, 1024 + (number & 0xfff) as u16);
+            let answers = Tcp {
+                addresses: (0x0a15_000b, server),
+                ports: (port, 104),
+                flags: 0x10,
+                ..syn()
+            };
+            kernel.run(0, &tcp(&answers)).expect("runs");
+            goes_on_unseen(&kernel, number);
+        }
+        let (mut established, mut half_open) = (0, Vec::new());
+        kernel.flows(|entry| match entry.half_open {
+            false => established += 1,
+            true => half_open.extend(entry.port.into_iter().filter(|port| *port != 104)),
+        });
+        half_open.sort_unstable();
+        assert_eq!(half_open, FIRST.collect::<Vec<_>>());
+        assert_eq!(established, 60_000);
+    });
+}

@@ -44,7 +44,7 @@ pub fn asked<T: Tables>(
     let judged = Flow::judged(ingress.control.epoch, ruling);
     let flow = match half::lookup(tables, &track.key) {
         Some(flow) => flow,
-        None => match half::add(tables, &track.key) {
+        None => match half::add(tables, &track.key, ingress.control.tick) {
             Ok(flow) => flow,
             // Without room answers are judged in their own right.
             Err(_) => return,

@@ -20,10 +20,10 @@ pub fn lookup<'a, T: Tables>(tables: &'a mut T, key: &Key) -> Option<&'a mut Flo
 }
 
 #[inline(always)]
-pub fn add<'a, T: Tables>(tables: &'a mut T, key: &Key) -> Result<&'a mut Flow, Full> {
+pub fn add<'a, T: Tables>(tables: &'a mut T, key: &Key, seen: u16) -> Result<&'a mut Flow, Full> {
     match key {
-        Key::V4(key) => tables.add_half4(key),
-        Key::V6(key) => tables.add_half6(key),
+        Key::V4(key) => tables.add_half4(key, seen),
+        Key::V6(key) => tables.add_half6(key, seen),
     }
 }
 
@@ -58,7 +58,7 @@ pub fn remember<T: Tables>(
         Some(flow) => flow,
         None => {
             limit(tables, ingress, link)?;
-            add(tables, &track.key).map_err(|_| Reason::FlowTableFull)?
+            add(tables, &track.key, ingress.control.tick).map_err(|_| Reason::FlowTableFull)?
         }
     };
     Ok(advance(flow, ingress, link, packet, track, decided))
@@ -114,7 +114,7 @@ fn limit<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Result<()
         Limit::DEVICE
     };
     let who = member(ingress.admission.segment, link.source);
-    // It was learned a moment ago: to forget it takes as many others as there is room for.
+    // It was learned a moment ago: to forget it takes seven others of its row since.
     let Some(limit) = tables.limit(who) else {
         return Ok(());
     };

@@ -85,17 +85,19 @@ pub trait Tables {
     /// A half-open IPv6 flow, in place.
     fn half6(&mut self, key: &FlowKey6) -> Option<&mut Flow>;
 
-    /// Adds a half-open IPv4 flow, a [`Flow::BLANK`] to be filled in. A table without room forgets the oldest.
+    /// Adds a half-open IPv4 flow, a [`Flow::BLANK`] but for when it was `seen`, to be filled in. A table without room
+    /// forgets the oldest.
     ///
     /// # Errors
     /// [`Full`] if there is no room all the same.
-    fn add_half4(&mut self, key: &FlowKey4) -> Result<&mut Flow, Full>;
+    fn add_half4(&mut self, key: &FlowKey4, seen: u16) -> Result<&mut Flow, Full>;
 
-    /// Adds a half-open IPv6 flow, a [`Flow::BLANK`] to be filled in. A table without room forgets the oldest.
+    /// Adds a half-open IPv6 flow, a [`Flow::BLANK`] but for when it was `seen`, to be filled in. A table without room
+    /// forgets the oldest.
     ///
     /// # Errors
     /// [`Full`] if there is no room all the same.
-    fn add_half6(&mut self, key: &FlowKey6) -> Result<&mut Flow, Full>;
+    fn add_half6(&mut self, key: &FlowKey6, seen: u16) -> Result<&mut Flow, Full>;
 
     /// Moves a half-open IPv4 flow to the established ones.
     ///

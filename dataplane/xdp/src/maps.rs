@@ -210,8 +210,8 @@ pub static HALF4: Array<Entry<WORDS4, Flow>, 65536, MAPPED> = Array::new();
 #[btf_map]
 pub static HALF6: Array<Entry<WORDS6, Flow>, 16384, MAPPED> = Array::new();
 
-/// Hosts that have spoken, by `abi::member`. Four times as many as there should ever be, so that hardly any eight share
-/// a row.
+/// Hosts that have spoken, by `abi::member`. Four times as many as there should be at a time, so that hardly any eight of
+/// them share a row.
 #[btf_map]
 pub static HOSTS: Array<Entry<HOST_WORDS, Host>, 524_288, MAPPED> = Array::new();
 

@@ -6,7 +6,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use aya_ebpf::btf_maps::Array;
 use cordon_verdict::Full;
-use cordon_verdict::abi::{Entry, RING, ROW, Ring, ring_tag, search};
+use cordon_verdict::abi::{CLAIMED, Entry, RING, ROW, Ring, ring_tag, search};
 
 use crate::maps::MAPPED;
 
@@ -63,12 +63,41 @@ impl Row {
         unsafe { (&raw mut (*self.ring).tags).cast::<u32>().add(way) }
     }
 
+    /// Where the turn is.
+    #[inline(always)]
+    fn turns(&self) -> *mut u32 {
+        // SAFETY: within the ring.
+        unsafe { &raw mut (*self.ring).turn }
+    }
+
     /// Whose turn it is, of eight.
     #[inline(always)]
     fn turn(&self) -> usize {
-        // SAFETY: within the ring, aligned, and changed by everybody in this way.
-        let turn = unsafe { atomic_xadd::<u32, u32, ORDER>(&raw mut (*self.ring).turn, 1) };
+        // SAFETY: within the ring, aligned, and accessed by everybody as one word.
+        let turn = unsafe { atomic_xadd::<u32, u32, ORDER>(self.turns(), 1) };
         (turn & (ROW - 1)) as usize
+    }
+
+    /// Which entry makes place.
+    #[inline(always)]
+    fn place(&self) -> usize {
+        // SAFETY: within the ring; volatile, because others write it.
+        let free = (0..RING).find(|way| unsafe { self.at(*way).read_volatile() } == 0);
+        if let Some(way) = free {
+            // SAFETY: within the ring, aligned, and accessed by everybody as one word.
+            let (_, ours) = unsafe { atomic_cxchg::<u32, ORDER, ORDER>(self.at(way), 0, CLAIMED) };
+            if ours {
+                // Of all that are there now it is the last whose turn it is.
+                // SAFETY: within the ring; volatile, because others read it.
+                unsafe { self.turns().write_volatile(way as u32 + 1) };
+                return way;
+            }
+        }
+        match self.turn() {
+            // There are only seven.
+            RING.. => self.turn().min(RING - 1),
+            way => way,
+        }
     }
 
     /// Which entry has the tag.
@@ -114,27 +143,42 @@ impl<const W: usize, V: Copy, const ENTRIES: usize> Recent<W, V, ENTRIES> {
         })
     }
 
-    /// What is kept under a key.
+    /// What is kept under a key. Whose turn it is to make place, and is used, is passed over.
     #[inline(always)]
     pub fn find(&self, key: &[u64; W]) -> Option<&'static mut V> {
-        Some(&mut self.seat(key)?.entry.value)
+        let row = self.row(key)?;
+        let way = row.way()?;
+        let entry = self.entry(&row, way)?;
+        if !entry.is_of(key) {
+            return None;
+        }
+        // SAFETY: within the ring; volatile, because others write it.
+        let turn = unsafe { row.turns().read_volatile() };
+        if turn & (ROW - 1) == way as u32 {
+            // SAFETY: within the ring, aligned, and accessed by everybody as one word.
+            let _ = unsafe { atomic_cxchg::<u32, ORDER, ORDER>(row.turns(), turn, turn + 1) };
+        }
+        Some(&mut entry.value)
     }
 
-    /// Keeps something under a key, in the place of what was added the longest time ago.
+    /// Keeps something under a key: in a free place, else in that of what was added the longest time ago. What another
+    /// processor has added meanwhile stays as it is.
     #[inline(always)]
     pub fn add(&self, key: &[u64; W], value: V) -> Result<&'static mut V, Full> {
         let row = self.row(key).ok_or(Full)?;
         let way = match row.way() {
-            // Another's, by a chance of one in 2^28: behind it this one would never be found.
-            Some(way) => way,
-            None => match row.turn() {
-                // There are only seven.
-                RING.. => row.turn().min(RING - 1),
-                way => way,
-            },
+            Some(way) => {
+                let there = self.entry(&row, way).ok_or(Full)?;
+                if there.is_of(key) {
+                    return Ok(&mut there.value);
+                }
+                // Another's, by a chance of one in 2^28: behind it this one would never be found.
+                way
+            }
+            None => row.place(),
         };
         // SAFETY: within the ring; volatile, because others read it.
-        unsafe { row.at(way).write_volatile(0) };
+        unsafe { row.at(way).write_volatile(CLAIMED) };
         compiler_fence(Ordering::SeqCst);
         let entry = self.entry(&row, way).ok_or(Full)?;
         entry.key = *key;

@@ -204,13 +204,21 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn add_half4(&mut self, key: &FlowKey4) -> Result<&mut Flow, Full> {
-        half4().add(&key.words(), Flow::BLANK)
+    fn add_half4(&mut self, key: &FlowKey4, seen: u16) -> Result<&mut Flow, Full> {
+        let flow = Flow {
+            seen,
+            ..Flow::BLANK
+        };
+        half4().add(&key.words(), flow)
     }
 
     #[inline(always)]
-    fn add_half6(&mut self, key: &FlowKey6) -> Result<&mut Flow, Full> {
-        half6().add(&key.words(), Flow::BLANK)
+    fn add_half6(&mut self, key: &FlowKey6, seen: u16) -> Result<&mut Flow, Full> {
+        let flow = Flow {
+            seen,
+            ..Flow::BLANK
+        };
+        half6().add(&key.words(), flow)
     }
 
     #[inline(always)]

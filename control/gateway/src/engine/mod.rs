@@ -285,7 +285,8 @@ impl Engine {
     pub fn stations(&self) -> HashMap<u64, Station> {
         let mut stations = HashMap::new();
         self.plane.stations(&mut |member, station| {
-            stations.insert(member, station);
+            // Should there be two, packets go by the first.
+            stations.entry(member).or_insert(station);
         });
         stations
     }

@@ -20,7 +20,7 @@ pub use flow::{
     Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, Ruling, Way, way_attachment, way_mac,
     way_word,
 };
-pub use recent::{HOST_WORDS, Host, RING, ROW, Ring, ring_tag};
+pub use recent::{CLAIMED, HOST_WORDS, Host, RING, ROW, Ring, ring_tag};
 pub use records::*;
 pub use table::{EMPTY, Entry, Line, OVERFLOW, Search, TAG, WAYS, WORDS4, WORDS6, lines, search};
 

@@ -1,13 +1,14 @@
 //! Tables that forget the oldest: half-open flows, and hosts.
 //!
 //! As in the tables of established flows (see [`super::Line`]'s module) a look-up is arithmetic and a few loads. But a key
-//! has one row, of seven entries of its own, so that there is nothing to give out and nothing to take back: what is added
-//! takes the place of what was added the longest time ago in its row. In front of the seven, in the place of one more, is
+//! has one row, of seven entries of its own, so that there is no list of free ones to be kept: what is added takes a free
+//! place of its row, or that of what was added the longest time ago and is not in use just now. In front of the seven, in the place of one more, is
 //! their [`Ring`]: on the same page, and often in the same cache line.
 //!
-//! A tag says whose entry it is. Who adds takes it away, writes the entry, and sets it: between these nobody finds it. Who
-//! has found an entry may see it become another's, and looks at the tag once more before acting on what must not be mixed
-//! up.
+//! A tag says whose entry it is. Who adds makes it [`CLAIMED`], writes the entry, and sets it: between these nobody finds it.
+//! Who has found an entry may see it become another's under their hands, if seven others are added to the row at that
+//! moment: so nothing is let pass for what an entry says, and a flow is established only if its tag is still there after
+//! all of it was copied.
 
 use super::flow::{Flow, Limit};
 use super::records::Station;
@@ -19,13 +20,16 @@ pub const RING: usize = 7;
 /// Entries of a row, the ring's place included.
 pub const ROW: u32 = 8;
 
+/// The tag of an entry that is being written; no key's.
+pub const CLAIMED: u32 = 1;
+
 /// What is in front of the entries of a row.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Ring {
     /// Whose the entries are; 0 for nobody's.
     pub tags: [u32; RING],
-    /// The next takes the place of this one, modulo [`ROW`]; the last of these is nobody's turn.
+    /// Who has to make place next, modulo [`ROW`]; the last of these is nobody.
     pub turn: u32,
 }
 
