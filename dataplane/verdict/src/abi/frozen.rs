@@ -196,7 +196,7 @@ mod tests {
 
     /// Keys in a row, as those of devices and of policies are.
     fn key(number: u64) -> u64 {
-        (number % 7) << 48 | number / 7 << 16
+        (number % 7) << 48 | (number / 7) << 16
     }
 
     #[test]
