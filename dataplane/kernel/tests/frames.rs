@@ -563,7 +563,16 @@ fn a_half_open_flow_stays_where_others_are_established() {
     const FIRST: std::ops::Range<u16> = 50000..50020;
     let pins = Pins::new("free");
     in_namespace(move || {
-        let mut kernel = traced(&pins);
+        // Small enough that some lines of its index are full, and their flows in another.
+        let options = Options {
+            trace: true,
+            flows4: 131_072,
+            ..Options::new(&pins.0)
+        };
+        let (mut kernel, _) = Dataplane::open(&options).expect("loads");
+        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
+            kernel.attach(port as u16, nic).expect("attaches");
+        }
         kernel.install(&generation(), 20, 0).expect("installs");
         let opens = |port| Tcp {
             ports: (port, 104),
@@ -583,6 +592,10 @@ fn a_half_open_flow_stays_where_others_are_established() {
                 ..syn()
             };
             kernel.run(0, &tcp(&answers)).expect("runs");
+            goes_on_unseen(&kernel, number);
+        }
+        // One that is not found goes on as if it were new.
+        for number in 0..60_000 {
             goes_on_unseen(&kernel, number);
         }
         let (mut established, mut half_open) = (0, Vec::new());
