@@ -293,23 +293,23 @@ fn findings(all: &BTreeMap<Case, Rates>) -> Findings {
         }
     }
     for answered in [false, true] {
-        let [few, many] = RULES.map(|rules| Case {
-            kind: Kind::Cordon,
-            site: Site::Rules(rules),
-            answered,
-        });
-        if let Some(grown) = ratio(many, few) {
-            let manner = many.manner();
-            records.push(record(
-                format!("ratio.newflows.{manner}.rules"),
-                grown,
-                "ratio",
-            ));
-            let what = format!(
-                "Cordon, {} over {} rules, new flows {manner}",
-                RULES[1], RULES[0]
-            );
-            aims.push(at_least(what, grown, 0.9));
+        for (sites, of) in [(SITES, "devices"), (RULES.map(Site::Rules), "rules")] {
+            let [few, many] = sites.map(|site| Case {
+                kind: Kind::Cordon,
+                site,
+                answered,
+            });
+            if let Some(grown) = ratio(many, few) {
+                let manner = many.manner();
+                records.push(record(
+                    format!("ratio.newflows.{manner}.{of}"),
+                    grown,
+                    "ratio",
+                ));
+                let [few, many] = sites.map(|site| site.name().replace("rules.", ""));
+                let what = format!("Cordon, new flows {manner}, {many} over {few} {of}");
+                aims.push(at_least(what, grown, 0.9));
+            }
         }
     }
     Findings {
@@ -346,5 +346,6 @@ mod tests {
         assert_eq!(value("newflows.cordon.answered.100000"), Some(0.8));
         assert_eq!(value("ratio.newflows.answered.100000"), Some(4.0));
         assert_eq!(value("ratio.newflows.answered.rules"), None);
+        assert_eq!(value("ratio.newflows.answered.devices"), None);
     }
 }
