@@ -224,15 +224,21 @@ fn play(lab: &Lab, act: Act) -> Result<()> {
         Release => release(gateway),
         Wait => Ok(()),
         Act::Apply => {
+            // So many that tables have to be larger: they have room for a thousand more.
+            let mut devices =
+                "xray-1,02:00:5e:21:00:31,10.21.0.31,imaging,x-ray,imaging,high\n".to_owned();
+            for number in 0..1100 {
+                let [high, low] = u16::to_be_bytes(number);
+                devices += &format!(
+                    "tag-{number},02:00:5e:22:{high:02x}:{low:02x},,imaging,tag,imaging,low\n"
+                );
+            }
+            devices += "ct-1,";
             let larger = variant(
                 lab,
                 "larger",
                 &[
-                    (
-                        "devices.csv",
-                        "ct-1,",
-                        "xray-1,02:00:5e:21:00:31,10.21.0.31,imaging,x-ray,imaging,high\nct-1,",
-                    ),
+                    ("devices.csv", "ct-1,", &devices),
                     (
                         "policy.yaml",
                         "groups:\n",
