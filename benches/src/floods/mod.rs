@@ -34,9 +34,6 @@ const TARGET: &str = "10.200.7.10";
 /// How long flows go on before it begins, and it before anything is measured.
 const SETTLE: Duration = Duration::from_millis(250);
 
-/// Each flood is let loose so often through each gateway, at most.
-const ROUNDS: usize = 5;
-
 /// A share of what was asked so small that who loses it is chance: a handful of ten thousand questions.
 const CHANCE: f64 = 0.001;
 
@@ -134,7 +131,7 @@ pub fn measure(plan: &Plan) -> Result<Findings> {
     let devices = [&clinical[..], &[COMPROMISED]].concat();
     let mut beds: BTreeMap<Kind, Hosts> = BTreeMap::new();
     let mut all: BTreeMap<(Flood, Kind), Vec<Found>> = BTreeMap::new();
-    for round in 1..=plan.rounds.min(ROUNDS) {
+    for round in 1..=plan.rounds {
         for flood in FLOODS {
             // So that nobody always comes after the other.
             let mut gateways = GATEWAYS;
