@@ -48,6 +48,7 @@ fn pattern(kind: Kind, site: Site, flows: u32, answers: bool) -> Pattern {
         tagged: kind != Kind::Nftables,
         routed: kind == Kind::Nftables,
         answers,
+        icmp: false,
     }
 }
 

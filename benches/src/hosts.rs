@@ -141,7 +141,7 @@ impl Hosts {
     ///
     /// # Errors
     /// If the kernel refuses the program.
-    pub fn generator(&self, device: Device) -> Result<Generator> {
+    pub fn generator(&self, device: Device, icmp: bool) -> Result<Generator> {
         let pattern = Pattern {
             flows: 40_000,
             site: Site::Hosts,
@@ -149,6 +149,7 @@ impl Hosts {
             tagged: false,
             routed: false,
             answers: false,
+            icmp,
         };
         self.trunk.run(|| Generator::new(pattern, "sender"))
     }

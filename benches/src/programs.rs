@@ -29,6 +29,8 @@ pub struct Pattern {
     pub routed: bool,
     /// The other way: from servers to devices.
     pub answers: bool,
+    /// ICMP echo requests instead of UDP.
+    pub icmp: bool,
 }
 
 fn load(settings: &[(&'static str, u32)]) -> Result<Ebpf> {
@@ -93,6 +95,7 @@ impl Generator {
             ("TAGGED", pattern.tagged.into()),
             ("ROUTED", pattern.routed.into()),
             ("ANSWERS", pattern.answers.into()),
+            ("ICMP", pattern.icmp.into()),
         ])?;
         send_to(&mut ebpf, interface)?;
         program(&mut ebpf, "generate")?;

@@ -40,6 +40,8 @@ settings! {
     ROUTED, routed;
     /// 1 for the answers, from servers to devices.
     ANSWERS, answers;
+    /// 1 for ICMP echo requests instead of UDP.
+    ICMP, icmp;
     /// How many kinds of devices there are, a power of two, less one.
     KIND_MASK, kind_mask;
     /// How many services each kind has.
@@ -55,8 +57,10 @@ const DEVICE_MAC: u64 = 0x02c0_0000_0000;
 const SERVER_MAC: u64 = 0x02c0_ff00_0002;
 
 /// Sum of the words of the IP header that never change: version and length 0x4500, total length 46, don't fragment,
-/// TTL 64 with protocol 17.
-const FIXED: u32 = 0x4500 + 46 + 0x4000 + 0x4011;
+/// TTL 64.
+const FIXED: u32 = 0x4500 + 46 + 0x4000 + 0x4000;
+const ICMP_PROTOCOL: u32 = 1;
+const UDP_PROTOCOL: u32 = 17;
 
 #[inline(always)]
 pub fn write(ctx: &XdpContext) -> Option<()> {
@@ -85,6 +89,24 @@ pub fn write(ctx: &XdpContext) -> Option<()> {
     } else {
         (member, server, member_port, server_port)
     };
+    let (protocol, transport) = match icmp() {
+        // Length 26; no checksum.
+        0 => (
+            UDP_PROTOCOL,
+            [
+                (source_port as u32) << 16 | destination_port as u32,
+                0x001a_0000,
+            ],
+        ),
+        // Type 8; the identifier tells one from another, and what is behind it is zero.
+        _ => (
+            ICMP_PROTOCOL,
+            [
+                0x0800_0000 | folded(0x0800 + source_port as u32),
+                (source_port as u32) << 16,
+            ],
+        ),
+    };
     // SAFETY: the frame has every byte up to the end of the packet, checked. The kernel allows unaligned access on the architectures that
     // this program is built for.
     unsafe {
@@ -102,16 +124,12 @@ pub fn write(ctx: &XdpContext) -> Option<()> {
         put(ip + 4, 0x0000_4000u32.to_be());
         put(
             ip + 8,
-            (0x4011_0000 | checksum(source, destination)).to_be(),
+            (0x4000_0000 | protocol << 16 | checksum(protocol, source, destination)).to_be(),
         );
         put(ip + 12, source.to_be());
         put(ip + 16, destination.to_be());
-        put(
-            ip + 20,
-            ((source_port as u32) << 16 | destination_port as u32).to_be(),
-        );
-        // Length 26; no checksum.
-        put(ip + 24, 0x001a_0000u32.to_be());
+        put(ip + 20, transport[0].to_be());
+        put(ip + 24, transport[1].to_be());
     }
     Some(())
 }
@@ -125,9 +143,15 @@ unsafe fn put<T>(at: usize, value: T) {
 }
 
 #[inline(always)]
-fn checksum(source: u32, destination: u32) -> u32 {
-    let sum =
-        FIXED + (source >> 16) + (source & 0xffff) + (destination >> 16) + (destination & 0xffff);
+fn checksum(protocol: u32, source: u32, destination: u32) -> u32 {
+    let addresses =
+        (source >> 16) + (source & 0xffff) + (destination >> 16) + (destination & 0xffff);
+    folded(FIXED + protocol + addresses)
+}
+
+/// The checksum of words with this sum (RFC 1071).
+#[inline(always)]
+fn folded(sum: u32) -> u32 {
     let sum = (sum >> 16) + (sum & 0xffff);
     let sum = (sum >> 16) + (sum & 0xffff);
     !sum & 0xffff

@@ -54,9 +54,11 @@ enum Flood {
     RandomSources,
     /// Datagrams as of `Udp`, but written by the kernel: faster than any program.
     Frames,
+    /// Echo requests as of `Icmp`, written by the kernel.
+    IcmpFrames,
 }
 
-const FLOODS: [Flood; 7] = [
+const FLOODS: [Flood; 8] = [
     Flood::Idle,
     Flood::Syn,
     Flood::Udp,
@@ -64,6 +66,7 @@ const FLOODS: [Flood; 7] = [
     Flood::Fragments,
     Flood::RandomSources,
     Flood::Frames,
+    Flood::IcmpFrames,
 ];
 
 impl Flood {
@@ -76,13 +79,14 @@ impl Flood {
             Flood::Fragments => "fragments",
             Flood::RandomSources => "random-sources",
             Flood::Frames => "frames",
+            Flood::IcmpFrames => "icmp-frames",
         }
     }
 
     /// hping3's arguments.
     fn arguments(self) -> Option<&'static [&'static str]> {
         match self {
-            Flood::Idle | Flood::Frames => None,
+            Flood::Idle | Flood::Frames | Flood::IcmpFrames => None,
             Flood::Syn => Some(&["-S", "-p", "443"]),
             Flood::Udp => Some(&["--udp", "-p", "24107", "-d", "20"]),
             Flood::Icmp => Some(&["--icmp"]),
@@ -222,12 +226,12 @@ fn take(hosts: &mut Hosts, clinical: &[Device], flood: Flood, plan: &Plan) -> Re
 fn flooded(hosts: &mut Hosts, flood: Flood, plan: &Plan) -> Result<([Instant; 2], u64, u64)> {
     let before = hosts.gateway(|gateway| gateway.memory())?;
     let hosts = &*hosts;
-    let generator = hosts.generator(COMPROMISED)?;
+    let generator = hosts.generator(COMPROMISED, flood == Flood::IcmpFrames)?;
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let mut flooding = None;
         let mut programs = Programs(Vec::new());
-        if flood == Flood::Frames {
+        if matches!(flood, Flood::Frames | Flood::IcmpFrames) {
             flooding = Some(scope.spawn(|| -> Result<()> {
                 processor::stay(plan.sender, Pid::from_raw(0))?;
                 while !over.load(Ordering::Relaxed) {

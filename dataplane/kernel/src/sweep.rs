@@ -63,18 +63,18 @@ impl Dataplane {
         let mut half_over = Vec::new();
         self.half_open(|at, entry| {
             if idle.is_over(&entry, now, silence, false) {
-                half_over.push((at, entry.flow.seen));
+                half_over.push((at, entry));
             } else {
                 swept.half_open += u64::from(!entry.asks_group());
             }
         });
         self.hold(&opened, idle.quota)?;
         self.follow()?;
-        for (at, seen) in half_over {
-            match self.forget(at, seen) {
+        for (at, entry) in half_over {
+            match self.forget(at, entry.flow.seen) {
                 true => swept.forgotten += 1,
                 // It has been heard again since.
-                false => swept.half_open += 1,
+                false => swept.half_open += u64::from(!entry.asks_group()),
             }
         }
         over.retain(|(at, _)| self.withdraw(*at));

@@ -10,7 +10,7 @@ use cordon_verdict::abi::{
 };
 use cordon_verdict::{Ip, Reason};
 
-use setup::{Pins, in_namespace, traced};
+use setup::{Pins, in_namespace, traced, traced_with};
 
 const CT: u64 = 0x02_c0_00_00_00_11;
 const PACS: u64 = 0x02_c0_00_00_00_99;
@@ -406,15 +406,7 @@ fn age(kernel: &mut Dataplane, seconds: u64) {
 fn a_full_table_lets_new_flows_go_on_half_open_and_takes_none_from_those_established() {
     let pins = Pins::new("full");
     in_namespace(move || {
-        let options = Options {
-            trace: true,
-            flows4: 64,
-            ..Options::new(&pins.0)
-        };
-        let (mut kernel, _) = Dataplane::open(&options).expect("loads");
-        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
-            kernel.attach(port as u16, nic).expect("attaches");
-        }
+        let mut kernel = traced_with(&pins, 64);
         kernel.install(&generation(), 10, 0).expect("installs");
         for port in 0..200 {
             established(&kernel, 40000 + port);
@@ -564,15 +556,7 @@ fn a_half_open_flow_stays_where_others_are_established() {
     let pins = Pins::new("free");
     in_namespace(move || {
         // Small enough that some lines of its index are full, and their flows in another.
-        let options = Options {
-            trace: true,
-            flows4: 131_072,
-            ..Options::new(&pins.0)
-        };
-        let (mut kernel, _) = Dataplane::open(&options).expect("loads");
-        for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
-            kernel.attach(port as u16, nic).expect("attaches");
-        }
+        let mut kernel = traced_with(&pins, 131_072);
         kernel.install(&generation(), 20, 0).expect("installs");
         let opens = |port| Tcp {
             ports: (port, 104),

@@ -189,20 +189,12 @@ impl Tables for Memory {
     }
 
     fn add_half4(&mut self, key: &FlowKey4, seen: u16) -> Result<&mut Flow, Full> {
-        let flow = Flow {
-            seen,
-            ..Flow::BLANK
-        };
-        add(&mut self.half4, self.room, *key, flow)?;
+        add(&mut self.half4, self.room, *key, Flow::blank(seen))?;
         self.half4.get_mut(key).ok_or(Full)
     }
 
     fn add_half6(&mut self, key: &FlowKey6, seen: u16) -> Result<&mut Flow, Full> {
-        let flow = Flow {
-            seen,
-            ..Flow::BLANK
-        };
-        add(&mut self.half6, self.room, *key, flow)?;
+        add(&mut self.half6, self.room, *key, Flow::blank(seen))?;
         self.half6.get_mut(key).ok_or(Full)
     }
 

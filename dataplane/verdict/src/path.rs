@@ -387,18 +387,8 @@ pub fn conclude<F: Frame, T: Tables>(
     pending: &mut Pending,
 ) -> Result<Step, Denied> {
     if pending.answered {
-        let Pending {
-            ingress,
-            link,
-            ruling,
-            egress,
-            ..
-        } = &*pending;
-        proxy::answer(frame, link, pending.packet.as_ref()).ok_or(Reason::Retag)?;
-        let (control, port) = (ingress.control, ingress.port());
-        return Ok(Step::Settled(pass(
-            frame, tables, control, *egress, port, *ruling,
-        )));
+        proxy::answer(frame, &pending.link, pending.packet.as_ref()).ok_or(Reason::Retag)?;
+        return Ok(settled(frame, tables, pending, pending.ingress.port()));
     }
     if let Some(packet) = &pending.packet
         && packet.kind != Kind::Discovery
@@ -415,12 +405,23 @@ pub fn conclude<F: Frame, T: Tables>(
     if let Egress::Attachment(attachment) = *egress
         && let Some(port) = forward::renumber(frame, link, attachment)
     {
-        let control = ingress.control;
-        return Ok(Step::Settled(pass(
-            frame, tables, control, *egress, port, *ruling,
-        )));
+        return Ok(settled(frame, tables, pending, port));
     }
     Ok(Departing::step(ingress, link, *egress, *ruling))
+}
+
+/// It leaves as it is.
+#[inline(always)]
+fn settled<F: Frame, T: Tables>(frame: &F, tables: &mut T, pending: &Pending, port: u16) -> Step {
+    let control = pending.ingress.control;
+    Step::Settled(pass(
+        frame,
+        tables,
+        control,
+        pending.egress,
+        port,
+        pending.ruling,
+    ))
 }
 
 /// What is left of the last stage where a packet establishes its flow.
@@ -495,22 +496,24 @@ fn keep<T: Tables>(
         ingress,
         link,
         ruling,
-        egress,
+        known,
         ..
     } = pending;
-    let rule = ruling.rule();
     let decided = Decided {
         ruling: *ruling,
         by_sender: pending.by_sender,
-        egress: match *egress {
+        egress: match pending.egress {
             Egress::Attachment(attachment) => Some(attachment),
             Egress::Flood { .. } => None,
         },
         length,
     };
-    let establishes = track::remember(tables, pending.known, ingress, link, packet, track, decided)
-        .map_err(|reason| Denied { reason, rule })?;
-    if matches!(pending.known, Known::Nothing) {
+    let establishes = track::remember(tables, *known, ingress, link, packet, track, decided)
+        .map_err(|reason| Denied {
+            reason,
+            rule: ruling.rule(),
+        })?;
+    if matches!(known, Known::Nothing) {
         account::opened(tables, ingress, link, packet, *ruling, length);
     }
     Ok(establishes)

@@ -85,15 +85,13 @@ pub trait Tables {
     /// A half-open IPv6 flow, in place.
     fn half6(&mut self, key: &FlowKey6) -> Option<&mut Flow>;
 
-    /// Adds a half-open IPv4 flow, a [`Flow::BLANK`] but for when it was `seen`, to be filled in. A table without room
-    /// forgets the oldest.
+    /// Adds a half-open IPv4 flow, a [`Flow::blank`] to be filled in. A table without room forgets the oldest.
     ///
     /// # Errors
     /// [`Full`] if there is no room all the same.
     fn add_half4(&mut self, key: &FlowKey4, seen: u16) -> Result<&mut Flow, Full>;
 
-    /// Adds a half-open IPv6 flow, a [`Flow::BLANK`] but for when it was `seen`, to be filled in. A table without room
-    /// forgets the oldest.
+    /// Adds a half-open IPv6 flow, a [`Flow::blank`] to be filled in. A table without room forgets the oldest.
     ///
     /// # Errors
     /// [`Full`] if there is no room all the same.

@@ -21,8 +21,8 @@ pub struct Recent<const W: usize, V: 'static, const ENTRIES: usize> {
 
 /// Where a key is.
 pub struct Seat<const W: usize, V: 'static> {
-    at: *mut u32,
-    tag: u32,
+    row: Row,
+    way: usize,
     entry: &'static mut Entry<W, V>,
 }
 
@@ -37,14 +37,27 @@ impl<const W: usize, V> Seat<W, V> {
     #[inline(always)]
     pub fn is_taken(&self) -> bool {
         // SAFETY: within the ring; volatile, because others write it.
-        unsafe { self.at.read_volatile() == self.tag }
+        unsafe { self.row.at(self.way).read_volatile() == self.row.tag }
     }
 
     /// Forgets what is there, unless it is another's by now.
     #[inline(always)]
     pub fn leave(self) {
+        let Row { tag, .. } = self.row;
         // SAFETY: within the ring, aligned, and accessed by everybody as one word.
-        let _ = unsafe { atomic_cxchg::<u32, ORDER, ORDER>(self.at, self.tag, 0) };
+        let _ = unsafe { atomic_cxchg::<u32, ORDER, ORDER>(self.row.at(self.way), tag, 0) };
+    }
+
+    /// Passes it over, should it be its turn to make place.
+    #[inline(always)]
+    fn pass_over(&self) {
+        let turns = self.row.turns();
+        // SAFETY: within the ring; volatile, because others write it.
+        let turn = unsafe { turns.read_volatile() };
+        if turn & (ROW - 1) == self.way as u32 {
+            // SAFETY: within the ring, aligned, and accessed by everybody as one word.
+            let _ = unsafe { atomic_cxchg::<u32, ORDER, ORDER>(turns, turn, turn + 1) };
+        }
     }
 }
 
@@ -136,29 +149,15 @@ impl<const W: usize, V: Copy, const ENTRIES: usize> Recent<W, V, ENTRIES> {
         let row = self.row(key)?;
         let way = row.way()?;
         let entry = self.entry(&row, way)?;
-        entry.is_of(key).then_some(Seat {
-            at: row.at(way),
-            tag: row.tag,
-            entry,
-        })
+        entry.is_of(key).then_some(Seat { row, way, entry })
     }
 
-    /// What is kept under a key. Whose turn it is to make place, and is used, is passed over.
+    /// What is kept under a key. Who is used is not who makes place.
     #[inline(always)]
     pub fn find(&self, key: &[u64; W]) -> Option<&'static mut V> {
-        let row = self.row(key)?;
-        let way = row.way()?;
-        let entry = self.entry(&row, way)?;
-        if !entry.is_of(key) {
-            return None;
-        }
-        // SAFETY: within the ring; volatile, because others write it.
-        let turn = unsafe { row.turns().read_volatile() };
-        if turn & (ROW - 1) == way as u32 {
-            // SAFETY: within the ring, aligned, and accessed by everybody as one word.
-            let _ = unsafe { atomic_cxchg::<u32, ORDER, ORDER>(row.turns(), turn, turn + 1) };
-        }
-        Some(&mut entry.value)
+        let seat = self.seat(key)?;
+        seat.pass_over();
+        Some(&mut seat.entry.value)
     }
 
     /// Keeps something under a key: in a free place, else in that of what was added the longest time ago. What another

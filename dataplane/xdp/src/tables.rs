@@ -17,7 +17,6 @@ use crate::maps::{
     MOVES, NETWORKS, PLACES, POLICY, PORT_RATES, PORT_SETTINGS, PROXIES, RULE_COUNTERS, SAMPLING,
     SERVICE_CLASSES, STACKS, STEPS, Table, frozen, half4, half6, hosts, record, table4, table6,
 };
-
 use crate::recent::Recent;
 
 pub struct Maps;
@@ -205,20 +204,12 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn add_half4(&mut self, key: &FlowKey4, seen: u16) -> Result<&mut Flow, Full> {
-        let flow = Flow {
-            seen,
-            ..Flow::BLANK
-        };
-        half4().add(&key.words(), flow)
+        half4().add(&key.words(), Flow::blank(seen))
     }
 
     #[inline(always)]
     fn add_half6(&mut self, key: &FlowKey6, seen: u16) -> Result<&mut Flow, Full> {
-        let flow = Flow {
-            seen,
-            ..Flow::BLANK
-        };
-        half6().add(&key.words(), flow)
+        half6().add(&key.words(), Flow::blank(seen))
     }
 
     #[inline(always)]

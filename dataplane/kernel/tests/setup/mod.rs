@@ -58,8 +58,14 @@ pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
 
 /// The data plane on all ports, loaded to trace.
 pub fn traced(pins: &Pins) -> Dataplane {
+    traced_with(pins, Options::new(&pins.0).flows4)
+}
+
+/// The same, with room for so many IPv4 flows.
+pub fn traced_with(pins: &Pins, flows4: u32) -> Dataplane {
     let options = Options {
         trace: true,
+        flows4,
         ..Options::new(&pins.0)
     };
     let (mut kernel, _) = Dataplane::open(&options).expect("loads");

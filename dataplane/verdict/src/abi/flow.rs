@@ -192,17 +192,20 @@ impl Flow {
     pub const ANSWERED: u8 = 64;
     /// The unit of [`Flow::volume`] in bytes.
     pub const VOLUME: usize = 16;
-    /// Nothing was seen of it.
-    pub const BLANK: Flow = Flow {
-        judged: 0,
-        way: [Way { from: 0, to: 0 }; 2],
-        volume: [0; 2],
-        acknowledged: [0; 2],
-        seen: 0,
-        initiator: 0,
-        state: 0,
-        pad: 0,
-    };
+    /// One that nothing is known of yet, but when it was seen, in ticks of the control word.
+    #[inline(always)]
+    pub const fn blank(seen: u16) -> Flow {
+        Flow {
+            judged: 0,
+            way: [Way { from: 0, to: 0 }; 2],
+            volume: [0; 2],
+            acknowledged: [0; 2],
+            seen,
+            initiator: 0,
+            state: 0,
+            pad: 0,
+        }
+    }
 
     /// The two halves of [`Flow::judged`] as one word.
     #[inline(always)]

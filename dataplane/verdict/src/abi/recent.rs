@@ -2,8 +2,8 @@
 //!
 //! As in the tables of established flows (see [`super::Line`]'s module) a look-up is arithmetic and a few loads. But a key
 //! has one row, of seven entries of its own, so that there is no list of free ones to be kept: what is added takes a free
-//! place of its row, or that of what was added the longest time ago and is not in use just now. In front of the seven, in the place of one more, is
-//! their [`Ring`]: on the same page, and often in the same cache line.
+//! place of its row, or that of what was added the longest time ago and is not in use just now. In front of the seven, in
+//! the place of one more, is their [`Ring`]: on the same page, and often in the same cache line.
 //!
 //! A tag says whose entry it is. Who adds makes it [`CLAIMED`], writes the entry, and sets it: between these nobody finds it.
 //! Who has found an entry may see it become another's under their hands, if seven others are added to the row at that

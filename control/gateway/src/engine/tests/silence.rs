@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cordon_kernel::{FlowEntry, Silence};
 use cordon_verdict::Ip;
-use cordon_verdict::abi::{Flow, RULE_FIRST, Ruling, Way};
+use cordon_verdict::abi::{Flow, RULE_FIRST, Ruling};
 
 use super::*;
 
@@ -19,13 +19,7 @@ fn flow(epoch: u32, port: u16) -> FlowEntry {
         half_open: false,
         flow: Flow {
             judged: Flow::judged(epoch, Ruling::allow(RULE_FIRST)),
-            way: [Way::default(); 2],
-            volume: [0; 2],
-            acknowledged: [0; 2],
-            seen: 0,
-            initiator: 0,
-            state: 0,
-            pad: 0,
+            ..Flow::blank(0)
         },
     }
 }
