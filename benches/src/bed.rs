@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::gateways::{self, Account, Gateway, Kind};
 use crate::namespace::Namespace;
 use crate::processor;
-use crate::programs::{Arrived, Generator, Pattern, Sink};
+use crate::programs::{Arrived, Generator, Pattern, Sink, What};
 use crate::traffic::{FLOWS, NEW_FLOWS, Site};
 
 /// In how many turns flows come to stand at the latest.
@@ -48,7 +48,7 @@ fn pattern(kind: Kind, site: Site, flows: u32, answers: bool) -> Pattern {
         tagged: kind != Kind::Nftables,
         routed: kind == Kind::Nftables,
         answers,
-        icmp: false,
+        what: What::Udp,
     }
 }
 

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use crate::gateways::{self, Gateway, Kind};
 use crate::namespace::{Namespace, ip, tool, transmitted};
 use crate::processor;
-use crate::programs::{Generator, Pattern};
+use crate::programs::{Generator, Pattern, What};
 use crate::traffic::{self, Device, ROUTER_MAC, SERVER_MAC, Site};
 
 /// Of what kinds of devices there are servers that answer.
@@ -137,19 +137,25 @@ impl Hosts {
         })
     }
 
-    /// What sends frames of new flows of a device, as many as there are ports.
+    /// What sends a device's frames, each of a new flow as long as there are numbers for them.
     ///
     /// # Errors
     /// If the kernel refuses the program.
-    pub fn generator(&self, device: Device, icmp: bool) -> Result<Generator> {
+    pub fn generator(&self, device: Device, what: What) -> Result<Generator> {
+        let flows = match what {
+            What::Udp | What::Syn | What::Icmp => 40_000,
+            // Ports do not matter: identifications are used up later.
+            What::Fragments => 8 << 16,
+            What::RandomSources => 1 << 24,
+        };
         let pattern = Pattern {
-            flows: 40_000,
+            flows,
             site: Site::Hosts,
             alone: Some(device),
             tagged: false,
             routed: false,
             answers: false,
-            icmp,
+            what,
         };
         self.trunk.run(|| Generator::new(pattern, "sender"))
     }

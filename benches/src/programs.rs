@@ -29,8 +29,23 @@ pub struct Pattern {
     pub routed: bool,
     /// The other way: from servers to devices.
     pub answers: bool,
-    /// ICMP echo requests instead of UDP.
-    pub icmp: bool,
+    /// What is in them.
+    pub what: What,
+}
+
+/// What is in frames, by the number that `../programs/src/transport.rs` knows it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// Datagrams.
+    Udp = 0,
+    /// TCP connections asked for.
+    Syn = 1,
+    /// ICMP echo requests.
+    Icmp = 2,
+    /// Datagrams in eight pieces each.
+    Fragments = 3,
+    /// As `Syn`, each from another address.
+    RandomSources = 4,
 }
 
 fn load(settings: &[(&'static str, u32)]) -> Result<Ebpf> {
@@ -95,7 +110,7 @@ impl Generator {
             ("TAGGED", pattern.tagged.into()),
             ("ROUTED", pattern.routed.into()),
             ("ANSWERS", pattern.answers.into()),
-            ("ICMP", pattern.icmp.into()),
+            ("WHAT", pattern.what as u32),
         ])?;
         send_to(&mut ebpf, interface)?;
         program(&mut ebpf, "generate")?;
@@ -204,5 +219,89 @@ impl Sink {
             ours: sum(0)?,
             others: sum(1)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+
+    /// The first frames that are written, without sending them.
+    fn written(what: What, frames: usize) -> Vec<Vec<u8>> {
+        let mut ebpf = load(&[
+            ("FLOWS", 1 << 24),
+            ("DEVICES", 1),
+            ("FIRST_DEVICE", 7),
+            ("KIND_MASK", 7),
+            ("SERVICES", 1),
+            ("WHAT", what as u32),
+        ])
+        .expect("the object is in order");
+        let program = program(&mut ebpf, "generate").expect("it needs root");
+        let write = || {
+            let mut frame = vec![0; 60];
+            program
+                .test_run(TestRunOptions {
+                    data_in: Some(&[0; 60]),
+                    data_out: Some(&mut frame),
+                    ..TestRunOptions::new()
+                })
+                .expect("it runs");
+            frame
+        };
+        (0..frames).map(|_| write()).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_what_it_is_called() {
+        use What::{Fragments, Icmp, RandomSources, Syn, Udp};
+        for what in [Udp, Syn, Icmp, Fragments, RandomSources] {
+            let frames = written(what, 16);
+            for (number, frame) in frames.iter().enumerate() {
+                let packet = SlicedPacket::from_ethernet(frame).expect("a whole packet");
+                let Some(NetSlice::Ipv4(ip)) = &packet.net else {
+                    panic!("{what:?}: {packet:?}");
+                };
+                let header = ip.header().to_header();
+                assert_eq!(header.calc_header_checksum(), header.header_checksum);
+                assert_eq!(header.destination, [10, 200, 7, 10]);
+                let own = header.source == [10, 64, 0, 23];
+                assert_eq!(own, what != RandomSources, "{what:?}: {:?}", header.source);
+                let port = 20000 + number as u16;
+                match (what, &packet.transport) {
+                    (Udp, Some(TransportSlice::Udp(udp))) => {
+                        let ports = (udp.source_port(), udp.destination_port());
+                        assert_eq!(ports, (port, 24107));
+                        assert_eq!((udp.length(), udp.checksum()), (26, 0));
+                    }
+                    (Syn | RandomSources, Some(TransportSlice::Tcp(tcp))) => {
+                        assert_eq!((tcp.source_port(), tcp.destination_port()), (port, 443));
+                        assert!(tcp.syn() && !tcp.ack() && tcp.payload().is_empty());
+                        let sum = tcp.to_header().calc_checksum_ipv4(&header, &[]);
+                        assert_eq!(sum.expect("short"), tcp.checksum(), "{what:?}");
+                    }
+                    (Icmp, Some(TransportSlice::Icmpv4(icmp))) => {
+                        let sum = icmp.icmp_type().calc_checksum(icmp.payload());
+                        assert_eq!((icmp.type_u8(), icmp.checksum()), (8, sum));
+                        assert_eq!(icmp.bytes5to8()[..2], port.to_be_bytes());
+                    }
+                    (Fragments, None) => {
+                        let piece = number as u16 % 8;
+                        assert_eq!(header.identification, number as u16 / 8);
+                        assert_eq!(header.fragment_offset.value(), piece * 3);
+                        assert_eq!(header.more_fragments, piece < 7);
+                        assert_eq!(header.total_len, 44);
+                        let ports = [port - 7 * (number as u16 / 8), 24107, 192, 0];
+                        let ports: Vec<u8> = ports.iter().flat_map(|n| n.to_be_bytes()).collect();
+                        let payload = ip.payload().payload;
+                        assert_eq!(payload.starts_with(&ports), piece == 0, "{payload:?}");
+                    }
+                    (_, other) => panic!("{what:?}: {other:?}"),
+                }
+                let before = &frames[..number];
+                assert!(!before.contains(frame), "{what:?}: twice the same");
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ use aya_ebpf::macros::btf_map;
 use aya_ebpf::programs::XdpContext;
 
 use crate::opaque;
+use crate::transport::{self, Flow};
 
 /// What the loader sets. The verifier removes what a setting makes unreachable.
 macro_rules! settings {
@@ -40,8 +41,8 @@ settings! {
     ROUTED, routed;
     /// 1 for the answers, from servers to devices.
     ANSWERS, answers;
-    /// 1 for ICMP echo requests instead of UDP.
-    ICMP, icmp;
+    /// What the frames are: the number of a `transport::What`.
+    WHAT, what;
     /// How many kinds of devices there are, a power of two, less one.
     KIND_MASK, kind_mask;
     /// How many services each kind has.
@@ -55,12 +56,6 @@ static NEXT: PerCpuArray<[u64; 5], 1> = PerCpuArray::new();
 const ROUTER_MAC: u64 = 0x02c0_ff00_0001;
 const DEVICE_MAC: u64 = 0x02c0_0000_0000;
 const SERVER_MAC: u64 = 0x02c0_ff00_0002;
-
-/// Sum of the words of the IP header that never change: version and length 0x4500, total length 46, don't fragment,
-/// TTL 64.
-const FIXED: u32 = 0x4500 + 46 + 0x4000 + 0x4000;
-const ICMP_PROTOCOL: u32 = 1;
-const UDP_PROTOCOL: u32 = 17;
 
 #[inline(always)]
 pub fn write(ctx: &XdpContext) -> Option<()> {
@@ -89,24 +84,15 @@ pub fn write(ctx: &XdpContext) -> Option<()> {
     } else {
         (member, server, member_port, server_port)
     };
-    let (protocol, transport) = match icmp() {
-        // Length 26; no checksum.
-        0 => (
-            UDP_PROTOCOL,
-            [
-                (source_port as u32) << 16 | destination_port as u32,
-                0x001a_0000,
-            ],
-        ),
-        // Type 8; the identifier tells one from another, and what is behind it is zero.
-        _ => (
-            ICMP_PROTOCOL,
-            [
-                0x0800_0000 | folded(0x0800 + source_port as u32),
-                (source_port as u32) << 16,
-            ],
-        ),
-    };
+    let packet = transport::of(
+        what(),
+        Flow {
+            source,
+            destination,
+            ports: (source_port as u32) << 16 | destination_port as u32,
+            number: round,
+        },
+    );
     // SAFETY: the frame has every byte up to the end of the packet, checked. The kernel allows unaligned access on the architectures that
     // this program is built for.
     unsafe {
@@ -120,16 +106,18 @@ pub fn write(ctx: &XdpContext) -> Option<()> {
             put(start + 12, 0x0800u16.to_be());
         }
         let ip = start + network;
-        put(ip, 0x4500_002eu32.to_be());
-        put(ip + 4, 0x0000_4000u32.to_be());
-        put(
-            ip + 8,
-            (0x4000_0000 | protocol << 16 | checksum(protocol, source, destination)).to_be(),
-        );
-        put(ip + 12, source.to_be());
-        put(ip + 16, destination.to_be());
-        put(ip + 20, transport[0].to_be());
-        put(ip + 24, transport[1].to_be());
+        put(ip, (0x4500_0000 | packet.length).to_be());
+        put(ip + 4, packet.fragment.to_be());
+        put(ip + 8, packet.protocol_and_checksum().to_be());
+        put(ip + 12, packet.source.to_be());
+        put(ip + 16, packet.destination.to_be());
+        put(ip + 20, packet.head[0].to_be());
+        put(ip + 24, packet.head[1].to_be());
+        if transport::is_long(what()) {
+            put(ip + 28, packet.head[2].to_be());
+            put(ip + 32, packet.head[3].to_be());
+            put(ip + 36, packet.head[4].to_be());
+        }
     }
     Some(())
 }
@@ -140,21 +128,6 @@ pub fn write(ctx: &XdpContext) -> Option<()> {
 unsafe fn put<T>(at: usize, value: T) {
     // SAFETY: the caller's promise.
     unsafe { *(at as *mut T) = value };
-}
-
-#[inline(always)]
-fn checksum(protocol: u32, source: u32, destination: u32) -> u32 {
-    let addresses =
-        (source >> 16) + (source & 0xffff) + (destination >> 16) + (destination & 0xffff);
-    folded(FIXED + protocol + addresses)
-}
-
-/// The checksum of words with this sum (RFC 1071).
-#[inline(always)]
-fn folded(sum: u32) -> u32 {
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    !sum & 0xffff
 }
 
 /// Device, round and service of the next frame.

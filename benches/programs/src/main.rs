@@ -7,6 +7,7 @@
 #![feature(asm_experimental_arch)]
 
 mod generate;
+mod transport;
 
 use core::arch::asm;
 

@@ -19,6 +19,7 @@ use nix::unistd::Pid;
 use crate::gateways::Kind;
 use crate::hosts::{Hosts, SERVERS};
 use crate::processor;
+use crate::programs::{Generator, What};
 use crate::report::{Aim, Findings, Record, at_most, median, record};
 use crate::rounds::Plan;
 use crate::stop;
@@ -42,57 +43,54 @@ const CHANCE: f64 = 0.001;
 enum Flood {
     /// Nothing: what to compare with.
     Idle,
-    /// Connections that policy allows, asked for and never made.
-    Syn,
-    /// Datagrams that policy allows, each of a new flow.
-    Udp,
-    /// Echo requests, which policy does not allow.
-    Icmp,
-    /// Datagrams in pieces.
-    Fragments,
-    /// Connections asked for in the names of others.
-    RandomSources,
-    /// Datagrams as of `Udp`, but written by the kernel: faster than any program.
-    Frames,
-    /// Echo requests as of `Icmp`, written by the kernel.
-    IcmpFrames,
+    /// As many frames as hping3 makes, one of it on every processor.
+    Hping3(What),
+    /// As many frames as the kernel makes: more than any program.
+    Kernel(What),
 }
 
-const FLOODS: [Flood; 8] = [
+const FLOODS: [Flood; 11] = [
     Flood::Idle,
-    Flood::Syn,
-    Flood::Udp,
-    Flood::Icmp,
-    Flood::Fragments,
-    Flood::RandomSources,
-    Flood::Frames,
-    Flood::IcmpFrames,
+    Flood::Hping3(What::Syn),
+    Flood::Hping3(What::Udp),
+    Flood::Hping3(What::Icmp),
+    Flood::Hping3(What::Fragments),
+    Flood::Hping3(What::RandomSources),
+    Flood::Kernel(What::Syn),
+    Flood::Kernel(What::Udp),
+    Flood::Kernel(What::Icmp),
+    Flood::Kernel(What::Fragments),
+    Flood::Kernel(What::RandomSources),
 ];
 
 impl Flood {
-    fn name(self) -> &'static str {
+    fn name(self) -> String {
         match self {
-            Flood::Idle => "idle",
-            Flood::Syn => "syn",
-            Flood::Udp => "udp",
-            Flood::Icmp => "icmp",
-            Flood::Fragments => "fragments",
-            Flood::RandomSources => "random-sources",
-            Flood::Frames => "frames",
-            Flood::IcmpFrames => "icmp-frames",
+            Flood::Idle => "idle".to_string(),
+            Flood::Hping3(what) => name_of(what).to_string(),
+            Flood::Kernel(what) => format!("kernel-{}", name_of(what)),
         }
     }
+}
 
-    /// hping3's arguments.
-    fn arguments(self) -> Option<&'static [&'static str]> {
-        match self {
-            Flood::Idle | Flood::Frames | Flood::IcmpFrames => None,
-            Flood::Syn => Some(&["-S", "-p", "443"]),
-            Flood::Udp => Some(&["--udp", "-p", "24107", "-d", "20"]),
-            Flood::Icmp => Some(&["--icmp"]),
-            Flood::Fragments => Some(&["--udp", "-p", "24107", "-d", "120", "--frag"]),
-            Flood::RandomSources => Some(&["-S", "-p", "443", "--rand-source"]),
-        }
+fn name_of(what: What) -> &'static str {
+    match what {
+        What::Syn => "syn",
+        What::Udp => "udp",
+        What::Icmp => "icmp",
+        What::Fragments => "fragments",
+        What::RandomSources => "random-sources",
+    }
+}
+
+/// hping3's arguments. The policy allows these connections and datagrams, and no echo requests.
+fn arguments(what: What) -> &'static [&'static str] {
+    match what {
+        What::Syn => &["-S", "-p", "443"],
+        What::Udp => &["--udp", "-p", "24107", "-d", "20"],
+        What::Icmp => &["--icmp"],
+        What::Fragments => &["--udp", "-p", "24107", "-d", "120", "--frag"],
+        What::RandomSources => &["-S", "-p", "443", "--rand-source"],
     }
 }
 
@@ -189,15 +187,16 @@ fn of_rounds(rounds: &[Found]) -> Option<Found> {
 fn take(hosts: &mut Hosts, clinical: &[Device], flood: Flood, plan: &Plan) -> Result<Found> {
     hosts.gateway(|gateway| gateway.forget())?;
     let over = [AtomicBool::new(false), AtomicBool::new(false)];
-    let (asked, span, frames, before) = thread::scope(|scope| -> Result<_> {
+    let (asked, [first, last], before) = thread::scope(|scope| -> Result<_> {
         let running = Clinical::start(scope, hosts, clinical, plan.sender, &over)?;
         thread::sleep(SETTLE);
         let measured = flooded(hosts, flood, plan);
         let asked = running.stop(&over)?;
-        let (span, frames, before) = measured?;
-        Ok((asked, span, frames, before))
+        let (seen, before) = measured?;
+        Ok((asked, seen, before))
     })?;
-    let [from, to] = span;
+    let (from, to) = (first.at, last.at);
+    let span = (to - from).as_secs_f64();
     let during: Vec<&Asked> = asked
         .iter()
         .filter(|asked| (from..to).contains(&asked.at))
@@ -213,7 +212,7 @@ fn take(hosts: &mut Hosts, clinical: &[Device], flood: Flood, plan: &Plan) -> Re
     let (after, established) =
         hosts.gateway(|gateway| Ok((gateway.memory()?, gateway.established()?)))?;
     Ok(Found {
-        offered: frames as f64 / (to - from).as_secs_f64() / 1e3,
+        offered: (last.frames - first.frames) as f64 / span / 1e3,
         loss: 1.0 - took.len() as f64 / during.len() as f64,
         median: took[took.len() / 2],
         p99: took[took.len() * 99 / 100],
@@ -222,16 +221,26 @@ fn take(hosts: &mut Hosts, clinical: &[Device], flood: Flood, plan: &Plan) -> Re
     })
 }
 
-/// Floods; answers from when to when, with how many frames, and what memory there was in use before.
-fn flooded(hosts: &mut Hosts, flood: Flood, plan: &Plan) -> Result<([Instant; 2], u64, u64)> {
+/// What is read when measuring begins and when it ends.
+struct Seen {
+    at: Instant,
+    /// That the devices sent until then.
+    frames: u64,
+}
+
+/// Floods; answers what was seen when it began and ended, and what memory there was in use before.
+fn flooded(hosts: &mut Hosts, flood: Flood, plan: &Plan) -> Result<([Seen; 2], u64)> {
     let before = hosts.gateway(|gateway| gateway.memory())?;
     let hosts = &*hosts;
-    let generator = hosts.generator(COMPROMISED, flood == Flood::IcmpFrames)?;
+    let generator = match flood {
+        Flood::Kernel(what) => Some(hosts.generator(COMPROMISED, what)?),
+        _ => None,
+    };
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let mut flooding = None;
-        let mut programs = Programs(Vec::new());
-        if matches!(flood, Flood::Frames | Flood::IcmpFrames) {
+        let mut running = Vec::new();
+        if let Some(generator) = &generator {
             flooding = Some(scope.spawn(|| -> Result<()> {
                 processor::stay(plan.sender, Pid::from_raw(0))?;
                 while !over.load(Ordering::Relaxed) {
@@ -239,40 +248,42 @@ fn flooded(hosts: &mut Hosts, flood: Flood, plan: &Plan) -> Result<([Instant; 2]
                 }
                 Ok(())
             }));
-        } else if let Some(arguments) = flood.arguments() {
-            let command = [&["hping3", "-q", "--flood"], arguments, &[TARGET]].concat();
+        }
+        if let Flood::Hping3(what) = flood {
+            let command = [&["hping3", "-q", "--flood"], arguments(what), &[TARGET]].concat();
             for _ in 0..thread::available_parallelism()?.get() {
-                programs.0.push(hosts.start(COMPROMISED, &command)?);
+                running.push(Running(hosts.start(COMPROMISED, &command)?));
             }
         }
-        let look = || -> Result<(Instant, u64)> {
-            Ok((Instant::now(), hosts.sent()? + generator.sent()?))
+        let look = || -> Result<Seen> {
+            let written = generator.as_ref().map_or(Ok(0), Generator::sent)?;
+            Ok(Seen {
+                at: Instant::now(),
+                frames: hosts.sent()? + written,
+            })
         };
         thread::sleep(SETTLE);
         let first = look();
         thread::sleep(Duration::from_secs_f64(plan.seconds));
         let last = look();
         over.store(true, Ordering::Relaxed);
-        drop(programs);
+        drop(running);
         if let Some(thread) = flooding {
             thread
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         }
-        let (first, last) = (first?, last?);
-        Ok(([first.0, last.0], last.1 - first.1, before))
+        Ok(([first?, last?], before))
     })
 }
 
-/// What is running, until it is dropped.
-struct Programs(Vec<Child>);
+/// A program that runs until it is dropped.
+struct Running(Child);
 
-impl Drop for Programs {
+impl Drop for Running {
     fn drop(&mut self) {
-        for program in &mut self.0 {
-            let _ = program.kill();
-            let _ = program.wait();
-        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -283,7 +294,7 @@ fn findings(all: &All) -> Findings {
     let mut records: Vec<Record> = Vec::new();
     let mut aims: Vec<Aim> = Vec::new();
     let mut table = format!(
-        "\n{:<15} {:<9} {:>9} {:>8} {:>10} {:>9} {:>12} {:>11}\n",
+        "\n{:<21} {:<9} {:>9} {:>8} {:>10} {:>9} {:>12} {:>11}\n",
         "flood",
         "gateway",
         "kframes/s",
@@ -297,7 +308,7 @@ fn findings(all: &All) -> Findings {
         let [before, after] = found.memory.map(|bytes| bytes as f64 / 1e6);
         let _ = writeln!(
             table,
-            "{:<15} {:<9} {:>9.0} {:>8.3} {:>10.0} {:>9.0} {:>12} {:>11}",
+            "{:<21} {:<9} {:>9.0} {:>8.3} {:>10.0} {:>9.0} {:>12} {:>11}",
             flood.name(),
             kind.name(),
             found.offered,
@@ -351,8 +362,11 @@ mod tests {
         };
         let all = All::from([
             ((Flood::Idle, Kind::Cordon), found(0.0, 50.0)),
-            ((Flood::Syn, Kind::Nftables), found(0.01, 500.0)),
-            ((Flood::Syn, Kind::Cordon), found(0.0, 600.0)),
+            (
+                (Flood::Hping3(What::Syn), Kind::Nftables),
+                found(0.01, 500.0),
+            ),
+            ((Flood::Hping3(What::Syn), Kind::Cordon), found(0.0, 600.0)),
         ]);
         let text = crate::report::aims(&findings(&all).aims);
         assert!(text.contains("✓ syn flood, Cordon's loss"), "{text}");
