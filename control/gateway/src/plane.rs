@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cordon_kernel::{
-    Dataplane, Drops, Error, FlowEntry, Idle, Installed, Silence, Stager, Swept, TableBytes,
+    Dataplane, Drops, Error, FlowEntry, Idle, Installed, Nic, Silence, Stager, Swept, TableBytes,
 };
 use cordon_portable::{Change, Generation};
 use cordon_verdict::abi::{Control, Counter, Station};
@@ -87,6 +87,8 @@ pub struct Link {
     pub index: u32,
     /// Whether there is a signal.
     pub running: bool,
+    /// Its MTU in bytes, if that is known.
+    pub mtu: Option<i32>,
 }
 
 impl Plane for Dataplane {
@@ -156,7 +158,15 @@ impl Plane for Dataplane {
             }
             if let Ok(index) = nix::net::if_::if_nametoindex(name.as_str()) {
                 let running = interface.flags.contains(InterfaceFlags::IFF_RUNNING);
-                links.insert(name, Link { index, running });
+                let mtu = Nic::mtu_of(&name).ok();
+                links.insert(
+                    name,
+                    Link {
+                        index,
+                        running,
+                        mtu,
+                    },
+                );
             }
         }
         links

@@ -79,6 +79,14 @@ impl Nic {
             mtu,
         })
     }
+
+    /// What an interface's MTU is now, in bytes.
+    ///
+    /// # Errors
+    /// [`Error::Nic`] if there is no such interface.
+    pub fn mtu_of(name: &str) -> Result<i32, Error> {
+        Settings::open(name)?.mtu()
+    }
 }
 
 impl Settings<'_> {

@@ -6,6 +6,7 @@
 
 mod counting;
 mod kernel;
+mod mtu;
 mod orders;
 mod policy;
 mod ports;

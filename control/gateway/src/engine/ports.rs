@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cordon_policy::Port;
 
-use super::Engine;
+use super::{Engine, mtu};
 
 /// The ports that the policy names, by number.
 #[derive(Default)]
@@ -92,6 +92,9 @@ impl Engine {
                 self.warnings.remove("ports");
             }
         }
+        let current = self.current.as_ref();
+        let tight = current.and_then(|named| mtu::too_small(&named.policy, &links));
+        self.warn("mtu", tight);
     }
 
     pub(super) fn detach(&mut self, port: u16) -> Result<(), cordon_kernel::Error> {

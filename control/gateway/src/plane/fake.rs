@@ -57,6 +57,8 @@ pub struct Tables {
     pub slots: [Generation; 2],
     /// What its rules counted, by slot.
     pub counters: [Vec<Counter>; 2],
+    /// MTUs of interfaces that have another than 1500.
+    pub mtus: BTreeMap<String, i32>,
     /// Interfaces by port.
     pub ports: BTreeMap<u16, String>,
     /// Interfaces that are not there.
@@ -286,6 +288,7 @@ impl Plane for Kernel {
         let link = |name: &str| Link {
             index: index(name),
             running: true,
+            mtu: Some(tables.mtus.get(name).copied().unwrap_or(1500)),
         };
         there.map(|name| (name.to_owned(), link(name))).collect()
     }

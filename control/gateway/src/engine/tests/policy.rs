@@ -221,6 +221,47 @@ fn a_port_is_taken_into_service_when_its_interface_appears() {
     assert!(gateway.engine().ports().iter().all(|now| now.up));
 }
 
+#[test]
+fn a_port_that_takes_less_than_others_is_told_of_with_what_to_do() {
+    let machine = Machine::new();
+    let told = |gateway: &Gateway| -> Vec<String> {
+        gateway.tick();
+        let engine = gateway.engine();
+        let of_mtu = |warning: &&String| warning.contains("mtu");
+        engine.warnings().filter(of_mtu).cloned().collect()
+    };
+    let gateway = machine.start();
+    apply(&gateway, policy_a()).expect("is applied");
+    assert!(told(&gateway).is_empty());
+    let set = |machine: &Machine, nic: &str, mtu| {
+        machine.kernel.tables().mtus.insert(nic.to_owned(), mtu)
+    };
+    set(&machine, "eth1", 9000);
+    assert_eq!(
+        told(&gateway),
+        [
+            "port core0 loses packets of more than 1500 bytes (MTU 1500), and the rest of the network may send 9000: \
+             ip link set eth2 mtu 9000"
+        ]
+    );
+    set(&machine, "eth1", 1500);
+    assert!(told(&gateway).is_empty());
+
+    // A second tag at one of them.
+    let mut two_tags = policy_a();
+    two_tags.site = two_tags.site.replace("access0.210", "access0.100.210");
+    apply(&gateway, two_tags).expect("is applied");
+    let warnings = told(&gateway);
+    assert!(
+        warnings[0].contains(
+            "port access0 loses packets of more than 1496 bytes (MTU 1500, less a second VLAN tag)"
+        ) && warnings[0].ends_with("ip link set eth1 mtu 1504"),
+        "{warnings:?}"
+    );
+    set(&machine, "eth1", 1504);
+    assert!(told(&gateway).is_empty());
+}
+
 /// The first rule that is not built in.
 const FIRST: usize = RULE_FIRST as usize;
 
