@@ -5,30 +5,24 @@ use std::net::IpAddr;
 
 use csv::{ReaderBuilder, StringRecord};
 
+use crate::columns::{self, Columns};
 use crate::cursor::Cursor;
 use crate::fields;
 use crate::model::{Device, Mac, Port, Segment};
 use crate::problem::{Code, File, Place, Problems};
 use crate::site::Site;
+use crate::yaml;
 
 /// Devices a gateway can hold.
 const DEVICES: usize = 131_072;
 /// The address that the gateway answers with where a segment has a proxy.
 pub const GATEWAY_MAC: Mac = Mac(*b"\x02CORDN");
-const COLUMNS: [&str; 8] = [
-    "name",
-    "mac",
-    "ips",
-    "segment",
-    "profile",
-    "function",
-    "criticality",
-    "port",
-];
-const NEEDED: [&str; 3] = ["name", "mac", "segment"];
 
 /// Reads the inventory. Lines with an error are left out.
 pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Device> {
+    if yaml::is_too_long(File::Devices, text, problems) {
+        return Vec::new();
+    }
     let segments = &site.segments;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = ReaderBuilder::new()
@@ -54,7 +48,7 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
     let mut cursor = Cursor::new(text);
     let Some(columns) = records
         .next()
-        .and_then(|header| header_of(header, cursor, problems))
+        .and_then(|header| Columns::read(header, cursor, problems))
     else {
         if text.trim().is_empty() {
             let place = Place {
@@ -64,7 +58,7 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
             };
             problems
                 .add(place, Code::MissingField, "the file has no header")
-                .hint(format!("its first line is `{}`", COLUMNS.join(",")));
+                .hint(columns::first_line());
         }
         return Vec::new();
     };
@@ -109,66 +103,8 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
     table.devices
 }
 
-/// The position of each of [`COLUMNS`].
-type Columns = [Option<usize>; 8];
-
 fn start_of(position: &csv::Position) -> usize {
     usize::try_from(position.byte()).unwrap_or(usize::MAX)
-}
-
-fn header_of(
-    header: Result<StringRecord, csv::Error>,
-    mut cursor: Cursor,
-    problems: &mut Problems,
-) -> Option<Columns> {
-    cursor.row(0);
-    let place = |index: usize| {
-        let mut cursor = cursor;
-        cursor.field(index);
-        cursor.place()
-    };
-    let header = match header {
-        Ok(header) => header,
-        Err(error) => {
-            problems.add(place(0), Code::Syntax, format!("not CSV: {error}"));
-            return None;
-        }
-    };
-    let mut columns = Columns::default();
-    for (index, name) in header.iter().enumerate() {
-        match COLUMNS.iter().position(|known| *known == name.trim()) {
-            Some(column) if columns[column].is_none() => columns[column] = Some(index),
-            Some(_) => {
-                problems.add(
-                    place(index),
-                    Code::Duplicate,
-                    format!("column `{name}` is there twice"),
-                );
-            }
-            None => problems
-                .add(
-                    place(index),
-                    Code::UnknownField,
-                    format!("there is no column `{}`", name.escape_debug()),
-                )
-                .did_you_mean(name, COLUMNS.into_iter()),
-        }
-    }
-    let mut whole = true;
-    for needed in NEEDED {
-        let column = COLUMNS.iter().position(|name| *name == needed)?;
-        if columns[column].is_none() {
-            whole = false;
-            problems
-                .add(
-                    place(0),
-                    Code::MissingField,
-                    format!("column `{needed}` is missing"),
-                )
-                .hint(format!("the first line is `{}`", COLUMNS.join(",")));
-        }
-    }
-    whole.then_some(columns)
 }
 
 struct Row<'a> {
@@ -181,23 +117,14 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn place(&self, column: &str) -> Place {
-        let index = COLUMNS
-            .iter()
-            .position(|name| *name == column)
-            .and_then(|at| self.columns[at])
-            .unwrap_or(0);
         let mut cursor = self.cursor;
-        cursor.field(index);
+        cursor.field(self.columns.position(column).unwrap_or(0));
         cursor.place()
     }
 
     fn get(&self, column: &str) -> Option<&'a str> {
-        let index = COLUMNS
-            .iter()
-            .position(|name| *name == column)
-            .and_then(|at| self.columns[at])?;
         self.record
-            .get(index)
+            .get(self.columns.position(column)?)
             .map(str::trim)
             .filter(|text| !text.is_empty())
     }
@@ -227,14 +154,11 @@ struct Table<'a> {
 
 impl Table<'_> {
     fn add(&mut self, row: &Row, names: &HashMap<&str, usize>, problems: &mut Problems) {
-        if row.record.len()
-            > row
-                .columns
-                .iter()
-                .flatten()
-                .max()
-                .map_or(0, |last| last + 1)
-        {
+        // Spreadsheets write rows of nothing behind the last.
+        if row.record.iter().all(|field| field.trim().is_empty()) {
+            return;
+        }
+        if row.record.len() > row.columns.count {
             problems
                 .add(
                     row.place("name"),
@@ -400,8 +324,12 @@ impl Table<'_> {
             let Ok(ip) = word.parse::<IpAddr>() else {
                 good = false;
                 problems
-                    .add(row.place("ips"), Code::BadValue, format!("`{word}` is no IP address"))
-                    .hint("several addresses are separated by spaces; a device without any may use all of its segment's");
+                    .add(
+                        row.place("ips"),
+                        Code::BadValue,
+                        format!("`{word}` is no IP address"),
+                    )
+                    .hint(address_hint(word));
                 continue;
             };
             if let Some(why) = segment
@@ -430,6 +358,33 @@ impl Table<'_> {
     }
 }
 
+/// What to do about what is no address.
+fn address_hint(word: &str) -> String {
+    let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
+    let plain = |text: &str| {
+        let parts = text
+            .split('.')
+            .map(|part| match part.trim_start_matches('0') {
+                "" if !part.is_empty() => "0",
+                part => part,
+            });
+        parts.collect::<Vec<_>>().join(".")
+    };
+    let alone = word.split_once('/').map_or(word, |(address, _)| address);
+    if alone != word && is_address(alone) {
+        return format!("an address is written without its prefix: `{alone}`");
+    }
+    // Some read `012` as ten.
+    if is_address(&plain(alone)) {
+        return format!(
+            "a part of an address has no zeros in front: `{}`",
+            plain(alone)
+        );
+    }
+    "several addresses are separated by spaces; a device without any may use all of its segment's"
+        .to_owned()
+}
+
 /// Why an address cannot be a device's in this segment, and what to do.
 fn unfit(ip: IpAddr, segment: &Segment) -> Option<(String, String)> {
     let mapped = matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
@@ -456,6 +411,12 @@ fn unfit(ip: IpAddr, segment: &Segment) -> Option<(String, String)> {
             },
         ));
     };
+    if segment.routers.contains(&ip) {
+        return Some((
+            format!("is a router's of segment `{}`", segment.name),
+            "a device has an address of its own; `routers` are behind the uplink".to_owned(),
+        ));
+    }
     let edge = match subnet {
         ipnet::IpNet::V4(net) if net.prefix_len() <= 30 => {
             ip == IpAddr::V4(net.network()) || ip == IpAddr::V4(net.broadcast())

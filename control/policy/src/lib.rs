@@ -4,8 +4,10 @@
 //! Both answer a [`Policy`] that is consistent in itself, or [`Rejected`] with every error at its place.
 
 mod attachments;
+mod columns;
 mod cursor;
 mod devices;
+mod directory;
 mod fields;
 mod implicit;
 mod model;
@@ -14,17 +16,18 @@ mod problem;
 mod rules;
 mod services;
 mod site;
+mod unmatched;
 mod warnings;
 mod yaml;
 
-use std::io::Read;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use problem::Problems;
 
 pub use attachments::{COPIES_MOST, STACKS};
 pub use devices::GATEWAY_MAC;
+pub use directory::read;
 pub use model::{
     Attachment, Date, Device, Group, Invariant, LinkControl, Mac, Mode, NamedService, Origin,
     OuterTag, Policy, Port, Posture, Reach, Rule, Segment, Selector, Service, Unknown, Zone,
@@ -67,36 +70,6 @@ pub enum Error {
     /// It is refused.
     #[error(transparent)]
     Rejected(#[from] Rejected),
-}
-
-/// Reads the files of a policy directory. `site.yaml` must be there.
-///
-/// # Errors
-/// [`Error::Read`] if it is not, or a file cannot be read or is no UTF-8.
-pub fn read(directory: &Path) -> Result<Sources, Error> {
-    let file = |file: File| {
-        let path = directory.join(file.name());
-        read_text(&path).map_err(|error| Error::Read { path, error })
-    };
-    let optional = |name: File| match file(name) {
-        Ok(text) => Ok(Some(text)),
-        Err(Error::Read { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    };
-    Ok(Sources {
-        site: file(File::Site)?,
-        policy: optional(File::Policy)?,
-        devices: optional(File::Devices)?,
-    })
-}
-
-/// Stops behind the longest file that could be a policy's, should someone point at a device or a pipe.
-fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    fs::File::open(path)?
-        .take(yaml::LENGTH as u64 + 1)
-        .read_to_string(&mut text)?;
-    Ok(text)
 }
 
 /// Reads and validates a policy directory.
@@ -148,6 +121,6 @@ pub fn from_sources(sources: &Sources) -> Result<Validated, Rejected> {
         invariants: written.invariants,
         services: written.services,
     };
-    let warnings = warnings::of(&policy);
+    let warnings = warnings::of(&policy, sources.policy.is_some());
     Ok(Validated { policy, warnings })
 }

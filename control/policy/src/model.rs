@@ -332,6 +332,8 @@ pub struct Segment {
     /// Whether the gateway stands in for its devices: answers for their addresses, and carries to them what is sent
     /// to it.
     pub proxy: bool,
+    /// The addresses of its routers, which no device may speak as: of its subnets, or IPv6 link-local.
+    pub routers: Vec<IpAddr>,
     /// EtherTypes beside IP and ARP that pass unread.
     pub ether_types: Vec<u16>,
     /// Index of its zone.

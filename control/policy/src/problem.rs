@@ -171,11 +171,11 @@ impl Problem {
 
     /// Hints at what was probably meant, or else at what there is.
     pub(crate) fn did_you_mean<'a>(&mut self, word: &str, known: impl Iterator<Item = &'a str>) {
-        let mut known: Vec<&str> = known.collect();
+        // What could not be read has no name: its own error is noted already.
+        let mut known: Vec<&str> = known.filter(|name| !name.is_empty()).collect();
         let near = known
             .iter()
-            .map(|name| (strsim::damerau_levenshtein(word, name), *name))
-            .filter(|(distance, name)| *distance <= 1 + name.len().max(word.len()) / 4)
+            .filter_map(|name| Some((slip(word, name)?, *name)))
             .min();
         known.sort_unstable();
         self.hint = match near {
@@ -189,4 +189,15 @@ impl Problem {
             )),
         };
     }
+}
+
+/// How far two words are apart, if one could be a slip for the other.
+pub(crate) fn slip(word: &str, meant: &str) -> Option<usize> {
+    let most = 1 + word.len().max(meant.len()) / 4;
+    // To work it out for a word of a megabyte takes as many times the room of the other.
+    if word.len().abs_diff(meant.len()) > most {
+        return None;
+    }
+    let distance = strsim::damerau_levenshtein(word, meant);
+    (distance <= most).then_some(distance)
 }

@@ -204,6 +204,8 @@ impl Names {
             let known = by_name.insert(name.to_owned(), selector);
             let same = match (known, selector) {
                 (None, _) => true,
+                // A zone, and a segment of its name that is in none: that is noted already.
+                (Some(Selector::Zone(_)), Selector::Zone(_)) => true,
                 (Some(Selector::Zone(zone)), Selector::Segment(segment)) => {
                     let zone = &site.zones[zone];
                     zone.segments == [segment] && zone.networks.is_empty()

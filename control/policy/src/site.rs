@@ -182,6 +182,7 @@ fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
             unknown: Unknown::Drop,
             mode: Mode::Enforce,
             proxy: false,
+            routers: Vec::new(),
             ether_types: Vec::new(),
             zone: usize::MAX,
             number: 0,
@@ -233,6 +234,15 @@ fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
                     segment.subnets.push(subnet);
                 }
             }
+            let routers = fields.optional("routers").map(fields::list);
+            for node in routers.unwrap_or_default() {
+                segment.routers.extend(router(
+                    node,
+                    &segment,
+                    !site.doubtful.contains(&index),
+                    problems,
+                ));
+            }
             if let Some(node) = fields.optional("isolate") {
                 segment.isolate = fields::boolean(node, "`isolate`", problems).unwrap_or(true);
             }
@@ -269,6 +279,39 @@ fn segments(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
             problems.add(place, Code::MissingField, "a site has at least one segment");
         }
     }
+}
+
+/// An address that a router has in a segment. Of one whose subnets are `known` in whole it has to be in one of these.
+fn router(node: &Node, segment: &Segment, known: bool, problems: &mut Problems) -> Option<IpAddr> {
+    let example = "the router's own addresses there: `routers: [10.21.0.1, \"fe80::1\"]`";
+    let ip: IpAddr = fields::parsed(node, "address", example, problems)?;
+    let link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let inside = segment.subnets.iter().any(|subnet| {
+        let edge = match subnet {
+            IpNet::V4(net) if net.prefix_len() <= 30 => {
+                ip == net.network() || ip == net.broadcast()
+            }
+            _ => false,
+        };
+        subnet.contains(&ip) && !edge
+    });
+    if !(link_local || inside) && known {
+        problems
+            .add(
+                node.place,
+                Code::Conflict,
+                format!("{ip} is no address of a host in segment `{}`", segment.name),
+            )
+            .hint(example);
+        return None;
+    }
+    if segment.routers.contains(&ip) {
+        problems
+            .add(node.place, Code::Duplicate, format!("{ip} is there twice"))
+            .hint("name each address once");
+        return None;
+    }
+    Some(ip)
 }
 
 /// An EtherType that nothing else decides on (IEEE 802.3 §3.2.6: 0x0600 is the lowest).
@@ -386,7 +429,7 @@ fn zones(node: Option<&Node>, site: &mut Site, problems: &mut Problems) {
             continue;
         }
         let name = site.segments[index].name.clone();
-        if site.zones.iter().any(|zone| zone.name == name) {
+        if !name.is_empty() && site.zones.iter().any(|zone| zone.name == name) {
             problems
                 .add(
                     site.segments[index].place,

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::model::{OuterTag, Policy};
+use crate::model::{Origin, OuterTag, Policy, Segment};
 use crate::problem::{Code, File, Place, Problem, Problems};
+use crate::unmatched;
 
 const TOP: Place = Place {
     file: File::Site,
@@ -11,13 +12,17 @@ const TOP: Place = Place {
     column: 1,
 };
 
-/// What is worth a look in a policy that is right.
-pub(crate) fn of(policy: &Policy) -> Vec<Problem> {
+/// What is worth a look in a policy that is right, `written` with or without a policy.yaml.
+pub(crate) fn of(policy: &Policy, written: bool) -> Vec<Problem> {
     let mut problems = Problems::default();
     ports(policy, &mut problems);
     segments(policy, &mut problems);
+    routers(policy, &mut problems);
     proxies(policy, &mut problems);
+    rules(policy, written, &mut problems);
     groups(policy, &mut problems);
+    unmatched::addresses(policy, &mut problems);
+    unmatched::profiles(policy, &mut problems);
     problems.into_sorted()
 }
 
@@ -30,6 +35,11 @@ fn ports(policy: &Policy, problems: &mut Problems) {
                 "no port is an uplink: the site's boundary is nowhere",
             )
             .hint("write `uplink: true` at the port that faces the wider network");
+    }
+    if policy.ports.iter().all(|port| port.uplink) {
+        problems
+            .add(TOP, Code::Warning, "no port faces devices")
+            .hint("leave out `uplink: true` at the ports of the devices' side");
     }
     for (index, port) in policy.ports.iter().enumerate() {
         let stacked = |segment: &crate::model::Segment| {
@@ -78,6 +88,37 @@ fn segments(policy: &Policy, problems: &mut Problems) {
     }
 }
 
+/// Of many segments one warning is enough.
+fn routers(policy: &Policy, problems: &mut Problems) {
+    let goes_out = |segment: &Segment| {
+        let mut attachments = segment.attachments.iter();
+        attachments.any(|at| policy.ports[at.port].uplink) && !segment.subnets.is_empty()
+    };
+    let without: Vec<&Segment> = policy
+        .segments
+        .iter()
+        .filter(|segment| segment.routers.is_empty() && goes_out(segment))
+        .collect();
+    let Some(first) = without.first() else {
+        return;
+    };
+    let others = match without.len() - 1 {
+        0 => "names".to_owned(),
+        1 => "and another name".to_owned(),
+        others => format!("and {others} others name"),
+    };
+    problems
+        .add(
+            first.place,
+            Code::Warning,
+            format!(
+                "segment `{}` {others} no routers: a device may speak as the router there",
+                first.name
+            ),
+        )
+        .hint("the router's own addresses in the segment: `routers: [10.21.0.1, \"fe80::1\"]`");
+}
+
 /// The gateway stands in for bound addresses alone.
 fn proxies(policy: &Policy, problems: &mut Problems) {
     let mut devices = vec![(0, 0); policy.segments.len()];
@@ -105,6 +146,43 @@ fn proxies(policy: &Policy, problems: &mut Problems) {
             "the gateway answers for addresses in the column `ips` of devices.csv: bind some",
         );
     }
+}
+
+/// Without rules there are those of the site, and a gateway that lets hardly anything through.
+fn rules(policy: &Policy, written: bool, problems: &mut Problems) {
+    let has = |origin| policy.rules.iter().any(|rule| rule.origin == origin);
+    if has(Origin::Written) {
+        return;
+    }
+    let why = match written {
+        true => "no rule is written",
+        false => "there is no policy.yaml",
+    };
+    let left: Vec<&str> = [
+        (Origin::Infrastructure, "infrastructure"),
+        (
+            Origin::Segment,
+            "what stays within a segment that is not isolated",
+        ),
+        (Origin::Observe, "what an observed segment does"),
+    ]
+    .into_iter()
+    .filter_map(|(origin, what)| has(origin).then_some(what))
+    .collect();
+    let but = match left[..] {
+        [] => String::new(),
+        _ => format!(" but {}", left.join(", and ")),
+    };
+    problems
+        .add(
+            Place {
+                file: File::Policy,
+                ..TOP
+            },
+            Code::Warning,
+            format!("{why}: nothing is allowed{but}"),
+        )
+        .hint("`rules: [{name: ct-to-pacs, from: ct, to: pacs, service: dicom}]` in policy.yaml allows something");
 }
 
 fn groups(policy: &Policy, problems: &mut Problems) {

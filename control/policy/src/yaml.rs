@@ -54,12 +54,7 @@ pub(crate) fn read(file: File, text: &str, problems: &mut Problems) -> Option<No
         line: 1,
         column: 1,
     };
-    if text.len() > LENGTH {
-        problems.add(
-            start,
-            Code::Limit,
-            format!("the file is longer than {} MiB", LENGTH >> 20),
-        );
+    if is_too_long(file, text, problems) {
         return None;
     }
     let mut reader = Reader {
@@ -75,8 +70,26 @@ pub(crate) fn read(file: File, text: &str, problems: &mut Problems) -> Option<No
     }))
 }
 
+/// Whether a file is longer than any is: what it says at its end may not have been read.
+pub(crate) fn is_too_long(file: File, text: &str, problems: &mut Problems) -> bool {
+    let too_long = text.len() > LENGTH;
+    if too_long {
+        let start = Place {
+            file,
+            line: 1,
+            column: 1,
+        };
+        problems.add(
+            start,
+            Code::Limit,
+            format!("the file is longer than {} MiB", LENGTH >> 20),
+        );
+    }
+    too_long
+}
+
 /// Behind the last character.
-fn end(file: File, text: &str) -> Place {
+pub(crate) fn end(file: File, text: &str) -> Place {
     let breaks = text.matches(['\n', '\r']).count() - text.matches("\r\n").count();
     let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
     Place {
@@ -86,16 +99,41 @@ fn end(file: File, text: &str) -> Place {
     }
 }
 
-/// A line of a text, from 1.
-fn line(text: &str, number: u32) -> &str {
-    let mut rest = text;
-    for _ in 1..number {
-        let at = rest.find(['\n', '\r']).unwrap_or(rest.len());
-        let behind = &rest[at..];
-        let width = if behind.starts_with("\r\n") { 2 } else { 1 };
-        rest = behind.get(width..).unwrap_or_default();
-    }
-    rest.split(['\n', '\r']).next().unwrap_or_default()
+/// The lines of a text, by any of the line breaks of YAML.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let whole = rest?;
+        let Some(at) = whole.find(['\n', '\r']) else {
+            rest = None;
+            return Some(whole);
+        };
+        let width = if whole[at..].starts_with("\r\n") {
+            2
+        } else {
+            1
+        };
+        rest = Some(&whole[at + width..]);
+        Some(&whole[..at])
+    })
+}
+
+/// Where a line is indented with a tab: that of a place, or one `behind` it too.
+fn tab(text: &str, from: Place, behind: bool) -> Option<Place> {
+    let most = if behind { usize::MAX } else { 1 };
+    let numbered = lines(text)
+        .zip(1..)
+        .skip((from.line as usize).saturating_sub(1));
+    numbered.take(most).find_map(|(line, number)| {
+        let content = line.trim_start_matches([' ', '\t']);
+        let at = line[..line.len() - content.len()].find('\t')?;
+        // What is blank has no indentation.
+        (!content.is_empty()).then_some(Place {
+            line: number,
+            column: at as u32 + 1,
+            ..from
+        })
+    })
 }
 
 struct Reader<'a, 'p> {
@@ -112,13 +150,21 @@ impl<'a> Reader<'a, '_> {
             Ok((event, span)) => Some((event, self.place(&span.start))),
             Err(error) => {
                 let mut place = self.place(error.marker());
+                // The parser is in the line of the tab, or still where the value in front of it starts.
+                if let Some(place) = tab(self.text, place, error.info().contains("tab")) {
+                    self.problems
+                        .add(place, Code::Syntax, "not YAML: a tab in the indentation")
+                        .hint("indent with blanks");
+                    return None;
+                }
                 // Behind a `%` the parser counts bytes for characters.
-                let width = line(self.text, place.line).chars().count();
+                let line = lines(self.text).nth((place.line as usize).saturating_sub(1));
+                let width = line.unwrap_or_default().chars().count();
                 place.column = place.column.min(width as u32 + 1);
                 let problem =
                     self.problems
                         .add(place, Code::Syntax, format!("not YAML: {}", error.info()));
-                problem.hint("look for a missing colon, an unclosed bracket or quote, or a tab in the indentation");
+                problem.hint("look for a missing colon, or an unclosed bracket or quote");
                 None
             }
         }

@@ -15,9 +15,10 @@ ports:
   access0: {device: eth1}
   core0: {device: eth2, uplink: true, outer-tag: 802.1q}
 segments:
-  imaging: {attach: [access0.301, access0.302, core0.100.210], subnets: [10.21.0.0/24], proxy: true}
-  stations: {attach: [access0, core0.100], subnets: [10.23.0.0/24]}
+  imaging: {attach: [access0.301, access0.302, core0.100.210], subnets: [10.21.0.0/24], routers: [10.21.0.1], proxy: true}
+  stations: {attach: [access0, core0.100], subnets: [10.23.0.0/24], routers: [10.23.0.1]}
 ";
+const RULES: &str = "rules: [{name: all, from: any, to: any, service: any}]";
 const DEVICES: &str = "\
 name,mac,ips,segment
 ct-1,02:00:5e:10:00:01,10.21.0.11,imaging
@@ -38,7 +39,7 @@ fn right(site: &str, policy: &str, devices: &str) -> Validated {
 
 #[test]
 fn attachments_are_read_and_written_alike() {
-    let Validated { policy, warnings } = right(SITE, "", DEVICES);
+    let Validated { policy, warnings } = right(SITE, RULES, DEVICES);
     assert_eq!(warnings, []);
     let at = |port, vlan, inner| Attachment { port, vlan, inner };
     let [imaging, stations] = &policy.segments[..] else {
@@ -211,7 +212,7 @@ fn as_many_attachments_with_two_tags_as_have_a_number() {
 #[test]
 fn what_is_worth_a_look() {
     let warnings = |site: &str, devices: &str| -> Vec<String> {
-        let warnings = right(site, "", devices).warnings;
+        let warnings = right(site, RULES, devices).warnings;
         warnings.iter().map(|one| one.message.clone()).collect()
     };
     assert_eq!(

@@ -72,8 +72,26 @@ fn cases() -> Vec<Case> {
         (
             "tab as indentation",
             policy("groups:\n\tct: {profile: x}\n"),
-            "policy.yaml:2:2: syntax: not YAML",
-            "tab",
+            "policy.yaml:2:1: syntax: not YAML: a tab in the indentation",
+            "blanks",
+        ),
+        (
+            "tab as indentation behind a value, where the parser takes it for more of the value",
+            policy("groups:\n  ct:\n    profile: x\n\n  # The next one.\n  \tpacs: {profile: y}\n"),
+            "policy.yaml:6:3: syntax: not YAML: a tab in the indentation",
+            "blanks",
+        ),
+        (
+            "tab as indentation of a rule in a file with the line breaks of Windows",
+            policy("rules:\r\n- name: a\r\n\tfrom: b\r\n"),
+            "policy.yaml:3:1: syntax: not YAML: a tab in the indentation",
+            "blanks",
+        ),
+        (
+            "a tab that is there, behind what is wrong",
+            policy("rules: [a\ngroups: b\n\tc: d\n"),
+            "policy.yaml:2:7: syntax: not YAML: ",
+            "unclosed",
         ),
         (
             "two documents",
@@ -391,6 +409,17 @@ fn cases() -> Vec<Case> {
             "site.yaml:8:55: missing-field: `dns` is on the continuity list and needs `owner`",
             "who to ask",
         ),
+        (
+            "a segment that only one without a name is near to",
+            with(
+                SITE.replace("segments: [imaging]", "segments: [I]")
+                    .replace("stations:", "Stations:"),
+                "",
+                DEVICES,
+            ),
+            "site.yaml:9:25: unknown-name: there is no segment `I`",
+            "there is: imaging",
+        ),
         // Rules.
         (
             "rules as a mapping",
@@ -630,6 +659,42 @@ fn cases() -> Vec<Case> {
             "group",
         ),
         (
+            "a router outside the segment",
+            site(
+                "subnets: [10.21.0.0/24]",
+                "subnets: [10.21.0.0/24], routers: [10.22.0.1]",
+            ),
+            "site.yaml:6:82: conflict: 10.22.0.1 is no address of a host in segment `imaging`",
+            "routers: [10.21.0.1",
+        ),
+        (
+            "a router at a broadcast address",
+            site(
+                "subnets: [10.21.0.0/24]",
+                "subnets: [10.21.0.0/24], routers: [10.21.0.255]",
+            ),
+            "site.yaml:6:82: conflict: 10.21.0.255 is no address of a host in segment `imaging`",
+            "routers: [10.21.0.1",
+        ),
+        (
+            "a router twice",
+            site(
+                "subnets: [10.21.0.0/24]",
+                "subnets: [10.21.0.0/24], routers: [10.21.0.1, 10.21.0.1]",
+            ),
+            "site.yaml:6:93: duplicate: 10.21.0.1 is there twice",
+            "once",
+        ),
+        (
+            "a device with the router's address",
+            site(
+                "subnets: [10.21.0.0/24]",
+                "subnets: [10.21.0.0/24], routers: [10.21.0.11]",
+            ),
+            "devices.csv:2:24: conflict: 10.21.0.11 is a router's of segment `imaging`",
+            "behind the uplink",
+        ),
+        (
             "a storm without a number",
             site("uplink: true}", "uplink: true, storm: many}"),
             "site.yaml:4:46: bad-value: `many` is no number of frames",
@@ -695,6 +760,58 @@ fn cases() -> Vec<Case> {
             with(SITE.into(), "", "name,mac,segment,mac\n"),
             "devices.csv:1:18: duplicate: column `mac` is there twice",
             "",
+        ),
+        (
+            "a column of another name in other letters",
+            with(SITE.into(), "", "Name,MAC,SEGMNT,Segment\n"),
+            "devices.csv:1:10: unknown-field: there is no column `SEGMNT`",
+            "did you mean `segment`?",
+        ),
+        (
+            "a column twice, in other letters and with a blank",
+            with(SITE.into(), "", "name,mac,segment, MAC\n"),
+            "devices.csv:1:18: duplicate: column `MAC` is there twice",
+            "",
+        ),
+        (
+            "a file of 32 MiB",
+            with(
+                SITE.into(),
+                "",
+                &format!("{DEVICES}#{}", "-".repeat(32 << 20)),
+            ),
+            "devices.csv:1:1: limit: the file is longer than 32 MiB",
+            "",
+        ),
+        (
+            "an address with zeros in front",
+            devices("a,02:00:5e:10:00:03,10.21.0.012,imaging,x"),
+            "devices.csv:4:21: bad-value: `10.21.0.012` is no IP address",
+            "no zeros in front: `10.21.0.12`",
+        ),
+        (
+            "an address of zeros",
+            devices("a,02:00:5e:10:00:03,010.021.000.012/24,imaging,x"),
+            "devices.csv:4:21: bad-value: `010.021.000.012/24` is no IP address",
+            "no zeros in front: `10.21.0.12`",
+        ),
+        (
+            "an address with a prefix",
+            devices("a,02:00:5e:10:00:03,10.21.0.12/24,imaging,x"),
+            "devices.csv:4:21: bad-value: `10.21.0.12/24` is no IP address",
+            "without its prefix: `10.21.0.12`",
+        ),
+        (
+            "an IPv6 address with a prefix",
+            devices("a,02:00:5e:10:00:03,2001:db8:21::b/64,imaging,x"),
+            "devices.csv:4:21: bad-value: `2001:db8:21::b/64` is no IP address",
+            "without its prefix: `2001:db8:21::b`",
+        ),
+        (
+            "an address without a part",
+            devices("a,02:00:5e:10:00:03,10.21..12,imaging,x"),
+            "devices.csv:4:21: bad-value: `10.21..12` is no IP address",
+            "spaces",
         ),
         (
             "too many fields",
@@ -860,6 +977,80 @@ fn every_wrong_policy_gives_its_error() {
 #[test]
 fn the_policy_that_the_wrong_ones_were_made_from_is_right() {
     from_sources(&policy("")).expect("is right");
+}
+
+/// Everything that is said of a policy that is wrong.
+fn said(sources: &Sources) -> Vec<String> {
+    let rejected = from_sources(sources).expect_err("is wrong");
+    rejected.problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_file_without_commas_is_told_of_once() {
+    for (header, separator) in [
+        ("name;mac;ips;segment", "semicolons"),
+        ("name\tmac\tips\tsegment", "tabs"),
+    ] {
+        let sources = with(SITE.into(), "", &format!("{header}\n{header}\n"));
+        let hint = "the first line is `name,mac,ips,segment,profile,function,criticality,port`";
+        assert_eq!(
+            said(&sources),
+            [format!(
+                "devices.csv:1:1: separate fields with commas, not with {separator}\n    {hint}"
+            )]
+        );
+    }
+}
+
+#[test]
+fn a_column_too_many_is_told_of_once() {
+    let devices = "name,mac,segment,asset\nct-1,02:00:5e:10:00:01,imaging,4711\nct-2,02:00:5e:10:00:02,imaging,4712\n";
+    let said = said(&with(SITE.into(), "", devices));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("devices.csv:1:18: there is no column `asset`"));
+}
+
+#[test]
+fn what_a_spreadsheet_makes_of_an_inventory_is_read() {
+    let devices = "\u{feff}Name, MAC ,IPs,Segment\r\nct-1,02:00:5e:10:00:01,10.21.0.11,imaging\r\n,,,\r\n , ,,,,,\r\nct-2,02:00:5e:10:00:02,,imaging\r\n,,,\r\n";
+    let policy = from_sources(&with(SITE.into(), "", devices))
+        .expect("is right")
+        .policy;
+    let read: Vec<_> = policy
+        .devices
+        .iter()
+        .map(|device| (device.name.as_str(), device.ips.len(), device.place.line))
+        .collect();
+    assert_eq!(read, [("ct-1", 1, 2), ("ct-2", 0, 5)]);
+}
+
+#[test]
+fn a_zone_of_a_segments_name_without_it_is_told_of_once() {
+    let site = SITE.replace("clinical: {segments", "stations: {segments");
+    let said = said(&with(site, "", DEVICES));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("site.yaml:7:3: segment `stations` is in no zone"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn what_has_no_name_is_told_of_by_its_own_error_alone() {
+    let site = SITE
+        .replace("stations:", "Stations:")
+        .replace("world:", "World:");
+    let devices = DEVICES.lines().take(2).collect::<Vec<_>>().join("\n");
+    let policy = "groups:\n  Ct: {profile: ct-scanner}\nrules:\n  - {name: r, from: i, to: zzzzzz, service: any}\n";
+    let said = said(&with(site, policy, &devices));
+    assert_eq!(said.len(), 5, "{said:#?}");
+    for named in ["`Stations`", "`World`", "`Ct`"] {
+        let of = said.iter().filter(|said| said.contains(named)).count();
+        assert_eq!(of, 1, "{named}: {said:#?}");
+    }
+    for said in &said {
+        assert!(!said.contains("``") && !said.contains(": ,"), "{said}");
+    }
 }
 
 #[test]
