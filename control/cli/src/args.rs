@@ -123,7 +123,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 pub fn words(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("it is empty".to_owned()),
-        words => Ok(words.to_owned()),
+        // What was pasted may have line breaks, which an order that is in a hurry is not refused for.
+        words => Ok(words.replace(char::is_control, " ")),
     }
 }
 
@@ -142,6 +143,13 @@ mod tests {
             .render_long_help()
             .to_string();
         assert!(help.contains(cordon_protocol::SOCKET), "{help}");
+    }
+
+    #[test]
+    fn what_is_pasted_becomes_one_line() {
+        let said = words(" seen at\nRockville\x1b[31m ");
+        assert_eq!(said.as_deref(), Ok("seen at Rockville [31m"));
+        assert!(words(" \n").is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use cordon_protocol::Failure;
 use http_body_util::{BodyExt, Full};
@@ -201,9 +201,7 @@ impl Client {
 
     /// Sends a call; answers its response once it is known to be a success.
     async fn send(&self, call: &Call, body: Bytes) -> Result<Response<Incoming>, Error> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| self.no_way(error))?;
+        let stream = self.connect(call).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| call.broken(&error))?;
@@ -245,10 +243,37 @@ impl Client {
         Err(Error::Refused(Box::new(failure)))
     }
 
-    fn no_way(&self, source: io::Error) -> Error {
+    /// Connects. Where many call at once, the kernel sends away who comes last: nothing has been said by then, so that it
+    /// can be tried again.
+    async fn connect(&self, call: &Call) -> Result<UnixStream, Error> {
+        let start = Instant::now();
+        // In good time, for what comes behind it to be told from this.
+        while start.elapsed() < self.timeout * 3 / 4 {
+            match UnixStream::connect(&self.socket).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                Err(error) => return Err(self.no_way(call, error)),
+            }
+        }
+        Err(Error::Crowded {
+            socket: self.socket.clone(),
+        })
+    }
+
+    fn no_way(&self, call: &Call, source: io::Error) -> Error {
         let socket = self.socket.clone();
         if source.kind() != io::ErrorKind::PermissionDenied {
-            return Error::Unreachable { socket, source };
+            let nothing = match call.outcome() {
+                Outcome::Harmless => "",
+                _ => ". NOTHING WAS DONE",
+            };
+            return Error::Unreachable {
+                socket,
+                source,
+                nothing,
+            };
         }
         let gid = std::fs::metadata(&socket).map(|metadata| metadata.gid());
         let group = gid.ok().map(|gid| {

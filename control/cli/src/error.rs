@@ -24,12 +24,20 @@ pub enum Exit {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody listens.
-    #[error("no gateway answers at {}: {source}", socket.display())]
+    #[error("no gateway answers at {}: {source}{nothing}", socket.display())]
     Unreachable {
         /// Where.
         socket: PathBuf,
         /// Why.
         source: io::Error,
+        /// What became of the call, where someone may wonder.
+        nothing: &'static str,
+    },
+    /// So many call that the kernel lets nobody else in.
+    #[error("so many call the gateway at {} that it cannot be reached; nothing was done", socket.display())]
+    Crowded {
+        /// Where.
+        socket: PathBuf,
     },
     /// The socket is not for this user.
     #[error("permission denied: you may not use {}", socket.display())]
@@ -129,8 +137,12 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Error::Unreachable { .. } => {
-                "is cordond running? `systemctl status cordond`, `journalctl -u cordond`; if it listens elsewhere, say \
-                 where with --socket"
+                "is cordond running? `sudo systemctl restart cordond` starts it, `journalctl -u cordond` says why it \
+                 stopped; what was in force stays in force without it. If it listens elsewhere, say where with --socket"
+            }
+            Error::Crowded { .. } => {
+                "try again; `ss -xp | grep cordon` shows who calls, `sudo systemctl restart cordond` hangs up on all of \
+                 them, and what was in force stays in force"
             }
             Error::Permission {
                 group: Some(group), ..
@@ -183,6 +195,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Error::Unreachable { .. }
+            | Error::Crowded { .. }
             | Error::Permission { .. }
             | Error::Cut { .. }
             | Error::Silent { .. }

@@ -18,7 +18,10 @@ use crate::metrics::{self, Snapshot};
 use crate::observed::Observed;
 
 /// What scrapers may take, all together.
-const LIMITS: Limits = Limits::new(16);
+const LIMITS: Limits = Limits {
+    what: "metrics",
+    ..Limits::new(16)
+};
 
 #[derive(Clone)]
 struct Scrape {

@@ -4,14 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use cordon_protocol::{Applied, Apply as Request, FailureCode, Sources};
+use cordon_policy::Posture;
+use cordon_protocol::{Applied, Apply as Request, FailureCode, Sources, Status};
 
 use super::check::{Good, reject, validated};
 use super::status::{classes, hash};
 use crate::App;
 use crate::args::duration;
 use crate::error::{Error, Exit};
-use crate::render::{Clock, Ink, Severity, clean, count, milliseconds, problems};
+use crate::render::{
+    Clock, Ink, Severity, clean, count, milliseconds, posture, posture_help, problems,
+};
 
 const AFTER: &str = "\
 Examples:
@@ -70,6 +73,7 @@ impl Apply {
             clean(&policy.site)
         ))?;
         told(app, &applied)?;
+        beside(app)?;
         match (&applied.policy.reverts, self.confirm) {
             (Some(reverts), _) => {
                 let not = app.out.ink(Ink::Warn, "Not confirmed");
@@ -109,6 +113,31 @@ fn told(app: &mut App, applied: &Applied) -> Result<(), Error> {
         milliseconds(applied.compile_milliseconds),
         milliseconds(applied.install_milliseconds)
     ))
+}
+
+/// What else whoever applied it should know: what is out of service, and what is closed all the same. That it cannot be
+/// asked for makes the policy no less applied.
+fn beside(app: &mut App) -> Result<(), Error> {
+    let status = app
+        .gateway
+        .get("/v1/status")
+        .and_then(|answer| answer.read::<Status>());
+    let Ok(status) = status else {
+        return Ok(());
+    };
+    if status.posture != Posture::Normal.name() {
+        let (name, ink) = posture(&status.posture);
+        let name = app.out.ink(ink, format!("*** {name} ***"));
+        app.out.line(format_args!(
+            "  the posture is {name} as before: {}",
+            posture_help(&status.posture)
+        ))?;
+    }
+    let word = app.out.ink(Ink::Warn, "warning");
+    for warning in &status.warnings {
+        app.out.line(format_args!("{word}  {}", clean(warning)))?;
+    }
+    Ok(())
 }
 
 /// Keep the policy that was applied with --confirm.

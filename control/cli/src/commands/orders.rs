@@ -50,7 +50,7 @@ impl Orders {
                 Cell::from(order.by.as_str()),
                 match order.in_force_milliseconds {
                     Some(after) => milliseconds(after).into(),
-                    None => Cell::ink(Ink::Bad, "not in force"),
+                    None => Cell::ink(Ink::Bad, "not at once"),
                 },
                 order
                     .until

@@ -21,6 +21,8 @@ Postures, from open to closed:
   lockdown  only the continuity list is left: `cordon rules --continuity`
   sever     nothing is left but the gateway's own management
 
+Options of `cordon quarantine site`: --reason WHY (always), --posture POSTURE, --for TIME, --ticket TICKET, --by NAME, --yes
+
 Examples:
   cordon quarantine site --reason \"ransomware seen at Rockville\"
   cordon quarantine site --posture lockdown --reason \"spreading inside\" --ticket INC-4711
@@ -61,6 +63,7 @@ struct Site {
         long,
         default_value = "contain",
         hide_possible_values = true,
+        ignore_case = true,
         value_parser = ["watch", "contain", "isolate", "lockdown", "sever"]
     )]
     posture: String,
@@ -85,7 +88,7 @@ impl Quarantine {
         let order = NewOrder {
             kind: OrderKind::Quarantine,
             scope: Scope::Site,
-            posture: site.posture,
+            posture: site.posture.to_lowercase(),
             reason: site.reason,
             ticket: site.ticket,
             by: site.by.or_else(login),

@@ -1,6 +1,7 @@
 //! The local API: the table of calls in `cordon_protocol`, over HTTP on a Unix socket.
 
 mod ear;
+mod seats;
 pub mod server;
 pub mod socket;
 
@@ -30,6 +31,7 @@ use crate::observed::Observed;
 use crate::refusal::Refusal;
 use crate::{explain, flows, views};
 
+use seats::Seats;
 use server::Endless;
 
 /// A policy of 100,000 devices is 10 MiB; twice the longest file, in JSON.
@@ -38,12 +40,12 @@ const LONGEST_POLICY: usize = 96 << 20;
 const LONGEST: usize = 64 << 10;
 /// How long a caller may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Listeners to events at a time.
-const LISTENERS: usize = 32;
+/// Listeners to events at a time: of one caller, and in all.
+const LISTENERS: (usize, usize) = (8, 32);
 /// Callers at a time that read what takes the engine a while: however many ask, an order waits for one of them.
 const READERS: usize = 1;
-/// Policies held in memory at a time.
-const APPLYING: usize = 2;
+/// Policies held in memory at a time: of one caller, and in all.
+const APPLYING: (usize, usize) = (1, 2);
 
 /// What every call can use.
 #[derive(Clone)]
@@ -51,9 +53,9 @@ pub struct App {
     gateway: Arc<Gateway>,
     observed: Arc<Observed>,
     tell: broadcast::Sender<Line>,
-    listeners: Arc<Semaphore>,
+    listeners: Seats,
     readers: Arc<Semaphore>,
-    applying: Arc<Semaphore>,
+    applying: Seats,
 }
 
 impl App {
@@ -67,9 +69,9 @@ impl App {
             gateway,
             observed,
             tell,
-            listeners: Arc::new(Semaphore::new(LISTENERS)),
+            listeners: Seats::new(LISTENERS.0, LISTENERS.1),
             readers: Arc::new(Semaphore::new(READERS)),
-            applying: Arc::new(Semaphore::new(APPLYING)),
+            applying: Seats::new(APPLYING.0, APPLYING.1),
         }
     }
 
@@ -177,7 +179,7 @@ async fn apply(
     Extension(Caller(uid)): Extension<Caller>,
     request: Request,
 ) -> Result<Answer<cordon_protocol::Applied>, Refused> {
-    let Ok(_permit) = app.applying.try_acquire() else {
+    let Some(_seat) = app.applying.take(uid) else {
         return Err(busy("other policies are being applied just now"));
     };
     let policy = body(request, LONGEST_POLICY).await?;
@@ -190,15 +192,20 @@ async fn confirm(
     State(app): State<App>,
     Extension(Caller(uid)): Extension<Caller>,
 ) -> Result<Answer<cordon_protocol::Applied>, Refused> {
-    tracing::info!(uid, "the policy on trial is to stay");
-    blocking(move || app.gateway.engine().confirm()).await
+    blocking(move || {
+        let confirmed = app.gateway.engine().confirm()?;
+        tracing::info!(uid, "the policy on trial is to stay");
+        Ok(confirmed)
+    })
+    .await
 }
 
 async fn events(
     State(app): State<App>,
+    Extension(Caller(uid)): Extension<Caller>,
     Extension(endless): Extension<Endless>,
 ) -> Result<Response, Refused> {
-    let Ok(permit) = Arc::clone(&app.listeners).try_acquire_owned() else {
+    let Some(seat) = app.listeners.take(uid) else {
         return Err(busy(
             "as many callers as there may be listen to events already",
         ));
@@ -213,7 +220,7 @@ async fn events(
     .await?;
     let lines = BroadcastStream::new(app.tell.subscribe());
     let lines = lines.filter_map(move |line| {
-        let _for_as_long_as_it_listens = &permit;
+        let _for_as_long_as_it_listens = &seat;
         match line {
             Ok(line) => Some(Ok::<_, std::convert::Infallible>(line)),
             Err(BroadcastStreamRecvError::Lagged(missed)) => {

@@ -93,6 +93,8 @@ fn bind_beside(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
     clear(&beside, &inside)?;
     fs::DirBuilder::new().mode(0o700).create(&beside)?;
     let listener = UnixListener::bind(&inside)?;
+    // As long a queue as there is: who comes at the end of a crowd is to wait rather than to be sent away.
+    nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::MAXCONN)?;
     chown(&inside, None, group)?;
     fs::set_permissions(&inside, fs::Permissions::from_mode(0o660))?;
     fs::rename(&inside, path)?;

@@ -264,6 +264,7 @@ async fn callers_that_stall_are_hung_up_on_and_keep_nobody_waiting() {
         calls: 3,
         head: Duration::from_millis(200),
         call: Duration::from_millis(400),
+        ..Limits::new(3)
     };
     let served = Served::start(limits);
     let _: Applied = of(served.apply().await);
@@ -333,6 +334,7 @@ async fn events_come_as_lines_for_as_long_as_someone_listens() {
         calls: 16,
         head: Duration::from_millis(100),
         call: Duration::from_millis(100),
+        ..Limits::new(16)
     };
     let served = Served::start(limits);
     let mut stream = BufReader::new(served.connect().await);
