@@ -21,6 +21,7 @@ pub(crate) struct Entry {
     behind: usize,
     segment: Option<usize>,
     broadcast: bool,
+    router: bool,
 }
 
 /// What begins at a prefix.
@@ -31,6 +32,8 @@ struct Change {
     segment: Option<usize>,
     zone: Option<usize>,
     groups: Vec<usize>,
+    /// It is a router's own address; the networks that it is in say all the rest.
+    router: bool,
 }
 
 /// By address and length: what holds a prefix comes before it.
@@ -60,8 +63,12 @@ pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) ->
         {
             stack.pop();
         }
+        let router = change.router;
         let holds = inside(stack.last(), address, bits, change);
-        entries.push(entry(&holds, policy, identities));
+        entries.push(Entry {
+            router,
+            ..entry(&holds, policy, identities)
+        });
         stack.push(holds);
     }
     entries
@@ -90,6 +97,9 @@ fn changes(policy: &Policy, ends: &Ends) -> Changes {
                 change.afresh.get_or_insert(Kind::Directed(index));
             }
         }
+    }
+    for ip in policy.segments.iter().flat_map(|one| &one.routers) {
+        changes.entry((value(*ip), 128)).or_default().router = true;
     }
     for (index, zone) in policy.zones.iter().enumerate() {
         for net in &zone.networks {
@@ -197,6 +207,7 @@ fn entry(holds: &Holds, policy: &Policy, identities: &mut Identities) -> Entry {
         behind,
         segment: holds.segment,
         broadcast,
+        router: false,
     }
 }
 
@@ -212,11 +223,8 @@ pub(crate) fn write(
             segment: entry.segment.map_or(Network::NO_SEGMENT, |segment| {
                 policy.segments[segment].number
             }),
-            flags: if entry.broadcast {
-                Network::BROADCAST
-            } else {
-                0
-            },
+            flags: u16::from(entry.broadcast) * Network::BROADCAST
+                | u16::from(entry.router) * Network::ROUTER,
             behind: classes.of(entry.behind),
         };
         generation.add_network(entry.prefix, network);

@@ -1,8 +1,8 @@
 //! Stage 2, admit: from (port, VLAN) to a segment.
 
 use crate::abi::{
-    Admission, Control, NO_ATTACHMENT, PORTS, PortRate, PortSetting, attachment, place_inner,
-    place_outer, place_port,
+    Admission, Control, Limit, NO_ATTACHMENT, PORTS, PortRate, PortSetting, attachment, member,
+    place_inner, place_outer, place_port,
 };
 use crate::address::MAC_GROUP;
 use crate::parse::Link;
@@ -27,17 +27,34 @@ impl Ingress {
     }
 }
 
-/// Holds a port to what it may send to groups.
+/// Holds a host to its share of what its port may send to groups, and then the port to it. Only of what would pass: what is
+/// dropped anyway takes nothing from others.
 #[inline(always)]
-pub fn storm<T: Tables>(
-    tables: &mut T,
-    control: Control,
-    port: u16,
-    link: &Link,
-) -> Result<(), Reason> {
+pub fn storm<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Result<(), Reason> {
     if link.destination & MAC_GROUP == 0 {
         return Ok(());
     }
+    let control = ingress.control;
+    let most = tables.port(control.slot, ingress.port()).storm;
+    if most != 0 && !ingress.admission.is(Admission::UPLINK) {
+        let now = tables.now();
+        let who = member(ingress.admission.segment, link.source);
+        // It was learned a moment ago: to forget it takes seven others of its row since.
+        if let Some(limit) = tables.limit(who) {
+            limit.start(now);
+            let share = (most / Limit::SHARE).clamp(1, u16::MAX as u32) as u16;
+            if limit.groups >= share {
+                return Err(Reason::Storm);
+            }
+            limit.groups += 1;
+        }
+    }
+    storm_of_port(tables, control, ingress.port())
+}
+
+/// Holds a port to what it may send to groups, whoever it is from.
+#[inline(always)]
+pub fn storm_of_port<T: Tables>(tables: &mut T, control: Control, port: u16) -> Result<(), Reason> {
     let most = tables.port(control.slot, port).storm;
     if most == 0 {
         return Ok(());

@@ -1,8 +1,8 @@
 //! Stage 6, forward: which attachment, and the tags it wants.
 
 use crate::abi::{
-    Admission, Control, Copies, CopyTo, FLOOD_MEMBER, GATEWAY, NO_ATTACHMENT, PORTS, PortRate,
-    PortSetting, Ruling, STACKED, Stack, attachment_port, attachment_vlan, member, place,
+    Admission, Control, Copies, CopyTo, FLOOD_MEMBER, GATEWAY, Limit, NO_ATTACHMENT, PORTS,
+    PortRate, PortSetting, Ruling, STACKED, Stack, attachment_port, attachment_vlan, member, place,
     place_inner, place_outer, place_port,
 };
 use crate::address::{MAC_GROUP, Mac};
@@ -83,6 +83,16 @@ pub fn flood<T: Tables>(
         });
     }
     let now = tables.now();
+    if !ingress.admission.is(Admission::UPLINK)
+        && let Some(limit) = tables.limit(member(segment, link.source))
+    {
+        limit.start(now);
+        let made = (limit.copies as u32).saturating_add(copies as u32);
+        if made > PortRate::COPIES / Limit::SHARE {
+            return Err(Reason::FloodLimit);
+        }
+        limit.copies = made as u16;
+    }
     let rate = tables.rate(ingress.port()).ok_or(Reason::FloodLimit)?;
     admit::start(rate, now);
     let made = rate.copies.saturating_add(copies as u32);

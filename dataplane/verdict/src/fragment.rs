@@ -5,7 +5,7 @@
 //! RFC 1858).
 
 use crate::abi::{Flow, Fragments, FragmentsKey, Ruling, way_attachment, way_mac, way_word};
-use crate::admit::Ingress;
+use crate::admit::{self, Ingress};
 use crate::forward;
 use crate::parse::{Link, Packet};
 use crate::reason::Reason;
@@ -89,6 +89,7 @@ pub fn follow<T: Tables>(
         u16::MAX
     };
     let (spread, to) = (fragments.spread, way_attachment(fragments.to));
+    admit::storm(tables, ingress, link)?;
     let egress = match spread {
         Fragments::ONE => Egress::Attachment(to),
         spread => forward::flood(tables, ingress, link, spread == Fragments::INSIDE)?,

@@ -53,7 +53,7 @@ pub fn asked<T: Tables>(
     if let Some(this) = flow.way.get_mut(track.direction) {
         *this = way;
     }
-    flow.acknowledged = [now, 0];
+    flow.acknowledged = [now, stays(packet) as u32];
     flow.seen = ingress.control.tick;
     flow.initiator = track.direction as u8;
     compiler_fence(Ordering::SeqCst);
@@ -81,17 +81,42 @@ pub fn answers<T: Tables>(
     );
     let flow = half::lookup(tables, &track.key)?;
     let ruling = flow.ruling();
-    let [asked_at, _] = flow.acknowledged;
+    let [asked_at, stayed] = flow.acknowledged;
     let asked = flow.way.get(track.direction ^ 1)?;
     let fits = (flow.judged >> 32) as u32 == ingress.control.epoch
         && way_mac(asked.from) == link.destination
         && now.wrapping_sub(asked_at) <= SOLICITED
         // Who was not asked does not answer.
         && !(ruling.is_inside() && ingress.admission.is(Admission::UPLINK));
-    fits.then_some(Authorised {
+    if !fits || (stayed != 0 && !is_here(tables, ingress, packet.source)) {
+        return None;
+    }
+    Some(Authorised {
         ruling: Ruling::allow(ruling.rule()),
         by_sender: false,
     })
+}
+
+/// Whether a question goes no further than its segment: broadcasts, and groups that routers keep to a link (RFC 5771 §4,
+/// RFC 4291 §2.7).
+#[inline(always)]
+fn stays(packet: &Packet) -> bool {
+    let to = packet.destination;
+    match to.is_v4() {
+        // What is sent to a group MAC and is no multicast is a broadcast.
+        true => to.low32() >> 28 != 0xe || to.low32() >> 8 == 0x00e0_0000,
+        false => to.hi >> 48 & 0xf == 2,
+    }
+}
+
+/// Whether an identified source is one of this segment.
+#[inline(always)]
+fn is_here<T: Tables>(tables: &T, ingress: &Ingress, ip: Ip) -> bool {
+    if !ingress.admission.is(Admission::UPLINK) || ip.is_v6_link_local() {
+        return true;
+    }
+    let network = tables.network(ingress.control.slot, ip);
+    network.segment == ingress.admission.segment
 }
 
 /// The unspecified address of the same family.

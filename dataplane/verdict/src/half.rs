@@ -118,10 +118,7 @@ fn limit<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Result<()
     let Some(limit) = tables.limit(who) else {
         return Ok(());
     };
-    if limit.tick != now {
-        limit.tick = now;
-        limit.opened = 0;
-    }
+    limit.start(now);
     if limit.opened >= most || limit.over != 0 {
         return Err(Reason::FlowLimit);
     }

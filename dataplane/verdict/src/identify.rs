@@ -32,13 +32,10 @@ pub fn source<T: Tables>(
     Ok(class)
 }
 
-/// From a server's port to a client's (RFC 2131 §4.1, RFC 8415 §7.2).
+/// To a client's port (RFC 2131 §4.1, RFC 8415 §7.2), from whatever port: clients do not look at that.
 #[inline(always)]
 fn answers_dhcp(packet: &Packet) -> bool {
-    matches!(
-        (packet.source_port, packet.destination_port),
-        (67, 68) | (547, 546)
-    )
+    matches!(packet.destination_port, 68 | 546)
 }
 
 /// Only a client that has no address yet may do without one: DHCP (RFC 2131 §4.1) and duplicate address
@@ -108,10 +105,16 @@ pub fn speaker<T: Tables>(
     if owner.is_some() {
         return Err(Reason::AddressBinding);
     }
-    if ip.is_unspecified() || ip.is_v6_link_local() {
+    if ip.is_unspecified() {
         return Ok(ingress.admission.anonymous);
     }
     let network = tables.network(slot, ip);
+    if network.flags & Network::ROUTER != 0 {
+        return Err(Reason::AddressBinding);
+    }
+    if ip.is_v6_link_local() {
+        return Ok(ingress.admission.anonymous);
+    }
     match has_hosts_of(&network, segment) {
         true => Ok(network.class),
         false => Err(Reason::AddressBinding),
@@ -127,21 +130,25 @@ fn owns<T: Tables>(
     ip: Ip,
     owner: Option<u32>,
 ) -> bool {
-    match owner {
-        Some(owner) => owner == device.id,
-        None if ip.is_v6_link_local() => true,
-        None if device.flags & Device::ANY_ADDRESS == 0 => false,
-        None => {
-            let network = tables.network(ingress.control.slot, ip);
-            has_hosts_of(&network, ingress.admission.segment)
-        }
+    if let Some(owner) = owner {
+        return owner == device.id;
+    }
+    let link_local = ip.is_v6_link_local();
+    if !link_local && device.flags & Device::ANY_ADDRESS == 0 {
+        return false;
+    }
+    let network = tables.network(ingress.control.slot, ip);
+    match link_local {
+        true => network.flags & Network::ROUTER == 0,
+        false => has_hosts_of(&network, ingress.admission.segment),
     }
 }
 
-/// Whether addresses of this network are a segment's, and a host's: a directed broadcast address is not.
+/// Whether addresses of this network are a segment's, and free for its hosts: a directed broadcast address and a router's are
+/// not.
 #[inline(always)]
 fn has_hosts_of(network: &Network, segment: u16) -> bool {
-    network.segment == segment && network.flags & Network::BROADCAST == 0
+    network.segment == segment && network.flags & (Network::BROADCAST | Network::ROUTER) == 0
 }
 
 /// The class of the destination of a packet.
@@ -184,7 +191,11 @@ pub fn destination<T: Tables>(
         };
     }
     if let Some(owner) = owner {
-        return Ok(owner.class);
+        // A device of this very segment is reached by its own MAC address, and never by another, which might be anywhere.
+        return match owner.segment == segment {
+            true => Err(Reason::AddressBinding),
+            false => Ok(owner.class),
+        };
     }
     if network.segment == segment && is_behind_uplink(tables, ingress, destination) {
         return Ok(network.behind);

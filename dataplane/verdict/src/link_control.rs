@@ -12,18 +12,22 @@ fn protocol<F: Frame>(frame: &F) -> Result<u32, Reason> {
     let destination = frame.u64(0).ok_or(Reason::Truncated)? >> 16;
     let ether_type = frame.u16(12).ok_or(Reason::Truncated)?;
     let llc = frame.u16(14).unwrap_or(0);
+    let timing = matches!(destination, PTP_FORWARDED | PTP_LINK);
     Ok(match (destination & 0xff, ether_type) {
         (0x00, 0..=1500) if llc == 0x4242 => PortSetting::STP,
         (0x02, 0x8809) => PortSetting::LACP,
         (0x00 | 0x03 | 0x0e, 0x888e) => PortSetting::EAPOL,
         (0x00 | 0x03 | 0x0e, 0x88cc) => PortSetting::LLDP,
-        (_, PTP) => PortSetting::PTP,
+        (_, PTP) if timing => PortSetting::PTP,
         _ => 0,
     })
 }
 
-/// PTP over Ethernet (IEEE 1588 annex E), to whatever address.
+/// PTP over Ethernet (IEEE 1588 annex E).
 pub const PTP: u16 = 0x88f7;
+/// Its two addresses: for everybody, and for the other end of a link.
+const PTP_FORWARDED: u64 = 0x011b_1900_0000;
+const PTP_LINK: u64 = 0x0180_c200_000e;
 
 /// Whether a port is set to let a frame in, or out.
 ///

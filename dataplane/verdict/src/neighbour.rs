@@ -10,40 +10,55 @@ use crate::parse::{Link, Packet};
 use crate::reason::Reason;
 use crate::tables::Tables;
 
-/// The sender's IP address of an Ethernet/IPv4 ARP request or reply whose sender is the frame's source.
+/// Bytes of an ARP packet and of padding, with room for tags that were taken off on the way.
+const LONGEST_ARP: usize = 54;
+
+/// Whose address an ARP packet speaks of.
+#[derive(Clone, Copy)]
+pub struct Claim {
+    /// The sender's.
+    pub sender: Ip,
+    /// The one that it claims: its own, or, of a sender that has none yet, the one that it would like to have (RFC 5227).
+    pub claimed: Ip,
+}
+
+/// The addresses of an Ethernet/IPv4 ARP request or reply whose sender is the frame's source.
 #[inline(always)]
-pub fn arp_sender<F: Frame>(frame: &F, link: &Link) -> Result<Ip, Reason> {
+pub fn arp_claim<F: Frame>(frame: &F, link: &Link) -> Result<Claim, Reason> {
     let at = link.network;
     let types = frame.u64(at).ok_or(Reason::Truncated)?;
     let sender_mac_hi = frame.u16(at + 8).ok_or(Reason::Truncated)?;
     let sender_mac_lo = frame.u32(at + 10).ok_or(Reason::Truncated)?;
     let sender = frame.u32(at + 14).ok_or(Reason::Truncated)?;
-    // The rest, so that what is cut short is not passed on.
-    frame.u32(at + 24).ok_or(Reason::Truncated)?;
+    let target = frame.u32(at + 24).ok_or(Reason::Truncated)?;
     let operation = types as u16;
     let well_formed = types >> 16 == 0x0001_0800_0604 && (operation == 1 || operation == 2);
     let sender_mac = (sender_mac_hi as u64) << 32 | sender_mac_lo as u64;
-    let sender_ip = Ip::v4(sender);
+    let claimed = Ip::v4(if sender == 0 { target } else { sender });
     if !well_formed
         || sender_mac != link.source
-        || sender_ip.is_group()
-        || sender_ip.is_loopback()
+        || claimed.is_group()
+        || claimed.is_loopback()
         || (operation == 2 && sender == 0)
+        || frame.len() > at + LONGEST_ARP
     {
         return Err(Reason::Arp);
     }
-    Ok(sender_ip)
+    Ok(Claim {
+        sender: Ip::v4(sender),
+        claimed,
+    })
 }
 
-/// Judges an ARP packet: the sender is held to its binding; the rest is open at every posture but sever.
+/// Judges an ARP packet: who claims an address is held to their binding; the rest is open at every posture but sever.
 #[inline(always)]
 pub fn arp<T: Tables>(
     tables: &T,
     ingress: &Ingress,
     link: &Link,
-    sender: Ip,
+    claim: &Claim,
 ) -> Result<Ruling, Denied> {
-    identify::speaker(tables, ingress, link, sender)?;
+    identify::speaker(tables, ingress, link, claim.claimed)?;
     open_unless_severed(ingress.control, RULE_ARP)
 }
 
@@ -71,7 +86,8 @@ pub fn discovery<F: Frame, T: Tables>(
         return Err(Reason::NeighbourDiscovery.into());
     }
     let uplink = ingress.admission.is(Admission::UPLINK);
-    match frame.u8(at).ok_or(Reason::Truncated)? {
+    let message = frame.u8(at).ok_or(Reason::Truncated)?;
+    match message {
         ROUTER_SOLICITATION if length == 8 || length == 16 => {
             if length == 16 {
                 own_link_address(frame, link, at + 8, 1)?;
@@ -87,21 +103,21 @@ pub fn discovery<F: Frame, T: Tables>(
             }
         }
         NEIGHBOUR_SOLICITATION if length == 32 => own_link_address(frame, link, at + 24, 1)?,
-        NEIGHBOUR_ADVERTISEMENT if length == 24 || length == 32 => {
-            let target = Ip {
-                hi: frame.u64(at + 8).ok_or(Reason::Truncated)?,
-                lo: frame.u64(at + 16).ok_or(Reason::Truncated)?,
-            };
-            if target.is_group() || target.is_v4() || target.is_unspecified() {
-                return Err(Reason::NeighbourDiscovery.into());
-            }
-            identify::speaker(tables, ingress, link, target)
-                .map_err(|_| Reason::NeighbourDiscovery)?;
-            if length == 32 {
-                own_link_address(frame, link, at + 24, 2)?;
-            }
-        }
+        NEIGHBOUR_ADVERTISEMENT if length == 24 => {}
+        NEIGHBOUR_ADVERTISEMENT if length == 32 => own_link_address(frame, link, at + 24, 2)?,
         _ => return Err(Reason::NeighbourDiscovery.into()),
+    }
+    // Who advertises an address claims it; so does who asks for it without having one yet (RFC 4862 §5.4).
+    let asks_first = message == NEIGHBOUR_SOLICITATION && packet.source.is_unspecified();
+    if message == NEIGHBOUR_ADVERTISEMENT || asks_first {
+        let target = Ip {
+            hi: frame.u64(at + 8).ok_or(Reason::Truncated)?,
+            lo: frame.u64(at + 16).ok_or(Reason::Truncated)?,
+        };
+        if target.is_group() || target.is_v4() || target.is_unspecified() {
+            return Err(Reason::NeighbourDiscovery.into());
+        }
+        identify::speaker(tables, ingress, link, target).map_err(|_| Reason::NeighbourDiscovery)?;
     }
     open_unless_severed(ingress.control, RULE_ND)
 }

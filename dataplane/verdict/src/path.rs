@@ -3,7 +3,7 @@
 use crate::abi::{Control, Copies, PORTS, RULE_LINK_CONTROL, Ruling};
 use crate::account;
 pub use crate::account::dropped;
-use crate::admit::{Ingress, admit, storm};
+use crate::admit::{Ingress, admit, storm, storm_of_port};
 pub use crate::authorise::Denied;
 use crate::authorise::{Classes, authorise};
 use crate::forward;
@@ -118,7 +118,6 @@ pub fn enter<F: Frame, T: Tables>(
         return between_ports(frame, tables, control, port);
     }
     let ingress = admit(tables, control, port, &link)?;
-    storm(tables, control, port, &link)?;
     let packet = match link.ether_type {
         parse::ETHERTYPE_IPV4 => parse::ipv4(frame, link.network),
         parse::ETHERTYPE_IPV6 => parse::ipv6(frame, link.network),
@@ -275,6 +274,7 @@ fn between_ports<F: Frame, T: Tables>(
     }
     link_control::crosses(frame, tables, control, port)
         .map_err(|reason| closed_by(reason, RULE_LINK_CONTROL))?;
+    storm_of_port(tables, control, port)?;
     let egress = Egress::Flood {
         segment: u16::MAX,
         inside: false,
@@ -298,9 +298,9 @@ pub fn who<F: Frame, T: Tables>(
 ) -> Result<(), Denied> {
     let Pending { ingress, link, .. } = &*pending;
     let Some(packet) = &pending.packet else {
-        let sender = neighbour::arp_sender(frame, link)?;
-        let ruling = neighbour::arp(tables, ingress, link, sender)?;
-        let answered = proxy::answers_arp(frame, tables, ingress, link, sender)?;
+        let claim = neighbour::arp_claim(frame, link)?;
+        let ruling = neighbour::arp(tables, ingress, link, &claim)?;
+        let answered = proxy::answers_arp(frame, tables, ingress, link, claim.sender)?;
         (pending.ruling, pending.answered) = (ruling, answered);
         return Ok(());
     };
@@ -336,6 +336,12 @@ pub fn whether<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), D
         (Known::Unasked, Some(track)) => track::ask(tables, ingress, packet, track),
         (known, _) => known,
     };
+    // A reset of what nobody knows of ends nothing that its ends could not end without it.
+    let unknown =
+        matches!(known, Known::Nothing | Known::Unasked) && packet.flags & parse::TCP_RST != 0;
+    if unknown {
+        return Err(Reason::TcpSequence.into());
+    }
     if let Known::Outside { ruling } = known {
         return Err(Denied {
             reason: Reason::TcpSequence,
@@ -368,6 +374,7 @@ pub fn whither<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), D
     } = &*pending;
     if pending.answered {
         identify::learn(tables, ingress, link)?;
+        storm(tables, ingress, link)?;
         pending.egress = Egress::Attachment(ingress.attachment);
         return Ok(());
     }
@@ -542,6 +549,7 @@ fn deliver<T: Tables>(
     ruling: Ruling,
 ) -> Result<(Egress, Ruling), Denied> {
     identify::learn(tables, ingress, link)?;
+    storm(tables, ingress, link)?;
     let egress = forward::egress(tables, ingress, link, ruling)
         .map_err(|reason| closed_by(reason, ruling.rule()))?;
     Ok((egress, ruling))

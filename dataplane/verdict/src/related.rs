@@ -1,10 +1,10 @@
 //! ICMP errors (RFC 792, RFC 4443): one passes if it answers a packet that this gateway let pass.
 //!
 //! The packet quoted inside must be of a flow in force, the error must come from where that packet went, and go back
-//! to where it came from. Traceroute and path MTU discovery need no more; an error that a stranger makes up needs to
-//! know both ends' addresses and ports and to be in the path.
+//! to where it came from; of TCP it must have been sent lately, by its number. Traceroute and path MTU discovery need no
+//! more; an error that a stranger makes up needs to know all of that and to be in the path.
 
-use crate::abi::{Ruling, way_attachment, way_mac};
+use crate::abi::{Admission, Ruling, way_attachment, way_mac};
 use crate::address::Ip;
 use crate::admit::Ingress;
 use crate::authorise::Denied;
@@ -13,8 +13,12 @@ use crate::identify;
 use crate::parse::{self, Kind, Link, Message, Packet};
 use crate::reason::Reason;
 use crate::tables::Tables;
-use crate::track;
+use crate::track::{self, Crossed};
 use crate::walk::Walked;
+
+/// Bytes that every host takes in one packet, and that no path need take less than.
+const LEAST: u32 = 576;
+const LEAST_V6: u32 = 1280;
 
 /// Judges an ICMP error: by which rule it passes, and to which attachment.
 #[inline(always)]
@@ -29,24 +33,53 @@ pub fn error<F: Frame, T: Tables>(
         return Err(Reason::AddressBinding.into());
     }
     identify::speaker(tables, ingress, link, walked.source)?;
+    measure(frame, walked)?;
     let quoted = quoted(frame, walked)?;
     if quoted.source != walked.destination {
         return Err(Reason::IcmpError.into());
     }
     let track = track::of(ingress.admission.segment, &quoted);
-    let Some((judged, way)) = track::direction(tables, &track) else {
+    let Some(crossed) = track::direction(tables, &track) else {
         return Err(Reason::IcmpError.into());
     };
+    let Crossed { judged, way, .. } = crossed;
     let ruling = Ruling(judged as u32);
+    let sent = quoted.kind != Kind::Tcp || track::is_near(quoted.sequence, crossed.acknowledged);
+    // Among devices nobody but the receiver has an error to tell; behind an uplink there are routers.
+    let heard = ingress.admission.is(Admission::UPLINK) || way_mac(way.to) == link.source;
     let answers = (judged >> 32) as u32 == ingress.control.epoch
         && way.from != 0
         && way_attachment(way.to) == ingress.attachment
-        && way_mac(way.from) == link.destination;
+        && way_mac(way.from) == link.destination
+        && sent
+        && heard;
     if !answers {
         // Without the flow's rule, which may be one of an earlier policy.
         return Err(Reason::IcmpError.into());
     }
     Ok((ruling, way_attachment(way.from)))
+}
+
+/// An error says no more than it needs to, and no path takes less than every host must (RFC 791, RFC 8200 §5).
+#[inline(always)]
+fn measure<F: Frame>(frame: &F, walked: &Walked) -> Result<(), Reason> {
+    const TOO_BIG: u16 = 0x0304;
+    const TOO_BIG_V6: u8 = 2;
+    let wrong = Reason::IcmpError;
+    let v4 = walked.source.is_v4();
+    let least = if v4 { LEAST } else { LEAST_V6 };
+    if walked.length > least as usize {
+        return Err(wrong);
+    }
+    let kind = frame.u16(walked.at).ok_or(wrong)?;
+    let mtu = frame.u32(walked.at + 4).ok_or(wrong)?;
+    let mtu = match v4 {
+        // Older routers say nothing (RFC 1191, section 4).
+        true if kind == TOO_BIG && mtu & 0xffff != 0 => mtu & 0xffff,
+        false if (kind >> 8) as u8 == TOO_BIG_V6 => mtu,
+        _ => return Ok(()),
+    };
+    if mtu < least { Err(wrong) } else { Ok(()) }
 }
 
 /// The packet inside: its addresses, and the eight bytes behind them that every error quotes.
@@ -107,7 +140,10 @@ fn quoted<F: Frame>(frame: &F, walked: &Walked) -> Result<Packet, Reason> {
         fragment: 0,
     };
     match protocol {
-        parse::TCP => packet.kind = Kind::Tcp,
+        parse::TCP => {
+            packet.kind = Kind::Tcp;
+            packet.sequence = frame.u32(at + 4).ok_or(wrong)?;
+        }
         parse::UDP => {}
         parse::SCTP => packet.kind = Kind::Sctp,
         parse::ICMP | parse::ICMPV6 => {

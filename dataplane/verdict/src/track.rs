@@ -100,16 +100,35 @@ pub fn of(segment: u16, packet: &Packet) -> Track {
     }
 }
 
-/// What a flow was judged, half-open or not, and how the direction of this packet crosses the gateway.
+/// How a packet of a flow crossed the gateway.
+#[derive(Clone, Copy)]
+pub struct Crossed {
+    /// What the flow was judged, half-open or not.
+    pub judged: u64,
+    /// How its direction goes.
+    pub way: Way,
+    /// What the other end acknowledged last; 0 if it did not.
+    pub acknowledged: u32,
+}
+
+/// How a packet of a flow crossed the gateway.
 #[inline(always)]
-pub fn direction<T: Tables>(tables: &mut T, track: &Track) -> Option<(u64, Way)> {
-    if let Some(flow) = lookup(tables, &track.key) {
-        let way = flow.way.get(track.direction).copied()?;
-        return Some((flow.judged, way));
-    }
-    let flow = half::lookup(tables, &track.key)?;
-    let way = flow.way.get(track.direction).copied()?;
-    Some((flow.judged, way))
+pub fn direction<T: Tables>(tables: &mut T, track: &Track) -> Option<Crossed> {
+    let flow = match lookup(tables, &track.key) {
+        Some(flow) => flow,
+        None => half::lookup(tables, &track.key)?,
+    };
+    Some(Crossed {
+        judged: flow.judged,
+        way: flow.way.get(track.direction).copied()?,
+        acknowledged: flow.acknowledged.get(track.direction ^ 1).copied()?,
+    })
+}
+
+/// Whether a quoted number is near what was acknowledged, on either side: it may be an old packet's that was sent again.
+#[inline(always)]
+pub fn is_near(sequence: u32, acknowledged: u32) -> bool {
+    acknowledged == 0 || sequence.wrapping_sub(acknowledged).wrapping_add(WINDOW) < 2 * WINDOW
 }
 
 #[inline(always)]
@@ -140,10 +159,8 @@ pub fn find<T: Tables>(
         return Known::Nothing;
     };
     let current = (judged >> 32) as u32 == ingress.control.epoch;
-    if current && packet.flags & TCP_RST != 0 && !may_reset(flow, packet, direction) {
-        return Known::Outside {
-            ruling: Ruling(judged as u32),
-        };
+    if packet.flags & TCP_RST != 0 && !may_reset(flow, packet, direction) {
+        return outside(flow, current);
     }
     let settled = current
         && way.from == way_word(link.source, ingress.attachment)
@@ -178,13 +195,20 @@ pub fn ask<T: Tables>(tables: &mut T, ingress: &Ingress, packet: &Packet, track:
         return half::known(tables, track);
     };
     let current = (flow.judged >> 32) as u32 == ingress.control.epoch;
-    if current && packet.flags & TCP_RST != 0 && !may_reset(flow, packet, track.direction) {
-        return Known::Outside {
-            ruling: flow.ruling(),
-        };
+    if packet.flags & TCP_RST != 0 && !may_reset(flow, packet, track.direction) {
+        return outside(flow, current);
     }
     Known::Flow {
         by_receiver: receiver_opened(flow, track.direction),
+    }
+}
+
+/// The numbers that a flow's ends are at outlive a change of policy; the number of its rule does not.
+#[inline(always)]
+fn outside(flow: &Flow, current: bool) -> Known {
+    let rule = if current { flow.judged as u32 } else { 0 };
+    Known::Outside {
+        ruling: Ruling(rule),
     }
 }
 
@@ -198,8 +222,9 @@ fn may_reset(flow: &Flow, packet: &Packet, direction: usize) -> bool {
     let Some(acknowledged) = flow.acknowledged.get(direction ^ 1).copied() else {
         return false;
     };
-    // A refusal of a new connection starts at zero.
-    let refuses = packet.sequence == 0 && flow.state & Flow::AGAIN != 0;
+    // A refusal of a new connection starts at zero, and is the other end's.
+    let asked = flow.state & Flow::AGAIN != 0 && direction != flow.initiator as usize & 1;
+    let refuses = packet.sequence == 0 && asked;
     acknowledged == 0 || refuses || packet.sequence.wrapping_sub(acknowledged) < WINDOW
 }
 

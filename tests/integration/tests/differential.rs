@@ -115,7 +115,7 @@ fn wrong_on_the_wire(name: &'static str) {
     in_namespace(move || {
         let settings = Settings {
             seed: 1,
-            frames: 1000,
+            frames: 3000,
             per_policy: 300,
             timed: false,
         };

@@ -18,7 +18,7 @@ const EVERYBODY: Mac = Mac([0xff; 6]);
 fn policy() -> Policy {
     let site = "site: s
 ports:
-  p0: {device: p0, storm: 5}
+  p0: {device: p0, storm: 20}
   p1: {device: p1, storm: 0}
   p2: {device: p2, uplink: true, storm: 0}
 segments:
@@ -160,12 +160,22 @@ fn kernel_user_space_and_oracle_agree_at_the_limits() {
 fn storm(sides: &mut Sides) {
     for _ in 0..2 {
         in_one_tick(sides, |sides, _| {
-            let asks = request((Mac([2, 0, 0, 0, 0, 9]), [10, 2, 0, 9]));
-            for number in 0..12 {
-                // 5 in a second are 5.37 in a tick.
-                let verdict = verdict(sides, 0, &asks)?;
-                expect(&verdict, number < 5, Reason::Storm, number)?;
+            // 20 in a second are 21.47 in a tick, of which one host may send a quarter.
+            for (host, most) in [(1, 5), (2, 5), (3, 5), (4, 5), (5, 1), (6, 0)] {
+                let asks = request((Mac([2, 0, 0, 0, 1, host]), [10, 2, 1, host]));
+                for number in 0..8 {
+                    let verdict = verdict(sides, 0, &asks)?;
+                    expect(&verdict, number < most, Reason::Storm, number)?;
+                }
             }
+            // What does not pass anyway takes nothing from anybody.
+            let foreign = request((Mac([2, 0, 0, 0, 1, 7]), [10, 9, 9, 9]));
+            expect(
+                &verdict(sides, 0, &foreign)?,
+                false,
+                Reason::AddressBinding,
+                7,
+            )?;
             // What is for one host is no storm, and another port's is another's.
             let alone = datagram((1, 2));
             expect(&verdict(sides, 0, &alone)?, true, Reason::Storm, 12)?;
@@ -233,12 +243,16 @@ fn many_flows(sides: &mut Sides) {
 /// Copies that a port may cause in a tick, and how many one broadcast in the rooms is counted as.
 const COPIES: usize = 65536;
 const ROOMS: usize = 4;
+/// Hosts that can do that together, and how many broadcasts each.
+const HOSTS: usize = 4;
+const SHARE: usize = COPIES / ROOMS / HOSTS;
 
-fn to_all_rooms() -> Vec<u8> {
-    let host = Mac([2, 0, 0, 0, 0, 9]);
+/// A broadcast of one of those in them.
+fn to_all_rooms(number: usize) -> Vec<u8> {
+    let host = Mac([2, 0, 0, 0, 2, number as u8]);
     let asks = frame::arp(
         1,
-        (host, [10, 3, 0, 9].into()),
+        (host, [10, 3, 1, number as u8].into()),
         (Mac([0; 6]), [10, 3, 0, 2].into()),
     );
     frame::ethernet(EVERYBODY, host, Some(31), 0x0806, &asks)
@@ -246,11 +260,13 @@ fn to_all_rooms() -> Vec<u8> {
 
 fn copies(sides: &mut Sides) {
     in_one_tick(sides, |sides, _| {
-        let asks = to_all_rooms();
-        for number in 0..COPIES / ROOMS + 3 {
-            let verdict = verdict(sides, 1, &asks)?;
-            let may = number < COPIES / ROOMS;
-            expect(&verdict, may, Reason::FloodLimit, number)?;
+        for host in 0..=HOSTS {
+            let asks = to_all_rooms(host);
+            let most = if host < HOSTS { SHARE } else { 0 };
+            for number in 0..most + 3 {
+                let verdict = verdict(sides, 1, &asks)?;
+                expect(&verdict, number < most, Reason::FloodLimit, number)?;
+            }
         }
         // Where copies are made port by port, and by other ports, all goes on.
         let mut elsewhere = request((SERVER, [10, 1, 0, 2]));
@@ -263,9 +279,12 @@ fn copies(sides: &mut Sides) {
 fn copies_that_are_not_counted_are_found() {
     let mut sides = Sides::new(None, Some(COPIES_ARE_NOT_COUNTED));
     sides.install(&policy(), Posture::Normal);
-    let asks = to_all_rooms();
-    let differs = (0..=COPIES / ROOMS).position(|_| sides.judge(1, &asks).is_err());
-    assert_eq!(differs, Some(COPIES / ROOMS));
+    let asks = (0..=HOSTS * SHARE).map(|number| to_all_rooms(number / SHARE));
+    let differs = asks.map(|asks| sides.judge(1, &asks).is_err());
+    assert_eq!(
+        differs.into_iter().position(|differs| differs),
+        Some(HOSTS * SHARE)
+    );
 }
 
 fn held(sides: &mut Sides) {

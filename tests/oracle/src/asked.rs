@@ -1,5 +1,7 @@
 //! Questions to a group, which anyone may answer for a while.
 
+use std::net::IpAddr;
+
 use cordon_policy::Mac;
 
 use crate::authorise::Passed;
@@ -7,6 +9,7 @@ use crate::flow::{self, End};
 use crate::frame::{self, Link};
 use crate::packet::Packet;
 use crate::transport::Content;
+use crate::who;
 use crate::{Decided, Ingress, Oracle};
 
 /// How long a question is remembered, in ticks.
@@ -21,8 +24,18 @@ pub(crate) struct Asked {
     mac: Mac,
     rule: Decided,
     inside: bool,
+    /// It goes no further than its segment.
+    stays: bool,
     epoch: u64,
     tick: u64,
+}
+
+/// Whether what is sent to many at this address stays in the segment: no multicast, or one that no router forwards.
+fn stays(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_multicast() || ip.octets()[..3] == [224, 0, 0],
+        IpAddr::V6(ip) => ip.segments()[0] & 0xf == 2,
+    }
 }
 
 impl Oracle {
@@ -37,6 +50,7 @@ impl Oracle {
             mac: link.source,
             rule: passed.rule,
             inside: passed.inside,
+            stays: stays(packet.destination),
             epoch: self.epoch,
             tick: self.tick,
         };
@@ -57,7 +71,9 @@ impl Oracle {
         let (from, to) = flow::ends(packet);
         let asked = self.questions.get(&(at.segment, to, from.1))?;
         let present = asked.epoch == self.epoch && self.tick - asked.tick <= PATIENCE;
-        let from_outside = at.uplink && asked.inside;
+        let of_here = who::is_link_local(packet.source)
+            || who::in_subnets(&self.policy, at.segment, packet.source);
+        let from_outside = (at.uplink && asked.inside) || (asked.stays && !of_here);
         (present && asked.mac == link.destination && !from_outside).then_some(asked.rule)
     }
 }

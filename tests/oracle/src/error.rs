@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use cordon_policy::Attachment;
 use cordon_verdict::Reason;
 
-use crate::flow::{End, Flow, FlowKey, Kind};
+use crate::flow::{End, Flow, FlowKey, Kind, WINDOW};
 use crate::frame::{self, Link};
 use crate::packet::Packet;
 use crate::transport::{self, ICMP, ICMP6, SCTP, TCP, UDP};
@@ -16,6 +16,8 @@ struct Quoted {
     kind: Kind,
     from: End,
     to: End,
+    /// Of TCP.
+    number: Option<u32>,
 }
 
 impl Oracle {
@@ -34,18 +36,28 @@ impl Oracle {
             .map_err(|reason| (reason, Decided::Nothing))?;
         let refused = (Reason::IcmpError, Decided::Nothing);
         let quoted = self.quoted_flow(at, packet, message);
-        let (flow, sender) = quoted.ok_or(refused)?;
+        let (flow, sender, number) = quoted.ok_or(refused)?;
         let way = flow.ways.get(&sender).ok_or(refused)?;
         let present = flow.epoch == self.epoch && way.epoch == self.epoch;
         let back = way.to.1 == here && way.from.0 == link.destination;
-        match present && back {
+        let told_by_receiver = at.uplink || way.to.0 == link.source;
+        match present && back && told_by_receiver && was_sent(flow, sender, number) {
             true => Ok((Leaves::By(way.from.1), flow.rule)),
             false => Err(refused),
         }
     }
 
-    /// The flow of the quoted packet, and who sent it.
-    fn quoted_flow(&self, at: Ingress, packet: &Packet, message: &[u8]) -> Option<(&Flow, End)> {
+    /// The flow of the quoted packet, who sent it, and its number, if it has one.
+    fn quoted_flow(
+        &self,
+        at: Ingress,
+        packet: &Packet,
+        message: &[u8],
+    ) -> Option<(&Flow, End, Option<u32>)> {
+        let longest = if packet.source.is_ipv4() { 576 } else { 1280 };
+        if message.len() > longest || takes_too_little(packet, message) {
+            return None;
+        }
         let quoted = match packet.source {
             IpAddr::V4(_) => quoted4(&message[8..]),
             IpAddr::V6(_) => quoted6(&message[8..]),
@@ -54,8 +66,29 @@ impl Oracle {
             return None;
         }
         let key = FlowKey::new(at.segment, quoted.kind, quoted.from, quoted.to);
-        Some((self.flows.get(&key)?, quoted.from))
+        Some((self.flows.get(&key)?, quoted.from, quoted.number))
     }
+}
+
+/// Whether it says that a path takes less than every path must.
+fn takes_too_little(packet: &Packet, message: &[u8]) -> bool {
+    let mtu = frame::long(message, 4);
+    match (packet.source, message[0], message[1]) {
+        (IpAddr::V4(_), 3, 4) => (1..576).contains(&(mtu & 0xffff)),
+        (IpAddr::V6(_), 2, _) => mtu < 1280,
+        _ => false,
+    }
+}
+
+/// Whether a number is no further than a window from what the other end acknowledged last.
+fn was_sent(flow: &Flow, sender: End, number: Option<u32>) -> bool {
+    let others = |(end, _): &(&End, &u32)| **end != sender;
+    let acknowledged = flow.acknowledged.iter().find(others).map(|(_, last)| *last);
+    let (Some(number), Some(last @ 1..)) = (number, acknowledged) else {
+        return true;
+    };
+    let ahead = number.wrapping_sub(last);
+    ahead < WINDOW || ahead.wrapping_neg() <= WINDOW
 }
 
 fn quoted4(bytes: &[u8]) -> Option<Quoted> {
@@ -92,6 +125,7 @@ fn echo(start: &[u8], (from, to): (IpAddr, IpAddr), kind: Kind) -> Quoted {
         kind,
         from: (from, identifier),
         to: (to, identifier),
+        number: None,
     }
 }
 
@@ -101,5 +135,6 @@ fn with_ports(protocol: u8, start: &[u8], (from, to): (IpAddr, IpAddr)) -> Optio
         kind: Kind::Ports(protocol),
         from: (from, ports.source),
         to: (to, ports.destination),
+        number: (protocol == TCP).then(|| frame::long(start, 4)),
     })
 }

@@ -11,7 +11,7 @@ use crate::transport::{Content, SCTP, TCP, Tcp, UDP};
 use crate::{Decided, Leaves, Oracle};
 
 /// A reset is less than this ahead of what was acknowledged.
-const WINDOW: u32 = 1 << 22;
+pub(crate) const WINDOW: u32 = 1 << 22;
 
 /// One end of a flow: address and port, or address and echo identifier.
 pub(crate) type End = (IpAddr, u16);
@@ -74,10 +74,10 @@ pub(crate) struct Flow {
     answered: bool,
     /// No more half-open.
     established: bool,
-    /// Of TCP: a new connection is asked for.
-    asked: bool,
+    /// Of TCP: who asks for a new connection.
+    asked: Option<End>,
     /// Of TCP: what an end acknowledged last.
-    acknowledged: HashMap<End, u32>,
+    pub acknowledged: HashMap<End, u32>,
 }
 
 /// How a direction of a flow goes.
@@ -133,7 +133,7 @@ impl Flow {
             heard: HashSet::new(),
             answered: false,
             established: false,
-            asked: false,
+            asked: None,
             acknowledged: HashMap::new(),
         }
     }
@@ -152,14 +152,14 @@ impl Flow {
     fn hear_tcp(&mut self, tcp: &Tcp, from: End, other_was_heard: bool) {
         if !tcp.syn && !tcp.rst {
             self.established |= self.answered;
-            self.asked = false;
+            self.asked = None;
         }
         if !tcp.rst {
             self.answered |= other_was_heard;
         }
         if tcp.opens() {
             self.answered = false;
-            self.asked = true;
+            self.asked = Some(from);
         }
         if tcp.ack {
             self.acknowledged.insert(from, tcp.acknowledgement);
@@ -190,16 +190,25 @@ impl Oracle {
         Some((Leaves::By(way.to.1), flow.rule))
     }
 
-    /// A reset of an established flow that is not what its receiver waits for; by which rule it was let pass so far.
+    /// A reset that is not what its receiver waits for, of an established flow or of none; by which rule that was let pass
+    /// so far, if it was under this policy and posture.
     pub(crate) fn forged_reset(&self, packet: &Packet, key: FlowKey) -> Option<Decided> {
-        let (flow, tcp) = (self.flows.get(&key)?, packet.content.tcp()?);
-        if !tcp.rst || !flow.established || flow.epoch != self.epoch {
+        let tcp = packet.content.tcp().filter(|tcp| tcp.rst)?;
+        let Some(flow) = self.flows.get(&key) else {
+            return Some(Decided::Nothing);
+        };
+        if !flow.established {
             return None;
         }
-        let acknowledged = *flow.acknowledged.get(&ends(packet).1)?;
+        let (from, to) = ends(packet);
+        let acknowledged = *flow.acknowledged.get(&to)?;
         let fits = acknowledged == 0 || tcp.sequence.wrapping_sub(acknowledged) < WINDOW;
-        let refuses = tcp.sequence == 0 && flow.asked;
-        (!fits && !refuses).then_some(flow.rule)
+        let refuses = tcp.sequence == 0 && flow.asked.is_some_and(|asks| asks != from);
+        let rule = match flow.epoch == self.epoch {
+            true => flow.rule,
+            false => Decided::Nothing,
+        };
+        (!fits && !refuses).then_some(rule)
     }
 
     /// Remembers a packet that was judged and passed.

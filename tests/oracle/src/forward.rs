@@ -63,8 +63,10 @@ impl Oracle {
     ) -> Result<(Leaves, Decided), Refused> {
         self.learn(at, link.source, here)
             .map_err(|reason| (reason, Decided::Nothing))?;
+        self.storm(at, link)
+            .map_err(|reason| (reason, Decided::Nothing))?;
         let leaves = self.forward(at, link, here, passed)?;
-        self.copied(at, leaves)
+        self.copied(at, link, leaves)
             .map_err(|reason| (reason, Decided::Nothing))?;
         Ok((leaves, passed.rule))
     }

@@ -81,7 +81,7 @@ impl Oracle {
         if policy.segments[at.segment].unknown != Unknown::Admit {
             return Err(Reason::UnknownDevice);
         }
-        if bound.is_some() {
+        if bound.is_some() || who::is_routers(policy, ip) {
             return Err(Reason::AddressBinding);
         }
         if ip.is_unspecified() || who::is_link_local(ip) {
@@ -97,6 +97,7 @@ impl Oracle {
         let device = &self.policy.devices[index];
         match who::bound(&self.policy, ip) {
             Some(owner) => owner == index,
+            None if who::is_routers(&self.policy, ip) => false,
             None => {
                 let any_of_segment = device.ips.is_empty()
                     && who::in_subnets(&self.policy, device.segment, ip)
@@ -127,7 +128,11 @@ impl Oracle {
                 false => Err(Reason::AddressBinding),
             };
         }
-        let own = who::bound(policy, ip).is_none() && who::in_subnets(policy, at.segment, ip);
+        let bound = who::bound(policy, ip);
+        if bound.is_some_and(|device| policy.devices[device].segment == at.segment) {
+            return Err(Reason::AddressBinding);
+        }
+        let own = bound.is_none() && who::in_subnets(policy, at.segment, ip);
         let station = self.stations.get(&(at.segment, link.destination));
         let seen_behind = station.is_some_and(|station| self.is_behind(*station));
         let must_be_behind = policy.segments[at.segment].unknown != Unknown::Admit;
@@ -140,7 +145,7 @@ impl Oracle {
 
 fn answers_dhcp(packet: &Packet) -> bool {
     match packet.content {
-        Content::Udp(ports) => [(67, 68), (547, 546)].contains(&(ports.source, ports.destination)),
+        Content::Udp(ports) => [68, 546].contains(&ports.destination),
         _ => false,
     }
 }

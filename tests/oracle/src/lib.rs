@@ -106,7 +106,9 @@ pub struct Oracle {
     /// Hosts that have as many established flows as they may.
     replete: HashSet<(usize, Mac)>,
     group_frames: Counts<usize>,
+    group_frames_by: Counts<(usize, Mac)>,
     copies: Counts<usize>,
+    copies_by: Counts<(usize, Mac)>,
     new_stations: Counts<usize>,
     new_flows: Counts<(usize, Mac)>,
 }
@@ -150,7 +152,9 @@ impl Oracle {
             questions: HashMap::new(),
             replete: HashSet::new(),
             group_frames: Counts::default(),
+            group_frames_by: Counts::default(),
             copies: Counts::default(),
+            copies_by: Counts::default(),
             new_stations: Counts::default(),
             new_flows: Counts::default(),
         }

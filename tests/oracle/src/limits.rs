@@ -15,6 +15,8 @@ const SECOND: u64 = 1_000_000_000;
 
 /// Copies that the frames of a port cause, where they are made one by one.
 const COPIES: u64 = 65536;
+/// What one host of a device-facing port may take of what is the port's, in parts.
+const SHARES: u64 = 4;
 /// New hosts at a device-facing port.
 const STATIONS: u64 = 64;
 /// New flows of a host at a device-facing port, and behind an uplink.
@@ -58,13 +60,33 @@ impl<K: Eq + Hash> Counts<K> {
 }
 
 impl Oracle {
-    /// Counts frames to groups that come in at a port that may only let so many in.
-    pub(crate) fn storm(&mut self, port: usize, link: &Link) -> Result<(), Reason> {
-        let rate = u64::from(self.policy.ports[port].storm);
-        if rate == 0 || !frame::is_group_mac(link.destination) {
+    /// Counts frames to groups that come in at a port that may only let so many in, and at most a quarter of it from one of
+    /// its hosts.
+    pub(crate) fn storm(&mut self, at: Ingress, link: &Link) -> Result<(), Reason> {
+        if !frame::is_group_mac(link.destination) {
             return Ok(());
         }
-        let most = rate * TICK / SECOND;
+        let most = self.group_frames_of(at.port);
+        if most != 0 && !at.uplink {
+            let share = (most / SHARES).clamp(1, 65535);
+            let host = (at.segment, link.source);
+            if !self.group_frames_by.one_more(host, self.tick, share) {
+                return Err(Reason::Storm);
+            }
+        }
+        self.storm_at(at.port)
+    }
+
+    fn group_frames_of(&self, port: usize) -> u64 {
+        u64::from(self.policy.ports[port].storm) * TICK / SECOND
+    }
+
+    /// The same, whoever sends them.
+    pub(crate) fn storm_at(&mut self, port: usize) -> Result<(), Reason> {
+        let most = self.group_frames_of(port);
+        if most == 0 {
+            return Ok(());
+        }
         match self.group_frames.one_more(port, self.tick, most) {
             true => Ok(()),
             false => Err(Reason::Storm),
@@ -72,15 +94,26 @@ impl Oracle {
     }
 
     /// Counts what a flood comes to where its copies are made one by one.
-    pub(crate) fn copied(&mut self, at: Ingress, leaves: Leaves) -> Result<(), Reason> {
+    pub(crate) fn copied(
+        &mut self,
+        at: Ingress,
+        link: &Link,
+        leaves: Leaves,
+    ) -> Result<(), Reason> {
         let Leaves::Flood { segment, .. } = leaves else {
             return Ok(());
         };
         let segment = &self.policy.segments[segment];
         let ports: HashSet<usize> = segment.attachments.iter().map(|one| one.port).collect();
         let attachments = segment.attachments.len();
+        let host = (at.segment, link.source);
         if !segment.proxy && ports.len() == attachments {
             return Ok(());
+        }
+        let share = COPIES / SHARES;
+        let tick = self.tick;
+        if !at.uplink && !self.copies_by.more(host, attachments as u64, tick, share) {
+            return Err(Reason::FloodLimit);
         }
         match self
             .copies

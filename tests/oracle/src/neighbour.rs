@@ -13,6 +13,8 @@ use crate::{Ingress, Oracle};
 const SOURCE_LINK_ADDRESS: u8 = 1;
 const TARGET_LINK_ADDRESS: u8 = 2;
 const NONCE: u8 = 14;
+/// Bytes of an ARP packet and what is behind it.
+const LONGEST_ARP: usize = 54;
 
 impl Oracle {
     pub(crate) fn arp(&self, at: Ingress, link: &Link, packet: &[u8]) -> Result<(), Reason> {
@@ -22,17 +24,24 @@ impl Oracle {
         let ethernet_ipv4 = packet[..6] == [0, 1, 0x08, 0x00, 6, 4];
         let operation = frame::word(packet, 6);
         let sender = IpAddr::from([packet[14], packet[15], packet[16], packet[17]]);
-        let everybody = sender == IpAddr::from([255, 255, 255, 255]);
-        let bad_sender = sender.is_multicast() || everybody || sender.is_loopback();
+        let target = IpAddr::from([packet[24], packet[25], packet[26], packet[27]]);
+        let claimed = if sender.is_unspecified() {
+            target
+        } else {
+            sender
+        };
+        let everybody = claimed == IpAddr::from([255, 255, 255, 255]);
+        let nobodys = claimed.is_multicast() || everybody || claimed.is_loopback();
         if !ethernet_ipv4
             || !(operation == 1 || operation == 2)
             || frame::mac(packet, 8) != link.source
-            || bad_sender
+            || nobodys
             || (operation == 2 && sender.is_unspecified())
+            || packet.len() > LONGEST_ARP
         {
             return Err(Reason::Arp);
         }
-        self.speaker(at, link.source, sender).map(drop)
+        self.speaker(at, link.source, claimed).map(drop)
     }
 
     /// What is checked of discovery once its sender has passed as speaker.
@@ -67,25 +76,34 @@ impl Oracle {
                         true => message[24..26] == [NONCE, 1],
                         false => own(&message[24..], SOURCE_LINK_ADDRESS),
                     };
-                if length == 24 || option { Ok(()) } else { bad }
+                let claims = packet.source.is_unspecified();
+                let may = !claims || self.may_claim(at, link, message);
+                if (length == 24 || option) && may {
+                    Ok(())
+                } else {
+                    bad
+                }
             }
             _ => {
-                if length != 24 && length != 32 {
-                    return bad;
+                let option = length == 32 && own(&message[24..], TARGET_LINK_ADDRESS);
+                if (length == 24 || option) && self.may_claim(at, link, message) {
+                    Ok(())
+                } else {
+                    bad
                 }
-                let target = frame::ipv6(message, 8);
-                if packet::is_mapped(target) || target.is_unspecified() || target.is_multicast() {
-                    return bad;
-                }
-                if self.speaker(at, link.source, target.into()).is_err() {
-                    return bad;
-                }
-                if length == 32 && !own(&message[24..], TARGET_LINK_ADDRESS) {
-                    return bad;
-                }
-                Ok(())
             }
         }
+    }
+
+    /// Whether the sender may have the target of a message.
+    fn may_claim(&self, at: Ingress, link: &Link, message: &[u8]) -> bool {
+        if message.len() < 24 {
+            return false;
+        }
+        let target = frame::ipv6(message, 8);
+        let usable =
+            !packet::is_mapped(target) && !target.is_unspecified() && !target.is_multicast();
+        usable && self.speaker(at, link.source, target.into()).is_ok()
     }
 }
 

@@ -82,6 +82,8 @@ impl Oracle {
     ) -> Result<(Leaves, Decided), Refused> {
         self.learn(at, link.source, here)
             .map_err(|reason| (reason, Decided::Nothing))?;
+        self.storm(at, link)
+            .map_err(|reason| (reason, Decided::Nothing))?;
         Ok((Leaves::Answered(here), passed.rule))
     }
 }

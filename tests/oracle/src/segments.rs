@@ -35,7 +35,12 @@ impl Oracle {
         self.replete = replete
             .map(|(segment, mac)| (now_at[segment], mac))
             .collect();
-        self.new_flows
-            .rename(|(segment, mac)| (now_at[segment], mac));
+        for counts in [
+            &mut self.new_flows,
+            &mut self.group_frames_by,
+            &mut self.copies_by,
+        ] {
+            counts.rename(|(segment, mac)| (now_at[segment], mac));
+        }
     }
 }

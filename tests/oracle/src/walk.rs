@@ -50,7 +50,6 @@ impl Oracle {
             segment: segment.ok_or(early(Reason::UnknownAttachment))?,
             uplink: self.is_uplink(here),
         };
-        self.storm(port, &link).map_err(early)?;
         let (leaves, rule) = match link.ether_type {
             0x0800 | 0x86dd => {
                 let packet = match link.ether_type {
@@ -89,7 +88,8 @@ impl Oracle {
             Content::Later => {
                 let gone = self.follow(at.segment, here, link, packet);
                 let (leaves, rule) = gone.map_err(early)?;
-                self.copied(at, leaves).map_err(early)?;
+                self.storm(at, link).map_err(early)?;
+                self.copied(at, link, leaves).map_err(early)?;
                 Ok((leaves, rule))
             }
             Content::Membership(message) => {
@@ -124,8 +124,15 @@ impl Oracle {
         }
         let source = self.source(at, link, packet).map_err(early)?;
         let destination = self.destination(at, link, packet).map_err(early)?;
-        if let Some(rule) = flow.and_then(|key| self.forged_reset(packet, key)) {
-            return Err((Reason::TcpSequence, rule));
+        let resets = packet.content.tcp().is_some_and(|tcp| tcp.rst);
+        match flow {
+            None if resets => return Err(early(Reason::TcpSequence)),
+            None => {}
+            Some(key) => {
+                if let Some(rule) = self.forged_reset(packet, key) {
+                    return Err((Reason::TcpSequence, rule));
+                }
+            }
         }
         let passed = match self.authorise(packet, flow, &source, &destination) {
             Ok(passed) => passed,

@@ -30,6 +30,11 @@ pub(crate) fn bound(policy: &Policy, ip: IpAddr) -> Option<usize> {
         .position(|device| device.ips.contains(&ip))
 }
 
+/// Whether it is the own address of a router of any segment.
+pub(crate) fn is_routers(policy: &Policy, ip: IpAddr) -> bool {
+    policy.segments.iter().any(|one| one.routers.contains(&ip))
+}
+
 pub(crate) fn in_subnets(policy: &Policy, segment: usize, ip: IpAddr) -> bool {
     let subnets = &policy.segments[segment].subnets;
     subnets.iter().any(|subnet| subnet.contains(&ip))

@@ -220,21 +220,37 @@ impl Flow {
     }
 }
 
-/// How many flows a device opens, by `abi::member`.
+/// What a host does in a tick, by `abi::member`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Limit {
-    /// The tick that [`Limit::opened`] counts in.
+    /// The tick that is counted in.
     pub tick: u32,
     /// Flows opened in it.
     pub opened: u32,
     /// 1 if it has as many flows as it may: counted by user space, from time to time.
     pub over: u32,
-    /// Zero.
-    pub pad: u32,
+    /// Group frames in it.
+    pub groups: u16,
+    /// Copies, one by one, of what of it was flooded.
+    pub copies: u16,
 }
 
 impl Limit {
+    /// What one host on a device-facing port may take of what is its port's, in parts: nobody silences the others alone.
+    pub const SHARE: u32 = 4;
+
+    /// Starts counting anew in a new tick.
+    #[inline(always)]
+    pub fn start(&mut self, now: u32) {
+        if self.tick != now {
+            self.tick = now;
+            self.opened = 0;
+            self.groups = 0;
+            self.copies = 0;
+        }
+    }
+
     /// Flows that a host on a device-facing port may open in a tick.
     pub const DEVICE: u32 = 4096;
     /// Flows that a host behind an uplink may open in a tick: a router speaks for many.

@@ -284,7 +284,7 @@ pub struct Network {
     pub class: u16,
     /// The segment whose subnets they are in; [`Network::NO_SEGMENT`] for none.
     pub segment: u16,
-    /// [`Network::BROADCAST`].
+    /// [`Network::BROADCAST`] and its neighbour.
     pub flags: u16,
     /// Their class if they are in the ingress segment's subnets and behind an uplink: not inside the site.
     pub behind: u16,
@@ -295,6 +295,8 @@ impl Network {
     pub const NO_SEGMENT: u16 = u16::MAX;
     /// A subnet's directed broadcast address.
     pub const BROADCAST: u16 = 1;
+    /// A router's own address.
+    pub const ROUTER: u16 = 2;
     /// What is in no network. Not an `Option`: its undefined half is more than the kernel's verifier takes.
     pub const NOWHERE: Network = Network {
         class: CLASS_STRANGER,

@@ -16,7 +16,8 @@ pub const IN_BLOCK: u64 = 1 << 47;
 /// Of an entry: the map has to be asked. Neither.
 pub const ASK: u64 = 1 << 46;
 
-const _: () = assert!((Network::BROADCAST as u64) << 32 & (IN_BLOCK | ASK) == 0);
+const FLAGS: u16 = Network::BROADCAST | Network::ROUTER;
+const _: () = assert!((FLAGS as u64) << 32 & (IN_BLOCK | ASK) == 0);
 
 /// A network as an entry.
 #[inline(always)]

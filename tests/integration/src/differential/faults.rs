@@ -147,7 +147,7 @@ pub const FAULTS: &[Fault] = &[
     }),
     in_frames("related: an error is about another flow", |frame| {
         in_ipv4(frame, |packet| {
-            if packet[9] == 1 && [3, 11, 12].contains(&packet[20]) && packet.len() > 52 {
+            if packet.len() > 52 && packet[9] == 1 && [3, 11, 12].contains(&packet[20]) {
                 packet[48] ^= 1;
             }
         })

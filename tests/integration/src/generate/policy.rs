@@ -88,6 +88,7 @@ pub fn sources(rng: &mut Rng, storms: bool) -> Sources {
         segments: Vec::new(),
         facing: Vec::new(),
         proxied: Vec::new(),
+        routers: HashSet::new(),
         zones: 0,
         groups: 0,
         devices: 0,
@@ -113,6 +114,8 @@ struct Text<'a> {
     facing: Vec<Vec<usize>>,
     /// Those in which the gateway stands in for devices.
     proxied: Vec<usize>,
+    /// Addresses of routers, which no device is bound to.
+    routers: HashSet<&'static str>,
     zones: usize,
     groups: usize,
     devices: usize,
@@ -218,6 +221,15 @@ impl Text<'_> {
                 .iter()
                 .map(|at| format!("{:?}", SUBNETS[*at].0))
                 .collect();
+            let mut routers = Vec::new();
+            if self.chance(40) {
+                let hosts = own.iter().flat_map(|at| SUBNETS[*at].1.iter().copied());
+                let known: Vec<&'static str> = hosts.chain(["fe80::1", "fe80::2"]).collect();
+                routers = self.some(2, &known);
+                routers.sort_unstable();
+                routers.dedup();
+            }
+            self.routers.extend(&routers);
             let isolate = self.chance(50);
             let unknown = if self.chance(45) { "admit" } else { "drop" };
             let mode = if self.chance(15) {
@@ -231,10 +243,14 @@ impl Text<'_> {
             };
             put!(
                 out,
-                "  s{segment}: {{attach: [{}], subnets: [{}], isolate: {isolate}, unknown: {unknown}, mode: {mode}, ether-types: [{others}]{}}}",
+                "  s{segment}: {{attach: [{}], subnets: [{}], isolate: {isolate}, unknown: {unknown}, mode: {mode}, ether-types: [{others}]{}{}}}",
                 attach.join(", "),
                 list.join(", "),
                 if proxy { ", proxy: true" } else { "" },
+                match routers.is_empty() {
+                    true => String::new(),
+                    false => format!(", routers: {routers:?}"),
+                },
             );
             if proxy {
                 self.proxied.push(segment);
@@ -329,7 +345,7 @@ impl Text<'_> {
             };
             if !hosts.is_empty() && self.chance(share) {
                 for ip in self.some(2, &hosts) {
-                    if bound.insert(ip) {
+                    if !self.routers.contains(ip) && bound.insert(ip) {
                         ips.push(ip);
                     }
                 }

@@ -11,6 +11,7 @@ pub const REASONS: &[(char, Reason)] = &[
     ('p', Reason::Posture),
     ('r', Reason::Rule),
     ('s', Reason::TcpSequence),
+    ('q', Reason::TcpSequence),
     ('n', Reason::NoRule),
     ('b', Reason::AddressBinding),
     ('e', Reason::IcmpError),

@@ -10,6 +10,7 @@
 //! | `p` | dropped: `posture`; the rule is named |
 //! | `r` | dropped: `rule`, one that denies; the rule is named |
 //! | `s` | dropped: `tcp-sequence`; the rule is named |
+//! | `q` | dropped: `tcp-sequence`, of a flow that is not known |
 //! | `n` | dropped: `no-rule` |
 //! | others | dropped, and no rule is named: see [`super::expect::REASONS`] |
 //!
@@ -60,7 +61,7 @@ pub const MATRIX: &[Row] = &[
     row(Tcp(Unnamed),             "",               ["nnnnnn", "nnnnnn", "nnnnnn", "nnnnnn", "nnnnnn"]),
     row(TcpMiddle,                "open",           ["aapppp", "aapppp", "aaappp", "aaaapp", "aaaapp"]),
     row(TcpAnswer,                "open",           ["aannnn", "aannnn", "aaannn", "aaaann", "aaaann"]),
-    row(TcpForgedReset,           "open",           ["sspppp", "sspppp", "sssppp", "sssspp", "sssspp"]),
+    row(TcpForgedReset,           "open",           ["ssqqqq", "ssqqqq", "sssqqq", "ssssqq", "ssssqq"]),
     // UDP, SCTP
     row(Udp(Open),                "open",           ["aapppp", "aapppp", "aaappp", "aaaapp", "aaaapp"]),
     row(Udp(Kept),                "kept",           ["aaaaap", "aaaaap", "aaaaap", "aaaaap", "aaaaap"]),
@@ -212,8 +213,10 @@ pub const GUARDS: &[Guarded] = &[
                                       ("LLLLLp", &[ArpRequest, Report4, Report6, RouterSolicitation]),
                                       ("nnnnnn", &[Tcp(Unnamed)])]),
     // Storm
-    guarded(Guard::Storm,           &[("SSSSSS", TALK_TO_MANY), ("SSSSSS", NAMELESS),
-                                      ("SSSSSS", &[ArpRequest, Solicitation, Listed])]),
+    guarded(Guard::Storm,           &[("SSSSpp", &[Multicast(Open), Broadcast(Open), DirectedBroadcast(Open)]),
+                                      ("SSSSpp", &[DhcpDiscover, Listed]),
+                                      ("SSSSSp", &[Multicast(Kept), Broadcast(Kept), Report4, Report6]),
+                                      ("SSSSSp", &[ArpRequest, Solicitation, RouterSolicitation])]),
     // A device on the uplink: by its MAC address, by its IP address
     guarded(Guard::DeviceOutside,   &[("KKKKKK", TALK), ("KKKKKK", TALK_TO_MANY), ("KKKKKK", FINDS),
                                       ("KKKKKK", NAMELESS), ("KKKKKK", OTHERS), ("KKKKKK", &[IcmpErrorUnasked])]),
