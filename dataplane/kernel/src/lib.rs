@@ -20,6 +20,7 @@ mod memory;
 mod nic;
 mod ports;
 mod program;
+mod queue;
 mod raw;
 mod recent;
 mod run;

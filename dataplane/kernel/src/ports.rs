@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::maps::{FLOODS, of, of_devices};
 use crate::nic::Nic;
 use crate::program::Dataplane;
+use crate::queue;
 
 impl Dataplane {
     /// Makes an interface port number `port`, or takes it over if it is already: prepares it, and puts the
@@ -28,6 +29,7 @@ impl Dataplane {
         let _hurried = Hurried::new();
         let nic = Nic::prepare(name)?;
         self.write_port(port, &nic)?;
+        queue::take_away(&nic)?;
         // First: from the moment the XDP program lets a frame go on, nothing but copies of it may.
         copier::attach(&mut self.copier, name)?;
         let pin = pin(&self.pins, port, nic.index);
@@ -62,6 +64,7 @@ impl Dataplane {
                 .set(u32::from(port), 0, 0)
                 .map_err(of("PORT_NICS"))?;
             copier::detach(&nic.name);
+            queue::give_back(&nic);
         }
         Ok(())
     }

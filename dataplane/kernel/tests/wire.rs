@@ -320,6 +320,28 @@ impl Wires {
     }
 }
 
+/// What waited in a queue would leave after an order to close is in force.
+#[test]
+fn no_port_has_a_queue() {
+    let pins = Pins::new("queues");
+    let options = Options::new(&pins.0);
+    in_namespace(move || {
+        let [first, second, _] = PORTS;
+        let show = |nic: &str| run("tc", &["qdisc", "show", "dev", nic, "root"]);
+        run("tc", &["qdisc", "add", "dev", first, "root", "pfifo"]);
+        assert!(show(first).contains("pfifo"), "{}", show(first));
+        let (mut kernel, _) = Dataplane::open(&options).expect("loads");
+        for _ in 0..2 {
+            for (port, nic) in [first, second].into_iter().enumerate() {
+                kernel.attach(port as u16, nic).expect("attaches");
+                assert!(show(nic).contains("noqueue"), "{}", show(nic));
+            }
+        }
+        kernel.detach(0).expect("detaches");
+        assert!(!show(first).contains("pfifo"), "{}", show(first));
+    });
+}
+
 #[test]
 fn copies_leave_by_every_attachment_and_nothing_goes_up_the_stack() {
     let pins = Pins::new("copies");
