@@ -45,8 +45,8 @@ pub struct Authorised {
 
 /// Judges a packet that the flow table did not settle: in its own right, or as an answer.
 ///
-/// As an answer it may pass if the other end opened the flow, or if it is TCP in mid-stream: then
-/// nothing says who opened it, and either is enough (a segment that opens a connection is never an
+/// As an answer it may pass if the other end opened the flow, or if it is TCP or SCTP in mid-stream: then
+/// nothing says who opened it, and either is enough (a packet that opens a connection is never an
 /// answer).
 #[inline(always)]
 pub fn authorise<T: Tables>(
@@ -75,7 +75,7 @@ pub fn authorise<T: Tables>(
         }
         Err(denied) => denied,
     };
-    let mid_stream = packet.kind == Kind::Tcp;
+    let mid_stream = matches!(packet.kind, Kind::Tcp | Kind::Sctp);
     if packet.opens() || !(answers || mid_stream) {
         return Err(denied);
     }

@@ -105,7 +105,7 @@ pub const TCP_RST: u8 = 0x04;
 pub const TCP_ACK: u8 = 0x10;
 
 impl Packet {
-    /// Whether it is a TCP segment that asks for a new connection.
+    /// Whether it asks for a new connection: a TCP segment, or an SCTP packet.
     #[inline(always)]
     pub const fn opens(&self) -> bool {
         self.flags & (TCP_SYN | TCP_ACK) == TCP_SYN
@@ -377,7 +377,13 @@ fn transport_of<F: Frame>(
                 return Err(Reason::TransportHeader.into());
             }
         }
-        SCTP => packet.kind = Kind::Sctp,
+        SCTP => {
+            packet.kind = Kind::Sctp;
+            // Only what asks for an association has no tag to be verified by (RFC 9260 §8.5.1).
+            if frame.u32(at + 4).ok_or(Reason::Truncated)? == 0 {
+                packet.flags = TCP_SYN;
+            }
+        }
         _ => {
             let identifier = frame.u16(at + 4).ok_or(Reason::Truncated)?;
             packet.source_port = identifier;

@@ -5,7 +5,7 @@ use cordon_verdict::Reason;
 use crate::flow::{self, End, FlowKey};
 use crate::packet::Packet;
 use crate::ruling::{self, Asks, Ruling, When};
-use crate::transport::{Content, Tcp};
+use crate::transport::Content;
 use crate::who::Who;
 use crate::{Decided, Oracle, Refused};
 
@@ -66,8 +66,8 @@ impl Oracle {
             Ruling::Allow { rule, inside } => return pass(rule, inside, from),
             Ruling::Refuse { reason, rule } => (reason, rule),
         };
-        let tcp = packet.content.tcp();
-        if !tcp.is_some_and(Tcp::opens) && (other_opened || tcp.is_some()) {
+        let connected = matches!(packet.content, Content::Tcp(_) | Content::Sctp(_));
+        if !packet.content.opens() && (other_opened || connected) {
             match answer() {
                 Ruling::Allow { rule, inside } => return pass(rule, inside, to),
                 Ruling::Refuse { reason, rule } if other_opened => return refuse(reason, rule),

@@ -7,7 +7,7 @@ use cordon_policy::{Attachment, Mac};
 
 use crate::frame::{self, Link};
 use crate::packet::Packet;
-use crate::transport::{Content, SCTP, TCP, Tcp, UDP};
+use crate::transport::{Content, SCTP, Sctp, TCP, Tcp, UDP};
 use crate::{Decided, Leaves, Oracle};
 
 /// A reset is less than this ahead of what was acknowledged.
@@ -91,9 +91,9 @@ pub(crate) struct Way {
 /// Sender and receiver of a packet.
 pub(crate) fn ends(packet: &Packet) -> (End, End) {
     let (from, to) = match packet.content {
-        Content::Tcp(Tcp { ports, .. }) | Content::Udp(ports) | Content::Sctp(ports) => {
-            (ports.source, ports.destination)
-        }
+        Content::Tcp(Tcp { ports, .. })
+        | Content::Udp(ports)
+        | Content::Sctp(Sctp { ports, .. }) => (ports.source, ports.destination),
         Content::EchoRequest { identifier } | Content::EchoReply { identifier } => {
             (identifier, identifier)
         }
@@ -181,7 +181,7 @@ impl Oracle {
         }
         let flow = self.flows.get_mut(&key)?;
         let way = *flow.ways.get(&ends(packet).0)?;
-        let opens = packet.content.tcp().is_some_and(Tcp::opens);
+        let opens = packet.content.opens();
         let same = way.from == (link.source, here) && way.to.0 == link.destination;
         if !flow.established || !same || way.epoch != self.epoch || opens {
             return None;

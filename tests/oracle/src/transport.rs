@@ -15,7 +15,7 @@ pub(crate) const SCTP: u8 = 132;
 pub(crate) enum Content<'a> {
     Tcp(Tcp),
     Udp(Ports),
-    Sctp(Ports),
+    Sctp(Sctp),
     EchoRequest {
         identifier: u16,
     },
@@ -48,6 +48,13 @@ pub(crate) struct Tcp {
     pub ack: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sctp {
+    pub ports: Ports,
+    /// It has no verification tag: it asks for an association.
+    pub opens: bool,
+}
+
 impl Tcp {
     /// SYN without ACK: it asks for a new connection.
     pub(crate) fn opens(&self) -> bool {
@@ -56,6 +63,15 @@ impl Tcp {
 }
 
 impl Content<'_> {
+    /// Whether it asks for a new connection.
+    pub(crate) fn opens(&self) -> bool {
+        match self {
+            Content::Tcp(tcp) => tcp.opens(),
+            Content::Sctp(sctp) => sctp.opens,
+            _ => false,
+        }
+    }
+
     pub(crate) fn tcp(&self) -> Option<&Tcp> {
         match self {
             Content::Tcp(tcp) => Some(tcp),
@@ -129,7 +145,10 @@ fn udp(payload: &[u8], first: bool) -> Result<Content<'_>, Reason> {
 
 fn sctp(payload: &[u8]) -> Result<Content<'_>, Reason> {
     at_least(payload, 12)?;
-    Ok(Content::Sctp(ports(payload)))
+    Ok(Content::Sctp(Sctp {
+        ports: ports(payload),
+        opens: long(payload, 4) == 0,
+    }))
 }
 
 fn icmp(message: &[u8]) -> Result<Content<'_>, Reason> {

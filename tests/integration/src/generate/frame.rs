@@ -131,12 +131,13 @@ pub fn udp(ports: (u16, u16), data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An SCTP packet without a chunk, from the first to the second port.
-pub fn sctp(ports: (u16, u16), data: &[u8]) -> Vec<u8> {
+/// An SCTP packet without a chunk, from the first to the second port, that asks for an association or is of one.
+pub fn sctp(ports: (u16, u16), opens: bool, data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(ports.0.to_be_bytes());
     out.extend(ports.1.to_be_bytes());
-    out.extend([0, 0, 0, 1, 0, 0, 0, 0]);
+    out.extend(u32::from(!opens).to_be_bytes());
+    out.extend([0, 0, 0, 0]);
     out.extend(data);
     out
 }

@@ -89,7 +89,7 @@ fn transport(rng: &mut Rng, v6: bool) -> (u8, Vec<u8>) {
             edit::number(rng, &mut segment);
             (TCP, segment)
         }
-        42..47 => (SCTP, frame::sctp(ports, &data)),
+        42..47 => (SCTP, frame::sctp(ports, rng.bool(), &data)),
         47..75 => (UDP, frame::udp(ports, &data)),
         75..87 => (echo, frame::icmp(request, 0, identifier, &data)),
         87..92 => (echo, frame::icmp(reply, 0, identifier, &data)),
@@ -109,7 +109,7 @@ fn transport(rng: &mut Rng, v6: bool) -> (u8, Vec<u8>) {
             let (protocol, mut payload) = match rng.u8(..7) {
                 0..3 => (TCP, frame::tcp(ports, ACK, &data)),
                 3..6 => (UDP, frame::udp(ports, &data)),
-                _ => (SCTP, frame::sctp(ports, &data)),
+                _ => (SCTP, frame::sctp(ports, false, &data)),
             };
             match (protocol, rng.u8(..3)) {
                 (_, 0) => payload.truncate(rng.usize(..payload.len())),

@@ -71,6 +71,10 @@ pub enum Protocol {
     UdpAnswer,
     /// An SCTP packet.
     Sctp(Service),
+    /// Of an association that nobody has seen the beginning of, from who asked for it.
+    SctpMiddle,
+    /// The same from who was asked.
+    SctpAnswer,
     /// An echo request.
     Echo,
     /// The reply to one that has passed if it could.
@@ -222,10 +226,9 @@ impl Protocol {
         use Protocol::*;
         match self {
             Tcp(_) | TcpMiddle | TcpAnswer | TcpForgedReset | Udp(_) | UdpAnswer | Sctp(_)
-            | Echo | EchoReply | EchoReplyUnasked | IcmpError | IcmpErrorUnasked | Redirect
-            | FirstFragment | LaterFragment | OrphanFragment | Multicast(_) | GroupAnswer => {
-                &[false, true]
-            }
+            | SctpMiddle | SctpAnswer | Echo | EchoReply | EchoReplyUnasked | IcmpError
+            | IcmpErrorUnasked | Redirect | FirstFragment | LaterFragment | OrphanFragment
+            | Multicast(_) | GroupAnswer => &[false, true],
             Solicitation | Advertisement | RouterSolicitation | RouterAdvertisement | Report6
             | Query6 | Extensions | RoutingHeader | Dhcp6Offer => &[true],
             _ => &[false],
@@ -317,6 +320,10 @@ impl Talk<'_> {
         let mut segment = frame::tcp(ports, flags, &DATA);
         segment[4..8].copy_from_slice(&sequence.to_be_bytes());
         self.ip(TCP, 64, &segment)
+    }
+
+    fn sctp(&self, ports: (u16, u16), opens: bool) -> Sent {
+        self.ip(SCTP, 64, &frame::sctp(ports, opens, &DATA))
     }
 
     fn echo(&self, reply: bool) -> Sent {
@@ -494,7 +501,9 @@ impl Talk<'_> {
                 let answer = frame::udp((low, high), &DATA);
                 (vec![self.back().udp(open)], self.ip(UDP, 64, &answer))
             }
-            Sctp(service) => alone(self.ip(SCTP, 64, &frame::sctp(self.ports(service), &DATA))),
+            Sctp(service) => alone(self.sctp(self.ports(service), true)),
+            SctpMiddle => alone(self.sctp((high, low), false)),
+            SctpAnswer => alone(self.sctp((low, high), false)),
             Echo => alone(self.echo(false)),
             EchoReply => (vec![self.back().echo(false)], self.echo(true)),
             EchoReplyUnasked => alone(self.echo(true)),

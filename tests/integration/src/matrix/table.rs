@@ -70,6 +70,8 @@ pub const MATRIX: &[Row] = &[
     row(Udp(Unnamed),             "",               ["nnnnnn", "nnnnnn", "nnnnnn", "nnnnnn", "nnnnnn"]),
     row(UdpAnswer,                "open",           ["aannnn", "aannnn", "aaannn", "aaaann", "aaaann"]),
     row(Sctp(Open),               "open",           ["aapppp", "aapppp", "aaappp", "aaaapp", "aaaapp"]),
+    row(SctpMiddle,               "open",           ["aapppp", "aapppp", "aaappp", "aaaapp", "aaaapp"]),
+    row(SctpAnswer,               "open",           ["aannnn", "aannnn", "aaannn", "aaaann", "aaaann"]),
     row(Sctp(Unnamed),            "",               ["nnnnnn", "nnnnnn", "nnnnnn", "nnnnnn", "nnnnnn"]),
     // ICMP and ICMPv6
     row(Echo,                     "open",           ["aapppp", "aapppp", "aaappp", "aaaapp", "aaaapp"]),
