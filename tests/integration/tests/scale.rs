@@ -203,6 +203,12 @@ fn a_large_policy_and_a_small_change_of_it_under_load() -> Result<()> {
         "{}",
         phases(gateway)
     );
+    // A connection that was refused for long asks again at ever longer intervals, and gives up.
+    studies.stop()?;
+    let studies = Flows::tcp(&us, &pacs, 11112)
+        .count(1)
+        .every(Duration::from_millis(50));
+    let studies = studies.start()?;
     wait_until("the device has its new rights", || {
         Ok(studies.report()?.arrived() > 0)
     })?;
