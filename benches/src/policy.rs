@@ -1,6 +1,7 @@
 //! The hospital that Cordon is given: its policy, as the text of the files an operator would write.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 
 use cordon_policy::Sources;
 
@@ -29,13 +30,15 @@ fn layout(site: Site) -> String {
     for segment in Segment::all(site.devices()) {
         let name = name_of(segment);
         let network = segment.network();
+        let router = Ipv4Addr::from_bits(network.to_bits() + 1);
         let vlan = match site {
             Site::Hosts => String::new(),
             _ => format!(".{}", segment.vlan()),
         };
         let _ = writeln!(
             text,
-            "  {name}: {{attach: [access0{vlan}, core0{vlan}], subnets: [{network}/21], isolate: true}}"
+            "  {name}: {{attach: [access0{vlan}, core0{vlan}], subnets: [{network}/21], \
+             routers: [{router}], isolate: true}}"
         );
         names.push(name);
     }

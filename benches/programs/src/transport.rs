@@ -61,7 +61,13 @@ pub fn of(what: u32, flow: Flow) -> Packet {
 #[inline(always)]
 fn udp(flow: &Flow) -> Packet {
     // Length 26; no checksum.
-    whole(46, 17, flow.source, flow, [flow.ports, 0x001a_0000, 0, 0, 0])
+    whole(
+        46,
+        17,
+        flow.source,
+        flow,
+        [flow.ports, 0x001a_0000, 0, 0, 0],
+    )
 }
 
 #[inline(always)]

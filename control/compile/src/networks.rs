@@ -223,8 +223,11 @@ pub(crate) fn write(
             segment: entry.segment.map_or(Network::NO_SEGMENT, |segment| {
                 policy.segments[segment].number
             }),
-            flags: u16::from(entry.broadcast) * Network::BROADCAST
-                | u16::from(entry.router) * Network::ROUTER,
+            flags: match (entry.broadcast, entry.router) {
+                (true, _) => Network::BROADCAST,
+                (false, true) => Network::ROUTER,
+                (false, false) => 0,
+            },
             behind: classes.of(entry.behind),
         };
         generation.add_network(entry.prefix, network);

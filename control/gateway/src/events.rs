@@ -80,6 +80,9 @@ fn line(event: &abi::Event, named: Option<&Named>, let_be: Option<LetBe>) -> Lin
 pub fn describe(event: &abi::Event, named: Option<&Named>) -> Event {
     let device = named.and_then(|named| named.device_by_mac(event.segment, event.source_mac));
     let is_ip = event.protocol != 0;
+    // Of what has no addresses there are none; ARP has them without a protocol.
+    let is_arp = !is_ip && event.source != abi::Event::BLANK.source;
+    let has_ends = is_ip || is_arp;
     let end = |ip, port| match named {
         Some(named) => named.endpoint(ip, port, event.protocol),
         None => nameless(ip, port, event.protocol),
@@ -107,9 +110,12 @@ pub fn describe(event: &abi::Event, named: Option<&Named>) -> Event {
         device: device.map(|device| device.name.clone()),
         source_mac: mac_text(event.source_mac),
         destination_mac: mac_text(event.destination_mac),
-        from: is_ip.then(|| end(event.source, event.source_port)),
-        to: is_ip.then(|| end(event.destination, event.destination_port)),
-        protocol: is_ip.then(|| protocol(event.protocol)),
+        from: has_ends.then(|| end(event.source, event.source_port)),
+        to: has_ends.then(|| end(event.destination, event.destination_port)),
+        protocol: match is_arp {
+            true => Some("arp".to_owned()),
+            false => is_ip.then(|| protocol(event.protocol)),
+        },
         length: event.length,
     }
 }
@@ -158,6 +164,21 @@ mod tests {
             ..event
         };
         assert_eq!(describe(&two_tags, None).ingress, "port-1.100.210");
+    }
+
+    #[test]
+    fn of_arp_it_is_told_which_address_was_claimed() {
+        let event = abi::Event {
+            kind: EVENT_DROP,
+            reason: Reason::AddressBinding as u8,
+            source: Ip::v4(0x0a19_0063),
+            destination: Ip::v4(0x0a19_0001),
+            ..abi::Event::BLANK
+        };
+        let told = describe(&event, None);
+        let [from, to] = [told.from, told.to].map(|end| end.expect("is told").ip);
+        assert_eq!((from.as_str(), to.as_str()), ("10.25.0.99", "10.25.0.1"));
+        assert_eq!(told.protocol.as_deref(), Some("arp"));
     }
 
     #[test]

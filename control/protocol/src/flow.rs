@@ -134,13 +134,13 @@ pub struct Event {
     pub source_mac: String,
     /// Destination MAC address.
     pub destination_mac: String,
-    /// Source, where it is IP.
+    /// Source, where it is IP; of ARP, the address that was claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Endpoint>,
-    /// Destination, where it is IP.
+    /// Destination, where it is IP; of ARP, the address that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Endpoint>,
-    /// Protocol, where it is IP.
+    /// Protocol, where it is IP or ARP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
     /// Length of the frame in bytes.

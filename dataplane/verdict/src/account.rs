@@ -1,6 +1,7 @@
 //! Stage 7, account: every frame is counted once, for the rule or for the reason.
 
 use crate::abi::{Control, EVENT_DROP, EVENT_FLOW, Event, PORTS, Ruling, place};
+use crate::address::Ip;
 use crate::admit::{self, Ingress};
 use crate::authorise::Denied;
 use crate::frame::Frame;
@@ -47,6 +48,12 @@ pub fn dropped<F: Frame, T: Tables>(
         let packet = match link.ether_type {
             parse::ETHERTYPE_IPV4 => parse::ipv4(frame, link.network),
             parse::ETHERTYPE_IPV6 => parse::ipv6(frame, link.network),
+            parse::ETHERTYPE_ARP => {
+                // Which address was claimed, and of whom it was asked: what whoever mends the inventory wants to know.
+                event.source = Ip::v4(frame.u32(link.network + 14).unwrap_or(0));
+                event.destination = Ip::v4(frame.u32(link.network + 24).unwrap_or(0));
+                return;
+            }
             _ => return,
         };
         if let Ok(packet) = packet {

@@ -191,7 +191,10 @@ pub fn in_words(segment: &ObservedSegment) -> String {
     } = segment;
     let name = clean(segment);
     match flows {
-        0 => format!("{name} is observed: enforcement would have dropped nothing so far"),
+        0 => format!(
+            "{name} is observed: enforcement would have dropped no flow between two hosts so far (of broadcasts and \
+             multicasts `cordon rules` tells, at observe:{name})"
+        ),
         _ => {
             // Those of flows that were opened just now are not known yet.
             let volume = match volume {

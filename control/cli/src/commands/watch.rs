@@ -246,6 +246,22 @@ impl Kind {
     }
 }
 
+/// Who it was, where that is not who has the address: the one to look for.
+fn sent_by(event: &Event) -> String {
+    let Some(from) = &event.from else {
+        return String::new();
+    };
+    match &event.device {
+        Some(device) if from.device.as_ref() != Some(device) => {
+            format!(" (sent by {device} {})", event.source_mac)
+        }
+        None if event.protocol.as_deref() == Some("arp") => {
+            format!(" (sent by {})", event.source_mac)
+        }
+        _ => String::new(),
+    }
+}
+
 /// An event without its time.
 fn line(event: &Event, look: Look, ports: bool) -> String {
     let what = match event.kind {
@@ -265,9 +281,10 @@ fn line(event: &Event, look: Look, ports: bool) -> String {
                 .unwrap_or(mac.to_owned()),
         };
     let mut text = format!(
-        "{}  {} -> {}",
+        "{}  {}{} -> {}",
         event.ingress,
         who(&event.from, &event.source_mac, &event.device),
+        sent_by(event),
         who(&event.to, &event.destination_mac, &None)
     );
     // Where it is only let be, what would become of it says more than the rule that lets it.

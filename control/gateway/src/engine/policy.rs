@@ -266,7 +266,7 @@ impl Engine {
         }
         self.state = next;
         self.dirty = false;
-        for over in ["durability", "policy", "state"] {
+        for over in ["durability", "policy", "state", "trial"] {
             self.warn(over, None);
         }
         self.forget_policies();
@@ -405,7 +405,10 @@ impl Engine {
         self.forget_policies();
         self.tell_warnings();
         self.warn("policy", None);
-        tracing::warn!("the policy was not confirmed in time: the one before is in force again");
+        // For whoever lost the line while trying it out, and looks later.
+        let text =
+            "the policy applied last was not confirmed in time: the one before is in force again";
+        self.warn("trial", Some(text.to_owned()));
     }
 
     fn cannot_go_back(&mut self, why: &str) {

@@ -57,6 +57,9 @@ fn a_policy_that_is_not_confirmed_goes_back() {
     gateway.tick();
     assert_eq!(in_force(&gateway).as_deref(), Some("a"));
     assert!(gateway.engine().confirm().is_err());
+    assert!(warned(&gateway, "was not confirmed in time"));
+    apply(&gateway, policy_b()).expect("is applied");
+    assert!(!warned(&gateway, "was not confirmed in time"));
 }
 
 #[test]
