@@ -4,7 +4,7 @@
 mod wire;
 
 use cordon_portable::{Judged, Portable};
-use cordon_verdict::abi::{PortRate, RULE_ARP, RULE_ND};
+use cordon_verdict::abi::{Limit, PortRate, RULE_ARP, RULE_ND};
 use cordon_verdict::{Ip, Reason};
 use wire::*;
 
@@ -61,7 +61,6 @@ fn arp_that_is_not_answered_goes_its_way_but_not_to_the_gateway() {
     let cases: &[(&str, Host, u8, u32, u32)] = &[
         ("announces itself", ANNA, 1, ANNA.v4, ANNA.v4),
         ("asks whether its address is free", ANNA, 1, 0, ANNA.v4),
-        ("probes another's", ANNA, 1, 0, BERT.v4),
         ("answers", ANNA, 2, ANNA.v4, BERT.v4),
         ("asks for nobody", ANNA, 1, ANNA.v4, WIDE.v4),
         ("asks from the wider network", WIDE, 1, WIDE.v4, ANNA.v4),
@@ -78,8 +77,10 @@ fn arp_that_is_not_answered_goes_its_way_but_not_to_the_gateway() {
             "{what}"
         );
     }
-    // One that is not let speak is told so first.
+    // One that is not let speak is told so first; as is whoever probes for another's address.
     let mut portable = gateway();
+    let asked = arp(BROADCAST, ANNA, 1, 0, BERT.v4);
+    assert_eq!(reason(&portable.judge(0, &asked)), BINDING);
     let asked = arp(GATEWAY, ANNA, 1, BERT.v4, CARL.v4);
     assert_eq!(reason(&portable.judge(0, &asked)), BINDING);
     assert!(portable.memory.stations.is_empty());
@@ -139,7 +140,7 @@ fn discovery_that_is_not_answered_goes_its_way_but_not_to_the_gateway() {
         ),
         (
             "from nobody",
-            discovery(nowhere, mac, group, 135, BERT.v6, 0),
+            discovery(nowhere, mac, group, 135, ANNA.v6, 0),
         ),
         ("its own", discovery(ANNA, mac, group, 135, ANNA.v6, 1)),
         ("for nobody", discovery(ANNA, mac, group, 135, v6(77), 1)),
@@ -339,11 +340,11 @@ fn a_proxied_frame_for_a_device_nobody_heard_goes_back_as_well() {
 }
 
 #[test]
-fn a_port_may_cause_so_many_copies_in_a_tick() {
+fn a_host_may_cause_so_many_copies_in_a_tick() {
     let mut portable = gateway();
     let packet = v4(ANNA.v4, u32::MAX, 17, &udp(5000, 6000));
     let flood = |host: Host| frame(BROADCAST, host.mac, host.tags, 0x0800, &packet);
-    let floods = PortRate::COPIES / u32::from(ATTACHED);
+    let floods = PortRate::COPIES / Limit::SHARE / u32::from(ATTACHED);
     for number in 0..floods {
         let judged = portable.judge(0, &flood(ANNA));
         assert_eq!(reason(&judged), None, "flood {number}");

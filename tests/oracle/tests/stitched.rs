@@ -86,7 +86,7 @@ fn who_asks_for_a_device_is_told_of_the_gateway() {
 
 #[test]
 fn who_makes_sure_that_nobody_has_its_address_is_not_answered() {
-    for (sender, target) in [(0, 2), (1, 1), (1, 9)] {
+    for (sender, target) in [(0, 1), (1, 1), (1, 9)] {
         let mut asks = arp(1, (PUMP, sender), (Mac([0; 6]), target));
         if sender == 0 {
             asks[16..20].fill(0);
@@ -94,6 +94,11 @@ fn who_makes_sure_that_nobody_has_its_address_is_not_answered() {
         let answer = oracle().judge(Some(0), &frame(EVERYBODY, PUMP, &[(VLAN, 11)], &asks));
         assert!(matches!(passes(&answer), Leaves::Flood { .. }), "{sender}");
     }
+    // Of another's address that would say that somebody has it already.
+    let mut asks = arp(1, (PUMP, 0), (Mac([0; 6]), 2));
+    asks[16..20].fill(0);
+    let answer = oracle().judge(Some(0), &frame(EVERYBODY, PUMP, &[(VLAN, 11)], &asks));
+    assert_eq!(answer.verdict, Err(Reason::AddressBinding));
 }
 
 #[test]
