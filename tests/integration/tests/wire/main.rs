@@ -51,8 +51,12 @@ fn pings(from: &Host, to: IpAddr) -> Result<bool> {
 
 /// Whether what listens at `to` is reached.
 fn connects(from: &Host, to: &Host, ip: IpAddr, port: u16, within: Duration) -> Result<bool> {
-    let listener = to.run(|| TcpListener::bind((ip, port)))?;
-    let _listens = listener.expect("a port that nobody has");
+    // What listened there a moment ago, a program that another test starts just now may still hold.
+    let mut listens = None;
+    wait_until("the port is free", || {
+        listens = to.run(|| TcpListener::bind((ip, port)))?.ok();
+        Ok(listens.is_some())
+    })?;
     from.connects(SocketAddr::new(ip, port), within)
 }
 
