@@ -118,17 +118,24 @@ pub fn remove(name: &str) -> Result<()> {
             why: "labs are called cordon-PID-N",
         });
     };
-    let namespaces = namespaces_of(&name);
-    end_processes(&namespaces);
-    let deletions: Vec<String> = namespaces
-        .iter()
-        .map(|namespace| format!("netns del {namespace}"))
-        .collect();
-    let deleted = match tools::ip_batch(None, &deletions) {
-        // Another process may be sweeping the same.
-        Err(_) if namespaces_of(&name).is_empty() => Ok(()),
-        result => result,
-    };
+    end_processes(&namespaces_of(&name));
+    // Another process may be sweeping the same, and be the first at any of them: what is left then is looked at again.
+    let mut deleted = Ok(());
+    for _ in 0..50 {
+        let deletions: Vec<String> = namespaces_of(&name)
+            .iter()
+            .map(|namespace| format!("netns del {namespace}"))
+            .collect();
+        if deletions.is_empty() {
+            deleted = Ok(());
+            break;
+        }
+        deleted = tools::ip_batch(None, &deletions);
+        if deleted.is_ok() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     let directory = Path::new(ROOT).join(&name);
     for mount in mounts_under(&directory) {
         let _ = umount2(&mount, MntFlags::MNT_DETACH);
