@@ -51,11 +51,7 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
         .and_then(|header| Columns::read(header, cursor, problems))
     else {
         if text.trim().is_empty() {
-            let place = Place {
-                file: File::Devices,
-                line: 1,
-                column: 1,
-            };
+            let place = Place::top(File::Devices);
             problems
                 .add(place, Code::MissingField, "the file has no header")
                 .hint(columns::first_line());

@@ -35,6 +35,17 @@ pub struct Place {
     pub column: u32,
 }
 
+impl Place {
+    /// Where a file begins: of what is nowhere in it.
+    pub const fn top(file: File) -> Place {
+        Place {
+            file,
+            line: 1,
+            column: 1,
+        }
+    }
+}
+
 impl fmt::Display for Place {
     /// `policy.yaml:12`, as a rule's place is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -130,14 +130,9 @@ pub(crate) fn addresses(policy: &Policy, problems: &mut Problems) {
                 continue;
             };
             let (group, device) = (&group.name, &policy.devices[*index].name);
-            let place = Place {
-                file: File::Policy,
-                line: 1,
-                column: 1,
-            };
             problems
                 .add(
-                    place,
+                    Place::top(File::Policy),
                     Code::Warning,
                     format!("{ip}, in the networks of group `{group}`, is device `{device}`, which networks do not match"),
                 )

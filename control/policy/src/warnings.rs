@@ -6,11 +6,8 @@ use crate::model::{Origin, OuterTag, Policy, Segment};
 use crate::problem::{Code, File, Place, Problem, Problems};
 use crate::unmatched;
 
-const TOP: Place = Place {
-    file: File::Site,
-    line: 1,
-    column: 1,
-};
+const TOP: Place = Place::top(File::Site);
+const TOP_OF_POLICY: Place = Place::top(File::Policy);
 
 /// What is worth a look in a policy that is right, `written` with or without a policy.yaml.
 pub(crate) fn of(policy: &Policy, written: bool) -> Vec<Problem> {
@@ -175,10 +172,7 @@ fn rules(policy: &Policy, written: bool, problems: &mut Problems) {
     };
     problems
         .add(
-            Place {
-                file: File::Policy,
-                ..TOP
-            },
+            TOP_OF_POLICY,
             Code::Warning,
             format!("{why}: nothing is allowed{but}"),
         )
@@ -193,10 +187,7 @@ fn groups(policy: &Policy, problems: &mut Problems) {
         for profile in group.profiles.iter().filter(nobody) {
             problems
                 .add(
-                    Place {
-                        file: File::Policy,
-                        ..TOP
-                    },
+                    TOP_OF_POLICY,
                     Code::Warning,
                     format!(
                         "no device has the profile `{profile}` of group `{}`",
@@ -214,7 +205,7 @@ fn groups(policy: &Policy, problems: &mut Problems) {
         {
             problems
                 .add(
-                    Place { file: File::Policy, ..TOP },
+                    TOP_OF_POLICY,
                     Code::Warning,
                     format!("the networks of group `{}` hold segment `{}`, but not the devices listed in it", group.name, segment.name),
                 )

@@ -49,11 +49,7 @@ impl Value {
 
 /// Reads one document. None if there is none that could be looked at further; why is in `problems`.
 pub(crate) fn read(file: File, text: &str, problems: &mut Problems) -> Option<Node> {
-    let start = Place {
-        file,
-        line: 1,
-        column: 1,
-    };
+    let start = Place::top(file);
     if is_too_long(file, text, problems) {
         return None;
     }
@@ -74,11 +70,7 @@ pub(crate) fn read(file: File, text: &str, problems: &mut Problems) -> Option<No
 pub(crate) fn is_too_long(file: File, text: &str, problems: &mut Problems) -> bool {
     let too_long = text.len() > LENGTH;
     if too_long {
-        let start = Place {
-            file,
-            line: 1,
-            column: 1,
-        };
+        let start = Place::top(file);
         problems.add(
             start,
             Code::Limit,

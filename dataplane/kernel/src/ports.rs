@@ -28,8 +28,8 @@ impl Dataplane {
         }
         let _hurried = Hurried::new();
         let nic = Nic::prepare(name)?;
-        self.write_port(port, &nic)?;
         queue::take_away(&nic)?;
+        self.write_port(port, &nic)?;
         // First: from the moment the XDP program lets a frame go on, nothing but copies of it may.
         copier::attach(&mut self.copier, name)?;
         let pin = pin(&self.pins, port, nic.index);

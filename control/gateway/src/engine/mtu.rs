@@ -13,15 +13,19 @@ const TAG: i32 = 4;
 
 /// Says which ports lose packets that others take, and what to do about it.
 pub fn too_small(policy: &Policy, links: &Links) -> Option<String> {
+    // In one pass: this is looked at all the time, and there may be thousands of attachments.
+    let mut tags = vec![0; policy.ports.len()];
+    for attachment in policy.segments.iter().flat_map(|one| &one.attachments) {
+        if attachment.inner != 0 {
+            tags[attachment.port] = TAG;
+        }
+    }
     let rooms: Vec<(&str, &str, i32, i32)> = policy
         .ports
         .iter()
-        .enumerate()
-        .filter_map(|(number, port)| {
+        .zip(tags)
+        .filter_map(|(port, tag)| {
             let mtu = links.get(&port.device)?.mtu?;
-            let mut attachments = policy.segments.iter().flat_map(|one| &one.attachments);
-            let two = attachments.any(|one| one.port == number && one.inner != 0);
-            let tag = if two { TAG } else { 0 };
             Some((&*port.name, &*port.device, mtu, tag))
         })
         .collect();
