@@ -45,6 +45,9 @@ pub fn flows(gateway: &Gateway, observed: &Observed, query: &FlowQuery) -> Resul
     // Of what an observed segment lets be, the rule that counts has to be asked for, without the engine.
     let mut let_be = Vec::new();
     let mut read = |entry: FlowEntry| {
+        if entry.is_to_group() {
+            return;
+        }
         total += 1;
         if !wanted.is_so(&entry) {
             return;

@@ -32,8 +32,8 @@ impl FlowEntry {
         !self.half_open
     }
 
-    /// Whether it is a question to a group: there is nobody at the other end.
-    pub(crate) fn asks_group(&self) -> bool {
+    /// Whether it is something said to a group: there is nobody at the other end. Kept beside flows, and no flow.
+    pub fn is_to_group(&self) -> bool {
         self.half_open && self.address.iter().any(|ip| ip.is_unspecified())
     }
 
@@ -73,17 +73,8 @@ impl FlowEntry {
 }
 
 impl Dataplane {
-    /// Calls `each` with every flow.
+    /// Calls `each` with every flow, and with all that is said to groups.
     pub fn flows(&self, mut each: impl FnMut(FlowEntry)) {
-        self.entries(|entry| {
-            if !entry.asks_group() {
-                each(entry);
-            }
-        });
-    }
-
-    /// The same, with questions to groups, which are kept beside flows but are none.
-    pub(crate) fn entries(&self, mut each: impl FnMut(FlowEntry)) {
         self.established(|_, entry| each(entry));
         self.half_open(|_, entry| each(entry));
     }
@@ -104,7 +95,7 @@ impl Dataplane {
         });
     }
 
-    /// Calls `each` with every half-open flow, and every question to a group, and where it is.
+    /// Calls `each` with every half-open flow, and all that is said to groups, and where it is.
     pub(crate) fn half_open(&self, mut each: impl FnMut(HalfAt, FlowEntry)) {
         self.maps.half4.each(|seat, words, flow| {
             each(

@@ -129,7 +129,7 @@ mod tests {
                 seen: u16::MAX - 5,
                 initiator: 0,
                 state,
-                pad: 0,
+                group: 0,
             },
         }
     }

@@ -65,7 +65,7 @@ impl Dataplane {
             if idle.is_over(&entry, now, silence, false) {
                 half_over.push((at, entry));
             } else {
-                swept.half_open += u64::from(!entry.asks_group());
+                swept.half_open += u64::from(!entry.is_to_group());
             }
         });
         self.hold(&opened, idle.quota)?;
@@ -74,7 +74,7 @@ impl Dataplane {
             match self.forget(at, entry.flow.seen) {
                 true => swept.forgotten += 1,
                 // It has been heard again since.
-                false => swept.half_open += u64::from(!entry.asks_group()),
+                false => swept.half_open += u64::from(!entry.is_to_group()),
             }
         }
         over.retain(|(at, _)| self.withdraw(*at));

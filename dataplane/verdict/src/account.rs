@@ -62,7 +62,7 @@ pub fn dropped<F: Frame, T: Tables>(
     });
 }
 
-/// Tells of a flow that was opened.
+/// Tells of a flow that was opened, or of what is said to a group.
 #[inline(always)]
 pub fn opened<T: Tables>(
     tables: &mut T,

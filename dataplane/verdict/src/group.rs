@@ -1,5 +1,6 @@
-//! Asking a group: its members answer from the port they were asked at, each from its own address (WS-Discovery,
-//! SSDP, BACnet). Remembered as a half-open flow with nobody at the other end.
+//! What is said to groups, remembered as half-open flows with nobody at the other end: whom a group's members answer, each
+//! from its own address and the port they were asked at (WS-Discovery, SSDP, BACnet); and to tell of it once, not packet by
+//! packet.
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -14,25 +15,26 @@ use crate::track;
 
 /// For how long an answer to a group is taken for one, in ticks.
 const SOLICITED: u32 = 10;
+/// After how long what is still said to a group is told of again, in ticks.
+const TELL: u32 = 64;
 
-/// Remembers who asked a group.
+/// Remembers who said what to a group. Says whether that is to be told of: nobody else said it last, and not just now.
 #[inline(always)]
-pub fn asked<T: Tables>(
+pub fn said<T: Tables>(
     tables: &mut T,
     ingress: &Ingress,
     link: &Link,
     packet: &Packet,
     ruling: Ruling,
-) {
-    let asks = packet.kind == Kind::Udp && !packet.source.is_unspecified();
-    if link.destination & MAC_GROUP == 0 || !asks {
-        return;
+    length: usize,
+) -> bool {
+    if link.destination & MAC_GROUP == 0 {
+        return false;
     }
-    let nobody = nobody(packet.source);
     let track = track::of(
         ingress.admission.segment,
         &Packet {
-            destination: nobody,
+            destination: nobody(packet.source),
             ..*packet
         },
     );
@@ -40,6 +42,7 @@ pub fn asked<T: Tables>(
         from: way_word(link.source, ingress.attachment),
         to: 0,
     };
+    let group = packet.destination.low32();
     let now = tables.now();
     let judged = Flow::judged(ingress.control.epoch, ruling);
     let flow = match half::lookup(tables, &track.key) {
@@ -47,17 +50,30 @@ pub fn asked<T: Tables>(
         None => match half::add(tables, &track.key, ingress.control.tick) {
             Ok(flow) => flow,
             // Without room answers are judged in their own right.
-            Err(_) => return,
+            Err(_) => return true,
         },
     };
-    if let Some(this) = flow.way.get_mut(track.direction) {
-        *this = way;
+    let [_, told] = flow.acknowledged;
+    let mut told = told >> 1;
+    let Some(this) = flow.way.get_mut(track.direction) else {
+        return true;
+    };
+    let is_news = flow.judged != judged
+        || this.from != way.from
+        || flow.group != group
+        || now.wrapping_sub(told) & (u32::MAX >> 1) >= TELL;
+    if is_news {
+        told = now;
     }
-    flow.acknowledged = [now, stays(packet) as u32];
+    *this = way;
+    flow.group = group;
+    flow.acknowledged = [now, told << 1 | stays(packet) as u32];
+    track::add_volume(flow, track.direction, length);
     flow.seen = ingress.control.tick;
     flow.initiator = track.direction as u8;
     compiler_fence(Ordering::SeqCst);
     flow.judged = judged;
+    is_news
 }
 
 /// Whether a packet answers one to a group, and by which rule.
@@ -68,7 +84,8 @@ pub fn answers<T: Tables>(
     link: &Link,
     packet: &Packet,
 ) -> Option<Authorised> {
-    if packet.kind != Kind::Udp || link.destination & MAC_GROUP != 0 {
+    let answers = packet.kind == Kind::Udp && !packet.destination.is_unspecified();
+    if !answers || link.destination & MAC_GROUP != 0 {
         return None;
     }
     let now = tables.now();
@@ -81,14 +98,14 @@ pub fn answers<T: Tables>(
     );
     let flow = half::lookup(tables, &track.key)?;
     let ruling = flow.ruling();
-    let [asked_at, stayed] = flow.acknowledged;
+    let [asked_at, rest] = flow.acknowledged;
     let asked = flow.way.get(track.direction ^ 1)?;
     let fits = (flow.judged >> 32) as u32 == ingress.control.epoch
         && way_mac(asked.from) == link.destination
         && now.wrapping_sub(asked_at) <= SOLICITED
         // Who was not asked does not answer.
         && !(ruling.is_inside() && ingress.admission.is(Admission::UPLINK));
-    if !fits || (stayed != 0 && !is_here(tables, ingress, packet.source)) {
+    if !fits || (rest & 1 != 0 && !is_here(tables, ingress, packet.source)) {
         return None;
     }
     Some(Authorised {

@@ -32,7 +32,7 @@ mod tables;
 mod track;
 mod walk;
 
-pub use address::{Ip, Mac};
+pub use address::{Ip, MAC_GROUP, Mac};
 pub use forward::{flood_copy, one_copy, outer_type};
 pub use frame::{Frame, HEAD, Head};
 pub use path::{

@@ -480,10 +480,18 @@ fn remember<T: Tables>(
         egress,
         ..
     } = pending;
-    let mut establishes = false;
-    match track::key(ingress, link, packet) {
-        Some(track) => establishes = keep(tables, pending, packet, &track, length)?,
-        None => group::asked(tables, ingress, link, packet, *ruling),
+    let (establishes, is_news) = match track::key(ingress, link, packet) {
+        Some(track) => {
+            let establishes = keep(tables, pending, packet, &track, length)?;
+            (establishes, matches!(pending.known, Known::Nothing))
+        }
+        None => {
+            let is_news = group::said(tables, ingress, link, packet, *ruling, length);
+            (false, is_news)
+        }
+    };
+    if is_news {
+        account::opened(tables, ingress, link, packet, *ruling, length);
     }
     // It has passed: a fragment that does not is followed by none.
     fragment::remember(tables, ingress, link, packet, (*egress, *ruling));
@@ -515,15 +523,12 @@ fn keep<T: Tables>(
         },
         length,
     };
-    let establishes = track::remember(tables, *known, ingress, link, packet, track, decided)
-        .map_err(|reason| Denied {
+    track::remember(tables, *known, ingress, link, packet, track, decided).map_err(|reason| {
+        Denied {
             reason,
             rule: ruling.rule(),
-        })?;
-    if matches!(known, Known::Nothing) {
-        account::opened(tables, ingress, link, packet, *ruling, length);
-    }
-    Ok(establishes)
+        }
+    })
 }
 
 #[inline(always)]

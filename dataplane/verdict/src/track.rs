@@ -228,12 +228,17 @@ fn may_reset(flow: &Flow, packet: &Packet, direction: usize) -> bool {
     acknowledged == 0 || refuses || packet.sequence.wrapping_sub(acknowledged) < WINDOW
 }
 
-/// What changes with every packet of a flow.
 #[inline(always)]
-pub fn note(flow: &mut Flow, packet: &Packet, direction: usize, length: usize, now: u16) {
+pub fn add_volume(flow: &mut Flow, direction: usize, length: usize) {
     if let Some(volume) = flow.volume.get_mut(direction) {
         *volume = volume.wrapping_add(length.div_ceil(Flow::VOLUME) as u32);
     }
+}
+
+/// What changes with every packet of a flow.
+#[inline(always)]
+pub fn note(flow: &mut Flow, packet: &Packet, direction: usize, length: usize, now: u16) {
+    add_volume(flow, direction, length);
     // Written once in a while, not once a packet: both directions share the line.
     if flow.seen != now {
         flow.seen = now;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use cordon_integration::exposition::Exposition;
-use cordon_integration::hospital;
+use cordon_integration::hospital::{self, broadcast};
 use cordon_integration::steps::{PATIENCE, quarantine, release, variant, wait_until};
 use cordon_integration::watcher::Watcher;
 use cordon_lab::{Flows, Gateway, Lab, Result, Running};
@@ -71,6 +71,9 @@ const SAID: [Said; 7] = [
     said("rockville", "station-1", (TCP, 22), 1, Some("-")),
 ];
 
+/// A port that no rule knows, of announcements by broadcast.
+const ANNOUNCED: u16 = 6000;
+
 #[test]
 fn what_would_be_dropped_passes_and_is_told_by_device_and_rule() -> Result<()> {
     let lab = hospital::raise()?;
@@ -85,17 +88,25 @@ fn what_would_be_dropped_passes_and_is_told_by_device_and_rule() -> Result<()> {
     for said in &SAID {
         running.push(start(&lab, said)?);
     }
+    // Nor what is said to everybody.
+    let (from, to) = (lab.host("station-1")?, lab.host("station-2")?);
+    let group = broadcast(&from);
+    let announcement = Flows::udp(&from, &to, ANNOUNCED).to_address(group);
+    running.push(announcement.every(Duration::from_millis(100)).start()?);
     for flows in &running {
         flows.established(PATIENCE)?;
     }
-    let ct = "ct-1 guest icmp - 1".to_owned();
+    let alone = [
+        "ct-1 guest icmp - 1".to_owned(),
+        format!("station-1 {group} udp/{ANNOUNCED} - 1"),
+    ];
     let expected = |keep: &dyn Fn(&Said) -> bool| {
         let mut all: Vec<String> = SAID
             .iter()
             .filter(|said| keep(said))
             .filter_map(line)
             .collect();
-        all.push(ct.clone());
+        all.extend(alone.clone());
         all.sort();
         all
     };
@@ -239,6 +250,11 @@ fn is_watched(lab: &Lab, watcher: &Watcher) -> Result<()> {
             .filter(|event: &Value| event["kind"] == "flow")
             .collect()
     };
+    wait_until("what is said to everybody is told of", || {
+        Ok(events().iter().any(|event| {
+            event["to"]["port"] == ANNOUNCED && event["would_drop"]["reason"] == "no-rule"
+        }))
+    })?;
     for said in &SAID {
         let of = |event: &Value| {
             name(lab, &event["from"]) == said.from
@@ -273,7 +289,7 @@ fn is_shown(gateway: &Gateway) -> Result<()> {
     );
     let devices = gateway.json(&["devices"])?;
     for (name, flows) in [
-        ("station-1", Value::from(2)),
+        ("station-1", Value::from(3)),
         ("station-2", 0.into()),
         ("ct-1", Value::Null),
     ] {

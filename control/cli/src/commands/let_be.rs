@@ -191,10 +191,7 @@ pub fn in_words(segment: &ObservedSegment) -> String {
     } = segment;
     let name = clean(segment);
     match flows {
-        0 => format!(
-            "{name} is observed: enforcement would have dropped no flow between two hosts so far (of broadcasts and \
-             multicasts `cordon rules` tells, at observe:{name})"
-        ),
+        0 => format!("{name} is observed: enforcement would have dropped no flow so far"),
         _ => {
             // Those of flows that were opened just now are not known yet.
             let volume = match volume {

@@ -68,6 +68,16 @@ pub struct Wire {
 const CLIENT: u16 = 49152;
 const TTL: u8 = 64;
 
+/// The port that a datagram to this port comes from: a client of DHCP has one of its own (RFC 2131 §4.1, RFC 8415 §7.2),
+/// and speaks before it has an address.
+fn client(port: u16) -> u16 {
+    match port {
+        67 => 68,
+        547 => 546,
+        _ => CLIENT,
+    }
+}
+
 impl Packet {
     /// As bytes.
     pub fn frame(self, wire: &Wire) -> Vec<u8> {
@@ -87,7 +97,7 @@ impl Packet {
                 .tcp(CLIENT, port, 0, 65535)
                 .syn()
                 .write_to_vec(&mut frame, &[]),
-            Packet::Udp(port) => packet.udp(CLIENT, port).write_to_vec(&mut frame, &[]),
+            Packet::Udp(port) => packet.udp(client(port), port).write_to_vec(&mut frame, &[]),
             Packet::Sctp(port) => {
                 // Ports, verification tag and checksum, and no chunk (RFC 9260 §3.1).
                 let [from, to] = [CLIENT, port].map(u16::to_be_bytes);

@@ -87,6 +87,15 @@ impl FlowId {
         ends.sort_unstable();
         FlowId { ends, protocol }
     }
+
+    /// What is said to groups, whichever: as the table keeps it.
+    pub fn to_group(from: Ip, ports: [u16; 2], protocol: u8) -> FlowId {
+        let nobody = match from.is_v4() {
+            true => Ip::v4(0),
+            false => Ip { hi: 0, lo: 0 },
+        };
+        FlowId::new([from, nobody], ports, protocol)
+    }
 }
 
 /// A flow that is kept an eye on.
@@ -105,6 +114,8 @@ pub enum Known {
     Told,
     /// It is in the flow table.
     Found,
+    /// It was told of, and is said to a group.
+    Said,
 }
 
 /// Flows and bytes of a segment since the daemon started.
@@ -187,24 +198,31 @@ impl Ledger {
         rule: Option<&str>,
         now: u64,
     ) {
-        if self.knows(id) {
-            return;
-        }
-        if self.flows.len() >= FLOWS {
+        let mut bytes = Some(0);
+        let mut goes_on = self.adopts && known == Known::Found;
+        if let Some(watched) = self.flows.get(&id) {
+            if known != Known::Said || watched.talk.as_deref() == talk.as_ref() {
+                return;
+            }
+            // From one port to one group after the other; or by several who have no address yet.
+            bytes = watched.bytes;
+            goes_on = true;
+        } else if self.flows.len() >= FLOWS {
             self.unnoted += u64::from(talk.is_some());
             return;
         }
         let round = self.round;
         let mut watched = Watched {
             talk: None,
-            bytes: Some(0),
+            bytes,
             round,
         };
-        let adopts = self.adopts && known == Known::Found;
-        let counted = |talk: &Talk| adopts && self.talks.contains_key(talk);
+        let counted = |talk: &Talk| goes_on && self.talks.contains_key(talk);
         if talk.as_ref().is_some_and(counted) {
             watched.talk = talk.map(Arc::new);
-            watched.bytes = None;
+            if known == Known::Found {
+                watched.bytes = None;
+            }
         } else if let Some(talk) = talk {
             self.changed = true;
             let known = self
@@ -440,6 +458,32 @@ mod tests {
         again.end();
         again.opened((id(3, 80), Known::Found), Some(talk(1, 80)), None, 103);
         assert_eq!(of(&again), Some((3, 500)));
+    }
+
+    #[test]
+    fn what_is_said_to_one_group_after_the_other_counts_once_each() {
+        let mut ledger = Ledger::default();
+        let id = FlowId::to_group(Ip::v4(1), [5353, 5353], 17);
+        ledger.begin();
+        for (port, bytes) in [(80, 100), (81, 300), (80, 400), (80, 1000), (81, 1001)] {
+            ledger.opened((id, Known::Said), Some(talk(1, port)), None, 100);
+            ledger.still_there(id, bytes, 101);
+        }
+        let mut said: Vec<_> = ledger
+            .talks()
+            .map(|(talk, said)| (talk.port, said.flows, said.bytes))
+            .collect();
+        said.sort_unstable();
+        assert_eq!(said, [(80, 1, 800), (81, 1, 201)]);
+        // What is found in the table says nothing of the group.
+        ledger.opened((id, Known::Found), Some(talk(1, 82)), None, 102);
+        assert_eq!(ledger.talks().count(), 2);
+        // Gone silent for long: said again, it is another.
+        ledger.end();
+        ledger.begin();
+        ledger.end();
+        ledger.opened((id, Known::Said), Some(talk(1, 80)), None, 200);
+        assert_eq!(ledger.sum("guest").flows, 3);
     }
 
     #[test]

@@ -120,7 +120,11 @@ impl Observed {
         let opening = Opening::of_event(event, named)?;
         let twin = self.ready(named)?;
         let enforced = twin.judge(&opening);
-        self.note(&twin, (&opening, Known::Told), event.segment, enforced);
+        let known = match opening.is_to_group() {
+            true => Known::Said,
+            false => Known::Told,
+        };
+        self.note(&twin, (&opening, known), event.segment, enforced);
         Some((twin, enforced))
     }
 
@@ -131,7 +135,10 @@ impl Observed {
         segment: u16,
         enforced: Enforced,
     ) {
-        let id = FlowId::new(opening.ips, opening.ports, opening.protocol);
+        let id = match known {
+            Known::Said => FlowId::to_group(opening.ips[0], opening.ports, opening.protocol),
+            _ => FlowId::new(opening.ips, opening.ports, opening.protocol),
+        };
         let talk = match enforced {
             Enforced::Drops(_) => talk(&twin.of, opening, segment),
             _ => None,
@@ -218,7 +225,8 @@ impl Observed {
             return;
         };
         for (entry, is_current) in &entries {
-            if self.still_there(entry, now) || !is_current {
+            // What was said to which group only events tell.
+            if self.still_there(entry, now) || !is_current || entry.is_to_group() {
                 continue;
             }
             let Some(opening) = Opening::of_flow(entry, named) else {
@@ -297,10 +305,14 @@ fn talk(named: &Named, opening: &Opening, segment: u16) -> Option<Talk> {
     let (inside, segment) = match (observed(&from), observed(&to)) {
         (Some(segment), _) => (ObservedEnd::From, segment),
         (None, Some(segment)) => (ObservedEnd::To, segment),
-        // A host that has no address of its segment yet speaks in it.
         (None, None) => {
             let segment = named.segment_of(segment)?;
-            (ObservedEnd::From, segment.name.clone())
+            // A host that has no address of its segment yet speaks in it; one of elsewhere is heard by its groups.
+            let inside = match opening.is_to_group() && opening.is_from_uplink(named) {
+                true => ObservedEnd::To,
+                false => ObservedEnd::From,
+            };
+            (inside, segment.name.clone())
         }
     };
     let port = match opening.packet()? {

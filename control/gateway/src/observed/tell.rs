@@ -125,13 +125,19 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn end(&self, host: &Host) -> End {
+    fn end(&self, talk: &Talk, host: &Host) -> End {
         let device = host
             .device
             .as_deref()
             .and_then(|name| self.devices.get(name));
         match device {
             Some(index) => End::Device(*index, host.ip),
+            // It has no address yet, and asks for one where it is.
+            None if host.ip.is_unspecified() => {
+                let mut segments = self.named.policy.segments.iter();
+                let here = segments.position(|segment| segment.name == talk.segment);
+                here.map_or(End::Outside(host.ip), |here| End::Member(here, host.ip))
+            }
             None => of_address(self.named, host.ip),
         }
     }
@@ -139,8 +145,8 @@ impl<'a> Names<'a> {
     /// What the policy says of a talk, as far as names and addresses tell.
     pub fn fate(&self, talk: &Talk) -> Fate {
         let ends = Ends {
-            from: self.end(&talk.from),
-            to: self.end(&talk.to),
+            from: self.end(talk, &talk.from),
+            to: self.end(talk, &talk.to),
         };
         match packet(talk) {
             Some(packet) => fate(self.named, &ends, packet),
@@ -148,8 +154,8 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn party(&self, host: &Host) -> Party {
-        let zone = self.end(host).zone(self.named);
+    fn party(&self, talk: &Talk, host: &Host) -> Party {
+        let zone = self.end(talk, host).zone(self.named);
         Party {
             device: host.device.clone(),
             ip: host.ip.to_string(),
@@ -180,8 +186,8 @@ fn told(names: &Names, talk: &Talk, said: &Said) -> ObservedTalk {
     ObservedTalk {
         segment: talk.segment.clone(),
         inside: talk.inside,
-        from: names.party(&talk.from),
-        to: names.party(&talk.to),
+        from: names.party(talk, &talk.from),
+        to: names.party(talk, &talk.to),
         service: packet(talk).map_or_else(
             || format!("ip-{}", talk.protocol),
             |packet| packet.to_string(),

@@ -141,7 +141,7 @@ impl Site {
                 seen: control.tick,
                 initiator: 0,
                 state: Flow::OPENED,
-                pad: 0,
+                group: 0,
             },
         }
     }
@@ -359,4 +359,63 @@ fn an_event_says_what_enforcement_would_do() {
     }
     // Heard is noted, also where the table has forgotten it by now.
     assert_eq!(site.talks(&[]).len(), 2);
+}
+
+#[test]
+fn what_is_said_to_groups_is_told_by_who_says_it() {
+    let site = Site::new();
+    let named = site.named();
+    let event = |from: At, ip: [u8; 4], group: [u8; 4], mac: Mac, ports: [u16; 2]| abi::Event {
+        kind: abi::EVENT_FLOW,
+        rule: (0..99)
+            .find(|number| named.rule(*number) == Some("observe:guest"))
+            .expect("is one"),
+        protocol: 17,
+        source: Ip::v4(u32::from_be_bytes(ip)),
+        destination: Ip::v4(u32::from_be_bytes(group)),
+        source_port: ports[0],
+        destination_port: ports[1],
+        source_mac: from.mac,
+        destination_mac: mac,
+        place: abi::place((from.mac == ROUTER).into(), GUEST, 0),
+        segment: site.number("guest"),
+        ..abi::Event::BLANK
+    };
+    let discovery = [239, 255, 255, 250];
+    for event in [
+        event(TV, TV.ip, discovery, 0x0100_5e7f_fffa, [50_000, 3702]),
+        event(TV, [0; 4], [255; 4], 0xffff_ffff_ffff, [68, 67]),
+        event(VISITOR, [0; 4], [255; 4], 0xffff_ffff_ffff, [68, 67]),
+        event(
+            VISITOR,
+            VISITOR.ip,
+            [10, 29, 0, 255],
+            0xffff_ffff_ffff,
+            [138, 138],
+        ),
+        event(WORLD, WORLD.ip, discovery, 0x0100_5e7f_fffa, [50_000, 1900]),
+    ] {
+        let enforced = site.observed.heard(&event, &named).map(|(_, said)| said);
+        assert_eq!(enforced, Some(Enforced::Drops(0)), "{event:?}");
+    }
+    let listed = site.talks(&[]);
+    assert_eq!(
+        listed,
+        [
+            "0.0.0.0 255.255.255.255 udp/67 - 1",
+            "10.29.0.50 10.29.0.255 udp/138 - 1",
+            "198.51.100.7 239.255.255.250 udp/1900 - 1",
+            "tv 239.255.255.250 udp/3702 - 1",
+            "tv 255.255.255.255 udp/67 - 1",
+        ]
+    );
+    assert_eq!(site.observed.by_device().get("tv"), Some(&2));
+
+    // What rules allow leaves the list, also of who has no address yet.
+    let rules =
+        format!("{RULES}  - {{name: addresses, from: guest, to: broadcast, service: udp/67}}\n");
+    site.apply("observe", &rules);
+    site.observed.judge_again(&site.named());
+    let left = site.talks(&[]);
+    assert_eq!(left, listed[1..4]);
 }

@@ -9,7 +9,7 @@ use cordon_protocol::WouldDrop;
 use cordon_verdict::abi::{
     self, Admission, EVENT_FLOW, Way, place_port, service_index, way_attachment, way_mac,
 };
-use cordon_verdict::{Ip, Mac, Reason};
+use cordon_verdict::{Ip, MAC_GROUP, Mac, Reason};
 
 use crate::explain::packet::{Packet, Wire};
 use crate::explain::{ROUTER, forget};
@@ -205,6 +205,19 @@ impl Opening {
             ips: [self.ips[1], self.ips[0]],
             ports: turn(self.ports),
             protocol: self.protocol,
+        })
+    }
+
+    /// Whether it is to a group.
+    pub fn is_to_group(&self) -> bool {
+        self.macs[1] & MAC_GROUP != 0
+    }
+
+    /// Whether it came in by an uplink.
+    pub fn is_from_uplink(&self, named: &Named) -> bool {
+        named.generation(|generation| {
+            let admission = generation.admissions.get(&generation.number(self.ingress));
+            admission.is_some_and(|admission| admission.is(Admission::UPLINK))
         })
     }
 

@@ -4,7 +4,7 @@ use crate::address::{Ip, Mac};
 
 /// [`Event::kind`]: a frame was dropped.
 pub const EVENT_DROP: u8 = 1;
-/// [`Event::kind`]: a flow was opened, or judged again.
+/// [`Event::kind`]: a flow was opened, or judged again; or something is said to a group, and goes on being said.
 pub const EVENT_FLOW: u8 = 2;
 
 /// A sampled event. 88 bytes. Fields that a frame did not get far enough to have are zero.

@@ -166,7 +166,8 @@ pub struct Flow {
     /// two processors see the same direction. Starts again behind 64 GiB.
     pub volume: [u32; 2],
     /// The last TCP acknowledgement number in each direction (RFC 9293 §3.1): what the other side may go on with.
-    /// 0 before there is one. Of a question to a group, the first is when it was asked, in ticks (see `Tables::now`).
+    /// 0 before there is one. Of what was said to a group, the first is when, in ticks (see `Tables::now`); the second is
+    /// when it was told of, shifted left by one, and 1 if it stays within the segment.
     pub acknowledged: [u32; 2],
     /// [`super::Control::tick`] when the last packet was seen.
     pub seen: u16,
@@ -174,8 +175,8 @@ pub struct Flow {
     pub initiator: u8,
     /// [`Flow::FIN`] and [`Flow::OPENED`] per direction, and their neighbours.
     pub state: u8,
-    /// Zero.
-    pub pad: u32,
+    /// Of what was said to a group, the low 32 bits of the group's address; else 0.
+    pub group: u32,
 }
 
 impl Flow {
@@ -203,7 +204,7 @@ impl Flow {
             seen,
             initiator: 0,
             state: 0,
-            pad: 0,
+            group: 0,
         }
     }
 

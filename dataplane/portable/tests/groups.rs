@@ -1,0 +1,75 @@
+//! What is said to groups is told of: when it begins, when something about it is another, and from time to time; not
+//! packet by packet.
+
+#[allow(dead_code, reason = "each test file uses part of it")]
+mod wire;
+
+use cordon_portable::Portable;
+use cordon_verdict::abi::EVENT_FLOW;
+use cordon_verdict::{Ip, Mac};
+use wire::*;
+
+const GROUP: (Mac, u32) = (0x0100_5e7f_fffa, 0xefff_fffa);
+const OTHER: (Mac, u32) = (0x0100_5e00_00fb, 0xe000_00fb);
+const ALL: (Mac, u32) = (BROADCAST, u32::MAX);
+
+/// Judges it; answers to whom it was told of.
+fn told(portable: &mut Portable, (from, to): (Host, (Mac, u32)), protocol: u8) -> Vec<Ip> {
+    portable.memory.events.clear();
+    let packet = match protocol {
+        17 => udp(5000, 6000),
+        // An echo request.
+        _ => vec![8, 0, 0, 0, 0, 7, 0, 1],
+    };
+    let packet = v4(from.v4, to.1, protocol, &packet);
+    let judged = portable.judge(
+        from.port,
+        &frame(to.0, from.mac, from.tags, 0x0800, &packet),
+    );
+    assert!(judged.outcome.verdict.is_ok(), "{:?}", judged.outcome);
+    let events = portable.memory.events.iter();
+    events
+        .map(|event| {
+            assert_eq!(
+                (event.kind, event.source_mac, event.destination_mac),
+                (EVENT_FLOW, from.mac, to.0)
+            );
+            assert_eq!((event.source, event.protocol), (Ip::v4(from.v4), protocol));
+            event.destination
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_said_to_groups_is_told_of_once() {
+    let mut portable = Portable::default();
+    portable.install(generation(), 0);
+    for protocol in [17, 1] {
+        let [group, other, all] = [GROUP, OTHER, ALL].map(|(_, ip)| vec![Ip::v4(ip)]);
+        let mut said = |portable: &mut Portable, from, to| told(portable, (from, to), protocol);
+        assert_eq!(said(&mut portable, TWO, GROUP), group);
+        for _ in 0..1000 {
+            assert_eq!(said(&mut portable, TWO, GROUP), []);
+        }
+        // Somebody else, and to another group.
+        assert_eq!(said(&mut portable, ONE, GROUP), group);
+        assert_eq!(said(&mut portable, TWO, GROUP), []);
+        assert_eq!(said(&mut portable, TWO, OTHER), other);
+        assert_eq!(said(&mut portable, TWO, ALL), all);
+        assert_eq!(said(&mut portable, TWO, ALL), []);
+        // Under another policy or posture.
+        portable.set_posture(1);
+        assert_eq!(said(&mut portable, TWO, ALL), all);
+        assert_eq!(said(&mut portable, TWO, ALL), []);
+        // From time to time, so that it is known who still says it.
+        for _ in 0..3 {
+            for _ in 0..63 {
+                portable.memory.now += 1;
+                assert_eq!(said(&mut portable, TWO, ALL), []);
+            }
+            portable.memory.now += 1;
+            assert_eq!(said(&mut portable, TWO, ALL), all);
+        }
+        portable.set_posture(0);
+    }
+}
