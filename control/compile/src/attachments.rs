@@ -40,10 +40,7 @@ pub(crate) fn write(
         attachments.sort_unstable();
         for attachment in attachments {
             let port = attachment.port as u16;
-            let number = match attachment.inner {
-                0 => abi::attachment(port, attachment.vlan),
-                _ => generation.stacks[&place(attachment)],
-            };
+            let number = number(&generation.stacks, attachment);
             let uplink = match policy.ports[attachment.port].uplink {
                 true => Admission::UPLINK,
                 false => 0,
@@ -88,6 +85,14 @@ fn stacks(policy: &Policy) -> BTreeMap<u32, u16> {
     let mut places: Vec<u32> = stacked.map(|attachment| place(*attachment)).collect();
     places.sort_unstable();
     places.into_iter().zip(STACKED..NO_ATTACHMENT).collect()
+}
+
+/// The number of an attachment; those with two tags are among `stacks`.
+pub(crate) fn number(stacks: &BTreeMap<u32, u16>, attachment: Attachment) -> u16 {
+    match attachment.inner {
+        0 => abi::attachment(attachment.port as u16, attachment.vlan),
+        _ => stacks[&place(attachment)],
+    }
 }
 
 /// Where an attachment is, as the tables have it.

@@ -130,7 +130,14 @@ pub fn update(
     for index in edits.iter().filter_map(|edit| edit.now) {
         let (device, number) = (&new.devices[index], numbers[index]);
         let class = basis.class(new, &groups, (index, number), &mut unchecked)?;
-        let (key, record) = members::record(new, device, number, class, &dhcp_servers);
+        let (key, record) = members::record(
+            new,
+            device,
+            number,
+            class,
+            &dhcp_servers,
+            &generation.stacks,
+        );
         change.devices.insert(key, Some(record));
         for ip in &device.ips {
             let address = Address {
@@ -284,7 +291,7 @@ fn same_to_tables(one: &Device, other: &Device) -> bool {
     one.mac == other.mac
         && one.segment == other.segment
         && one.ips == other.ips
-        && one.port == other.port
+        && one.binding == other.binding
         && one.profile == other.profile
 }
 

@@ -102,8 +102,8 @@ pub fn compile(policy: &Policy, today: Date) -> Result<Compiled, Rejected> {
     let mut generation = Generation::default();
     generation.services = services.table();
     networks::write(policy, &networks, &classes, &mut generation);
-    members::write(policy, &members, &classes, &mut generation);
     attachments::write(policy, &members, &classes, &mut generation);
+    members::write(policy, &members, &classes, &mut generation);
     write_rows(&rows, &mut generation);
     Ok(Compiled {
         generation,

@@ -1,13 +1,14 @@
 //! Who is in a segment: devices and addresses.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
-use cordon_policy::{Device, Mac, Policy, Selector, Unknown};
+use cordon_policy::{Binding, Device, Mac, Policy, Selector, Unknown};
 use cordon_portable::Generation;
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{self, Address};
 
+use crate::attachments::number;
 use crate::classes::Classes;
 use crate::ends::Ends;
 use crate::identity::{Example, Identities, Identity, Kind};
@@ -129,22 +130,26 @@ pub(crate) fn record(
     id: u32,
     class: u16,
     dhcp_servers: &HashSet<IpAddr>,
+    stacks: &BTreeMap<u32, u16>,
 ) -> (u64, abi::Device) {
-    let mut flags = 0;
+    let mut word = id;
     if device.ips.is_empty() {
-        flags |= abi::Device::ANY_ADDRESS;
+        word |= abi::Device::ANY_ADDRESS;
     }
     if device.ips.iter().any(|ip| dhcp_servers.contains(ip)) {
-        flags |= abi::Device::DHCP_SERVER;
+        word |= abi::Device::DHCP_SERVER;
     }
-    if let Some(port) = device.port {
-        flags |= abi::Device::at_port(port as u16);
-    }
+    let (flag, place) = match device.binding {
+        None => (0, 0),
+        Some(Binding::Port(port)) => (abi::Device::AT_PORT, port as u16),
+        Some(Binding::Attachment(at)) => (abi::Device::AT_ATTACHMENT, number(stacks, at)),
+    };
+    word |= flag;
     let address = device.ips.first().copied().map_or(Ip::UNSPECIFIED, ip_of);
     let record = abi::Device {
-        id,
+        word,
         class,
-        flags,
+        place,
         address,
     };
     (key(policy, device), record)
@@ -167,7 +172,7 @@ pub(crate) fn write(
     for (index, (device, identity)) in policy.devices.iter().zip(&members.devices).enumerate() {
         let (id, segment) = (index as u32, policy.segments[device.segment].number);
         let class = classes.of(*identity);
-        let (key, record) = record(policy, device, id, class, &dhcp_servers);
+        let (key, record) = record(policy, device, id, class, &dhcp_servers, &generation.stacks);
         generation.devices.insert(key, record);
         for ip in &device.ips {
             let address = Address {

@@ -496,14 +496,14 @@ fn segments_are_attached_and_their_members_known() {
     assert_eq!(generation.floods.len(), 8);
 
     let us = generation.devices[&member(imaging, 0x0200_5e21_0021)];
-    assert_eq!(us.flags, cordon_verdict::abi::Device::ANY_ADDRESS);
+    assert!(us.is(cordon_verdict::abi::Device::ANY_ADDRESS));
     let ct = generation.devices[&member(imaging, 0x0200_5e21_0011)];
-    assert_eq!((ct.id, ct.flags), (0, 0));
+    assert_eq!((ct.word, ct.place), (0, 0));
     let station = generation.devices[&member(stations, 0x0200_5e23_0011)];
     let address = generation.addresses[&cordon_verdict::Ip::v4(0x0a17_000b)];
     assert_eq!(
         (address.device, address.segment, address.class),
-        (station.id, stations, station.class)
+        (station.id(), stations, station.class)
     );
     assert_eq!(generation.addresses.len(), 5);
 }

@@ -176,7 +176,7 @@ impl Named {
     /// The device with this MAC address in a segment.
     pub fn device_by_mac(&self, segment: u16, mac: Mac) -> Option<&Device> {
         let found = self.tables.devices.get(&member(segment, mac))?;
-        self.device(found.id).map(|(_, device)| device)
+        self.device(found.id()).map(|(_, device)| device)
     }
 
     /// The segment with a number.

@@ -108,7 +108,12 @@ impl Attachments {
 }
 
 /// `access0`, `access0.210` or `access0.100.210`.
-fn parse(text: &str, place: Place, ports: &[Port], problems: &mut Problems) -> Option<Attachment> {
+pub(crate) fn parse(
+    text: &str,
+    place: Place,
+    ports: &[Port],
+    problems: &mut Problems,
+) -> Option<Attachment> {
     let mut words = text.split('.');
     let name = words.next().unwrap_or_default();
     let mut vlans = Vec::new();

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use csv::{ReaderBuilder, StringRecord};
 
+use crate::attachments;
 use crate::columns::{self, Columns};
 use crate::cursor::Cursor;
 use crate::fields;
-use crate::model::{Device, Mac, Port, Segment};
+use crate::model::{Attachment, Binding, Device, Mac, Port, Segment};
 use crate::problem::{Code, File, Place, Problems};
 use crate::site::Site;
 use crate::yaml;
@@ -213,20 +214,20 @@ impl Table<'_> {
                 ));
             return;
         }
-        let port = match row.get("port") {
+        let binding = match row.get("port") {
             None => Some(None),
-            Some(name) => self.port(name, segment, row, problems).map(Some),
+            Some(text) => self.binding(text, segment, row, problems).map(Some),
         };
         let text = |column| row.get(column).map(str::to_owned);
-        if let (Some(name), Some(mac), Some(segment), Some(ips), Some(port)) =
-            (name, mac, segment, ips, port)
+        if let (Some(name), Some(mac), Some(segment), Some(ips), Some(binding)) =
+            (name, mac, segment, ips, binding)
         {
             self.devices.push(Device {
                 name,
                 mac,
                 ips,
                 segment,
-                port,
+                binding,
                 profile: text("profile"),
                 function: text("function"),
                 criticality: text("criticality"),
@@ -239,28 +240,32 @@ impl Table<'_> {
         }
     }
 
-    /// The port that a device must be at: one that its segment is attached to.
-    fn port(
+    /// Where a device must be: at a port that its segment is attached to, or at one of its attachments there.
+    fn binding(
         &self,
-        name: &str,
+        text: &str,
         segment: Option<usize>,
         row: &Row,
         problems: &mut Problems,
-    ) -> Option<usize> {
-        let Some(port) = self.ports.iter().position(|port| port.name == name) else {
-            let known = self.ports.iter().map(|port| port.name.as_str());
-            fields::unknown(problems, row.place("port"), "port", name, known);
-            return None;
+    ) -> Option<Binding> {
+        let place = row.place("port");
+        let at = attachments::parse(text, place, self.ports, problems)?;
+        let binding = match text.contains('.') {
+            true => Binding::Attachment(at),
+            false => Binding::Port(at.port),
         };
         let segment = &self.segments[segment?];
-        if self.ports[port].uplink || !segment.attachments.iter().any(|at| at.port == port) {
+        let port = &self.ports[at.port];
+        let of_port = segment.attachments.iter().filter(|one| one.port == at.port);
+        let of_port: Vec<&Attachment> = of_port.filter(|_| !port.uplink).collect();
+        if of_port.is_empty() {
             problems
                 .add(
-                    row.place("port"),
+                    place,
                     Code::Conflict,
                     format!(
-                        "no device of segment `{}` can be at port `{name}`",
-                        segment.name
+                        "no device of segment `{}` can be at port `{}`",
+                        segment.name, port.name
                     ),
                 )
                 .hint(
@@ -268,7 +273,18 @@ impl Table<'_> {
                 );
             return None;
         }
-        Some(port)
+        if !of_port.iter().any(|one| binding.allows(**one)) {
+            let here: Vec<String> = of_port.iter().map(|one| one.at(&port.name)).collect();
+            problems
+                .add(
+                    place,
+                    Code::Conflict,
+                    format!("segment `{}` is not attached at `{text}`", segment.name),
+                )
+                .hint(format!("at port `{}` it is at {}", port.name, few(&here)));
+            return None;
+        }
+        Some(binding)
     }
 
     fn mac(&self, text: &str, row: &Row, problems: &mut Problems) -> Option<Mac> {
@@ -351,6 +367,16 @@ impl Table<'_> {
             }
         }
         good.then_some(ips)
+    }
+}
+
+/// The first of many, in words.
+fn few(all: &[String]) -> String {
+    const FEW: usize = 5;
+    let first = all[..all.len().min(FEW)].join(", ");
+    match all.len().saturating_sub(FEW) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 

@@ -29,8 +29,9 @@ pub use attachments::{COPIES_MOST, STACKS};
 pub use devices::GATEWAY_MAC;
 pub use directory::read;
 pub use model::{
-    Attachment, Date, Device, Group, Invariant, LinkControl, Mac, Mode, NamedService, Origin,
-    OuterTag, Policy, Port, Posture, Reach, Rule, Segment, Selector, Service, Unknown, Zone,
+    Attachment, Binding, Date, Device, Group, Invariant, LinkControl, Mac, Mode, NamedService,
+    Origin, OuterTag, Policy, Port, Posture, Reach, Rule, Segment, Selector, Service, Unknown,
+    Zone,
 };
 pub use problem::{Code, File, Place, Problem, Rejected};
 pub use services::CATALOGUE;

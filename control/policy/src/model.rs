@@ -296,6 +296,36 @@ pub struct Attachment {
     pub inner: u16,
 }
 
+/// Where a device must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// At the port with this index, whatever the VLAN.
+    Port(usize),
+    /// At this attachment.
+    Attachment(Attachment),
+}
+
+impl Binding {
+    /// Whether it may be at an attachment.
+    pub fn allows(self, attachment: Attachment) -> bool {
+        match self {
+            Binding::Port(port) => port == attachment.port,
+            Binding::Attachment(only) => only == attachment,
+        }
+    }
+}
+
+impl Attachment {
+    /// As it is written, at a port of this name.
+    pub fn at(self, port: &str) -> String {
+        match (self.vlan, self.inner) {
+            (0, _) => port.to_owned(),
+            (vlan, 0) => format!("{port}.{vlan}"),
+            (outer, inner) => format!("{port}.{outer}.{inner}"),
+        }
+    }
+}
+
 /// What becomes of a device that is not listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
@@ -379,8 +409,8 @@ pub struct Device {
     pub ips: Vec<IpAddr>,
     /// Index of its segment.
     pub segment: usize,
-    /// Index of the port that it must be at; none: at any.
-    pub port: Option<usize>,
+    /// Where it must be; none: at any attachment of its segment.
+    pub binding: Option<Binding>,
     /// Its profile.
     pub profile: Option<String>,
     /// What care it serves.
@@ -570,12 +600,7 @@ impl Policy {
 
     /// An attachment as it is written: `access0.210`, `access0.100.210` with two tags, or `access0` for untagged.
     pub fn attachment_name(&self, attachment: Attachment) -> String {
-        let port = &self.ports[attachment.port].name;
-        match (attachment.vlan, attachment.inner) {
-            (0, _) => port.clone(),
-            (vlan, 0) => format!("{port}.{vlan}"),
-            (outer, inner) => format!("{port}.{outer}.{inner}"),
-        }
+        attachment.at(&self.ports[attachment.port].name)
     }
 
     /// What a service is: a name of the policy or the catalogue, or `any`, `icmp`, `tcp/104`, `udp/5000-5010`.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::model::{Origin, OuterTag, Policy, Segment};
+use crate::model::{Attachment, Binding, Device, Origin, OuterTag, Policy, Segment};
 use crate::problem::{Code, File, Place, Problem, Problems};
 use crate::unmatched;
 
@@ -16,6 +16,7 @@ pub(crate) fn of(policy: &Policy, written: bool) -> Vec<Problem> {
     segments(policy, &mut problems);
     routers(policy, &mut problems);
     proxies(policy, &mut problems);
+    bindings(policy, &mut problems);
     rules(policy, written, &mut problems);
     groups(policy, &mut problems);
     unmatched::addresses(policy, &mut problems);
@@ -142,6 +143,42 @@ fn proxies(policy: &Policy, problems: &mut Problems) {
         problems.add(segment.place, Code::Warning, said).hint(
             "the gateway answers for addresses in the column `ips` of devices.csv: bind some",
         );
+    }
+}
+
+/// Where VLANs of a port are one segment, a MAC address tells nothing of the VLAN. Of many segments one warning is enough.
+fn bindings(policy: &Policy, problems: &mut Problems) {
+    let faces = |at: &Attachment| !policy.ports[at.port].uplink;
+    let stitched = |segment: &Segment| {
+        let here: Vec<&Attachment> = segment.attachments.iter().filter(|at| faces(at)).collect();
+        let mut pairs = here.iter().enumerate();
+        pairs.any(|(index, one)| here[index + 1..].iter().any(|other| other.port == one.port))
+    };
+    for (index, segment) in policy.segments.iter().enumerate() {
+        if !stitched(segment) {
+            continue;
+        }
+        let is_loose = |device: &&Device| {
+            let at_vlan = matches!(device.binding, Some(Binding::Attachment(_)));
+            device.segment == index && !at_vlan
+        };
+        let mut loose = policy.devices.iter().filter(is_loose);
+        let Some(first) = loose.next() else { continue };
+        let at = segment.attachments.iter().find(|at| faces(at));
+        let at = at.map_or_else(String::new, |at| policy.attachment_name(*at));
+        let others = match loose.count() {
+            0 => String::new(),
+            1 => " and another".to_owned(),
+            others => format!(" and {others} others"),
+        };
+        problems
+            .add(
+                first.place,
+                Code::Warning,
+                format!("segment `{}` has several VLANs at a port, and `{}`{others} may be in any of them: whoever takes its addresses may be, too", segment.name, first.name),
+            )
+            .hint(format!("the column `port` binds a device to its VLAN: `{at}`"));
+        return;
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use cordon_policy::{
-    Attachment, COPIES_MOST, Code, OuterTag, PORTS, Policy, Rejected, STACKS, Service, Sources,
-    Validated, from_sources,
+    Attachment, Binding, COPIES_MOST, Code, OuterTag, PORTS, Policy, Rejected, STACKS, Service,
+    Sources, Validated, from_sources,
 };
 
 const SITE: &str = "\
@@ -20,9 +20,9 @@ segments:
 ";
 const RULES: &str = "rules: [{name: all, from: any, to: any, service: any}]";
 const DEVICES: &str = "\
-name,mac,ips,segment
-ct-1,02:00:5e:10:00:01,10.21.0.11,imaging
-ws-1,02:00:5e:10:00:02,,stations
+name,mac,ips,segment,port
+ct-1,02:00:5e:10:00:01,10.21.0.11,imaging,access0.301
+ws-1,02:00:5e:10:00:02,,stations,access0
 ";
 
 fn read(site: &str, policy: &str, devices: &str) -> Result<Validated, Rejected> {
@@ -49,6 +49,9 @@ fn attachments_are_read_and_written_alike() {
         imaging.attachments,
         [at(0, 301, 0), at(0, 302, 0), at(1, 100, 210)]
     );
+    let bound = |device: usize| policy.devices[device].binding;
+    let expected = [Binding::Attachment(at(0, 301, 0)), Binding::Port(0)];
+    assert_eq!([bound(0), bound(1)], expected.map(Some));
     // One tag, and the outer of two, may be the same VLAN.
     assert_eq!(stations.attachments, [at(0, 0, 0), at(1, 100, 0)]);
     let names = |policy: &Policy, segment: usize| -> Vec<String> {
@@ -220,12 +223,25 @@ fn what_is_worth_a_look() {
         ["segment `imaging` has a proxy, and none of its devices has an address"]
     );
     assert_eq!(
-        warnings(SITE, &format!("{DEVICES}ct-2,02:00:5e:10:00:03,,imaging\n")),
+        warnings(
+            SITE,
+            &format!("{DEVICES}ct-2,02:00:5e:10:00:03,,imaging,access0.302\n")
+        ),
         ["segment `imaging` has a proxy, and 1 of its devices have no address"]
     );
     assert_eq!(
         warnings(&SITE.replace("core0.100.210", "core0.210"), DEVICES),
         ["port `core0` has an `outer-tag`, and nothing is attached there with two tags"]
+    );
+    // Where a device may be in any of several VLANs, its addresses say nothing of where it is.
+    let loose = |devices: &str| warnings(SITE, devices);
+    let of_port = DEVICES.replace("imaging,access0.301", "imaging,access0");
+    let message = "segment `imaging` has several VLANs at a port, and `ct-1` may be in any of them: whoever takes its addresses may be, too";
+    assert_eq!(loose(&of_port), [message]);
+    let more = format!("{of_port}ct-2,02:00:5e:10:00:03,10.21.0.12,imaging,\n");
+    assert_eq!(
+        loose(&more),
+        [message.replace("`ct-1`", "`ct-1` and another")]
     );
     // Attached once: what came in may go back, but only with a proxy.
     let once = SITE.replace("access0.301, access0.302, core0.100.210", "access0.301");

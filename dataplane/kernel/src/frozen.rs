@@ -40,12 +40,12 @@ pub const POLICY: Table = Table {
 /// A device as the table has it.
 pub fn device(device: &Device) -> [u64; VALUE_WORDS] {
     let Device {
-        id,
+        word,
         class,
-        flags,
+        place,
         address: Ip { hi, lo },
     } = *device;
-    let first = u64::from(id) | u64::from(class) << 32 | u64::from(flags) << 48;
+    let first = u64::from(word) | u64::from(class) << 32 | u64::from(place) << 48;
     [first, hi, lo]
 }
 

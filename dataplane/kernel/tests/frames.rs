@@ -39,9 +39,9 @@ fn generation() -> Generation {
     generation.devices.insert(
         member(7, CT),
         Device {
-            id: 1,
+            word: 1,
             class: 1,
-            flags: 0,
+            place: 0,
             address,
         },
     );

@@ -23,9 +23,9 @@ fn entries(number: u16, class: u16) -> ((u64, Device), (Ip, Address)) {
     let (mac, address) = of(number);
     let id = u32::from(number);
     let device = Device {
-        id,
+        word: id,
         class,
-        flags: 0,
+        place: 0,
         address,
     };
     let bound = Address {

@@ -1,7 +1,7 @@
 //! What is said to groups is told of: when it begins, when something about it is another, and from time to time; not
 //! packet by packet.
 
-#[allow(dead_code, reason = "each test file uses part of it")]
+#[allow(dead_code, unused_imports, reason = "each test file uses part of it")]
 mod wire;
 
 use cordon_portable::Portable;
@@ -46,7 +46,7 @@ fn what_is_said_to_groups_is_told_of_once() {
     portable.install(generation(), 0);
     for protocol in [17, 1] {
         let [group, other, all] = [GROUP, OTHER, ALL].map(|(_, ip)| vec![Ip::v4(ip)]);
-        let mut said = |portable: &mut Portable, from, to| told(portable, (from, to), protocol);
+        let said = |portable: &mut Portable, from, to| told(portable, (from, to), protocol);
         assert_eq!(said(&mut portable, TWO, GROUP), group);
         for _ in 0..1000 {
             assert_eq!(said(&mut portable, TWO, GROUP), []);

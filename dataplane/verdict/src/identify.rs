@@ -25,7 +25,7 @@ pub fn source<T: Tables>(
     if packet.protocol == UDP && answers_dhcp(packet) && !ingress.admission.is(Admission::UPLINK) {
         let member = member(ingress.admission.segment, link.source);
         match tables.device(ingress.control.slot, member) {
-            Some(device) if device.flags & Device::DHCP_SERVER != 0 => {}
+            Some(device) if device.is(Device::DHCP_SERVER) => {}
             _ => return Err(Reason::DhcpGuard),
         }
     }
@@ -67,7 +67,7 @@ pub fn speaker<T: Tables>(
     let device = tables.device(slot, member(segment, link.source));
     let device = device.unwrap_or(Device::NONE);
     let uplink = ingress.admission.is(Admission::UPLINK);
-    if !uplink && device.is_at(ip) && device.may_be_at(ingress.port()) {
+    if !uplink && device.is_at(ip) && device.may_be_at(ingress.port(), ingress.attachment) {
         return Ok(device.class);
     }
     let owner = tables.address(slot, ip);
@@ -90,7 +90,7 @@ pub fn speaker<T: Tables>(
     }
 
     if device.is_listed() {
-        if !device.may_be_at(ingress.port()) {
+        if !device.may_be_at(ingress.port(), ingress.attachment) {
             return Err(Reason::PortBinding);
         }
         let own = owner.map(|owner| owner.device);
@@ -131,10 +131,10 @@ fn owns<T: Tables>(
     owner: Option<u32>,
 ) -> bool {
     if let Some(owner) = owner {
-        return owner == device.id;
+        return owner == device.id();
     }
     let link_local = ip.is_v6_link_local();
-    if !link_local && device.flags & Device::ANY_ADDRESS == 0 {
+    if !link_local && !device.is(Device::ANY_ADDRESS) {
         return false;
     }
     let network = tables.network(ingress.control.slot, ip);

@@ -18,7 +18,7 @@ pub fn ether_type<T: Tables>(tables: &T, ingress: &Ingress, link: &Link) -> Resu
     let uplink = ingress.admission.is(Admission::UPLINK);
     match tables.device(slot, member(segment, link.source)) {
         Some(_) if uplink => return Err(Reason::DeviceOnUplink.into()),
-        Some(device) if !device.may_be_at(ingress.port()) => {
+        Some(device) if !device.may_be_at(ingress.port(), ingress.attachment) => {
             return Err(Reason::PortBinding.into());
         }
         None if !uplink && !ingress.admission.is(Admission::ADMIT_UNKNOWN) => {

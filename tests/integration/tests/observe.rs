@@ -92,7 +92,7 @@ fn what_would_be_dropped_passes_and_is_told_by_device_and_rule() -> Result<()> {
     let (from, to) = (lab.host("station-1")?, lab.host("station-2")?);
     let group = broadcast(&from);
     let announcement = Flows::udp(&from, &to, ANNOUNCED).to_address(group);
-    running.push(announcement.every(Duration::from_millis(100)).start()?);
+    running.push(announcement.one_way().start()?);
     for flows in &running {
         flows.established(PATIENCE)?;
     }

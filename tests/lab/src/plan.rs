@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
-use cordon_policy::{Mac, Policy};
+use cordon_policy::{Attachment, Mac, Policy};
 use ipnet::IpNet;
 
 use crate::error::{Error, Result};
@@ -101,8 +101,8 @@ impl Plan {
     }
 
     /// The VLANs and the devices of a policy directory, with nothing behind the router. The router has the first
-    /// address of every subnet, but where a segment has two tags at the core. A device is in the first VLAN that its
-    /// segment has at the access switch; one without an address of its own has no host.
+    /// address of every subnet, but where a segment has two tags at the core. A device is in the VLAN of the access switch that
+    /// it is bound to, else in the first that its segment has there; one without an address of its own has no host.
     ///
     /// # Errors
     /// [`Error::Policy`]; [`Error::Plan`] if it is not for a gateway with one port on either side.
@@ -130,7 +130,8 @@ impl Plan {
         }
         let mut devices = Vec::new();
         for device in &policy.devices {
-            let Some(vlan) = at(device.segment, access).next().map(|at| at.vlan) else {
+            let may_be = |at: &&Attachment| device.binding.is_none_or(|own| own.allows(**at));
+            let Some(vlan) = at(device.segment, access).find(may_be).map(|at| at.vlan) else {
                 continue;
             };
             let subnets = &policy.segments[device.segment].subnets;
@@ -161,29 +162,6 @@ impl Plan {
             remotes: Vec::new(),
             policy: Some(directory.to_owned()),
         })
-    }
-
-    /// Puts a device into another VLAN of the access switch: one of several that its segment has there.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`], with the devices there are. Whether there is such a VLAN is asked when the lab is raised.
-    pub fn own_vlan(&mut self, device: &str, vlan: u16) -> Result<()> {
-        let found = self.devices.iter_mut().find(|known| known.name == device);
-        match found {
-            Some(device) => {
-                device.vlan = vlan;
-                Ok(())
-            }
-            None => Err(Error::Unknown {
-                what: "device",
-                name: device.to_owned(),
-                known: self
-                    .devices
-                    .iter()
-                    .map(|known| known.name.clone())
-                    .collect(),
-            }),
-        }
     }
 
     /// Whether a lab can be made of it.
@@ -312,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_device_has_a_vlan_of_its_own() {
-        let mut plan =
+        let plan =
             Plan::from_policy(&Path::new(EXAMPLES).join("crozer-outpatient")).expect("is in order");
         let routers = |plan: &Plan, vlan: u16| {
             let found = plan.vlans.iter().find(|known| known.access == vlan);
@@ -323,19 +301,9 @@ mod tests {
             assert_eq!(routers(&plan, vlan), Some((210, 2)));
         }
         assert_eq!(routers(&plan, 230), Some((100, 0)));
-        let vlan = |plan: &Plan| {
-            plan.devices
-                .iter()
-                .find(|one| one.name == "us-1")
-                .map(|one| one.vlan)
-        };
-        assert_eq!(vlan(&plan), Some(301));
-        plan.own_vlan("us-1", 302).expect("is listed");
-        assert_eq!(vlan(&plan), Some(302));
+        let us = plan.devices.iter().find(|one| one.name == "us-1");
+        assert_eq!(us.map(|one| one.vlan), Some(302));
         plan.check().expect("makes a lab");
-        plan.own_vlan("us-1", 304).expect("is listed");
-        plan.check().expect_err("has no such VLAN");
-        plan.own_vlan("us-2", 302).expect_err("is not listed");
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Oracle {
         let unlisted = who::listed(&self.policy, at.segment, mac).is_none();
         if !at.uplink && unlisted {
             match before {
-                None => self.new_station(at.port)?,
+                None => self.new_station(at.attachment.port)?,
                 Some(before) if self.is_behind(before) => return Err(Reason::StationMove),
                 Some(_) => {}
             }

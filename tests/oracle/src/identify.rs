@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cordon_policy::{Group, Mac, Unknown};
+use cordon_policy::{Binding, Group, Mac, Unknown};
 use cordon_verdict::Reason;
 
 use crate::frame::{self, Link};
@@ -44,10 +44,13 @@ impl Oracle {
         self.policy.devices[device].ips.iter().any(serves)
     }
 
-    /// Whether a device is at another port than the one that it is bound to.
+    /// Whether a device is elsewhere than at the port or the attachment that it is bound to.
     pub(crate) fn is_misplaced(&self, at: Ingress, device: usize) -> bool {
-        let port = self.policy.devices[device].port;
-        port.is_some_and(|port| port != at.port)
+        match self.policy.devices[device].binding {
+            None => false,
+            Some(Binding::Port(port)) => port != at.attachment.port,
+            Some(Binding::Attachment(attachment)) => attachment != at.attachment,
+        }
     }
 
     /// Whether whoever has this MAC address may speak as this IP address here; and who that is.

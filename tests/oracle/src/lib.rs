@@ -116,7 +116,7 @@ pub struct Oracle {
 /// Where a frame came in.
 #[derive(Clone, Copy, Debug)]
 struct Ingress {
-    port: usize,
+    attachment: Attachment,
     segment: usize,
     uplink: bool,
 }

@@ -66,7 +66,7 @@ impl Oracle {
         if !frame::is_group_mac(link.destination) {
             return Ok(());
         }
-        let most = self.group_frames_of(at.port);
+        let most = self.group_frames_of(at.attachment.port);
         if most != 0 && !at.uplink {
             let share = (most / SHARES).clamp(1, 65535);
             let host = (at.segment, link.source);
@@ -74,7 +74,7 @@ impl Oracle {
                 return Err(Reason::Storm);
             }
         }
-        self.storm_at(at.port)
+        self.storm_at(at.attachment.port)
     }
 
     fn group_frames_of(&self, port: usize) -> u64 {
@@ -117,7 +117,7 @@ impl Oracle {
         }
         match self
             .copies
-            .more(at.port, attachments as u64, self.tick, COPIES)
+            .more(at.attachment.port, attachments as u64, self.tick, COPIES)
         {
             true => Ok(()),
             false => Err(Reason::FloodLimit),

@@ -46,7 +46,7 @@ impl Oracle {
             .segment_at(here)
             .filter(|_| self.is_outer_tag(port, &link));
         let at = Ingress {
-            port,
+            attachment: here,
             segment: segment.ok_or(early(Reason::UnknownAttachment))?,
             uplink: self.is_uplink(here),
         };

@@ -108,7 +108,7 @@ impl Tables {
         let device = self.policy.devices.iter().position(found);
         let device = device.unwrap_or_else(|| panic!("no device `{who}`"));
         let mut all = generation.devices.values();
-        let record = all.find(|record| record.id as usize == device);
+        let record = all.find(|record| record.id() as usize == device);
         record.expect("is in the table").class
     }
 

@@ -154,14 +154,18 @@ fn check(new: &Policy, before: &Compiled, updated: &Updated) -> Result<(), TestC
         .map(|device| device.ips.len())
         .sum::<usize>();
     prop_assert_eq!(updated.generation.addresses.len(), addresses);
-    let numbers = updated.generation.devices.values().map(|device| device.id);
+    let numbers = updated
+        .generation
+        .devices
+        .values()
+        .map(|device| device.id());
     prop_assert_eq!(numbers.collect::<HashSet<u32>>().len(), new.devices.len());
     for (ip, address) in updated.generation.addresses.iter() {
         let owner = updated
             .generation
             .devices
             .values()
-            .find(|device| device.id == address.device);
+            .find(|device| device.id() == address.device);
         prop_assert_eq!(
             owner.map(|owner| owner.class),
             Some(address.class),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use cordon_policy::Policy;
+use cordon_policy::{Binding, Policy};
 
 use crate::names::Named;
 use crate::refusal::Refusal;
@@ -161,10 +161,10 @@ impl End {
         }
     }
 
-    /// The port that it must be at, by index.
-    pub fn port(self, named: &Named) -> Option<usize> {
+    /// Where it must be.
+    pub fn binding(self, named: &Named) -> Option<Binding> {
         match self {
-            End::Device(index, _) => named.policy.devices[index].port,
+            End::Device(index, _) => named.policy.devices[index].binding,
             End::Member(..) | End::Outside(_) | End::Everyone(_) => None,
         }
     }

@@ -4,7 +4,7 @@
 pub mod ends;
 pub mod packet;
 
-use cordon_policy::{Posture, Reach};
+use cordon_policy::{Binding, Posture, Reach};
 use cordon_portable::Portable;
 use cordon_protocol::{AtPosture, Explanation, Question, WouldDrop};
 use cordon_verdict::abi::{place, place_port};
@@ -114,7 +114,7 @@ fn crossings(named: &Named, ends: &Ends) -> Result<Vec<Crossing>, Refusal> {
     let mut crossings = Vec::new();
     if let Some(segment) = from {
         let stays = to == from || ends.to.is_group();
-        let ingress = attachment_of(named, segment, false, ends.from.port(named))?;
+        let ingress = attachment_of(named, segment, false, ends.from.binding(named))?;
         crossings.push(Crossing {
             ingress,
             outer_type: named.outer_type(ingress),
@@ -147,18 +147,18 @@ fn crossings(named: &Named, ends: &Ends) -> Result<Vec<Crossing>, Refusal> {
 }
 
 /// Where a segment's frames come in, from its devices or from the router: the first of its attachments there, or the
-/// first at the port that a device is bound to.
+/// first that a device may be at.
 fn attachment_of(
     named: &Named,
     segment: usize,
     uplink: bool,
-    bound: Option<usize>,
+    bound: Option<Binding>,
 ) -> Result<u32, Refusal> {
     let policy = &named.policy;
     let segment = &policy.segments[segment];
     let wanted = |attachment: &&cordon_policy::Attachment| {
         policy.ports[attachment.port].uplink == uplink
-            && bound.is_none_or(|port| port == attachment.port)
+            && bound.is_none_or(|bound| bound.allows(**attachment))
     };
     match segment.attachments.iter().find(wanted) {
         Some(found) => Ok(place(found.port as u16, found.vlan, found.inner)),

@@ -15,6 +15,10 @@ const OF_A_HOST: u32 = 256;
 const TALKS: usize = 16_384;
 /// Flows that are kept an eye on at a time.
 const FLOWS: usize = 1 << 18;
+/// What is said to a group again after so many seconds goes on: an announcement every minute is no flow every minute.
+const PAUSE: u64 = 120;
+/// Looks, ten seconds from each other, in which whoever goes on speaking to a group is told of again: every 64 ticks.
+const YOUNG: u32 = 8;
 /// What was not seen for so many seconds is forgotten, by a clock that nobody can set.
 const KEPT: u64 = 30 * 86_400;
 
@@ -114,8 +118,6 @@ pub enum Known {
     Told,
     /// It is in the flow table.
     Found,
-    /// It was told of, and is said to a group.
-    Said,
 }
 
 /// Flows and bytes of a segment since the daemon started.
@@ -146,6 +148,8 @@ pub struct Ledger {
     round: u64,
     /// What is found in the flow table may have been counted before the daemon started.
     adopts: bool,
+    /// How many looks it takes yet until everything that went on when the daemon started has been told of.
+    young: u32,
     sums: BTreeMap<String, Sum>,
     /// Flows that there was no room for.
     pub unnoted: u64,
@@ -163,6 +167,7 @@ impl Ledger {
         let mut ledger = Ledger {
             unnoted: file.unnoted,
             adopts: true,
+            young: YOUNG,
             ..Ledger::default()
         };
         for (talk, said) in file.talks.into_iter().take(TALKS) {
@@ -198,62 +203,83 @@ impl Ledger {
         rule: Option<&str>,
         now: u64,
     ) {
-        let mut bytes = Some(0);
-        let mut goes_on = self.adopts && known == Known::Found;
-        if let Some(watched) = self.flows.get(&id) {
-            if known != Known::Said || watched.talk.as_deref() == talk.as_ref() {
-                return;
-            }
-            // From one port to one group after the other; or by several who have no address yet.
-            bytes = watched.bytes;
-            goes_on = true;
-        } else if self.flows.len() >= FLOWS {
-            self.unnoted += u64::from(talk.is_some());
+        if self.knows(id) || !self.has_room(talk.as_ref()) {
             return;
         }
-        let round = self.round;
-        let mut watched = Watched {
-            talk: None,
-            bytes,
-            round,
+        let adopts = self.adopts && known == Known::Found;
+        let (talk, bytes) = match talk {
+            Some(talk) if adopts && self.talks.contains_key(&talk) => (Some(Arc::new(talk)), None),
+            talk => (talk.map(|talk| self.count(talk, rule, now)), Some(0)),
         };
-        let counted = |talk: &Talk| goes_on && self.talks.contains_key(talk);
-        if talk.as_ref().is_some_and(counted) {
-            watched.talk = talk.map(Arc::new);
-            if known == Known::Found {
-                watched.bytes = None;
-            }
-        } else if let Some(talk) = talk {
-            self.changed = true;
-            let known = self
-                .talks
-                .get_key_value(&talk)
-                .map(|(talk, _)| Arc::clone(talk));
-            let talk = known.unwrap_or_else(|| Arc::new(talk));
-            let sum = self.sums.entry(talk.segment.clone()).or_default();
-            sum.flows += 1;
-            if !self.has_room_for(&talk) {
-                self.unnoted += 1;
-            } else {
-                if !self.talks.contains_key(&talk) {
-                    self.add(
-                        Arc::clone(&talk),
-                        Said {
-                            first: now,
-                            ..Said::default()
-                        },
-                    );
-                }
-                if let Some(said) = self.talks.get_mut(&talk) {
-                    said.rule = rule.map(str::to_owned);
-                    said.flows += 1;
-                    said.last = now;
-                    said.unseen = 0;
-                }
-            }
-            watched.talk = Some(talk);
+        self.watch(id, talk, bytes);
+    }
+
+    /// Something is said to a group: one flow for as long as it goes on, whoever restarts meanwhile.
+    pub fn said(&mut self, id: FlowId, talk: Option<Talk>, rule: Option<&str>, now: u64) {
+        let was_counted = self.young > 0 && talk.as_ref().is_some_and(|talk| self.goes_on(talk));
+        let known = self.flows.get(&id);
+        if known.is_some_and(|watched| watched.talk.as_deref() == talk.as_ref()) {
+            return;
         }
-        self.flows.insert(id, watched);
+        let bytes = match known.map(|watched| watched.bytes) {
+            // From one port to one group after the other; or by several who have no address yet.
+            Some(bytes) => bytes,
+            None if !self.has_room(talk.as_ref()) => return,
+            None if was_counted => None,
+            None => Some(0),
+        };
+        let talk = talk.map(|talk| match self.goes_on(&talk) {
+            true => Arc::new(talk),
+            false => self.count(talk, rule, now),
+        });
+        if let Some(said) = talk.as_ref().and_then(|talk| self.talks.get_mut(talk)) {
+            said.last = now;
+            said.unseen = 0;
+        }
+        self.watch(id, talk, bytes);
+    }
+
+    /// Whether a talk was seen a moment ago.
+    fn goes_on(&self, talk: &Talk) -> bool {
+        let said = self.talks.get(talk);
+        said.is_some_and(|said| said.unseen < PAUSE)
+    }
+
+    fn has_room(&mut self, talk: Option<&Talk>) -> bool {
+        let has_room = self.flows.len() < FLOWS;
+        self.unnoted += u64::from(!has_room && talk.is_some());
+        has_room
+    }
+
+    fn watch(&mut self, id: FlowId, talk: Option<Arc<Talk>>, bytes: Option<u64>) {
+        let round = self.round;
+        self.flows.insert(id, Watched { talk, bytes, round });
+    }
+
+    /// Counts a flow.
+    fn count(&mut self, talk: Talk, rule: Option<&str>, now: u64) -> Arc<Talk> {
+        self.changed = true;
+        let known = self.talks.get_key_value(&talk);
+        let talk = known.map_or_else(|| Arc::new(talk.clone()), |(talk, _)| Arc::clone(talk));
+        self.sums.entry(talk.segment.clone()).or_default().flows += 1;
+        if !self.has_room_for(&talk) {
+            self.unnoted += 1;
+            return talk;
+        }
+        if !self.talks.contains_key(&talk) {
+            let said = Said {
+                first: now,
+                ..Said::default()
+            };
+            self.add(Arc::clone(&talk), said);
+        }
+        if let Some(said) = self.talks.get_mut(&talk) {
+            said.rule = rule.map(str::to_owned);
+            said.flows += 1;
+            said.last = now;
+            said.unseen = 0;
+        }
+        talk
     }
 
     fn has_room_for(&self, talk: &Talk) -> bool {
@@ -303,6 +329,7 @@ impl Ledger {
     pub fn end(&mut self) {
         let round = self.round;
         self.adopts = false;
+        self.young = self.young.saturating_sub(1);
         self.flows.retain(|_, watched| watched.round >= round);
     }
 
@@ -466,7 +493,7 @@ mod tests {
         let id = FlowId::to_group(Ip::v4(1), [5353, 5353], 17);
         ledger.begin();
         for (port, bytes) in [(80, 100), (81, 300), (80, 400), (80, 1000), (81, 1001)] {
-            ledger.opened((id, Known::Said), Some(talk(1, port)), None, 100);
+            ledger.said(id, Some(talk(1, port)), None, 100);
             ledger.still_there(id, bytes, 101);
         }
         let mut said: Vec<_> = ledger
@@ -475,15 +502,29 @@ mod tests {
             .collect();
         said.sort_unstable();
         assert_eq!(said, [(80, 1, 800), (81, 1, 201)]);
-        // What is found in the table says nothing of the group.
-        ledger.opened((id, Known::Found), Some(talk(1, 82)), None, 102);
-        assert_eq!(ledger.talks().count(), 2);
-        // Gone silent for long: said again, it is another.
-        ledger.end();
-        ledger.begin();
-        ledger.end();
-        ledger.opened((id, Known::Said), Some(talk(1, 80)), None, 200);
-        assert_eq!(ledger.sum("guest").flows, 3);
+        // Also after a restart, whoever looks at the table first.
+        let mut again = Ledger::read(&ledger.write()).expect("is as it was written");
+        again.begin();
+        again.end();
+        again.said(id, Some(talk(1, 80)), None, 102);
+        for bytes in [2000, 2300] {
+            again.still_there(id, bytes, 103);
+        }
+        let flows = |ledger: &Ledger| {
+            let mut said = ledger.talks();
+            said.find(|(talk, _)| talk.port == 80)
+                .map(|(_, said)| (said.flows, said.bytes))
+        };
+        assert_eq!(flows(&again), Some((1, 1100)));
+        // Every minute, so that the table forgets it in between; and after hours.
+        for (pause, count) in [(60, 1), (60, 1), (PAUSE, 2)] {
+            again.end();
+            again.begin();
+            again.end();
+            again.pass(pause);
+            again.said(id, Some(talk(1, 80)), None, 200);
+            assert_eq!(flows(&again).map(|(flows, _)| flows), Some(count));
+        }
     }
 
     #[test]

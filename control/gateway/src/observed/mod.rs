@@ -120,11 +120,7 @@ impl Observed {
         let opening = Opening::of_event(event, named)?;
         let twin = self.ready(named)?;
         let enforced = twin.judge(&opening);
-        let known = match opening.is_to_group() {
-            true => Known::Said,
-            false => Known::Told,
-        };
-        self.note(&twin, (&opening, known), event.segment, enforced);
+        self.note(&twin, (&opening, Known::Told), event.segment, enforced);
         Some((twin, enforced))
     }
 
@@ -135,10 +131,6 @@ impl Observed {
         segment: u16,
         enforced: Enforced,
     ) {
-        let id = match known {
-            Known::Said => FlowId::to_group(opening.ips[0], opening.ports, opening.protocol),
-            _ => FlowId::new(opening.ips, opening.ports, opening.protocol),
-        };
         let talk = match enforced {
             Enforced::Drops(_) => talk(&twin.of, opening, segment),
             _ => None,
@@ -147,8 +139,19 @@ impl Observed {
             Enforced::Drops(rule) => twin.enforced.rule(rule),
             _ => None,
         };
-        let now = self.now();
-        self.ledger().opened((id, known), talk, rule, now);
+        let (now, mut ledger) = (self.now(), self.ledger());
+        let Opening {
+            ips,
+            ports,
+            protocol,
+            ..
+        } = *opening;
+        if opening.is_to_group() {
+            let id = FlowId::to_group(ips[0], ports, protocol);
+            return ledger.said(id, talk, rule, now);
+        }
+        let id = FlowId::new(ips, ports, protocol);
+        ledger.opened((id, known), talk, rule, now);
     }
 
     /// Keeps what is known up to date, for as long as the daemon runs, on a thread of its own.

@@ -155,7 +155,9 @@ impl<'a> Names<'a> {
     }
 
     fn party(&self, talk: &Talk, host: &Host) -> Party {
-        let zone = self.end(talk, host).zone(self.named);
+        let end = self.end(talk, host);
+        // What is said to everybody is said in its segment.
+        let zone = end.zone(self.named).filter(|_| !end.is_group());
         Party {
             device: host.device.clone(),
             ip: host.ip.to_string(),

@@ -20,6 +20,36 @@ pub fn cases() -> Vec<Case> {
             "behind the uplink",
         ),
         (
+            "at a VLAN that its segment does not have",
+            with(
+                SITE.into(),
+                "",
+                "name,mac,segment,port\na,02:00:5e:10:00:03,imaging,access0.211\n",
+            ),
+            "devices.csv:2:29: conflict: segment `imaging` is not attached at `access0.211`",
+            "at port `access0` it is at access0.210",
+        ),
+        (
+            "at a VLAN of the uplink",
+            with(
+                SITE.into(),
+                "",
+                "name,mac,segment,port\na,02:00:5e:10:00:03,imaging,core0.210\n",
+            ),
+            "devices.csv:2:29: conflict: no device of segment `imaging` can be at port `core0`",
+            "no uplink",
+        ),
+        (
+            "at no VLAN that there is",
+            with(
+                SITE.into(),
+                "",
+                "name,mac,segment,port\na,02:00:5e:10:00:03,imaging,access0.4095\n",
+            ),
+            "devices.csv:2:29: bad-value: `4095` is no VLAN ID",
+            "1 to 4094",
+        ),
+        (
             "no header",
             with(SITE.into(), "", ""),
             "devices.csv:1:1: missing-field: the file has no header",

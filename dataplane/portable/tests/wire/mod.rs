@@ -128,9 +128,9 @@ fn admit(generation: &mut Generation, number: u16, segment: u16) {
 fn list(generation: &mut Generation, segment: u16, host: Host) {
     let id = host.v4 & 0xff;
     let device = Device {
-        id,
+        word: id,
         class: 1,
-        flags: 0,
+        place: 0,
         address: Ip::v4(host.v4),
     };
     generation.devices.insert(member(segment, host.mac), device);

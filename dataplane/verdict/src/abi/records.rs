@@ -157,12 +157,13 @@ pub const fn member(segment: u16, mac: Mac) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Device {
-    /// Its number in this generation.
-    pub id: u32,
+    /// Its number in this generation in the lower 24 bits, [`Device::ANY_ADDRESS`] and its neighbours in the upper 8: as much
+    /// as goes into one record of the table.
+    pub word: u32,
     /// Its class.
     pub class: u16,
-    /// [`Device::ANY_ADDRESS`].
-    pub flags: u16,
+    /// Where it is bound to: a port with [`Device::AT_PORT`], the number of an attachment with [`Device::AT_ATTACHMENT`].
+    pub place: u16,
     /// The first of the addresses bound to it, `::` for none: of nearly every device the only one, so that nobody need look
     /// for it in the table of addresses.
     pub address: Ip,
@@ -170,26 +171,39 @@ pub struct Device {
 
 impl Device {
     /// No address is bound to it: it may use any of its segment's that is nobody else's.
-    pub const ANY_ADDRESS: u16 = 1;
+    pub const ANY_ADDRESS: u32 = 1 << 24;
+    /// It may answer DHCP clients.
+    pub const DHCP_SERVER: u32 = 1 << 25;
+    /// It is bound to a port.
+    pub const AT_PORT: u32 = 1 << 26;
+    /// It is bound to an attachment.
+    pub const AT_ATTACHMENT: u32 = 1 << 27;
+    /// Devices that a generation can have.
+    pub const MOST: u32 = Device::ANY_ADDRESS - 1;
     /// Nobody who is listed.
     pub const NONE: Device = Device {
-        id: u32::MAX,
+        word: Device::MOST,
         class: 0,
-        flags: 0,
+        place: 0,
         address: Ip::UNSPECIFIED,
     };
-    /// It may answer DHCP clients.
-    pub const DHCP_SERVER: u16 = 2;
 
-    /// The flags that bind it to a port.
-    pub const fn at_port(port: u16) -> u16 {
-        ((port & 0xf) + 1) << 8
+    /// Its number.
+    #[inline(always)]
+    pub const fn id(self) -> u32 {
+        self.word & Device::MOST
+    }
+
+    /// Whether a flag is set.
+    #[inline(always)]
+    pub const fn is(self, flag: u32) -> bool {
+        self.word & flag != 0
     }
 
     /// Whether it is one.
     #[inline(always)]
     pub const fn is_listed(self) -> bool {
-        self.id != Device::NONE.id
+        self.id() != Device::NONE.word
     }
 
     /// Whether this is the first address bound to it. If not it may be another of its own.
@@ -198,11 +212,13 @@ impl Device {
         self.address == ip && !ip.is_unspecified()
     }
 
-    /// Whether it is bound to no port, or to this one.
+    /// Whether it may be at this attachment of this port.
     #[inline(always)]
-    pub const fn may_be_at(self, port: u16) -> bool {
-        let bound = self.flags >> 8;
-        bound == 0 || bound == port + 1
+    pub const fn may_be_at(self, port: u16, attachment: u16) -> bool {
+        if self.is(Device::AT_PORT) {
+            return self.place == port;
+        }
+        !self.is(Device::AT_ATTACHMENT) || self.place == attachment
     }
 }
 

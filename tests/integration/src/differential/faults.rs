@@ -172,13 +172,22 @@ pub const FAULTS: &[Fault] = &[
         first.and_then(|key| tables.devices.remove(&key));
     }),
     in_tables("identify: devices are bound to no port", |tables| {
-        in_devices(tables, |device| device.flags &= 0xff);
+        in_devices(tables, |device| {
+            device.word &= !(Device::AT_PORT | Device::AT_ATTACHMENT);
+        });
+    }),
+    in_tables("identify: devices are bound to no VLAN", |tables| {
+        in_devices(tables, |device| {
+            if device.is(Device::AT_ATTACHMENT) {
+                device.word &= !Device::AT_ATTACHMENT;
+            }
+        });
     }),
     in_tables("identify: no device serves DHCP", |tables| {
-        in_devices(tables, |device| device.flags &= !Device::DHCP_SERVER);
+        in_devices(tables, |device| device.word &= !Device::DHCP_SERVER);
     }),
     in_tables("identify: every device serves DHCP", |tables| {
-        in_devices(tables, |device| device.flags |= Device::DHCP_SERVER);
+        in_devices(tables, |device| device.word |= Device::DHCP_SERVER);
     }),
     in_tables("identify: an address is bound to nobody", |tables| {
         let first = tables.addresses.keys().min().copied();

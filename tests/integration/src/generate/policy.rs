@@ -110,8 +110,8 @@ struct Text<'a> {
     uplinks: Vec<bool>,
     /// The subnets of each, as indices into [`SUBNETS`].
     segments: Vec<Vec<usize>>,
-    /// The ports at which the devices of each can be.
-    facing: Vec<Vec<usize>>,
+    /// Where the devices of each can be: ports, and attachments.
+    facing: Vec<Vec<String>>,
     /// Those in which the gateway stands in for devices.
     proxied: Vec<usize>,
     /// Addresses of routers, which no device is bound to.
@@ -200,14 +200,15 @@ impl Text<'_> {
                     };
                     let wanted = port < 2 || self.chance(60);
                     if wanted && self.chance(92) && taken.insert((port, vlan, inner)) {
-                        if !self.uplinks[port] && !facing.contains(&port) {
-                            facing.push(port);
-                        }
-                        attach.push(match (vlan, inner) {
+                        let at = match (vlan, inner) {
                             (0, _) => format!("p{port}"),
                             (vlan, 0) => format!("p{port}.{vlan}"),
                             (vlan, inner) => format!("p{port}.{vlan}.{inner}"),
-                        });
+                        };
+                        if !self.uplinks[port] {
+                            facing.extend([format!("p{port}"), at.clone()]);
+                        }
+                        attach.push(at);
                     }
                 }
             }
@@ -357,7 +358,7 @@ impl Text<'_> {
             };
             let port = match self.facing[segment].is_empty() || self.chance(75) {
                 true => String::new(),
-                false => format!("p{}", one(self.rng, &self.facing[segment])),
+                false => self.facing[segment][self.rng.usize(..self.facing[segment].len())].clone(),
             };
             put!(
                 out,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cordon_integration::steps::{check_losses, quarantine, release, wait_until};
-use cordon_lab::{Direction, Host, Lab, Plan, Remote, Result, Seen, Tap, Wire};
+use cordon_lab::{Device, Direction, Host, Lab, Plan, Remote, Result, Seen, Tap, Wire};
 use cordon_policy::{GATEWAY_MAC, Posture};
 
 use carrier::{Carrier, Tags};
@@ -26,9 +26,6 @@ const QUIET: Duration = Duration::from_millis(500);
 fn plan() -> Result<Plan> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../control/policy/examples");
     let mut plan = Plan::from_policy(&examples.join("crozer-outpatient"))?;
-    for (device, vlan) in [("ct-1", 301), ("us-1", 302), ("mr-1", 303)] {
-        plan.own_vlan(device, vlan)?;
-    }
     for (name, last) in [("pacs", [4, 10]), ("interfaces", [7, 10])] {
         plan.remotes.push(Remote {
             name: name.to_owned(),
@@ -160,6 +157,22 @@ fn a_vlan_for_each_device() -> Result<()> {
             "{group}: {counted:?}"
         );
     }
+
+    // Who takes a neighbour's MAC and IP addresses is in another VLAN than the neighbour.
+    let rogue = lab.plug_in(Device {
+        name: "rogue".to_owned(),
+        mac: us.mac(),
+        vlan: 303,
+        addresses: vec!["10.41.0.21/24".parse().expect("an address")],
+    })?;
+    let before = dropped(&lab, "port-binding")?;
+    assert!(!pings(&rogue, ct.ip())?);
+    call(&rogue, SocketAddr::from((Ipv4Addr::BROADCAST, DISCOVERY)))?;
+    wait_until("it is stopped", || {
+        Ok(dropped(&lab, "port-binding")? >= before + 2)
+    })?;
+    assert!(connects(&ct, &us, us.ip(), DICOM, WITHIN)?);
+    assert!(pings(&ct, us.ip())?);
 
     // The programs go on without the daemon.
     lab.gateway().kill()?;
