@@ -17,6 +17,8 @@ pub enum Guard {
     ForeignAddress,
     /// A device is at another port than it is bound to.
     AnothersPort,
+    /// A device is at another attachment than it is bound to: stitched or proxied, in another VLAN of the same port.
+    AnothersPlace,
     /// An ARP packet names another sender than the frame.
     ArpSender,
     /// An ARP packet neither asks nor answers.
@@ -95,6 +97,10 @@ impl Guard {
             Guard::AnothersPort => {
                 let at = world.pump.at;
                 (Party { at, ..world.bound }, outside)
+            }
+            Guard::AnothersPlace => {
+                let at = world.pump.at;
+                (Party { at, ..world.placed }, outside)
             }
             Guard::Stranger => {
                 let stranger = Party {

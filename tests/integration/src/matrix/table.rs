@@ -197,6 +197,8 @@ pub const GUARDS: &[Guarded] = &[
     // MAC-port binding
     guarded(Guard::AnothersPort,    &[("MMMMMM", TALK), ("MMMMMM", TALK_TO_MANY), ("MMMMMM", FINDS),
                                       ("MMMMMM", NAMELESS), ("MMMMMM", OTHERS), ("MMMMMM", &[IcmpErrorUnasked])]),
+    guarded(Guard::AnothersPlace,   &[("MMMMMM", TALK), ("MMMMMM", TALK_TO_MANY), ("MMMMMM", FINDS),
+                                      ("MMMMMM", NAMELESS), ("MMMMMM", OTHERS), ("MMMMMM", &[IcmpErrorUnasked])]),
     // ARP and neighbour discovery
     guarded(Guard::ArpSender,       &[("QQQQQQ", &[ArpRequest, ArpReply])]),
     guarded(Guard::ArpMalformed,    &[("QQQQQQ", &[ArpRequest, ArpReply])]),

@@ -148,6 +148,8 @@ pub struct World {
     pub monitor: Party,
     /// A third, bound to the port that storms.
     pub bound: Party,
+    /// A fourth, bound to another attachment than the first one's.
+    pub placed: Party,
     /// The router, as itself.
     pub router: Party,
     /// Somebody outside, behind the router.
@@ -229,6 +231,9 @@ scanner,02:00:00:00:00:04,10.2.0.1 2001:db8:2::1,imaging,
 clerk,02:00:00:00:00:05,10.3.0.1 2001:db8:3::1,office,
 ";
 
+/// One more device, but for where it is.
+const PLACED: &str = "placed,02:00:00:00:00:06,10.1.0.6 2001:db8:1::6,ward,";
+
 impl World {
     /// The ward as it is attached in this way.
     pub fn new(kind: Kind) -> World {
@@ -263,6 +268,7 @@ impl World {
             pump: party(1, [10, 1, 0, 1], "2001:db8:1::1", front),
             monitor: party(2, [10, 1, 0, 2], "2001:db8:1::2", monitor_at),
             bound: party(3, [10, 1, 0, 3], "2001:db8:1::3", stormy),
+            placed: party(6, [10, 1, 0, 6], "2001:db8:1::6", ward[1]),
             router: party(9, [10, 1, 0, 254], "2001:db8:1::fe", core),
             remote: party(9, [203, 0, 113, 7], "2001:db8:f::7", core),
             server: party(9, [203, 0, 113, 5], "2001:db8:f::5", core),
@@ -332,7 +338,7 @@ infrastructure: {{dhcp: [203.0.113.5]}}
     let sources = Sources {
         site,
         policy: Some(RULES.to_owned()),
-        devices: Some(DEVICES.to_owned()),
+        devices: Some(format!("{DEVICES}{}{}\n", PLACED, attach(&ward[1..2]))),
     };
     match from_sources(&sources) {
         Ok(validated) => validated.policy,
