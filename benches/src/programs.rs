@@ -224,8 +224,18 @@ impl Sink {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::fd::AsRawFd as _;
+    use std::process::Command;
+
     use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+    use nix::sys::socket::{
+        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, setsockopt, socket,
+        sockopt,
+    };
+    use nix::sys::time::{TimeVal, TimeValLike as _};
+
+    use super::*;
+    use crate::namespace::{Namespace, ip};
 
     /// The first frames that are written, without sending them.
     fn written(what: What, frames: usize) -> Vec<Vec<u8>> {
@@ -302,6 +312,90 @@ mod tests {
                 let before = &frames[..number];
                 assert!(!before.contains(frame), "{what:?}: twice the same");
             }
+        }
+    }
+
+    /// What hping3 sends with the arguments of a flood, as the other end of a cable hears it.
+    fn sent_by_hping3(what: What, frames: usize) -> Vec<Vec<u8>> {
+        let [device, server] = [(); 2].map(|()| Namespace::new().expect("it needs root"));
+        device.cable("eth0", &server, "eth0").expect("a cable");
+        let set_up = || {
+            ip("address add 10.64.0.23/32 dev eth0")?;
+            ip("route add 10.200.0.0/16 dev eth0")?;
+            ip("neighbour replace 10.200.7.10 lladdr 02:00:00:00:00:01 nud permanent dev eth0")
+        };
+        device.run(set_up).expect("an address");
+        let hear = || {
+            let ear = socket(
+                AddressFamily::Packet,
+                SockType::Raw,
+                SockFlag::empty(),
+                SockProtocol::EthAll,
+            )?;
+            setsockopt(&ear, sockopt::ReceiveTimeout, &TimeVal::seconds(5))?;
+            Ok(ear)
+        };
+        let ear = server.run(hear).expect("a socket");
+        let send = || {
+            let some = ["-q", "-i", "u1000", "-c", "16"];
+            let arguments = [&some, crate::floods::arguments(what), &["10.200.7.10"]].concat();
+            // Nobody answers, which it calls a failure.
+            Ok(Command::new("hping3").args(arguments).output()?)
+        };
+        device.run(send).expect("hping3 is installed");
+        let mut heard = Vec::new();
+        while heard.len() < frames {
+            let mut frame = vec![0; 2048];
+            let length = recv(ear.as_raw_fd(), &mut frame, MsgFlags::empty());
+            frame.truncate(length.expect("hping3 sends as many"));
+            heard.push(frame);
+        }
+        heard
+    }
+
+    /// What gateways look at in a frame, but for numbers that differ from frame to frame.
+    fn likeness(frame: &[u8]) -> String {
+        let packet = SlicedPacket::from_ethernet(frame).expect("a whole packet");
+        let Some(NetSlice::Ipv4(ip)) = &packet.net else {
+            panic!("{packet:?}");
+        };
+        let header = ip.header().to_header();
+        let behind = match &packet.transport {
+            Some(TransportSlice::Udp(udp)) => format!("UDP to {}", udp.destination_port()),
+            Some(TransportSlice::Tcp(tcp)) => format!(
+                "TCP to {}, flags {:#x}, window {}, {} bytes",
+                tcp.destination_port(),
+                tcp.slice()[13],
+                tcp.window_size(),
+                tcp.payload().len()
+            ),
+            Some(TransportSlice::Icmpv4(icmp)) => {
+                format!("ICMP type {}, code {}", icmp.type_u8(), icmp.code_u8())
+            }
+            other => format!("{other:?}"),
+        };
+        let part = (
+            header.fragment_offset.value(),
+            header.more_fragments,
+            header.dont_fragment,
+        );
+        let to = header.destination;
+        let own = header.source == [10, 64, 0, 23];
+        format!(
+            "{} bytes to {to:?}, own address {own}, TTL {}, part {part:?}, {behind}",
+            header.total_len, header.time_to_live
+        )
+    }
+
+    #[test]
+    fn the_kernel_writes_what_hping3_sends() {
+        use What::{Fragments, Icmp, RandomSources, Syn, Udp};
+        for what in [Udp, Syn, Icmp, Fragments, RandomSources] {
+            let all = |frames: Vec<Vec<u8>>| -> Vec<String> {
+                frames.iter().map(|frame| likeness(frame)).collect()
+            };
+            let (kernel, hping3) = (all(written(what, 16)), all(sent_by_hping3(what, 16)));
+            assert_eq!(kernel, hping3, "{what:?}");
         }
     }
 }

@@ -83,14 +83,15 @@ fn name_of(what: What) -> &'static str {
     }
 }
 
-/// hping3's arguments. The policy allows these connections and datagrams, and no echo requests.
-fn arguments(what: What) -> &'static [&'static str] {
+/// hping3's arguments, for such frames as the kernel writes. The policy allows these connections and datagrams, and no echo
+/// requests.
+pub fn arguments(what: What) -> &'static [&'static str] {
     match what {
-        What::Syn => &["-S", "-p", "443"],
-        What::Udp => &["--udp", "-p", "24107", "-d", "20"],
-        What::Icmp => &["--icmp"],
-        What::Fragments => &["--udp", "-p", "24107", "-d", "120", "--frag"],
-        What::RandomSources => &["-S", "-p", "443", "--rand-source"],
+        What::Syn => &["-y", "-S", "-p", "443"],
+        What::Udp => &["-y", "--udp", "-p", "24107", "-d", "18"],
+        What::Icmp => &["-y", "--icmp", "-d", "18"],
+        What::Fragments => &["--udp", "-p", "24107", "-d", "184", "--frag", "--mtu", "24"],
+        What::RandomSources => &["-y", "-S", "-p", "443", "--rand-source"],
     }
 }
 
