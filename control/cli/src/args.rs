@@ -94,6 +94,7 @@ pub enum Command {
     Explain(commands::Explain),
     Devices(commands::Devices),
     Rules(commands::Rules),
+    Services(commands::Services),
     Orders(commands::Orders),
     Check(commands::Check),
     Apply(commands::Apply),

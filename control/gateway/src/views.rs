@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cordon_compile::rule_number;
 use cordon_kernel::Opened;
-use cordon_policy::{Mode, Posture};
+use cordon_policy::{Mode, Posture, Selector};
 use cordon_protocol::{
     Device, DeviceState, DropCount, FlowCount, ObservedSegment, Port, Problem, Rule, Segment,
     Status,
@@ -192,11 +192,21 @@ pub fn rules(gateway: &Gateway) -> Result<Vec<Rule>, Refusal> {
     let mut rules: Vec<Rule> = (0..RULE_FIRST)
         .filter_map(|number| abi::built_in(number).map(|(name, why)| built_in(name, why, number)))
         .collect();
+    let ends = |selectors: &[Selector]| {
+        let names = selectors.iter().map(|one| named.policy.selector_name(*one));
+        let mut names: Vec<String> = names.map(str::to_owned).collect();
+        // A segment, and what floods in it, are called the same.
+        names.dedup();
+        names
+    };
     for (index, rule) in named.policy.rules.iter().enumerate() {
         let Counter { packets, bytes } = of(rule_number(index));
         rules.push(Rule {
             name: rule.name.clone(),
             place: Some(rule.place.to_string()),
+            from: ends(&rule.from),
+            to: ends(&rule.to),
+            services: named.policy.service_names(&rule.services),
             action: if rule.allow { "allow" } else { "deny" }.to_owned(),
             survives: match (rule.survives, rule.allow) {
                 (_, false) => Posture::Sever.to_string(),
@@ -219,6 +229,9 @@ fn built_in(name: &str, reason: &str, Counter { packets, bytes }: Counter) -> Ru
     Rule {
         name: name.to_owned(),
         place: None,
+        from: Vec::new(),
+        to: Vec::new(),
+        services: Vec::new(),
         action: "allow".to_owned(),
         survives: Posture::Lockdown.to_string(),
         continuity: false,

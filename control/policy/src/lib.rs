@@ -18,6 +18,7 @@ mod services;
 mod site;
 mod unmatched;
 mod warnings;
+mod words;
 mod yaml;
 
 use std::io;

@@ -153,6 +153,15 @@ pub struct Rule {
     pub name: String,
     /// Where it is written, as `file:line`; none for what is built in.
     pub place: Option<String>,
+    /// Who opens flows: devices, groups, segments or zones by name, `any`; none for what is built in.
+    #[serde(default)]
+    pub from: Vec<String>,
+    /// To whom; `broadcast` too.
+    #[serde(default)]
+    pub to: Vec<String>,
+    /// By what: services by name, or as `tcp/104`.
+    #[serde(default)]
+    pub services: Vec<String>,
     /// `allow` or `deny`.
     pub action: String,
     /// The highest posture at which it applies, or `by reach`.

@@ -11,6 +11,7 @@ mod preview;
 mod quarantine;
 mod release;
 mod rules;
+mod services;
 mod status;
 mod watch;
 
@@ -23,6 +24,7 @@ pub use orders::Orders;
 pub use quarantine::Quarantine;
 pub use release::Release;
 pub use rules::Rules;
+pub use services::Services;
 pub use status::Status;
 pub use watch::Watch;
 
@@ -41,6 +43,7 @@ pub fn run(command: Command, app: &mut App) -> Result<Exit, Error> {
         Command::Explain(explain) => explain.run(app),
         Command::Devices(devices) => devices.run(app),
         Command::Rules(rules) => rules.run(app),
+        Command::Services(services) => services.run(app),
         Command::Orders(orders) => orders.run(app),
         Command::Check(check) => check.run(app),
         Command::Apply(apply) => apply.run(app),

@@ -7,7 +7,7 @@ use crate::App;
 use crate::error::{Error, Exit};
 use crate::render::{Cell, Clock, Ink, Table, bytes, count, number};
 
-/// The rules in order, what they survive, and what they did
+/// The rules in order: who may say what to whom, up to which posture, and how much was said
 #[derive(Args)]
 pub struct Rules {
     /// Only the continuity list: what goes on when the site is contained, with who answers for it and why.
@@ -50,29 +50,38 @@ impl Rules {
 }
 
 fn all(rules: &[&Rule], clock: Clock) -> Table {
-    let mut table = Table::new(&[
-        "RULE",
-        "ACTION",
-        "SURVIVES",
-        ">PACKETS",
-        ">BYTES",
-        "OWNER",
-        "EXPIRES",
-        "WRITTEN AT",
-    ]);
+    let ends = rules.iter().any(|rule| rule.expires.is_some());
+    let mut columns = vec![
+        "RULE", "FROM", "TO", "SERVICE", "SURVIVES", ">PACKETS", ">BYTES",
+    ];
+    columns.extend(ends.then_some("EXPIRES"));
+    columns.push("WRITTEN AT");
+    let mut table = Table::new(&columns);
     for rule in rules {
-        table.row([
+        let mut cells = vec![
             Cell::ink(Ink::Strong, &rule.name),
-            action(rule),
-            Cell::from(survives(rule)),
+            few(&rule.from),
+            few(&rule.to),
+            few(&rule.services),
+            survives(rule),
             number(rule.packets).into(),
             bytes(rule.bytes).into(),
-            Cell::optional(rule.owner.as_deref()),
-            expires(rule, clock),
-            Cell::from(rule.place.as_deref().unwrap_or("built in")),
-        ]);
+        ];
+        cells.extend(ends.then(|| expires(rule, clock)));
+        cells.push(Cell::from(rule.place.as_deref().unwrap_or("built in")));
+        table.cells(cells);
     }
     table
+}
+
+/// The first of many.
+fn few(all: &[String]) -> Cell {
+    match all {
+        [] => Cell::from("-"),
+        [one] => Cell::from(one.as_str()),
+        [one, other] => Cell::from(format!("{one}, {other}")),
+        [one, other, more @ ..] => Cell::from(format!("{one}, {other} and {} more", more.len())),
+    }
 }
 
 fn continuity(rules: &[&Rule], clock: Clock) -> Table {
@@ -82,7 +91,7 @@ fn continuity(rules: &[&Rule], clock: Clock) -> Table {
     for rule in rules {
         table.row([
             Cell::ink(Ink::Strong, &rule.name),
-            Cell::from(survives(rule)),
+            survives(rule),
             Cell::optional(rule.owner.as_deref()),
             expires(rule, clock),
             number(rule.packets).into(),
@@ -93,19 +102,11 @@ fn continuity(rules: &[&Rule], clock: Clock) -> Table {
     table
 }
 
-fn action(rule: &Rule) -> Cell {
-    match rule.action.as_str() {
-        "deny" => Cell::ink(Ink::Bad, "deny"),
-        other => Cell::from(other),
-    }
-}
-
 /// What denies does so at every posture.
-fn survives(rule: &Rule) -> &str {
-    if rule.action == "deny" {
-        "-"
-    } else {
-        &rule.survives
+fn survives(rule: &Rule) -> Cell {
+    match rule.action.as_str() {
+        "deny" => Cell::ink(Ink::Bad, "denied"),
+        _ => Cell::from(rule.survives.as_str()),
     }
 }
 

@@ -24,7 +24,7 @@ fn help_of_every_command() {
                 .filter(|name| !name.is_empty())
         })
         .collect();
-    assert_eq!(names.len(), 12, "{names:?}");
+    assert_eq!(names.len(), 13, "{names:?}");
     names.extend(["quarantine site", "release site"]);
     for name in names {
         let help = cordon(&fake, &format!("{name} --help"));

@@ -23,6 +23,39 @@ fn check_says_everything_that_is_wrong_at_its_place() {
     snapshot::json("check-wrong", &json.stdout);
 }
 
+#[test]
+fn services_are_listed_with_their_ports() {
+    let fake = Fake::new(&[]);
+    snapshot::text("services", &cordon(&fake, "services").transcript);
+    let clinic = "../../../policy/examples/crozer-outpatient";
+    let own = cordon(&fake, &format!("services {clinic}"));
+    let hl7 = own.stdout.lines().find(|line| line.starts_with("hl7 "));
+    let hl7 = hl7.unwrap_or_else(|| panic!("{}", own.stdout));
+    let words: Vec<&str> = hl7.split_whitespace().collect();
+    assert_eq!(
+        words,
+        [
+            "hl7",
+            "policy.yaml,",
+            "silent",
+            "for",
+            "up",
+            "to",
+            "1day",
+            "tcp/2575"
+        ]
+    );
+    let json = cordon(&fake, "services --output json").stdout;
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&json).expect("is JSON");
+    let dicom = listed.iter().find(|one| one["name"] == "dicom");
+    assert_eq!(
+        dicom.expect("is listed")["ports"],
+        json!(["tcp/104", "tcp/11112"])
+    );
+    assert_eq!(cordon(&fake, "services nowhere").code, 1);
+    assert_eq!(fake.heard(), [""; 0], "no gateway is asked");
+}
+
 /// What the rules come to is worked out as well.
 #[test]
 fn check_says_which_invariants_the_rules_break() {

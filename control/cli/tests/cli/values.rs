@@ -143,7 +143,7 @@ fn rules_value() -> Vec<Value> {
             }
         };
         let continuity = !place.is_null() && postures[2..].contains(&survives);
-        json!({"name": name, "place": place, "action": "allow", "survives": survives, "continuity": continuity,
+        json!({"name": name, "place": place, "from": [], "to": [], "services": [], "action": "allow", "survives": survives, "continuity": continuity,
             "open_at": postures[..open], "owner": say(owner), "reason": say(reason), "expires": null,
             "packets": packets, "bytes": packets * 900})
     };
@@ -211,6 +211,68 @@ fn rules_value() -> Vec<Value> {
     for name in ["observe:guest", "observe:guest-inbound"] {
         rules.push(rule(name, json!("site.yaml:16"), "by reach", 4, "", "", 12));
     }
+    for (name, from, to, services) in [
+        (
+            "ct-to-pacs",
+            json!(["ct"]),
+            json!(["pacs"]),
+            json!(["dicom"]),
+        ),
+        (
+            "pumps-to-server",
+            json!(["pump", "pump-server-1"]),
+            json!(["infusion-servers"]),
+            json!(["alaris"]),
+        ),
+        (
+            "old-archive",
+            json!(["ct", "us", "mr", "us-2"]),
+            json!(["old-pacs"]),
+            json!(["dicom", "tcp/8042"]),
+        ),
+        ("no-smb", json!(["any"]), json!(["any"]), json!(["smb"])),
+        (
+            "ultrasound-to-stations",
+            json!(["us"]),
+            json!(["stations"]),
+            json!(["dicom"]),
+        ),
+        (
+            "stations-to-records",
+            json!(["stations"]),
+            json!(["records"]),
+            json!(["https"]),
+        ),
+        (
+            "vendor-support",
+            json!(["world"]),
+            json!(["ct"]),
+            json!(["ssh"]),
+        ),
+        ("shadowed", json!(["ct"]), json!(["pacs"]), json!(["dicom"])),
+        (
+            "segment:stations",
+            json!(["stations"]),
+            json!(["stations"]),
+            json!(["any"]),
+        ),
+        (
+            "observe:guest",
+            json!(["guest"]),
+            json!(["any"]),
+            json!(["any"]),
+        ),
+        (
+            "observe:guest-inbound",
+            json!(["any"]),
+            json!(["guest"]),
+            json!(["any"]),
+        ),
+    ] {
+        let rule = rules.iter_mut().find(|rule| rule["name"] == name);
+        let rule = rule.expect("is one");
+        (rule["from"], rule["to"], rule["services"]) = (from, to, services);
+    }
     rules[3]["expires"] = json!("2026-02-28");
     rules[4]["action"] = json!("deny");
     rules
@@ -224,7 +286,10 @@ pub fn rules() -> Reply {
 pub fn rules_of_an_older_gateway() -> Reply {
     let mut rules = rules_value();
     for rule in &mut rules {
-        rule.as_object_mut().expect("is one").remove("open_at");
+        let rule = rule.as_object_mut().expect("is one");
+        for newer in ["open_at", "from", "to", "services"] {
+            rule.remove(newer);
+        }
     }
     Reply::Json(200, Value::from(rules).to_string())
 }

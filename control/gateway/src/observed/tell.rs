@@ -207,7 +207,7 @@ fn told(names: &Names, talk: &Talk, said: &Said) -> ObservedTalk {
     }
 }
 
-/// The name of the narrowest service that a packet is of; of several, the shortest: `https` rather than `dicomweb`.
+/// The name of the narrowest service that a packet is of; of several, the first: `https` rather than `dicomweb`.
 fn service_name(named: &Named, packet: Packet) -> Option<String> {
     let width = |service: &Service| match (*service, packet) {
         (Service::Tcp(first, last), Packet::Tcp(port))
@@ -219,10 +219,10 @@ fn service_name(named: &Named, packet: Packet) -> Option<String> {
         }
         _ => None,
     };
-    let services = named.policy.services.iter().filter_map(|service| {
+    let services = named.policy.services.iter().enumerate();
+    let services = services.filter_map(|(index, service)| {
         let width = service.entries.iter().filter_map(width).min()?;
-        let name = &service.name;
-        Some((width, service.entries.len(), name.len(), name))
+        Some((width, service.entries.len(), index, &service.name))
     });
     services.min().map(|(.., name)| name.clone())
 }
