@@ -3,6 +3,7 @@
 //! [`load`] reads `site.yaml`, `policy.yaml` and `devices.csv` from a directory; [`from_sources`] takes their text.
 //! Both answer a [`Policy`] that is consistent in itself, or [`Rejected`] with every error at its place.
 
+mod addresses;
 mod attachments;
 mod columns;
 mod cursor;

@@ -12,6 +12,7 @@ mod recent;
 mod records;
 pub mod steps;
 mod table;
+mod who;
 
 pub use control::{AGE_SECONDS, CONTAIN, Control, LOCKDOWN, POSTURES, SEVER};
 pub use copies::{Copies, CopyTo, Copying, Span, copy_index, span_index};
@@ -23,6 +24,7 @@ pub use flow::{
 pub use recent::{CLAIMED, HOST_WORDS, Host, RING, ROW, Ring, ring_tag};
 pub use records::*;
 pub use table::{EMPTY, Entry, Line, OVERFLOW, Search, TAG, WAYS, WORDS4, WORDS6, lines, search};
+pub use who::{Address, Device, Network};
 
 /// The version of this ABI. A program and a loader of different versions refuse each other.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;

@@ -2,7 +2,7 @@
 //! byte, and by the last. Three loads at most, and one for most addresses, where the kernel's longest-prefix map walks
 //! a tree. What would take too much room, and IPv6, is asked of that map.
 
-use super::records::Network;
+use super::who::Network;
 
 /// Entries by the upper half of an address; blocks of [`BLOCK`] follow.
 pub const FIRST: u32 = 1 << 16;
