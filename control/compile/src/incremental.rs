@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use cordon_policy::{Date, Device, Group, Invariant, Policy, Rule, Selector};
 use cordon_portable::{Change, Generation, Table};
-use cordon_verdict::abi::{Address, PolicyKey};
+use cordon_verdict::abi::{self, Address, PolicyKey};
 
 use crate::classes::Classes;
 use crate::ends::Ends;
@@ -215,8 +215,12 @@ impl Basis {
                     });
                 }
                 _ => {
+                    // The flags of a device begin behind its number.
+                    if self.next >= abi::Device::MOST {
+                        return None;
+                    }
                     numbers.push(self.next);
-                    self.next = self.next.checked_add(1)?;
+                    self.next += 1;
                     edits.push(Edit {
                         before: None,
                         now: Some(index),

@@ -5,6 +5,7 @@
 
 mod attachments;
 mod classes;
+mod decided;
 mod ends;
 mod identity;
 mod idle;
@@ -22,6 +23,7 @@ use cordon_policy::{Date, Policy, Problem, Rejected};
 use cordon_portable::Generation;
 use cordon_verdict::abi::{PolicyKey, RULE_FIRST};
 
+pub use decided::Decided;
 pub use incremental::{Basis, Updated, update};
 
 use classes::Classes;

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use cordon_compile::{Basis, Compiled, rule_index};
+use cordon_compile::{Basis, Compiled, Decided, rule_index};
 use cordon_policy::{Date, Device, OuterTag, Policy, Problem};
 use cordon_portable::{Change, Generation, Portable};
 use cordon_protocol::Endpoint;
 use cordon_verdict::abi::{
-    self, LOCKDOWN, PolicyRow, RULE_ETHER_TYPE, RULE_FIRST, SEVER, member, place_inner,
-    place_outer, place_port, service_index,
+    self, RULE_FIRST, member, place_inner, place_outer, place_port, service_index,
 };
 use cordon_verdict::{Ip, Mac};
 
@@ -37,8 +36,7 @@ pub struct Named {
     pub compile_seconds: f64,
     /// The longest time that a rule lets flows be silent; none: zero.
     pub longest_silence: Duration,
-    /// By number of the rule, the postures at which it lets something through, as bits.
-    open_at: Vec<u8>,
+    decided: Decided,
     /// A gateway in memory with this policy and nothing else.
     portable: Mutex<Portable>,
     /// The same tables, which cost nothing twice, for whoever need not wait for the gateway.
@@ -52,7 +50,7 @@ pub struct Named {
 impl Named {
     /// Takes in what the compiler made of a policy.
     pub fn new(policy: Arc<Policy>, hash: String, day: Date, compiled: Compiled) -> Named {
-        let open_at = open_at(&compiled.generation, compiled.rules);
+        let decided = Decided::new(&compiled.generation, compiled.rules);
         let Compiled {
             generation,
             rules,
@@ -72,7 +70,7 @@ impl Named {
             classes,
             warnings: Vec::new(),
             compile_seconds: 0.0,
-            open_at,
+            decided,
             portable: Mutex::new(portable),
             tables: generation,
             indices: indices(&basis),
@@ -85,9 +83,9 @@ impl Named {
         // What an update was tried with that came to nothing is of no use to another.
         let mut basis = self.take_basis()?;
         let updated = cordon_compile::update(&mut basis, &self.tables, &self.policy, policy, day)?;
-        let mut open_at = self.open_at.clone();
+        let mut decided = self.decided.clone();
         let added = updated.change.policy.iter();
-        note_open(&mut open_at, added.map(|(_, row)| row));
+        decided.note(added.map(|(_, row)| row));
         let mut portable = Portable::default();
         portable.install(updated.generation.clone(), 0);
         Some(Named {
@@ -101,7 +99,7 @@ impl Named {
             classes: updated.classes,
             warnings: Vec::new(),
             compile_seconds: 0.0,
-            open_at,
+            decided,
             portable: Mutex::new(portable),
             tables: updated.generation,
             indices: indices(&basis),
@@ -128,8 +126,12 @@ impl Named {
 
     /// Whether a rule lets anything through at a posture.
     pub fn is_open_at(&self, rule: usize, posture: u8) -> bool {
-        let open = self.open_at.get(rule).copied().unwrap_or(0);
-        open >> posture & 1 != 0
+        self.decided.is_open_at(rule, posture)
+    }
+
+    /// What is worth a look in its rules.
+    pub fn unused_rules(&self) -> Vec<Problem> {
+        self.decided.warnings(&self.policy, self.day)
     }
 
     /// Whether a rule's packets pass, rather than being dropped by it.
@@ -241,33 +243,6 @@ impl Named {
                 |port: &u16| generation.services[service_index(protocol, *port) as usize] == 0;
             (1..=u16::MAX).find(unnamed)
         })
-    }
-}
-
-/// By number of the rule, the postures at which it lets something through, as bits.
-fn open_at(generation: &Generation, rules: usize) -> Vec<u8> {
-    let mut open = vec![0; rules.max(RULE_FIRST as usize)];
-    // What is built in: at every posture but sever; but what nobody reads is not on the continuity list.
-    for (number, open) in (0..RULE_FIRST).zip(&mut open) {
-        *open = match abi::built_in(number) {
-            None => 0,
-            Some(_) if number == RULE_ETHER_TYPE => (1 << LOCKDOWN) - 1,
-            Some(_) => (1 << SEVER) - 1,
-        };
-    }
-    note_open(&mut open, generation.policy.values());
-    open
-}
-
-fn note_open<'a>(open: &mut [u8], rows: impl Iterator<Item = &'a PolicyRow>) {
-    for row in rows {
-        for (posture, ruling) in row.rulings.iter().enumerate() {
-            if ruling.allows()
-                && let Some(open) = open.get_mut(ruling.rule() as usize)
-            {
-                *open |= 1 << posture;
-            }
-        }
     }
 }
 

@@ -251,11 +251,12 @@ impl Table<'_> {
     ) -> Option<Binding> {
         let place = row.place("port");
         let at = attachments::parse(text, place, self.ports, problems)?;
-        let binding = match text.contains('.') {
+        let segment = &self.segments[segment?];
+        // A port by itself means untagged frames, as in `attach`; or, where the segment has none there, any of its VLANs.
+        let binding = match text.contains('.') || segment.attachments.contains(&at) {
             true => Binding::Attachment(at),
             false => Binding::Port(at.port),
         };
-        let segment = &self.segments[segment?];
         let port = &self.ports[at.port];
         let of_port = segment.attachments.iter().filter(|one| one.port == at.port);
         let of_port: Vec<&Attachment> = of_port.filter(|_| !port.uplink).collect();

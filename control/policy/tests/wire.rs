@@ -50,7 +50,7 @@ fn attachments_are_read_and_written_alike() {
         [at(0, 301, 0), at(0, 302, 0), at(1, 100, 210)]
     );
     let bound = |device: usize| policy.devices[device].binding;
-    let expected = [Binding::Attachment(at(0, 301, 0)), Binding::Port(0)];
+    let expected = [at(0, 301, 0), at(0, 0, 0)].map(Binding::Attachment);
     assert_eq!([bound(0), bound(1)], expected.map(Some));
     // One tag, and the outer of two, may be the same VLAN.
     assert_eq!(stations.attachments, [at(0, 0, 0), at(1, 100, 0)]);

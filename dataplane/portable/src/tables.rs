@@ -47,6 +47,8 @@ pub struct Memory {
     pub drops: BTreeMap<Reason, Counter>,
     /// What was told of, the newest last.
     pub events: Vec<Event>,
+    /// Whether there is no room for any more of them.
+    pub events_full: bool,
 }
 
 impl Default for Memory {
@@ -73,6 +75,7 @@ impl Default for Memory {
             rules: HashMap::new(),
             drops: BTreeMap::new(),
             events: Vec::new(),
+            events_full: false,
         }
     }
 }
@@ -232,10 +235,17 @@ impl Tables for Memory {
         count(self.drops.entry(reason).or_default(), bytes);
     }
 
-    fn event(&mut self, fill: impl FnOnce(&mut Event)) {
-        let mut event = Event::BLANK;
+    fn event(&mut self, kind: u8, fill: impl FnOnce(&mut Event)) -> bool {
+        if self.events_full {
+            return false;
+        }
+        let mut event = Event {
+            kind,
+            ..Event::BLANK
+        };
         fill(&mut event);
         self.events.push(event);
+        true
     }
 }
 

@@ -73,3 +73,37 @@ fn what_is_said_to_groups_is_told_of_once() {
         portable.set_posture(0);
     }
 }
+
+#[test]
+fn what_could_not_be_told_is_told_as_soon_as_it_can_be() {
+    let mut portable = Portable::default();
+    portable.install(generation(), 0);
+    for (to, others) in [(GROUP, OTHER), (ALL, GROUP)] {
+        portable.memory.events_full = true;
+        for _ in 0..3 {
+            assert_eq!(told(&mut portable, (TWO, to), 17), []);
+        }
+        portable.memory.events_full = false;
+        assert_eq!(told(&mut portable, (TWO, to), 17), [Ip::v4(to.1)]);
+        assert_eq!(told(&mut portable, (TWO, to), 17), []);
+        assert_eq!(told(&mut portable, (TWO, others), 17), [Ip::v4(others.1)]);
+    }
+}
+
+#[test]
+fn groups_of_the_same_number_are_several() {
+    let mut portable = Portable::default();
+    portable.install(generation(), 0);
+    for scope in [0x02, 0x05, 0x0e, 0x02] {
+        let group = Ip {
+            hi: (0xff00 | scope) << 48,
+            lo: 0xfb,
+        };
+        let packet = v6_packet(TWO.v6, group, 17, 64, &udp(5353, 5353));
+        let frame = frame(0x3333_0000_00fb, TWO.mac, TWO.tags, 0x86dd, &packet);
+        portable.memory.events.clear();
+        assert!(portable.judge(TWO.port, &frame).outcome.verdict.is_ok());
+        let told = portable.memory.events.iter().map(|event| event.destination);
+        assert_eq!(told.collect::<Vec<_>>(), [group]);
+    }
+}

@@ -33,8 +33,7 @@ pub fn dropped<F: Frame, T: Tables>(
         }
         _ => 0,
     };
-    tables.event(|event| {
-        event.kind = EVENT_DROP;
+    tables.event(EVENT_DROP, |event| {
         event.reason = denied.reason as u8;
         event.rule = denied.rule;
         event.length = length as u32;
@@ -62,7 +61,7 @@ pub fn dropped<F: Frame, T: Tables>(
     });
 }
 
-/// Tells of a flow that was opened, or of what is said to a group.
+/// Tells of a flow that was opened, or of what is said to a group; answers whether it could.
 #[inline(always)]
 pub fn opened<T: Tables>(
     tables: &mut T,
@@ -71,16 +70,15 @@ pub fn opened<T: Tables>(
     packet: &Packet,
     ruling: Ruling,
     length: usize,
-) {
-    tables.event(|event| {
-        event.kind = EVENT_FLOW;
+) -> bool {
+    tables.event(EVENT_FLOW, |event| {
         event.rule = ruling.rule();
         event.length = length as u32;
         event.segment = ingress.admission.segment;
         describe_control(event, ingress.control);
         describe_link(event, link, ingress.port());
         describe_packet(event, packet);
-    });
+    })
 }
 
 #[inline(always)]

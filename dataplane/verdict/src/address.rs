@@ -39,6 +39,13 @@ impl Ip {
         self.hi == 0 && self.lo >> 32 == 0xffff
     }
 
+    /// All of it in 32 bits, to tell most addresses apart.
+    #[inline(always)]
+    pub const fn folded(self) -> u32 {
+        let word = self.hi ^ self.lo;
+        (word >> 32) as u32 ^ word as u32
+    }
+
     /// The lower 32 bits: an IPv4 address's value.
     #[inline(always)]
     pub const fn low32(self) -> u32 {

@@ -1,7 +1,7 @@
 //! Stage 6, forward: which attachment, and the tags it wants.
 
 use crate::abi::{
-    Admission, Control, Copies, CopyTo, FLOOD_MEMBER, GATEWAY, Limit, NO_ATTACHMENT, PORTS,
+    Admission, Control, Copies, CopyTo, Device, FLOOD_MEMBER, GATEWAY, Limit, NO_ATTACHMENT, PORTS,
     PortRate, PortSetting, Ruling, STACKED, Stack, attachment_port, attachment_vlan, member, place,
     place_inner, place_outer, place_port,
 };
@@ -24,14 +24,23 @@ pub fn egress<T: Tables>(
 ) -> Result<Egress, Reason> {
     let mut inside = ruling.is_inside();
     if link.destination & MAC_GROUP == 0 {
-        let (attachment, uplink) = seen_at(tables, ingress, link)?;
+        let destination = member(ingress.admission.segment, link.destination);
+        let device = tables.device(ingress.control.slot, destination);
+        let device = device.unwrap_or(Device::NONE);
+        if device.is(Device::AT_ATTACHMENT) {
+            // Where it is, is written: whoever spoke as it elsewhere, before it was, hears nothing more.
+            if device.place == ingress.attachment && !link.proxied {
+                return Err(Reason::SameAttachment);
+            }
+            return Ok(Egress::Attachment(device.place));
+        }
+        let (attachment, uplink) = seen_at(tables, ingress, link, device)?;
         if attachment != NO_ATTACHMENT && !uplink {
             return Ok(Egress::Attachment(attachment));
         }
         // A listed device is never behind an uplink, so what is for one never leaves there; nor does it help to have been
         // seen there before it was listed.
-        let destination = member(ingress.admission.segment, link.destination);
-        let listed = tables.device(ingress.control.slot, destination).is_some();
+        let listed = device.is_listed();
         if attachment != NO_ATTACHMENT && inside {
             return Err(Reason::Posture);
         }
@@ -44,14 +53,22 @@ pub fn egress<T: Tables>(
 }
 
 /// The attachment that the destination was last seen at, and whether that is at an uplink; [`NO_ATTACHMENT`] if it is not
-/// known, or not the segment's.
+/// known, not the segment's, or not at the port that the device is bound to.
 #[inline(always)]
-fn seen_at<T: Tables>(tables: &T, ingress: &Ingress, link: &Link) -> Result<(u16, bool), Reason> {
+fn seen_at<T: Tables>(
+    tables: &T,
+    ingress: &Ingress,
+    link: &Link,
+    device: Device,
+) -> Result<(u16, bool), Reason> {
     let slot = ingress.control.slot;
     let segment = ingress.admission.segment;
     let Some(station) = tables.station(member(segment, link.destination)) else {
         return Ok((NO_ATTACHMENT, false));
     };
+    if device.is(Device::AT_PORT) && device.place != place_port(station.at()) {
+        return Ok((NO_ATTACHMENT, false));
+    }
     if station.at() == ingress.place && !link.proxied {
         return Err(Reason::SameAttachment);
     }

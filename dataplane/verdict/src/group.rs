@@ -11,14 +11,15 @@ use crate::authorise::Authorised;
 use crate::half;
 use crate::parse::{Kind, Link, Packet};
 use crate::tables::Tables;
-use crate::track;
+use crate::track::{self, Track};
 
 /// For how long an answer to a group is taken for one, in ticks.
 const SOLICITED: u32 = 10;
 /// After how long what is still said to a group is told of again, in ticks.
 const TELL: u32 = 64;
 
-/// Remembers who said what to a group. Says whether that is to be told of: nobody else said it last, and not just now.
+/// Remembers who said what to a group. Says whether that is to be told of: somebody else said it last, to another group or
+/// under another policy, or it was told of long ago. Until it is [`told`], it is.
 #[inline(always)]
 pub fn said<T: Tables>(
     tables: &mut T,
@@ -31,18 +32,12 @@ pub fn said<T: Tables>(
     if link.destination & MAC_GROUP == 0 {
         return false;
     }
-    let track = track::of(
-        ingress.admission.segment,
-        &Packet {
-            destination: nobody(packet.source),
-            ..*packet
-        },
-    );
+    let track = asking(ingress, packet);
     let way = Way {
         from: way_word(link.source, ingress.attachment),
-        to: 0,
+        to: Way::NOWHERE,
     };
-    let group = packet.destination.low32();
+    let group = packet.destination.folded();
     let now = tables.now();
     let judged = Flow::judged(ingress.control.epoch, ruling);
     let flow = match half::lookup(tables, &track.key) {
@@ -63,7 +58,7 @@ pub fn said<T: Tables>(
         || flow.group != group
         || now.wrapping_sub(told) & (u32::MAX >> 1) >= TELL;
     if is_news {
-        told = now;
+        told = now.wrapping_sub(TELL);
     }
     *this = way;
     flow.group = group;
@@ -74,6 +69,27 @@ pub fn said<T: Tables>(
     compiler_fence(Ordering::SeqCst);
     flow.judged = judged;
     is_news
+}
+
+/// Takes note that it was told of.
+#[inline(always)]
+pub fn told<T: Tables>(tables: &mut T, ingress: &Ingress, packet: &Packet) {
+    let now = tables.now();
+    let track = asking(ingress, packet);
+    if let Some(flow) = half::lookup(tables, &track.key) {
+        let [said, rest] = flow.acknowledged;
+        flow.acknowledged = [said, now << 1 | rest & 1];
+    }
+}
+
+/// What is said to groups by this host from this port to that, whichever group.
+#[inline(always)]
+fn asking(ingress: &Ingress, packet: &Packet) -> Track {
+    let to_nobody = Packet {
+        destination: nobody(packet.source),
+        ..*packet
+    };
+    track::of(ingress.admission.segment, &to_nobody)
 }
 
 /// Whether a packet answers one to a group, and by which rule.

@@ -3,6 +3,7 @@
 use crate::abi::{Control, Copies, PORTS, RULE_LINK_CONTROL, Ruling};
 use crate::account;
 pub use crate::account::dropped;
+use crate::address::MAC_GROUP;
 use crate::admit::{Ingress, admit, storm, storm_of_port};
 pub use crate::authorise::Denied;
 use crate::authorise::{Classes, authorise};
@@ -490,8 +491,11 @@ fn remember<T: Tables>(
             (false, is_news)
         }
     };
-    if is_news {
-        account::opened(tables, ingress, link, packet, *ruling, length);
+    if is_news
+        && account::opened(tables, ingress, link, packet, *ruling, length)
+        && link.destination & MAC_GROUP != 0
+    {
+        group::told(tables, ingress, packet);
     }
     // It has passed: a fragment that does not is followed by none.
     fragment::remember(tables, ingress, link, packet, (*egress, *ruling));

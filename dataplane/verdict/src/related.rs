@@ -35,7 +35,9 @@ pub fn error<F: Frame, T: Tables>(
     identify::speaker(tables, ingress, link, walked.source)?;
     measure(frame, walked)?;
     let quoted = quoted(frame, walked)?;
-    if quoted.source != walked.destination {
+    // Of what was said to a group nobody has an error to tell (RFC 1122 §3.2.2, RFC 4443 §2.4).
+    let to_nobody = quoted.destination.is_unspecified() || quoted.destination.is_group();
+    if quoted.source != walked.destination || to_nobody {
         return Err(Reason::IcmpError.into());
     }
     let track = track::of(ingress.admission.segment, &quoted);

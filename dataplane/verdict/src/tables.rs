@@ -127,5 +127,5 @@ pub trait Tables {
     /// Tells of something that happened: `fill` describes it in an [`Event::BLANK`], in place, so that it costs
     /// no room on the kernel's small stack. May sample, and then `fill` is not called; what is not told is
     /// counted as lost. The time is filled in by the tables.
-    fn event(&mut self, fill: impl FnOnce(&mut Event));
+    fn event(&mut self, kind: u8, fill: impl FnOnce(&mut Event)) -> bool;
 }

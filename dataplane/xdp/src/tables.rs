@@ -5,7 +5,7 @@ use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use cordon_verdict::abi::frozen::{FROZEN_ADDRESSES, FROZEN_DEVICES, FROZEN_POLICY, address_key};
 use cordon_verdict::abi::steps::{find, network};
 use cordon_verdict::abi::{
-    Address, Admission, Control, Counter, Device, EVENTS_PER_TICK, Event, Flow, FlowKey4, FlowKey6,
+    Address, Admission, Control, Counter, DROPS_PER_TICK, Device, EVENT_DROP, EVENTS_PER_TICK, Event, Flow, FlowKey4, FlowKey6,
     Fragments, FragmentsKey, Host, Limit, NO_ATTACHMENT, Network, PolicyKey, PolicyRow, PortRate,
     PortSetting, ProxyKey, Stack, Station, admission_index, ether_type_key, flood_index,
     port_index, rule_index, stack_index, stack_key,
@@ -252,9 +252,9 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn event(&mut self, fill: impl FnOnce(&mut Event)) {
+    fn event(&mut self, kind: u8, fill: impl FnOnce(&mut Event)) -> bool {
         let Some(sampling) = SAMPLING.get_ptr_mut(0) else {
-            return;
+            return false;
         };
         let tick = self.now();
         // SAFETY: an element of a per-processor array, valid and this processor's while the program runs.
@@ -263,20 +263,26 @@ impl Tables for Maps {
             sampling.tick = tick;
             sampling.told = 0;
         }
-        if sampling.told >= EVENTS_PER_TICK {
+        let most = match kind {
+            EVENT_DROP => DROPS_PER_TICK,
+            _ => EVENTS_PER_TICK,
+        };
+        if sampling.told >= most {
             sampling.lost += 1;
-            return;
+            return false;
         }
         let Some(mut entry) = EVENTS.reserve(0) else {
             sampling.lost += 1;
-            return;
+            return false;
         };
         sampling.told += 1;
         let event = entry.write(Event::BLANK);
+        event.kind = kind;
         // SAFETY: takes no argument.
         event.at = unsafe { bpf_ktime_get_ns() };
         fill(event);
         entry.submit(0);
+        true
     }
 }
 

@@ -3,10 +3,12 @@
 
 use std::net::IpAddr;
 
+use cordon_compile::compile;
 use cordon_integration::differential::{Kernel, Sides, Verdict, in_namespace};
 use cordon_integration::generate::frame::{self, UDP};
-use cordon_policy::{Mac, Policy, Posture, Sources, from_sources};
+use cordon_policy::{Date, Mac, Policy, Posture, Sources, from_sources};
 use cordon_verdict::Reason;
+use cordon_verdict::abi::EVENT_DROP;
 
 const MONITOR: (Mac, [&str; 2]) = (Mac([2, 0, 0, 0, 0, 1]), ["10.1.0.1", "2001:db8:1::1"]);
 const CENTRAL: (Mac, [&str; 2]) = (Mac([2, 0, 0, 0, 0, 2]), ["10.1.0.2", "2001:db8:1::2"]);
@@ -149,6 +151,48 @@ fn what_is_said_to_everybody_works_by_rule_and_only_by_rule() {
                     assert!(arrives, "{what}: {answer:?}");
                 }
             }
+        }
+    });
+}
+
+/// Whoever has frames dropped does not keep it from being told of what others say.
+#[test]
+fn what_is_said_to_everybody_is_told_of_beside_any_number_of_drops() {
+    in_namespace(|| {
+        let mut kernel = Kernel::open("discovery-noise");
+        let mut events = kernel.dataplane.take_events().expect("nobody has them");
+        let rule = "  - {name: find, from: monitor, to: broadcast, service: bacnet}\n";
+        let compiled = compile(&policy(rule), Date::new(2026, 11, 27).expect("is a day"));
+        let compiled = compiled.expect("can be compiled");
+        kernel.install(&compiled.generation, compiled.rules, Posture::Normal);
+        let of =
+            |who: (Mac, [&str; 2])| -> (Mac, IpAddr) { (who.0, who.1[0].parse().expect("is one")) };
+        let (monitor, central) = (of(MONITOR), of(CENTRAL));
+        let stranger = (
+            Mac([2, 0, 0, 0, 0, 9]),
+            "10.1.0.9".parse().expect("is one"),
+            1,
+        );
+        let noise = datagram(stranger, (central.0, central.1, 2));
+        let everybody = (Mac([0xff; 6]), "255.255.255.255".parse().expect("is one"));
+        // One that begins behind the noise, which takes no more than its share even if that takes more than a tick.
+        for round in 0..4 {
+            let asks = datagram(
+                (monitor.0, monitor.1, 40_000 + round),
+                (everybody.0, everybody.1, 47808),
+            );
+            for _ in 0..3000 {
+                kernel.judge(0, &noise);
+            }
+            kernel.judge(0, &asks);
+            let (mut drops, mut told) = (0, 0);
+            while let Some(event) = events.next_event() {
+                match event.kind {
+                    EVENT_DROP => drops += 1,
+                    _ => told += u32::from(event.source_port == 40_000 + round),
+                }
+            }
+            assert_eq!(told, 1, "round {round}, beside {drops} drops");
         }
     });
 }

@@ -9,7 +9,7 @@ use crate::flow::{End, Flow, FlowKey, Kind, WINDOW};
 use crate::frame::{self, Link};
 use crate::packet::Packet;
 use crate::transport::{self, ICMP, ICMP6, SCTP, TCP, UDP};
-use crate::{Decided, Ingress, Leaves, Oracle, Refused};
+use crate::{Decided, Ingress, Leaves, Oracle, Refused, who};
 
 /// What an error quotes.
 struct Quoted {
@@ -62,7 +62,8 @@ impl Oracle {
             IpAddr::V4(_) => quoted4(&message[8..]),
             IpAddr::V6(_) => quoted6(&message[8..]),
         }?;
-        if quoted.from.0 != packet.destination {
+        let to_nobody = quoted.to.0.is_unspecified() || who::is_group(&self.policy, quoted.to.0);
+        if quoted.from.0 != packet.destination || to_nobody {
             return None;
         }
         let key = FlowKey::new(at.segment, quoted.kind, quoted.from, quoted.to);

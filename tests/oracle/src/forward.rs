@@ -1,6 +1,6 @@
 //! Where a station is, and where a frame leaves.
 
-use cordon_policy::{Attachment, Mac, Posture};
+use cordon_policy::{Attachment, Binding, Mac, Posture};
 use cordon_verdict::Reason;
 
 use crate::authorise::Passed;
@@ -103,9 +103,21 @@ impl Oracle {
         if frame::is_group_mac(link.destination) {
             return Ok(flood(passed.inside));
         }
-        let listed = who::listed(&self.policy, at.segment, link.destination).is_some();
+        let device = who::listed(&self.policy, at.segment, link.destination);
+        let listed = device.is_some();
+        let binding = device.and_then(|device| self.policy.devices[device].binding);
+        if let Some(Binding::Attachment(own)) = binding {
+            return match own == here && !link.proxied {
+                true => Err((Reason::SameAttachment, Decided::Nothing)),
+                false => Ok(Leaves::By(own)),
+            };
+        }
         let attachments = &self.policy.segments[at.segment].attachments;
         let station = self.stations.get(&(at.segment, link.destination));
+        let station = station.filter(|station| match binding {
+            Some(Binding::Port(port)) => station.at.port == port,
+            _ => true,
+        });
         match station.map(|station| station.at) {
             Some(station) if station == here && !link.proxied => {
                 Err((Reason::SameAttachment, Decided::Nothing))

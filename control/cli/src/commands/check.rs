@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::Args;
+use cordon_compile::Decided;
 use cordon_policy::{Mode, Policy, Sources};
 use cordon_protocol::{Failure, FailureCode, Problem};
 use serde::Serialize;
@@ -120,13 +121,15 @@ pub fn validated(app: &mut App, directory: &Path) -> Result<Good, Error> {
         })?;
     let compiled = cordon_policy::from_sources(&sources).and_then(|validated| {
         let compiled = cordon_compile::compile(&validated.policy, today)?;
-        Ok((validated, compiled))
+        let decided = Decided::new(&compiled.generation, compiled.rules);
+        let unused = decided.warnings(&validated.policy, today);
+        Ok((validated, compiled, unused))
     });
     match compiled {
-        Ok((validated, compiled)) => Ok(Good {
+        Ok((validated, compiled, unused)) => Ok(Good {
             policy: validated.policy,
             classes: compiled.classes,
-            warnings: validated.warnings.iter().map(wire).collect(),
+            warnings: validated.warnings.iter().chain(&unused).map(wire).collect(),
             sources,
         }),
         Err(rejected) => {

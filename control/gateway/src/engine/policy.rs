@@ -49,7 +49,9 @@ fn compile(
         Some(named) => named,
         None => compile_policy(policy, hash, today, invariants)?,
     };
+    let unused = named.unused_rules();
     named.warnings.extend(validated.warnings);
+    named.warnings.extend(unused);
     named.compile_seconds = started.elapsed().as_secs_f64();
     tracing::info!(
         devices = named.policy.devices.len(),

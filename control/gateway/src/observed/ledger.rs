@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 /// Talks that one host of an observed segment is remembered to be party to: whoever scans must not leave no room for what
 /// others need.
 const OF_A_HOST: u32 = 256;
+/// Talks of hosts of one segment that are no listed devices, who can be as many as they like; and of all of these.
+const OF_STRANGERS: [u32; 2] = [4096, TALKS as u32 / 2];
 /// Talks that are remembered.
 const TALKS: usize = 16_384;
 /// Flows that are kept an eye on at a time.
@@ -58,6 +60,53 @@ impl Talk {
     }
 }
 
+/// Who has a share of the room: a device, whatever its addresses are; or an address that is nobody's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Device(String),
+    Stranger(String, IpAddr),
+}
+
+impl Owner {
+    fn of(talk: &Talk) -> Owner {
+        let Host { device, ip } = talk.host();
+        match device {
+            Some(device) => Owner::Device(device.clone()),
+            None => Owner::Stranger(talk.segment.clone(), *ip),
+        }
+    }
+}
+
+/// How many talks everybody has.
+#[derive(Default)]
+struct Shares {
+    of: HashMap<Owner, u32>,
+    /// By segment, of those that are no listed devices.
+    of_strangers: HashMap<String, u32>,
+}
+
+impl Shares {
+    fn add(&mut self, talk: &Talk) {
+        let owner = Owner::of(talk);
+        if let Owner::Stranger(segment, _) = &owner {
+            *self.of_strangers.entry(segment.clone()).or_default() += 1;
+        }
+        *self.of.entry(owner).or_default() += 1;
+    }
+
+    fn has_room_for(&self, talk: &Talk) -> bool {
+        let owner = Owner::of(talk);
+        let own = self.of.get(&owner).copied().unwrap_or(0);
+        let Owner::Stranger(segment, _) = &owner else {
+            return own < OF_A_HOST;
+        };
+        let of_segment = self.of_strangers.get(segment).copied().unwrap_or(0);
+        let of_all = self.of_strangers.values().sum::<u32>();
+        let [most_of_segment, most_of_all] = OF_STRANGERS;
+        own < OF_A_HOST && of_segment < most_of_segment && of_all < most_of_all
+    }
+}
+
 /// What is known of a talk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
@@ -81,6 +130,8 @@ pub struct Said {
 pub struct FlowId {
     ends: [(u64, u64, u16); 2],
     protocol: u8,
+    /// Of what is said to groups, which no router carries on, and which many without an address say alike.
+    segment: u16,
 }
 
 impl FlowId {
@@ -89,16 +140,28 @@ impl FlowId {
         let mut ends =
             [(ips[0], ports[0]), (ips[1], ports[1])].map(|(ip, port)| (ip.hi, ip.lo, port));
         ends.sort_unstable();
-        FlowId { ends, protocol }
+        FlowId {
+            ends,
+            protocol,
+            segment: 0,
+        }
     }
 
     /// What is said to groups, whichever: as the table keeps it.
-    pub fn to_group(from: Ip, ports: [u16; 2], protocol: u8) -> FlowId {
+    pub fn to_group(segment: u16, from: Ip, ports: [u16; 2], protocol: u8) -> FlowId {
         let nobody = match from.is_v4() {
             true => Ip::v4(0),
             false => Ip { hi: 0, lo: 0 },
         };
-        FlowId::new([from, nobody], ports, protocol)
+        FlowId::kept(segment, [from, nobody], ports, protocol)
+    }
+
+    /// The same as the table has it, where one end is nobody.
+    pub fn kept(segment: u16, ips: [Ip; 2], ports: [u16; 2], protocol: u8) -> FlowId {
+        FlowId {
+            segment,
+            ..FlowId::new(ips, ports, protocol)
+        }
     }
 }
 
@@ -143,7 +206,7 @@ const VERSION: u32 = 1;
 #[derive(Default)]
 pub struct Ledger {
     talks: HashMap<Arc<Talk>, Said>,
-    of_host: HashMap<IpAddr, u32>,
+    shares: Shares,
     flows: HashMap<FlowId, Watched>,
     round: u64,
     /// What is found in the flow table may have been counted before the daemon started.
@@ -283,12 +346,12 @@ impl Ledger {
     }
 
     fn has_room_for(&self, talk: &Talk) -> bool {
-        let of_host = self.of_host.get(&talk.host().ip).copied().unwrap_or(0);
-        self.talks.contains_key(talk) || (self.talks.len() < TALKS && of_host < OF_A_HOST)
+        let has_room = || self.talks.len() < TALKS && self.shares.has_room_for(talk);
+        self.talks.contains_key(talk) || has_room()
     }
 
     fn add(&mut self, talk: Arc<Talk>, said: Said) {
-        *self.of_host.entry(talk.host().ip).or_default() += 1;
+        self.shares.add(&talk);
         self.talks.insert(talk, said);
     }
 
@@ -354,7 +417,7 @@ impl Ledger {
         };
         self.flows.retain(|_, watched| still(watched));
         self.changed |= self.talks.len() != before;
-        self.count_hosts();
+        self.share_anew();
     }
 
     /// So many seconds have passed: forgets what is long over.
@@ -365,13 +428,13 @@ impl Ledger {
             said.unseen < KEPT
         });
         self.changed |= self.talks.len() != before;
-        self.count_hosts();
+        self.share_anew();
     }
 
-    fn count_hosts(&mut self) {
-        self.of_host.clear();
+    fn share_anew(&mut self) {
+        self.shares = Shares::default();
         for talk in self.talks.keys() {
-            *self.of_host.entry(talk.host().ip).or_default() += 1;
+            self.shares.add(talk);
         }
     }
 

@@ -147,7 +147,7 @@ impl Observed {
             ..
         } = *opening;
         if opening.is_to_group() {
-            let id = FlowId::to_group(ips[0], ports, protocol);
+            let id = FlowId::to_group(segment, ips[0], ports, protocol);
             return ledger.said(id, talk, rule, now);
         }
         let id = FlowId::new(ips, ports, protocol);
@@ -244,7 +244,10 @@ impl Observed {
 
     /// Takes note of a flow in the table; answers whether it was known.
     fn still_there(&self, entry: &FlowEntry, now: u64) -> bool {
-        let id = FlowId::new(entry.address, entry.port, entry.protocol);
+        let id = match entry.is_to_group() {
+            true => FlowId::kept(entry.segment, entry.address, entry.port, entry.protocol),
+            false => FlowId::new(entry.address, entry.port, entry.protocol),
+        };
         let mut ledger = self.ledger();
         ledger.still_there(id, entry.bytes(0) + entry.bytes(1), now);
         ledger.knows(id)

@@ -175,7 +175,7 @@ pub struct Flow {
     pub initiator: u8,
     /// [`Flow::FIN`] and [`Flow::OPENED`] per direction, and their neighbours.
     pub state: u8,
-    /// Of what was said to a group, the low 32 bits of the group's address; else 0.
+    /// Of what was said to a group, the group's address in 32 bits: see [`Ip::folded`]; else 0.
     pub group: u32,
 }
 

@@ -346,6 +346,8 @@ pub struct Sampling {
 
 /// Events a processor tells of in one tick of the clock.
 pub const EVENTS_PER_TICK: u32 = 1000;
+/// Of those, events of drops: whoever has frames dropped does not keep others from being heard.
+pub const DROPS_PER_TICK: u32 = 750;
 
 /// What became of the last frame on a processor, for tests: written only by a program loaded to trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -29,6 +29,9 @@ pub(super) fn about(rng: &mut Rng, pools: &Pools, left: &[u8]) -> Option<Vec<u8>
         // Of a fragment, the first or a later one.
         7 if !v6 => message[14] |= 0x20,
         8 if !v6 => message[15] |= 1,
+        // To nobody, as what is said to groups is remembered.
+        9..11 if v6 => message[8 + 24..8 + 40].fill(0),
+        9..11 => message[8 + 16..8 + 20].fill(0),
         _ => {}
     }
     let mac = |at: usize| Mac(std::array::from_fn(|index| left[at + index]));

@@ -2,6 +2,7 @@
 //! and the oracle must agree, and on this.
 
 mod attacked;
+mod bound;
 
 use std::net::IpAddr;
 

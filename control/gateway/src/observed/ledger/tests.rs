@@ -97,7 +97,7 @@ fn what_was_counted_before_a_restart_or_another_policy_is_not_counted_again() {
 #[test]
 fn what_is_said_to_one_group_after_the_other_counts_once_each() {
     let mut ledger = Ledger::default();
-    let id = FlowId::to_group(Ip::v4(1), [5353, 5353], 17);
+    let id = FlowId::to_group(7, Ip::v4(1), [5353, 5353], 17);
     ledger.begin();
     for (port, bytes) in [(80, 100), (81, 300), (80, 400), (80, 1000), (81, 1001)] {
         ledger.said(id, Some(talk(1, port)), None, 100);
@@ -198,4 +198,55 @@ fn another_policy_takes_away_what_it_allows() {
     // What is allowed by now is judged by the new policy, and what is not was counted.
     let known = [80, 81].map(|port| ledger.knows(id(1, port)));
     assert_eq!(known, [false, true]);
+}
+
+#[test]
+fn nobody_takes_the_room_of_listed_devices() {
+    let mut ledger = Ledger::default();
+    let of = |number: u32, device: Option<&str>, port: u16| {
+        let [_, b, c, d] = number.to_be_bytes();
+        Talk {
+            from: Host {
+                device: device.map(str::to_owned),
+                ip: IpAddr::from([10, b, c, d]),
+            },
+            ..talk(1, port)
+        }
+    };
+    let mut number = 0;
+    let mut opened = |ledger: &mut Ledger, talk: Talk| {
+        number += 1;
+        let id = FlowId::new([number, 1].map(Ip::v4), [50_000, 80], 6);
+        ledger.opened((id, Known::Told), Some(talk), None, 100);
+    };
+    let count = |ledger: &Ledger, device: Option<&str>| {
+        let of = |talk: &Talk| talk.from.device.as_deref() == device;
+        ledger.talks().filter(|(talk, _)| of(talk)).count()
+    };
+    // A device with as many addresses as it likes, and strangers with as many as they like.
+    for address in 0..64 {
+        for port in 0..256 {
+            opened(&mut ledger, of(address, Some("tv"), port));
+        }
+    }
+    assert_eq!(count(&ledger, Some("tv")), OF_A_HOST as usize);
+    for address in 0..1000 {
+        for port in 0..20 {
+            opened(&mut ledger, of(address, None, port));
+        }
+    }
+    assert_eq!(count(&ledger, None), OF_STRANGERS[0] as usize);
+    opened(&mut ledger, of(9, Some("pump"), 80));
+    assert_eq!(count(&ledger, Some("pump")), 1);
+    // Many who have no address yet are many.
+    for device in 0..1000 {
+        let device = format!("ct-{device}");
+        opened(&mut ledger, of(0, Some(&device), 67));
+    }
+    assert_eq!(count(&ledger, Some("ct-999")), 1);
+    // After a restart as well.
+    let mut again = Ledger::read(&ledger.write()).expect("is as it was written");
+    opened(&mut again, of(9, None, 9));
+    opened(&mut again, of(9, Some("tv"), 9));
+    assert_eq!(again.talks().count(), ledger.talks().count());
 }
