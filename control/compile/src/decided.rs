@@ -39,6 +39,8 @@ impl Decided {
                 if let Some(decides) = self.of_rule.get_mut(ruling.rule() as usize) {
                     *decides |= match ruling.allows() {
                         true => 1 << posture,
+                        // At sever nothing passes, whoever denies it.
+                        false if posture == usize::from(SEVER) => 0,
                         false => DENIES,
                     };
                 }

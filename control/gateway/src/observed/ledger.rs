@@ -291,9 +291,13 @@ impl Ledger {
             None if was_counted => None,
             None => Some(0),
         };
-        let talk = talk.map(|talk| match self.goes_on(&talk) {
-            true => Arc::new(talk),
-            false => self.count(talk, rule, now),
+        let replaces = self.knows(id);
+        let talk = talk.map(|talk| {
+            // Who speaks to many in turn, and has no room for all of them, is not counted at every turn.
+            match self.goes_on(&talk) || (replaces && !self.has_room_for(&talk)) {
+                true => Arc::new(talk),
+                false => self.count(talk, rule, now),
+            }
         });
         if let Some(said) = talk.as_ref().and_then(|talk| self.talks.get_mut(talk)) {
             said.last = now;
