@@ -30,7 +30,7 @@ pub fn policy(site: &str, rules: &str, devices: &str) -> Policy {
     let sources = Sources {
         site: format!("{PORTS}{site}"),
         policy: Some(rules.to_owned()),
-        devices: Some(format!("name,mac,ips,segment,profile\n{devices}")),
+        devices: Some(format!("name,mac,ips,segment,profile,port\n{devices}")),
     };
     match from_sources(&sources) {
         Ok(validated) => validated.policy,

@@ -1,10 +1,13 @@
 //! Devices that come, go and change: what is brought up to date says what the rules say.
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use cordon_compile::{Compiled, Updated, compile, update};
 use cordon_policy::Policy;
+use cordon_portable::Generation;
+use cordon_verdict::Ip;
+use cordon_verdict::abi::Device;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -30,23 +33,30 @@ const NAMES: [&str; 9] = [
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 ];
 
-/// What a device is: whether it is there, its segment, profile, address, and whether it has another MAC address.
-type Made = (bool, usize, usize, usize, bool);
+/// What a device is: whether it is there, its segment, profile, address, whether it has another MAC address, and where it is
+/// bound to.
+type Made = (bool, usize, usize, usize, bool, usize);
 
 fn listed(devices: &[Made]) -> String {
     let mut taken = HashSet::new();
     let mut text = String::new();
-    for (number, (there, segment, profile, address, other)) in devices.iter().enumerate() {
+    for (number, (there, segment, profile, address, other, bound)) in devices.iter().enumerate() {
         if !there && number > 3 {
             continue;
         }
         let address = FREE[*segment].get(*address).copied().unwrap_or("");
         let address = if taken.insert(address) { address } else { "" };
         text += &format!(
-            "{},02:00:00:00:{:02x}:{number:02x},{address},s{segment},{}\n",
+            "{},02:00:00:00:{:02x}:{number:02x},{address},s{segment},{},{}\n",
             NAMES[number],
             u8::from(*other),
-            ["p", "q", ""][*profile]
+            ["p", "q", ""][*profile],
+            match bound {
+                0 => "access0".to_owned(),
+                1 => format!("access0.{}", segment + 1),
+                2 => format!("access0.9.{}", segment + 1),
+                _ => String::new(),
+            }
         );
     }
     text
@@ -62,6 +72,7 @@ fn inventories() -> impl Strategy<Value = Vec<String>> {
             0..3usize,
             0..8usize,
             proptest::bool::weighted(0.2),
+            0..5usize,
         )
     };
     let first = proptest::collection::vec(device(), NAMES.len());
@@ -109,8 +120,13 @@ fn what_is_brought_up_to_date_says_what_the_rules_say() {
             let whole = compile(&new, today());
             match update(&mut before.basis, &before.generation, &old, &new, today()) {
                 Some(updated) => {
-                    prop_assert!(whole.is_ok(), "an invariant is broken, and nobody says so");
+                    let Ok(whole) = whole else {
+                        return Err(TestCaseError::fail(
+                            "an invariant is broken, and nobody says so",
+                        ));
+                    };
                     check(&new, &before, &updated)?;
+                    prop_assert_eq!(held(&updated.generation), held(&whole.generation));
                     count(&tally.brought);
                     if !updated.change.policy.is_empty() {
                         count(&tally.new_rows);
@@ -139,6 +155,16 @@ fn what_is_brought_up_to_date_says_what_the_rules_say() {
     );
     assert!(brought > 2 * whole, "brought {brought}, whole {whole}");
     assert!(tally.new_rows.get() > 20);
+}
+
+/// What every device is held to, whatever its number and class.
+fn held(generation: &Generation) -> BTreeMap<u64, (u32, u16, Ip)> {
+    let devices = generation.devices.iter();
+    let held = devices.map(|(key, device)| {
+        let flags = device.word & !Device::MOST;
+        (*key, (flags, device.place, device.address))
+    });
+    held.collect()
 }
 
 fn check(new: &Policy, before: &Compiled, updated: &Updated) -> Result<(), TestCaseError> {

@@ -129,7 +129,7 @@ pub fn site() -> impl Strategy<Value = String> {
             let unknown = if *admit { "admit" } else { "drop" };
             let mode = if *observe { "observe" } else { "enforce" };
             text += &format!(
-                "  s{index}: {{attach: [access0.{v}, core0.{v}], subnets: [{}], isolate: {isolate}, unknown: {unknown}, mode: {mode}}}\n",
+                "  s{index}: {{attach: [access0.{v}, access0.9.{v}, core0.{v}], subnets: [{}], isolate: {isolate}, unknown: {unknown}, mode: {mode}}}\n",
                 SUBNETS[index],
                 v = index + 1,
             );
