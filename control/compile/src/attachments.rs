@@ -24,12 +24,16 @@ pub(crate) fn write(
     generation: &mut Generation,
 ) {
     generation.stacks = stacks(policy);
+    let bound = bound(policy);
     for (index, segment) in policy.segments.iter().enumerate() {
         let one_by_one = segment.copied_one_by_one();
         let anonymous = members.unlisted(index);
         let admission = Admission {
             segment: segment.number,
-            flags: flags(segment, one_by_one),
+            flags: match bound[index] {
+                true => flags(segment, one_by_one) | Admission::BOUND,
+                false => flags(segment, one_by_one),
+            },
             anonymous: anonymous.map_or(CLASS_STRANGER, |identity| classes.of(identity)),
             copies: match one_by_one {
                 true => segment.attachments.len() as u16,
@@ -85,6 +89,15 @@ fn stacks(policy: &Policy) -> BTreeMap<u32, u16> {
     let mut places: Vec<u32> = stacked.map(|attachment| place(*attachment)).collect();
     places.sort_unstable();
     places.into_iter().zip(STACKED..NO_ATTACHMENT).collect()
+}
+
+/// By index of the segment, whether any of its devices is bound to a place.
+pub(crate) fn bound(policy: &Policy) -> Vec<bool> {
+    let mut bound = vec![false; policy.segments.len()];
+    for device in &policy.devices {
+        bound[device.segment] |= device.binding.is_some();
+    }
+    bound
 }
 
 /// The number of an attachment; those with two tags are among `stacks`.

@@ -12,6 +12,7 @@ use cordon_policy::{Date, Device, Group, Invariant, Policy, Rule, Selector};
 use cordon_portable::{Change, Generation, Table};
 use cordon_verdict::abi::{self, Address, PolicyKey};
 
+use crate::attachments;
 use crate::classes::Classes;
 use crate::ends::Ends;
 use crate::identity::{Example, Identities};
@@ -111,6 +112,8 @@ pub fn update(
     let before = std::mem::take(&mut basis.numbers);
     let (numbers, edits) = basis.edits(old, new, &before)?;
     let same = same_but_for_devices((old, &before), (new, &numbers));
+    // Attachments say whether there are bound devices.
+    let same = same && attachments::bound(old) == attachments::bound(new);
     if !same || touches_networks(&edits, new) || touches_proxies(&edits, new) {
         return None;
     }

@@ -25,8 +25,12 @@ pub fn egress<T: Tables>(
     let mut inside = ruling.is_inside();
     if link.destination & MAC_GROUP == 0 {
         let destination = member(ingress.admission.segment, link.destination);
-        let device = tables.device(ingress.control.slot, destination);
-        let device = device.unwrap_or(Device::NONE);
+        let has_bound = ingress.admission.is(Admission::BOUND);
+        let slot = ingress.control.slot;
+        let device = match has_bound {
+            true => tables.device(slot, destination).unwrap_or(Device::NONE),
+            false => Device::NONE,
+        };
         if device.is(Device::AT_ATTACHMENT) {
             // Where it is, is written: whoever spoke as it elsewhere, before it was, hears nothing more.
             if device.place == ingress.attachment && !link.proxied {
@@ -40,7 +44,10 @@ pub fn egress<T: Tables>(
         }
         // A listed device is never behind an uplink, so what is for one never leaves there; nor does it help to have been
         // seen there before it was listed.
-        let listed = device.is_listed();
+        let listed = match has_bound {
+            true => device.is_listed(),
+            false => tables.device(slot, destination).is_some(),
+        };
         if attachment != NO_ATTACHMENT && inside {
             return Err(Reason::Posture);
         }

@@ -52,9 +52,9 @@ fn listed(devices: &[Made]) -> String {
             u8::from(*other),
             ["p", "q", ""][*profile],
             match bound {
-                0 => "access0".to_owned(),
-                1 => format!("access0.{}", segment + 1),
-                2 => format!("access0.9.{}", segment + 1),
+                0..5 => "access0".to_owned(),
+                5..10 => format!("access0.{}", segment + 1),
+                10..15 => format!("access0.9.{}", segment + 1),
                 _ => String::new(),
             }
         );
@@ -72,7 +72,8 @@ fn inventories() -> impl Strategy<Value = Vec<String>> {
             0..3usize,
             0..8usize,
             proptest::bool::weighted(0.2),
-            0..5usize,
+            // Few that are not bound: with the first or the last that is in a segment all is compiled anew.
+            0..16usize,
         )
     };
     let first = proptest::collection::vec(device(), NAMES.len());
@@ -127,6 +128,7 @@ fn what_is_brought_up_to_date_says_what_the_rules_say() {
                     };
                     check(&new, &before, &updated)?;
                     prop_assert_eq!(held(&updated.generation), held(&whole.generation));
+                    prop_assert_eq!(admitted(&updated.generation), admitted(&whole.generation));
                     count(&tally.brought);
                     if !updated.change.policy.is_empty() {
                         count(&tally.new_rows);
@@ -165,6 +167,13 @@ fn held(generation: &Generation) -> BTreeMap<u64, (u32, u16, Ip)> {
         (*key, (flags, device.place, device.address))
     });
     held.collect()
+}
+
+/// Every attachment's segment and flags.
+fn admitted(generation: &Generation) -> BTreeMap<u16, (u16, u16)> {
+    let admissions = generation.admissions.iter();
+    let admitted = admissions.map(|(number, one)| (*number, (one.segment, one.flags)));
+    admitted.collect()
 }
 
 fn check(new: &Policy, before: &Compiled, updated: &Updated) -> Result<(), TestCaseError> {

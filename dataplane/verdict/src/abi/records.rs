@@ -139,6 +139,8 @@ impl Admission {
     pub const COPIES: u16 = 8;
     /// The gateway stands in for the segment's devices.
     pub const PROXY: u16 = 16;
+    /// Devices of the segment are bound to ports or attachments: where none is, nobody need look.
+    pub const BOUND: u16 = 32;
 
     /// Whether a flag is set.
     #[inline(always)]
