@@ -5,10 +5,10 @@ use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use cordon_verdict::abi::frozen::{FROZEN_ADDRESSES, FROZEN_DEVICES, FROZEN_POLICY, address_key};
 use cordon_verdict::abi::steps::{find, network};
 use cordon_verdict::abi::{
-    Address, Admission, Control, Counter, DROPS_PER_TICK, Device, EVENT_DROP, EVENTS_PER_TICK, Event, Flow, FlowKey4, FlowKey6,
-    Fragments, FragmentsKey, Host, Limit, NO_ATTACHMENT, Network, PolicyKey, PolicyRow, PortRate,
-    PortSetting, ProxyKey, Stack, Station, admission_index, ether_type_key, flood_index,
-    port_index, rule_index, stack_index, stack_key,
+    Address, Admission, Control, Counter, DROPS_PER_TICK, Device, EVENT_DROP, EVENTS_PER_TICK,
+    Event, Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Host, Limit, NO_ATTACHMENT, Network,
+    PolicyKey, PolicyRow, PortRate, PortSetting, ProxyKey, Stack, Station, admission_index,
+    ether_type_key, flood_index, port_index, rule_index, stack_index, stack_key,
 };
 use cordon_verdict::{Full, Ip, Mac, Reason, Tables};
 
