@@ -124,8 +124,8 @@ pub trait Tables {
     /// Counts a dropped frame.
     fn count_drop(&mut self, reason: Reason, bytes: usize);
 
-    /// Tells of something that happened: `fill` describes it in an [`Event::BLANK`], in place, so that it costs
-    /// no room on the kernel's small stack. May sample, and then `fill` is not called; what is not told is
-    /// counted as lost. The time is filled in by the tables.
+    /// Tells of something that happened, of this [`Event::kind`]: `fill` describes it in an [`Event::BLANK`], in place, so
+    /// that it costs no room on the kernel's small stack. May sample, and then `fill` is not called; what is not told is
+    /// counted as lost. Answers whether it was told. Kind and time are filled in by the tables.
     fn event(&mut self, kind: u8, fill: impl FnOnce(&mut Event)) -> bool;
 }
