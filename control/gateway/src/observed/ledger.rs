@@ -266,7 +266,7 @@ impl Ledger {
         rule: Option<&str>,
         now: u64,
     ) {
-        if self.knows(id) || !self.has_room(talk.as_ref()) {
+        if self.knows(id) || !self.may_watch(talk.as_ref()) {
             return;
         }
         let adopts = self.adopts && known == Known::Found;
@@ -287,7 +287,7 @@ impl Ledger {
         let bytes = match known.map(|watched| watched.bytes) {
             // From one port to one group after the other; or by several who have no address yet.
             Some(bytes) => bytes,
-            None if !self.has_room(talk.as_ref()) => return,
+            None if !self.may_watch(talk.as_ref()) => return,
             None if was_counted => None,
             None => Some(0),
         };
@@ -312,7 +312,8 @@ impl Ledger {
         said.is_some_and(|said| said.unseen < PAUSE)
     }
 
-    fn has_room(&mut self, talk: Option<&Talk>) -> bool {
+    /// Whether there is room to keep an eye on one more flow.
+    fn may_watch(&mut self, talk: Option<&Talk>) -> bool {
         let has_room = self.flows.len() < FLOWS;
         self.unnoted += u64::from(!has_room && talk.is_some());
         has_room
