@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use cordon_policy::Attachment;
 use cordon_verdict::Reason;
 
 use crate::flow::{End, Flow, FlowKey, Kind, WINDOW};
@@ -24,7 +23,6 @@ impl Oracle {
     pub(crate) fn error(
         &self,
         at: Ingress,
-        here: Attachment,
         link: &Link,
         packet: &Packet,
         message: &[u8],
@@ -39,7 +37,7 @@ impl Oracle {
         let (flow, sender, number) = quoted.ok_or(refused)?;
         let way = flow.ways.get(&sender).ok_or(refused)?;
         let present = flow.epoch == self.epoch && way.epoch == self.epoch;
-        let back = way.to.1 == here && way.from.0 == link.destination;
+        let back = way.to.1 == at.attachment && way.from.0 == link.destination;
         let told_by_receiver = at.uplink || way.to.0 == link.source;
         match present && back && told_by_receiver && was_sent(flow, sender, number) {
             true => Ok((Leaves::By(way.from.1), flow.rule)),

@@ -58,20 +58,19 @@ impl Oracle {
         &mut self,
         at: Ingress,
         link: &Link,
-        here: Attachment,
         passed: &Passed,
     ) -> Result<(Leaves, Decided), Refused> {
-        self.learn(at, link.source, here)
+        self.learn(at, link.source)
             .map_err(|reason| (reason, Decided::Nothing))?;
         self.storm(at, link)
             .map_err(|reason| (reason, Decided::Nothing))?;
-        let leaves = self.forward(at, link, here, passed)?;
+        let leaves = self.forward(at, link, passed)?;
         self.copied(at, link, leaves)
             .map_err(|reason| (reason, Decided::Nothing))?;
         Ok((leaves, passed.rule))
     }
 
-    pub(crate) fn learn(&mut self, at: Ingress, mac: Mac, here: Attachment) -> Result<(), Reason> {
+    pub(crate) fn learn(&mut self, at: Ingress, mac: Mac) -> Result<(), Reason> {
         let before = self.stations.get(&(at.segment, mac)).copied();
         let unlisted = who::listed(&self.policy, at.segment, mac).is_none();
         if !at.uplink && unlisted {
@@ -82,20 +81,14 @@ impl Oracle {
             }
         }
         let station = Station {
-            at: here,
+            at: at.attachment,
             uplink: at.uplink,
         };
         self.stations.insert((at.segment, mac), station);
         Ok(())
     }
 
-    fn forward(
-        &self,
-        at: Ingress,
-        link: &Link,
-        here: Attachment,
-        passed: &Passed,
-    ) -> Result<Leaves, Refused> {
+    fn forward(&self, at: Ingress, link: &Link, passed: &Passed) -> Result<Leaves, Refused> {
         let flood = |inside| Leaves::Flood {
             segment: at.segment,
             inside,
@@ -107,7 +100,7 @@ impl Oracle {
         let listed = device.is_some();
         let binding = device.and_then(|device| self.policy.devices[device].binding);
         if let Some(Binding::Attachment(own)) = binding {
-            return match own == here && !link.proxied {
+            return match own == at.attachment && !link.proxied {
                 true => Err((Reason::SameAttachment, Decided::Nothing)),
                 false => Ok(Leaves::By(own)),
             };
@@ -119,7 +112,7 @@ impl Oracle {
             _ => true,
         });
         match station.map(|station| station.at) {
-            Some(station) if station == here && !link.proxied => {
+            Some(station) if station == at.attachment && !link.proxied => {
                 Err((Reason::SameAttachment, Decided::Nothing))
             }
             Some(station) if !attachments.contains(&station) => Ok(flood(passed.inside || listed)),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use cordon_policy::{Attachment, Mac};
+use cordon_policy::Mac;
 use cordon_verdict::Reason;
 
 use crate::authorise::Passed;
@@ -77,14 +77,13 @@ impl Oracle {
         &mut self,
         at: Ingress,
         link: &Link,
-        here: Attachment,
         passed: &Passed,
     ) -> Result<(Leaves, Decided), Refused> {
-        self.learn(at, link.source, here)
+        self.learn(at, link.source)
             .map_err(|reason| (reason, Decided::Nothing))?;
         self.storm(at, link)
             .map_err(|reason| (reason, Decided::Nothing))?;
-        Ok((Leaves::Answered(here), passed.rule))
+        Ok((Leaves::Answered(at.attachment), passed.rule))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The whole way of a frame, in the order of the specification.
 
-use cordon_policy::Attachment;
 use cordon_verdict::Reason;
 
 use crate::authorise::Passed;
@@ -60,33 +59,33 @@ impl Oracle {
                 if self.is_to_gateway(at, &link) {
                     link = self.stand_in(at, &link, &packet).map_err(early)?;
                 }
-                self.ip(at, &link, here, &packet)?
+                self.ip(at, &link, &packet)?
             }
             0x0806 => {
                 self.arp(at, &link, link.payload).map_err(early)?;
                 let passed = self.built_in(Decided::Arp)?;
                 if self.answers_arp(at, &link) {
-                    self.answer(at, &link, here, &passed)?
+                    self.answer(at, &link, &passed)?
                 } else if self.is_to_gateway(at, &link) {
                     return Err(early(Reason::AddressBinding));
                 } else {
-                    self.deliver(at, &link, here, &passed)?
+                    self.deliver(at, &link, &passed)?
                 }
             }
             _ if self.is_to_gateway(at, &link) => return Err(early(Reason::AddressBinding)),
             _ => {
                 let passed = self.other(at, &link)?;
-                self.deliver(at, &link, here, &passed)?
+                self.deliver(at, &link, &passed)?
             }
         };
         let link = Some(link);
         Ok(Walked { leaves, rule, link })
     }
 
-    fn ip(&mut self, at: Ingress, link: &Link, here: Attachment, packet: &Packet) -> Gone {
+    fn ip(&mut self, at: Ingress, link: &Link, packet: &Packet) -> Gone {
         match packet.content {
             Content::Later => {
-                let gone = self.follow(at.segment, here, link, packet);
+                let gone = self.follow(at.segment, at.attachment, link, packet);
                 let (leaves, rule) = gone.map_err(early)?;
                 self.storm(at, link).map_err(early)?;
                 self.copied(at, link, leaves).map_err(early)?;
@@ -95,30 +94,30 @@ impl Oracle {
             Content::Membership(message) => {
                 self.membership(at, link, packet, message).map_err(early)?;
                 let passed = self.built_in(Decided::Membership)?;
-                self.deliver(at, link, here, &passed)
+                self.deliver(at, link, &passed)
             }
-            Content::Error(message) => self.error(at, here, link, packet, message),
+            Content::Error(message) => self.error(at, link, packet, message),
             Content::Discovery(message) => {
                 self.source(at, link, packet).map_err(early)?;
                 self.discovery(at, link, packet, message).map_err(early)?;
                 let passed = self.built_in(Decided::Nd)?;
                 if self.answers_solicitation(at, link, packet, message) {
-                    self.answer(at, link, here, &passed)
+                    self.answer(at, link, &passed)
                 } else if link.proxied {
                     Err(early(Reason::AddressBinding))
                 } else {
-                    self.deliver(at, link, here, &passed)
+                    self.deliver(at, link, &passed)
                 }
             }
-            _ => self.talk(at, link, here, packet),
+            _ => self.talk(at, link, packet),
         }
     }
 
     /// What rules decide about.
-    fn talk(&mut self, at: Ingress, link: &Link, here: Attachment, packet: &Packet) -> Gone {
+    fn talk(&mut self, at: Ingress, link: &Link, packet: &Packet) -> Gone {
         let flow = flow::key(at.segment, link, packet);
         if let Some(key) = flow
-            && let Some(settled) = self.settled(here, link, packet, key)
+            && let Some(settled) = self.settled(at.attachment, link, packet, key)
         {
             return Ok(settled);
         }
@@ -143,16 +142,22 @@ impl Oracle {
                 opener: Some(flow::ends(packet).1),
             },
         };
-        let (leaves, rule) = self.deliver(at, link, here, &passed)?;
+        let (leaves, rule) = self.deliver(at, link, &passed)?;
         if let Some(key) = flow {
             if !self.flows.contains_key(&key) {
                 self.new_flow(at, link.source)
                     .map_err(|reason| (reason, rule))?;
             }
-            self.remember(here, link, packet, key, (passed.opener, rule, leaves));
+            self.remember(
+                at.attachment,
+                link,
+                packet,
+                key,
+                (passed.opener, rule, leaves),
+            );
         }
         if packet.is_first() {
-            self.lead(at.segment, here, link, packet, (leaves, rule));
+            self.lead(at.segment, at.attachment, link, packet, (leaves, rule));
         }
         self.ask(at.segment, link, packet, &passed);
         Ok((leaves, rule))
