@@ -28,7 +28,7 @@ impl Decided {
             };
         }
         let mut decided = Decided { of_rule };
-        decided.note(generation.policy.values());
+        decided.note(generation.policy.rows.values());
         decided
     }
 

@@ -10,7 +10,8 @@ use std::net::IpAddr;
 
 use cordon_policy::{Date, Device, Group, Invariant, Policy, Rule, Selector};
 use cordon_portable::{Change, Generation, Table};
-use cordon_verdict::abi::{self, Address, PolicyKey};
+use cordon_verdict::abi::frozen::pair;
+use cordon_verdict::abi::{self, Address};
 
 use crate::attachments;
 use crate::classes::Classes;
@@ -105,7 +106,8 @@ pub fn update(
 ) -> Option<Updated> {
     let drifted = has_drifted(&generation.devices)
         || has_drifted(&generation.addresses)
-        || has_drifted(&generation.policy);
+        || has_drifted(&generation.policy.sets)
+        || has_drifted(&generation.policy.rows);
     if today != basis.today || drifted || old.devices.len() != basis.numbers.len() {
         return None;
     }
@@ -154,18 +156,11 @@ pub fn update(
     for class in known..basis.classes.count() {
         let (classes, services) = (&basis.classes, &basis.services);
         let added = basis.rows.extend(new, classes, services, class as u16)?;
-        for ((from, to), set) in added {
-            let key = |service| PolicyKey {
-                from,
-                to,
-                service,
-                pad: 0,
-            };
-            let rows = set.into_iter();
-            change
-                .policy
-                .extend(rows.map(|(service, row)| (key(service), row)));
-        }
+        let pairs = added.pairs.into_iter();
+        change
+            .sets
+            .extend(pairs.map(|((from, to), set)| (pair(from, to), set)));
+        change.rows.extend(basis.rows.rows(added.sets));
     }
     unchecked.sort_unstable();
     unchecked.dedup();

@@ -12,6 +12,7 @@ mod idle;
 mod incremental;
 mod invariants;
 mod limits;
+mod matches;
 mod members;
 mod networks;
 mod rows;
@@ -21,7 +22,8 @@ mod words;
 
 use cordon_policy::{Date, Policy, Problem, Rejected};
 use cordon_portable::Generation;
-use cordon_verdict::abi::{PolicyKey, RULE_FIRST};
+use cordon_verdict::abi::RULE_FIRST;
+use cordon_verdict::abi::frozen::pair;
 
 pub use decided::Decided;
 pub use incremental::{Basis, Updated, update};
@@ -116,17 +118,14 @@ pub fn compile(policy: &Policy, today: Date) -> Result<Compiled, Rejected> {
 }
 
 fn write_rows(rows: &Rows, generation: &mut Generation) {
-    generation.policy.reserve(rows.count());
+    let table = &mut generation.policy;
+    table.sets.reserve(rows.size().pairs);
     for ((from, to), set) in rows.pairs() {
-        for (service, row) in set {
-            let key = PolicyKey {
-                from,
-                to,
-                service: *service,
-                pad: 0,
-            };
-            generation.policy.insert(key, *row);
-        }
+        table.sets.insert(pair(from, to), set);
+    }
+    table.rows.reserve(rows.size().rows);
+    for (key, row) in rows.rows(rows.sets()) {
+        table.rows.insert(key, row);
     }
 }
 

@@ -3,8 +3,10 @@
 use cordon_policy::{Code, File, Place, Policy, Problem};
 use cordon_verdict::abi::{RULE_FIRST, RULES};
 
-/// Rows that the policy table may have.
-pub(crate) const ROWS: usize = 4_000_000;
+use crate::rows::Size;
+
+/// Pairs of classes, and rows, that the policy table may have.
+const ROWS: usize = 4_000_000;
 /// Classes, and service classes, that have a number.
 pub(crate) const NUMBERS: usize = 1 << 16;
 
@@ -43,7 +45,12 @@ pub(crate) fn services(policy: &Policy, count: usize) -> Option<Problem> {
     })
 }
 
-/// `dearest` is the index of the rule that would have the most rows alone, and how many.
+/// Whether the tables hold it.
+pub(crate) fn fits(size: Size) -> bool {
+    size.pairs.max(size.rows) <= ROWS
+}
+
+/// `dearest` is the index of the rule that would have the most pairs of classes alone, and how many.
 pub(crate) fn rows(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem {
     let (place, which) = match dearest {
         Some((rule, count)) => {
@@ -56,7 +63,7 @@ pub(crate) fn rows(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem 
     limit(
         place,
         format!("the policy comes to more than the {ROWS} entries that a gateway holds{which}"),
-        "`any` at both ends costs most: name a zone, a segment or a group at one of them, or fewer ports",
+        "`any` at both ends costs most: name a zone, a segment or a group at one of them",
     )
 }
 

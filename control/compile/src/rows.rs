@@ -1,18 +1,21 @@
 //! The policy table: for every two classes and every service class, what the rules say.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use cordon_policy::{Date, Origin, Policy, Problem};
-use cordon_verdict::abi::{PolicyRow, SERVICE_OTHER};
+use cordon_verdict::abi::{PolicyKey, PolicyRow, SERVICE_OTHER};
+use foldhash::HashMap;
 
 use crate::classes::{Classes, Span};
 use crate::ends::{Ends, ListId};
 use crate::limits;
+use crate::matches::{Matches, NONE};
 use crate::rule_number;
 use crate::ruling::Fold;
 use crate::services::{Covered, Services};
 
-/// The rows of a pair of classes, by service class. Without one for a service class, that of [`SERVICE_OTHER`]
+/// The rows that pairs of classes share, by service class. Without one for a service class, that of [`SERVICE_OTHER`]
 /// counts.
 pub(crate) type Set = Vec<(u16, PolicyRow)>;
 
@@ -23,9 +26,27 @@ pub(crate) struct Rows {
     enforced: HashMap<u32, Set>,
     /// By class of the initiator: the classes it meets a rule with, ascending, and which set says what.
     pairs: Vec<Vec<(u16, u32)>>,
-    count: usize,
+    /// How many pairs, and rows, there are.
+    size: Size,
     bundles: Vec<Bundle>,
+    matches: Matches,
     known: HashMap<Key, u32>,
+}
+
+/// What the tables have to hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    pub pairs: usize,
+    pub rows: usize,
+}
+
+/// What came with a class that there was not.
+#[derive(Debug)]
+pub(crate) struct Added {
+    /// Pairs, with the number of their set.
+    pub pairs: Vec<((u16, u16), u32)>,
+    /// Numbers of the sets that are new.
+    pub sets: Range<usize>,
 }
 
 /// Rules in force with the same ends, by index, ascending.
@@ -36,8 +57,8 @@ struct Bundle {
     rules: Vec<usize>,
 }
 
-/// Which bundles match a pair, and how far it goes: all that its rows depend on.
-type Key = (Vec<u32>, Span);
+/// Which bundles match a pair, by their number in [`Matches`], and how far it goes: all that its rows depend on.
+type Key = (u32, Span);
 
 impl Rows {
     pub fn new(
@@ -48,41 +69,54 @@ impl Rows {
         services: &Services,
     ) -> Result<Rows, Problem> {
         let bundles = bundles(policy, today, ends);
-        let mut by_from: HashMap<ListId, Vec<u32>> = HashMap::new();
+        let mut by_from: HashMap<ListId, Vec<u32>> = HashMap::default();
         for (index, bundle) in bundles.iter().enumerate() {
             by_from.entry(bundle.from).or_default().push(index as u32);
         }
         let mut rows = Rows::default();
         // By class of the other end, used again for every class: which bundles match.
-        let mut matching: Vec<Vec<u32>> = vec![Vec::new(); classes.count()];
+        let mut matching: Vec<u32> = vec![NONE; classes.count()];
         for from in (0..classes.count()).map(|class| class as u16) {
             let lists = classes.lists(from).iter();
             let opened = lists.filter_map(|list| by_from.get(list)).flatten();
+            let mut opened: Vec<u32> = opened.copied().collect();
+            opened.sort_unstable();
             let mut met: Vec<u16> = Vec::new();
             for bundle in opened {
-                for to in classes.in_list(bundles[*bundle as usize].to) {
-                    let matching = &mut matching[usize::from(*to)];
-                    if matching.is_empty() {
+                // Many in a row have matched the same so far.
+                let mut last = None;
+                for to in classes.in_list(bundles[bundle as usize].to) {
+                    let at = &mut matching[usize::from(*to)];
+                    if *at == NONE {
                         met.push(*to);
                     }
-                    matching.push(*bundle);
+                    let and = match last {
+                        Some((before, and)) if before == *at => and,
+                        _ => rows.matches.and(*at, bundle),
+                    };
+                    last = Some((*at, and));
+                    *at = and;
                 }
             }
             met.sort_unstable();
             let mut pairs = Vec::with_capacity(met.len());
+            let mut last = None;
             for to in met {
-                let mut matching = std::mem::take(&mut matching[usize::from(to)]);
-                matching.sort_unstable();
-                let key = (matching, classes.span(from, to));
-                let set = rows.of(policy, &bundles, key, services);
+                let matched = std::mem::replace(&mut matching[usize::from(to)], NONE);
+                let key = (matched, classes.span(from, to));
+                let set = match last {
+                    Some((before, set)) if before == key => set,
+                    _ => rows.of(policy, &bundles, key, services),
+                };
+                last = Some((key, set));
                 pairs.push((to, set));
-                rows.count += rows.sets[set as usize].len();
-                if rows.count > limits::ROWS {
-                    let costs = costs(policy, &bundles, classes, services);
-                    return Err(limits::rows(policy, costs.max_by_key(|(_, cost)| *cost)));
-                }
             }
+            rows.size.pairs += pairs.len();
             rows.pairs.push(pairs);
+            if !limits::fits(rows.size) {
+                let costs = costs(&bundles, classes);
+                return Err(limits::rows(policy, costs.max_by_key(|(_, cost)| *cost)));
+            }
         }
         rows.bundles = bundles;
         Ok(rows)
@@ -93,52 +127,58 @@ impl Rows {
         if let Some(set) = self.known.get(&key) {
             return *set;
         }
-        let set = self.add(policy, &rules(bundles, &key.0), key.1, services);
+        let rules = rules(bundles, self.matches.all(key.0));
+        let set = self.add(policy, &rules, key.1, services);
         self.known.insert(key, set);
         set
     }
 
-    /// Adds the rows of a class that there was not when the others were worked out; none if they do not fit.
+    /// Adds the pairs and rows of a class that there was not when the others were worked out; none if they do not fit.
     pub fn extend(
         &mut self,
         policy: &Policy,
         classes: &Classes,
         services: &Services,
         class: u16,
-    ) -> Option<Vec<((u16, u16), Set)>> {
+    ) -> Option<Added> {
         let bundles = std::mem::take(&mut self.bundles);
-        let mut matching: BTreeMap<(u16, u16), Vec<u32>> = BTreeMap::new();
+        let mut matching: BTreeMap<(u16, u16), u32> = BTreeMap::new();
         let in_end = |list: ListId| classes.lists(class).binary_search(&list).is_ok();
         // Those that come after it look back at it by themselves.
         let so_far = |other: &&u16| **other <= class;
         for (number, bundle) in bundles.iter().enumerate() {
+            let mut and = |from, to| {
+                let matching = matching.entry((from, to)).or_insert(NONE);
+                *matching = self.matches.and(*matching, number as u32);
+            };
             if in_end(bundle.from) {
                 for to in classes.in_list(bundle.to).iter().filter(so_far) {
-                    let matching = matching.entry((class, *to)).or_default();
-                    matching.push(number as u32);
+                    and(class, *to);
                 }
             }
             if in_end(bundle.to) {
                 let others = classes.in_list(bundle.from).iter();
                 for from in others.filter(|from| **from < class) {
-                    let matching = matching.entry((*from, class)).or_default();
-                    matching.push(number as u32);
+                    and(*from, class);
                 }
             }
         }
-        let mut added = Vec::with_capacity(matching.len());
+        let mut added = Added {
+            pairs: Vec::with_capacity(matching.len()),
+            sets: self.sets.len()..self.sets.len(),
+        };
         self.pairs.push(Vec::new());
-        for ((from, to), matching) in matching {
-            let key = (matching, classes.span(from, to));
+        self.size.pairs += matching.len();
+        for ((from, to), matched) in matching {
+            let key = (matched, classes.span(from, to));
             let set = self.of(policy, &bundles, key, services);
             // Its number is the highest so far: they stay ascending.
             self.pairs[usize::from(from)].push((to, set));
-            let set = self.sets[set as usize].clone();
-            self.count += set.len();
-            added.push(((from, to), set));
+            added.pairs.push(((from, to), set));
         }
         self.bundles = bundles;
-        (self.count <= limits::ROWS).then_some(added)
+        added.sets.end = self.sets.len();
+        limits::fits(self.size).then_some(added)
     }
 
     /// Adds what some rules come to; answers its number.
@@ -151,22 +191,37 @@ impl Rows {
             let enforced = decide(policy, &others, span, services);
             self.enforced.insert(number, enforced);
         }
-        self.sets.push(decide(policy, rules, span, services));
+        let set = decide(policy, rules, span, services);
+        self.size.rows += set.len();
+        self.sets.push(set);
         number
     }
 
-    /// How many rows there are.
-    pub fn count(&self) -> usize {
-        self.count
+    /// What the tables have to hold.
+    pub fn size(&self) -> Size {
+        self.size
     }
 
-    /// Pairs of classes that a rule matches, with their rows.
-    pub fn pairs(&self) -> impl Iterator<Item = ((u16, u16), &Set)> {
-        let pairs = self.pairs.iter().enumerate().flat_map(|(from, pairs)| {
+    /// Pairs of classes that a rule matches, with the number of their set.
+    pub fn pairs(&self) -> impl Iterator<Item = ((u16, u16), u32)> {
+        let pairs = self.pairs.iter().enumerate();
+        pairs.flat_map(|(from, pairs)| {
             let all = pairs.iter();
             all.map(move |(to, set)| ((from as u16, *to), *set))
-        });
-        pairs.map(|(pair, set)| (pair, &self.sets[set as usize]))
+        })
+    }
+
+    /// The rows of some sets, by their numbers.
+    pub fn rows(&self, sets: Range<usize>) -> impl Iterator<Item = (PolicyKey, PolicyRow)> {
+        sets.flat_map(|set| {
+            let rows = self.sets[set].iter();
+            rows.map(move |(service, row)| (PolicyKey::new(set as u32, *service), *row))
+        })
+    }
+
+    /// The numbers of all sets.
+    pub fn sets(&self) -> Range<usize> {
+        0..self.sets.len()
     }
 
     /// The number of the rows of a pair.
@@ -191,7 +246,7 @@ impl Rows {
 }
 
 fn bundles(policy: &Policy, today: Date, ends: &Ends) -> Vec<Bundle> {
-    let mut index: HashMap<(ListId, ListId), usize> = HashMap::new();
+    let mut index: HashMap<(ListId, ListId), usize> = HashMap::default();
     let mut bundles: Vec<Bundle> = Vec::new();
     for (number, rule) in policy.rules.iter().enumerate() {
         if !rule.in_force(today) {
@@ -212,29 +267,21 @@ fn bundles(policy: &Policy, today: Date, ends: &Ends) -> Vec<Bundle> {
 }
 
 /// The rules of some bundles, in order.
-fn rules(bundles: &[Bundle], which: &[u32]) -> Vec<usize> {
-    let all = which.iter().flat_map(|at| &bundles[*at as usize].rules);
+fn rules(bundles: &[Bundle], which: impl Iterator<Item = u32>) -> Vec<usize> {
+    let all = which.flat_map(|at| &bundles[at as usize].rules);
     let mut rules: Vec<usize> = all.copied().collect();
     rules.sort_unstable();
     rules
 }
 
-/// How many rows each rule would have if there were no other.
+/// How many pairs each rule would have if there were no other.
 fn costs<'a>(
-    policy: &'a Policy,
     bundles: &'a [Bundle],
     classes: &'a Classes,
-    services: &'a Services,
 ) -> impl Iterator<Item = (usize, usize)> + 'a {
     bundles.iter().flat_map(move |bundle| {
         let pairs = classes.in_list(bundle.from).len() * classes.in_list(bundle.to).len();
-        bundle.rules.iter().map(move |rule| {
-            let services = match services.covered(&policy.rules[*rule].services) {
-                Covered::All => 1,
-                Covered::Classes(classes) => classes.len(),
-            };
-            (*rule, pairs * services)
-        })
+        bundle.rules.iter().map(move |rule| (*rule, pairs))
     })
 }
 

@@ -62,7 +62,7 @@ fn every_one_of_many_rules_has_its_number() {
         };
         let took = started.elapsed();
         println!("{rules} rules: read in {read:?}, compiled in {took:?}");
-        assert_eq!(compiled.generation.policy.len(), rules);
+        assert_eq!(compiled.generation.policy.rows.len(), rules);
         let tables = Tables { policy, compiled };
         for rule in [0, 1, rules / 2, rules - 1] {
             let (from, to, port) = flow(rule);

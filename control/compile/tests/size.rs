@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Instant;
 
@@ -9,7 +10,8 @@ use common::large::large;
 use common::{lines, policy, today};
 use cordon_compile::{Compiled, compile};
 use cordon_policy::{Code, Policy, Rejected, Rule, Selector, Service};
-use cordon_verdict::abi::{RULE_FIRST, RULES};
+use cordon_portable::PolicyTable;
+use cordon_verdict::abi::{PolicyKey, RULE_FIRST, RULES};
 
 /// See [`large`].
 fn hospital(devices: usize, rules: usize, no_smb_to: &str) -> Policy {
@@ -24,11 +26,12 @@ fn compiled(policy: &Policy) -> Compiled {
         Err(rejected) => panic!("{}", lines(&rejected.problems)),
     };
     println!(
-        "{} devices, {} rules: {} classes, {} rows, {} networks, in {:?}",
+        "{} devices, {} rules: {} classes, {} pairs, {} rows, {} networks, in {:?}",
         policy.devices.len(),
         policy.rules.len(),
         compiled.classes,
-        compiled.generation.policy.len(),
+        compiled.generation.policy.sets.len(),
+        compiled.generation.policy.rows.len(),
         compiled.generation.networks().len(),
         started.elapsed()
     );
@@ -51,10 +54,20 @@ fn a_hundred_thousand_devices() {
             .iter()
             .max()
             .expect("is a table");
-        for key in compiled.generation.policy.keys() {
-            let classes = usize::from(key.from.max(key.to));
+        let PolicyTable { sets, rows } = &compiled.generation.policy;
+        for (pair, set) in sets.iter() {
+            let classes = (pair & 0xffff).max(pair >> 16) as usize;
+            assert!(classes < compiled.classes, "{pair:#x}");
+            let mut kinds = 0..=*services;
             assert!(
-                classes < compiled.classes && key.service <= *services,
+                kinds.any(|service| rows.get(&PolicyKey::new(*set, service)).is_some()),
+                "{set}"
+            );
+        }
+        let numbers: HashSet<u32> = sets.values().copied().collect();
+        for key in rows.keys() {
+            assert!(
+                numbers.contains(&key.set) && key.service <= *services,
                 "{key:?}"
             );
         }
@@ -67,7 +80,8 @@ fn devices_do_not_make_rows() {
     let many = compiled(&hospital(100_000, 500, "any"));
     // As many segments and profiles, and as many devices that a rule names.
     assert_eq!(few.classes, many.classes);
-    assert_eq!(few.generation.policy.len(), many.generation.policy.len());
+    let size = |policy: &PolicyTable| (policy.sets.len(), policy.rows.len());
+    assert_eq!(size(&few.generation.policy), size(&many.generation.policy));
 }
 
 fn limit(result: Result<Compiled, Rejected>) -> String {

@@ -84,7 +84,7 @@ impl Named {
         let mut basis = self.take_basis()?;
         let updated = cordon_compile::update(&mut basis, &self.tables, &self.policy, policy, day)?;
         let mut decided = self.decided.clone();
-        let added = updated.change.policy.iter();
+        let added = updated.change.rows.iter();
         decided.note(added.map(|(_, row)| row));
         let mut portable = Portable::default();
         portable.install(updated.generation.clone(), 0);

@@ -3,8 +3,8 @@
 use aya::maps::{IterableMap as _, MapError};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::frozen::{
-    Bucket, Buckets, FROZEN_ADDRESSES, FROZEN_DEVICES, FROZEN_POLICY, VALUE_WORDS, buckets, remove,
-    set,
+    Bucket, Buckets, ENTRY_WORDS, FROZEN_ADDRESSES, FROZEN_DEVICES, FROZEN_PAIRS, FROZEN_POLICY,
+    address_key, buckets, pair_word, remove, set, stored,
 };
 use cordon_verdict::abi::{Address, Device, PolicyKey, PolicyRow, frozen};
 
@@ -18,27 +18,37 @@ use crate::shared::Shared;
 pub const FLAGS: u32 = 1 << 10 | 1 << 12;
 
 /// An entry: its key, and the words beside it.
-pub type Words = (u64, [u64; VALUE_WORDS]);
+pub type Words = [u64; ENTRY_WORDS];
 
-/// One of the tables.
+/// One of the tables, of entries of `W` words.
 #[derive(Clone, Copy)]
-pub struct Table {
+pub struct Table<const W: usize> {
     pub name: &'static str,
     pub number: u32,
 }
 
-pub const DEVICES: Table = Table {
+pub const DEVICES: Table<ENTRY_WORDS> = Table {
     name: "DEVICES",
     number: FROZEN_DEVICES,
 };
 
-pub const POLICY: Table = Table {
+pub const POLICY: Table<ENTRY_WORDS> = Table {
     name: "POLICY",
     number: FROZEN_POLICY,
 };
 
+pub const ADDRESSES: Table<ENTRY_WORDS> = Table {
+    name: "ADDRESSES",
+    number: FROZEN_ADDRESSES,
+};
+
+pub const PAIRS: Table<1> = Table {
+    name: "PAIRS",
+    number: FROZEN_PAIRS,
+};
+
 /// A device as the table has it.
-pub fn device(device: &Device) -> [u64; VALUE_WORDS] {
+pub fn device((key, device): (&u64, &Device)) -> Words {
     let Device {
         word,
         class,
@@ -46,74 +56,70 @@ pub fn device(device: &Device) -> [u64; VALUE_WORDS] {
         address: Ip { hi, lo },
     } = *device;
     let first = u64::from(word) | u64::from(class) << 32 | u64::from(place) << 48;
-    [first, hi, lo]
+    [stored(*key), first, hi, lo]
 }
 
-pub const ADDRESSES: Table = Table {
-    name: "ADDRESSES",
-    number: FROZEN_ADDRESSES,
-};
-
 /// Whose an address is as the table has it.
-pub fn address(ip: Ip, address: &Address) -> [u64; VALUE_WORDS] {
+pub fn address((ip, address): (&Ip, &Address)) -> Words {
     let Address {
         device,
         segment,
         class,
     } = *address;
     let owner = u64::from(device) | u64::from(segment) << 32 | u64::from(class) << 48;
-    [ip.hi, ip.lo, owner]
+    [stored(address_key(*ip)), ip.hi, ip.lo, owner]
 }
 
 /// A row of the policy as the table has it.
 pub fn row((key, row): (&PolicyKey, &PolicyRow)) -> Words {
     let pair = |at: usize| u64::from(row.rulings[at].0) | u64::from(row.rulings[at + 1].0) << 32;
-    (key.word(), [pair(0), pair(2), pair(4)])
+    [stored(key.word()), pair(0), pair(2), pair(4)]
 }
 
-impl Table {
+/// Which set of rows two classes have as the table has it.
+pub fn pair((pair, set): (&u32, &u32)) -> [u64; 1] {
+    [pair_word(*pair, *set)]
+}
+
+impl<const W: usize> Table<W> {
     /// A map with these entries, which nobody else has yet.
     ///
     /// # Errors
     /// [`Error::Map`], [`Error::Batch`] where the kernel has no room.
-    pub fn build<I: Iterator<Item = Words>>(
+    pub fn build<I: Iterator<Item = [u64; W]>>(
         self,
         count: usize,
         entries: impl Fn() -> I,
     ) -> Result<FrozenMap, Error> {
-        let mut wanted = buckets(room(count));
+        let mut wanted = buckets(room(count), W);
         loop {
             let map = FrozenMap::create(wanted, FLAGS).map_err(of(self.name))?;
             let mut memory = Memory(Shared::map(map.map(), self.name)?);
-            let fits =
-                entries().all(|(key, value)| matches!(set(&mut memory, key, value), Ok(true)));
-            if fits {
+            if entries().all(|entry| matches!(set(&mut memory, entry), Ok(true))) {
                 return Ok(map);
             }
             wanted *= 2;
         }
     }
 
-    /// Sets entries of a map that no packet sees, or removes those that have no value.
+    /// Removes entries of a map that no packet sees, by their first words, and sets others.
     ///
     /// # Errors
     /// [`Error::Map`], also where there is no room. What the map holds is not certain then.
     pub fn amend(
         self,
         map: &mut FrozenMap,
-        entries: impl Iterator<Item = (u64, Option<[u64; VALUE_WORDS]>)>,
+        gone: impl Iterator<Item = u64>,
+        come: impl Iterator<Item = [u64; W]>,
     ) -> Result<(), Error> {
         let wrong = of(self.name);
         let mut calls = Calls(map);
         // What is gone makes room for what comes.
-        let (come, gone): (Vec<_>, Vec<_>) = entries.partition(|(_, to)| to.is_some());
-        for (key, _) in gone {
-            remove(&mut calls, key).map_err(&wrong)?;
+        for first in gone {
+            remove::<W, _>(&mut calls, first).map_err(&wrong)?;
         }
-        for (key, to) in come {
-            if let Some(value) = to
-                && !set(&mut calls, key, value).map_err(&wrong)?
-            {
+        for entry in come {
+            if !set(&mut calls, entry).map_err(&wrong)? {
                 let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
                 return Err(Error::Batch {
                     name: self.name,

@@ -1,11 +1,14 @@
 //! Putting a policy into force: build beside the old ([`Stager`]), flip one word, wait.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::iter;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{Array, IterableMap as _, LpmTrie, MapData};
-use cordon_portable::{Change, Generation};
-use cordon_verdict::abi::frozen::{FROZEN_ADDRESSES, FROZEN_DEVICES, address_key};
+use cordon_portable::{Change, Generation, PolicyTable};
+use cordon_verdict::abi::frozen::{
+    FROZEN_ADDRESSES, FROZEN_DEVICES, FROZEN_PAIRS, address_key, stored,
+};
 use cordon_verdict::abi::{
     Admission, Control, Counter, FLOOD_MEMBER, PORTS, PortSetting, RULES, SEGMENTS,
     admission_index, ether_type_key, flood_index, port_index, rule_index,
@@ -15,7 +18,7 @@ use crate::barrier::Hurried;
 use crate::batch;
 use crate::counters::{self, total};
 use crate::error::Error;
-use crate::frozen::{self, ADDRESSES, DEVICES, POLICY};
+use crate::frozen::{self, ADDRESSES, DEVICES, PAIRS, POLICY};
 use crate::maps::{FrozenMap, Maps, of};
 use crate::program::{Dataplane, next_epoch};
 use crate::raw::{Counters, PrefixKey, Record};
@@ -119,30 +122,30 @@ impl Stager {
     /// slot holds is not certain.
     pub fn amend(&mut self, slot: u8, change: &Change, rules: usize) -> Result<(), Error> {
         let index = u32::from(slot);
-        let name = DEVICES.name;
-        let mut map = self.maps.devices.get(&index, 0).map_err(of(name))?;
-        let devices = change.devices.iter();
+        let maps = &self.maps;
+        let mut map = maps.devices.get(&index, 0).map_err(of(DEVICES.name))?;
+        let (gone, come) = apart(&change.devices);
         DEVICES.amend(
             &mut map,
-            devices.map(|(key, to)| (*key, to.as_ref().map(frozen::device))),
+            gone.map(|key| stored(*key)),
+            come.map(frozen::device),
         )?;
-        let name = ADDRESSES.name;
-        let mut map = self.maps.addresses.get(&index, 0).map_err(of(name))?;
-        let addresses = change.addresses.iter();
+        let mut map = maps.addresses.get(&index, 0).map_err(of(ADDRESSES.name))?;
+        let (gone, come) = apart(&change.addresses);
         ADDRESSES.amend(
             &mut map,
-            addresses.map(|(ip, to)| {
-                let to = to.as_ref();
-                (address_key(*ip), to.map(|to| frozen::address(*ip, to)))
-            }),
+            gone.map(|ip| stored(address_key(*ip))),
+            come.map(frozen::address),
         )?;
-        if !change.policy.is_empty() {
-            let mut map = self.maps.policy.get(&index, 0).map_err(of(POLICY.name))?;
-            let rows = change
-                .policy
-                .iter()
-                .map(|(key, row)| frozen::row((key, row)));
-            POLICY.amend(&mut map, rows.map(|(key, to)| (key, Some(to))))?;
+        if !change.sets.is_empty() {
+            let mut map = maps.pairs.get(&index, 0).map_err(of(PAIRS.name))?;
+            let pairs = change.sets.iter().map(|(pair, set)| (pair, set));
+            PAIRS.amend(&mut map, iter::empty(), pairs.map(frozen::pair))?;
+        }
+        if !change.rows.is_empty() {
+            let mut map = maps.policy.get(&index, 0).map_err(of(POLICY.name))?;
+            let rows = change.rows.iter().map(|(key, row)| (key, row));
+            POLICY.amend(&mut map, iter::empty(), rows.map(frozen::row))?;
         }
         self.clear_counters(slot, rules)
     }
@@ -213,19 +216,15 @@ impl Stager {
 
     fn write_inner(&mut self, generation: &Generation, slot: u8) -> Result<(), Error> {
         let devices = &generation.devices;
-        let map = DEVICES.build(devices.len(), || {
-            devices.iter().map(|(key, to)| (*key, frozen::device(to)))
-        })?;
+        let map = DEVICES.build(devices.len(), || devices.iter().map(frozen::device))?;
         self.put(slot, DEVICES, &map)?;
         let addresses = &generation.addresses;
-        let map = ADDRESSES.build(addresses.len(), || {
-            addresses
-                .iter()
-                .map(|(ip, to)| (address_key(*ip), frozen::address(*ip, to)))
-        })?;
+        let map = ADDRESSES.build(addresses.len(), || addresses.iter().map(frozen::address))?;
         self.put(slot, ADDRESSES, &map)?;
-        let policy = &generation.policy;
-        let map = POLICY.build(policy.len(), || policy.iter().map(frozen::row))?;
+        let PolicyTable { sets, rows } = &generation.policy;
+        let map = PAIRS.build(sets.len(), || sets.iter().map(frozen::pair))?;
+        self.put(slot, PAIRS, &map)?;
+        let map = POLICY.build(rows.len(), || rows.iter().map(frozen::row))?;
         self.put(slot, POLICY, &map)?;
         let slot = u32::from(slot);
 
@@ -260,7 +259,12 @@ impl Stager {
         self.maps.services.set(slot, &map, 0).map_err(of(name))
     }
 
-    fn put(&mut self, slot: u8, table: frozen::Table, map: &FrozenMap) -> Result<(), Error> {
+    fn put<const W: usize>(
+        &mut self,
+        slot: u8,
+        table: frozen::Table<W>,
+        map: &FrozenMap,
+    ) -> Result<(), Error> {
         self.maps
             .masks
             .set(table.mask(slot), map.len() - 1, 0)
@@ -268,6 +272,7 @@ impl Stager {
         let maps = match table.number {
             FROZEN_DEVICES => &mut self.maps.devices,
             FROZEN_ADDRESSES => &mut self.maps.addresses,
+            FROZEN_PAIRS => &mut self.maps.pairs,
             _ => &mut self.maps.policy,
         };
         maps.set(u32::from(slot), map, 0).map_err(of(table.name))
@@ -310,6 +315,18 @@ impl Dataplane {
         }
         Ok(counted)
     }
+}
+
+/// What a change takes away, and what it sets.
+fn apart<K, V>(
+    change: &BTreeMap<K, Option<V>>,
+) -> (impl Iterator<Item = &K>, impl Iterator<Item = (&K, &V)>) {
+    let gone = change.iter().filter(|(_, to)| to.is_none());
+    let come = change.iter();
+    (
+        gone.map(|(key, _)| key),
+        come.filter_map(|(key, to)| Some((key, to.as_ref()?))),
+    )
 }
 
 pub(crate) fn fits(what: &'static str, count: usize, limit: usize) -> Result<(), Error> {

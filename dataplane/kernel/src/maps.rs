@@ -20,7 +20,7 @@ use crate::steps::StepMap;
 use crate::table::{FLOWS4, FLOWS6, Table};
 
 /// Every map of the program, by the name it is pinned with.
-pub const NAMES: [&str; 40] = [
+pub const NAMES: [&str; 41] = [
     "META",
     "CONTROL",
     "PORTS_IN",
@@ -44,6 +44,7 @@ pub const NAMES: [&str; 40] = [
     "NETWORKS",
     "STEPS",
     "SERVICE_CLASSES",
+    "PAIRS",
     "POLICY",
     "MOVES",
     "INDEX4",
@@ -115,6 +116,7 @@ pub struct Maps {
     pub networks: ArrayOfMaps<MapData, NetworkMap>,
     pub steps: ArrayOfMaps<MapData, StepMap>,
     pub services: ArrayOfMaps<MapData, ServiceMap>,
+    pub pairs: ArrayOfMaps<MapData, FrozenMap>,
     pub policy: ArrayOfMaps<MapData, FrozenMap>,
     pub moves: Array<MapData, u64>,
     pub flows4: Table<WORDS4>,
@@ -176,6 +178,7 @@ impl Maps {
             networks: typed(pins, "NETWORKS")?,
             steps: typed(pins, "STEPS")?,
             services: typed(pins, "SERVICE_CLASSES")?,
+            pairs: typed(pins, "PAIRS")?,
             policy: typed(pins, "POLICY")?,
             moves: typed(pins, "MOVES")?,
             flows4: Table::open(pins, FLOWS4)?,

@@ -40,6 +40,7 @@ fn is_policy(name: &str) -> bool {
             | "NETWORKS"
             | "STEPS"
             | "SERVICE_CLASSES"
+            | "PAIRS"
             | "POLICY"
             | "RULE_COUNTERS"
     )
@@ -82,6 +83,7 @@ impl Dataplane {
             + inner("NETWORKS", maps.networks.get(&slot, 0))?
             + inner("STEPS", maps.steps.get(&slot, 0))?
             + inner("SERVICE_CLASSES", maps.services.get(&slot, 0))?
+            + inner("PAIRS", maps.pairs.get(&slot, 0))?
             + inner("POLICY", maps.policy.get(&slot, 0))?)
     }
 }

@@ -5,8 +5,8 @@ mod setup;
 use cordon_kernel::{Dataplane, Opened, Options};
 use cordon_portable::{Generation, Portable, Prefix};
 use cordon_verdict::abi::{
-    AGE_SECONDS, Address, Admission, Device, Network, PolicyKey, PolicyRow, RULE_FIRST, Ruling,
-    attachment, member, service_index,
+    AGE_SECONDS, Address, Admission, Device, Network, PolicyRow, RULE_FIRST, Ruling, attachment,
+    member, service_index,
 };
 use cordon_verdict::{Ip, Reason};
 
@@ -68,13 +68,10 @@ fn generation() -> Generation {
     );
     generation.services[service_index(6, 104) as usize] = 1;
     let allow = Ruling::allow(RULE_FIRST);
-    generation.policy.insert(
-        PolicyKey {
-            from: 1,
-            to: 2,
-            service: 1,
-            pad: 0,
-        },
+    generation.policy.add(
+        1,
+        2,
+        1,
         PolicyRow {
             rulings: [
                 allow,

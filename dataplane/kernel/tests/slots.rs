@@ -4,6 +4,7 @@ mod setup;
 
 use cordon_kernel::Dataplane;
 use cordon_portable::{Change, Generation};
+use cordon_verdict::abi::frozen::pair;
 use cordon_verdict::abi::{
     Address, Admission, Device, PolicyKey, PolicyRow, RULE_FIRST, Ruling, attachment, member,
 };
@@ -36,16 +37,10 @@ fn entries(number: u16, class: u16) -> ((u64, Device), (Ip, Address)) {
     ((member(7, mac), device), (address, bound))
 }
 
-fn row(from: u16, to: u16) -> (PolicyKey, PolicyRow) {
-    let key = PolicyKey {
-        from,
-        to,
-        service: 0,
-        pad: 0,
-    };
-    let rulings = [Ruling::allow(RULE_FIRST); 6];
-    (key, PolicyRow { rulings })
-}
+/// What allows everything.
+const ROW: PolicyRow = PolicyRow {
+    rulings: [Ruling::allow(RULE_FIRST); 6],
+};
 
 /// Two devices of class 1, at ports 0 and 1, that may speak to each other.
 fn generation() -> Generation {
@@ -66,8 +61,7 @@ fn generation() -> Generation {
         generation.devices.insert(device.0, device.1);
         generation.addresses.insert(address.0, address.1);
     }
-    let (key, row) = row(1, 1);
-    generation.policy.insert(key, row);
+    generation.policy.add(1, 1, 0, ROW);
     generation
 }
 
@@ -108,7 +102,8 @@ fn a_small_change_is_written_beside_what_is_in_force() {
         let come = Change {
             devices: [(device.0, Some(device.1))].into(),
             addresses: [(address.0, Some(address.1))].into(),
-            policy: vec![row(2, 1)],
+            sets: vec![(pair(2, 1), 1)],
+            rows: vec![(PolicyKey::new(1, 0), ROW)],
         };
         let slot = other(&kernel);
         stager.amend(slot, &come, RULES).expect("writes");
@@ -128,7 +123,8 @@ fn a_small_change_is_written_beside_what_is_in_force() {
         let go = Change {
             devices: [(device.0, None), (gone.0, None)].into(),
             addresses: [(of(3).1, None), (address.0, None)].into(),
-            policy: Vec::new(),
+            sets: Vec::new(),
+            rows: Vec::new(),
         };
         let slot = other(&kernel);
         for change in [&come, &go] {

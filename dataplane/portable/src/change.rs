@@ -15,14 +15,16 @@ pub struct Change {
     pub devices: BTreeMap<u64, Option<Device>>,
     /// By address.
     pub addresses: BTreeMap<Ip, Option<Address>>,
-    /// Rows that it has besides.
-    pub policy: Vec<(PolicyKey, PolicyRow)>,
+    /// Pairs of classes that it has besides, by `abi::frozen::pair`, with the number of their set.
+    pub sets: Vec<(u32, u32)>,
+    /// Rows of sets that it has besides.
+    pub rows: Vec<(PolicyKey, PolicyRow)>,
 }
 
 impl Change {
     /// How many entries it is about.
     pub fn len(&self) -> usize {
-        self.devices.len() + self.addresses.len() + self.policy.len()
+        self.devices.len() + self.addresses.len() + self.sets.len() + self.rows.len()
     }
 
     /// Whether the two are the same.
@@ -46,8 +48,11 @@ impl Generation {
                 None => self.addresses.remove(key),
             };
         }
-        for (key, row) in &change.policy {
-            self.policy.insert(*key, *row);
+        for (pair, set) in &change.sets {
+            self.policy.sets.insert(*pair, *set);
+        }
+        for (key, row) in &change.rows {
+            self.policy.rows.insert(*key, *row);
         }
     }
 }

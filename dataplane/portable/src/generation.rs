@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cordon_verdict::abi::{
-    Address, Admission, CopyTo, Device, NO_ATTACHMENT, Network, PolicyKey, PolicyRow, PortSetting,
-    SERVICES, STACKED, Stack, attachment, attachment_port, attachment_vlan, place, place_inner,
-    place_outer, place_port,
+    Address, Admission, CopyTo, Device, NO_ATTACHMENT, Network, PortSetting, SERVICES, STACKED,
+    Stack, attachment, attachment_port, attachment_vlan, place, place_inner, place_outer,
+    place_port,
 };
 use cordon_verdict::{Ip, Mac};
 
+use crate::policy::PolicyTable;
 use crate::table::Table;
 
 /// A network prefix: significant bits (0 to 128; an IPv4 prefix has 96 more than it is written with), and
@@ -65,8 +66,8 @@ pub struct Generation {
     lengths: Vec<u8>,
     /// By `abi::service_index`; always `abi::SERVICES` long.
     pub services: Vec<u16>,
-    /// By classes and service.
-    pub policy: Table<PolicyKey, PolicyRow>,
+    /// By classes and service class.
+    pub policy: PolicyTable,
 }
 
 impl Default for Generation {
@@ -84,7 +85,7 @@ impl Default for Generation {
             networks: HashMap::new(),
             lengths: Vec::new(),
             services: vec![0; SERVICES],
-            policy: Table::default(),
+            policy: PolicyTable::default(),
         }
     }
 }

@@ -7,12 +7,14 @@
 mod change;
 mod frame;
 mod generation;
+mod policy;
 mod table;
 mod tables;
 
 pub use change::Change;
 pub use frame::Bytes;
 pub use generation::{Generation, Prefix};
+pub use policy::PolicyTable;
 pub use table::Table;
 pub use tables::Memory;
 

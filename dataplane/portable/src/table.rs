@@ -2,14 +2,15 @@
 //! thousand costs one device.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::collections::hash_map::IntoIter;
 use std::fmt;
 use std::hash::Hash;
 use std::ops::Index;
 use std::sync::Arc;
 
-/// A hash table of plain records.
+use foldhash::{HashMap, HashMapExt as _};
+
+/// A hash table of plain records. Keys are a policy's: nobody outside chooses which meet.
 #[derive(Clone)]
 pub struct Table<K, V> {
     /// What copies share.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
+use cordon_verdict::abi::frozen::pair;
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, Event, FLOOD_MEMBER, FLOOD_NONE, Flow, FlowKey4,
     FlowKey6, Fragments, FragmentsKey, Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting,
@@ -159,8 +160,13 @@ impl Tables for Memory {
             .unwrap_or(0)
     }
 
+    fn set(&self, slot: u8, from: u16, to: u16) -> Option<u32> {
+        let sets = &self.slot(slot).policy.sets;
+        sets.get(&pair(from, to)).copied()
+    }
+
     fn policy(&self, slot: u8, key: &PolicyKey) -> Option<PolicyRow> {
-        self.slot(slot).policy.get(key).copied()
+        self.slot(slot).policy.rows.get(key).copied()
     }
 
     fn station(&self, member: u64) -> Option<Station> {

@@ -124,7 +124,7 @@ fn as_answer<T: Tables>(
     })
 }
 
-/// What the policy says at the posture in force. Two look-ups at most, whatever its size.
+/// What the policy says at the posture in force. Three look-ups at most, whatever its size.
 #[inline(always)]
 fn policy<T: Tables>(
     tables: &T,
@@ -134,26 +134,14 @@ fn policy<T: Tables>(
     service: u32,
 ) -> Result<Ruling, Denied> {
     let slot = ingress.control.slot;
+    let Some(set) = tables.set(slot, from, to) else {
+        return Err(Reason::NoRule.into());
+    };
     let service = tables.service(slot, service);
-    let row = tables.policy(
-        slot,
-        &PolicyKey {
-            from,
-            to,
-            service,
-            pad: 0,
-        },
-    );
-    let row = match row {
-        None if service != SERVICE_OTHER => tables.policy(
-            slot,
-            &PolicyKey {
-                from,
-                to,
-                service: SERVICE_OTHER,
-                pad: 0,
-            },
-        ),
+    let row = match tables.policy(slot, &PolicyKey::new(set, service)) {
+        None if service != SERVICE_OTHER => {
+            tables.policy(slot, &PolicyKey::new(set, SERVICE_OTHER))
+        }
         row => row,
     };
     match row {

@@ -61,7 +61,10 @@ pub trait Tables {
     /// The service class at a [`crate::abi::service_index`].
     fn service(&self, slot: u8, index: u32) -> u16;
 
-    /// What the policy says of two classes and a service class.
+    /// Which set of rows the policy has for flows from one class to another; none if no rule matches them.
+    fn set(&self, slot: u8, from: u16, to: u16) -> Option<u32>;
+
+    /// What the policy says in a set of a service class.
     fn policy(&self, slot: u8, key: &PolicyKey) -> Option<PolicyRow>;
 
     /// Where a [`crate::abi::member`] key was last seen.

@@ -8,7 +8,7 @@ use std::path::Path;
 use cordon_verdict::abi::VERSION;
 
 /// Of every version, what the records come to: all of `src/abi`, but for comments.
-const PINNED: (u32, u64) = (5, 0x1d87_b135_3f17_dd9f);
+const PINNED: (u32, u64) = (6, 0xace1_8eeb_d610_25bd);
 
 /// FNV-1a, 64 bits.
 struct Fnv(u64);

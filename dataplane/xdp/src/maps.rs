@@ -7,7 +7,9 @@ use aya_ebpf::btf_maps::{
     Array, ArrayOfMaps, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, Stack,
 };
 use aya_ebpf::macros::btf_map;
-use cordon_verdict::abi::frozen::{Bucket, SEATS, VALUE_WORDS, mask_index, spots, stored};
+use cordon_verdict::abi::frozen::{
+    Bucket, FROZEN_PAIRS, SEATS, VALUE_WORDS, mask_index, pair, set_of, spots, stored,
+};
 use cordon_verdict::abi::{
     Address, Admission, Control, CopyTo, Copying, Counter, Device, Entry, Event, Flow, Fragments,
     FragmentsKey, HOST_WORDS, Host, Line, Network, PORTS, PolicyRow, PortRate, PortSetting,
@@ -122,7 +124,11 @@ pub static STEPS: ArrayOfMaps<Array<u64, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new
 #[btf_map]
 pub static SERVICE_CLASSES: ArrayOfMaps<Array<u16, SERVICES>, SLOTS> = ArrayOfMaps::new();
 
-/// By slot, then `abi::frozen`: what the policy says of classes and service.
+/// By slot, then `abi::frozen`: which set of rows two classes have.
+#[btf_map]
+pub static PAIRS: ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
+
+/// By slot, then `abi::frozen`: what the policy says, by set and service.
 #[btf_map]
 pub static POLICY: ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
 
@@ -135,11 +141,28 @@ pub fn frozen(
 ) -> Option<[u64; VALUE_WORDS]> {
     let table = table.get(slot as u32)?;
     let mask = *MASKS.get(mask_index(slot, which))?;
-    for spot in spots(key, mask) {
+    let first = stored(key);
+    for spot in spots(first, mask) {
         let bucket = table.get(spot)?;
         for seat in SEATS {
-            if bucket[seat] == stored(key) {
+            if bucket[seat] == first {
                 return Some([bucket[seat + 1], bucket[seat + 2], bucket[seat + 3]]);
+            }
+        }
+    }
+    None
+}
+
+/// Which set of rows two classes have.
+#[inline(always)]
+pub fn set(slot: u8, from: u16, to: u16) -> Option<u32> {
+    let table = PAIRS.get(slot as u32)?;
+    let mask = *MASKS.get(mask_index(slot, FROZEN_PAIRS))?;
+    let pair = pair(from, to);
+    for spot in spots(pair as u64, mask) {
+        for word in table.get(spot)? {
+            if let Some(set) = set_of(*word, pair) {
+                return Some(set);
             }
         }
     }

@@ -15,7 +15,8 @@ use cordon_verdict::{Full, Ip, Mac, Reason, Tables};
 use crate::maps::{
     ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FRAGMENTS,
     MOVES, NETWORKS, PLACES, POLICY, PORT_RATES, PORT_SETTINGS, PROXIES, RULE_COUNTERS, SAMPLING,
-    SERVICE_CLASSES, STACKS, STEPS, Table, frozen, half4, half6, hosts, record, table4, table6,
+    SERVICE_CLASSES, STACKS, STEPS, Table, frozen, half4, half6, hosts, record, set, table4,
+    table6,
 };
 use crate::recent::Recent;
 
@@ -148,6 +149,11 @@ impl Tables for Maps {
             .and_then(|map| map.get(index))
             .copied()
             .unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn set(&self, slot: u8, from: u16, to: u16) -> Option<u32> {
+        set(slot, from, to)
     }
 
     #[inline(always)]

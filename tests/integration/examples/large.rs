@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use cordon_compile::Compiled;
 use cordon_kernel::{Dataplane, Options, Stager};
 use cordon_policy::{Policy, Sources, from_sources};
-use cordon_portable::Change;
+use cordon_portable::{Change, PolicyTable};
 use nix::time::{ClockId, clock_gettime};
 
 fn sources_of(devices: &str) -> Sources {
@@ -108,7 +108,8 @@ fn main() {
     let compiled = timed("compile", || {
         cordon_compile::compile(&policy, today).expect("compiles")
     });
-    println!("{} rows", compiled.generation.policy.len());
+    let PolicyTable { sets, rows } = &compiled.generation.policy;
+    println!("{} pairs of classes, {} rows", sets.len(), rows.len());
     let (mut kernel, _) = Dataplane::open(&Options::new(&pins)).expect("loads");
     let mut stager = kernel.stager().expect("opens");
     for _ in 0..2 {

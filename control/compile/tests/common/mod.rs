@@ -8,9 +8,7 @@ use std::net::IpAddr;
 use cordon_compile::{Compiled, compile, rule_index};
 use cordon_policy::{Date, Policy, Posture, Problem, Service, Sources, from_sources};
 use cordon_verdict::Ip;
-use cordon_verdict::abi::{
-    CLASS_STRANGER, PolicyKey, PolicyRow, Ruling, SERVICE_OTHER, service_index,
-};
+use cordon_verdict::abi::{CLASS_STRANGER, PolicyRow, Ruling, SERVICE_OTHER, service_index};
 
 /// Ports `access0` (0) and `core0` (1, the uplink).
 pub const PORTS: &str =
@@ -116,15 +114,7 @@ impl Tables {
     pub fn row(&self, from: u16, to: u16, index: u32) -> Option<PolicyRow> {
         let generation = &self.compiled.generation;
         let class = generation.services[index as usize];
-        let row = |service| {
-            let key = PolicyKey {
-                from,
-                to,
-                service,
-                pad: 0,
-            };
-            generation.policy.get(&key).copied()
-        };
+        let row = |service| generation.policy.row(from, to, service).copied();
         row(class).or_else(|| row(SERVICE_OTHER))
     }
 

@@ -130,7 +130,7 @@ fn what_is_brought_up_to_date_says_what_the_rules_say() {
                     prop_assert_eq!(held(&updated.generation), held(&whole.generation));
                     prop_assert_eq!(admitted(&updated.generation), admitted(&whole.generation));
                     count(&tally.brought);
-                    if !updated.change.policy.is_empty() {
+                    if !updated.change.sets.is_empty() {
                         count(&tally.new_rows);
                     }
                     before.generation = updated.generation;

@@ -10,7 +10,7 @@ use common::{ip, policy, today};
 use cordon_compile::compile;
 use cordon_policy::{Place, Policy};
 use cordon_portable::Generation;
-use cordon_verdict::abi::{CLASS_STRANGER, POSTURES, PolicyKey, Ruling, SERVICE_OTHER, member};
+use cordon_verdict::abi::{CLASS_STRANGER, POSTURES, Ruling, SERVICE_OTHER, member};
 use made::{DEVICES, indices, invariants, rules, site};
 use proptest::prelude::*;
 use read::{End, Who, between, broken, ends, expected, segment_of, who};
@@ -55,14 +55,7 @@ fn class(policy: &Policy, generation: &Generation, end: End) -> u16 {
 
 fn found(generation: &Generation, from: u16, to: u16, index: u32) -> [Ruling; POSTURES] {
     let service = generation.services[index as usize];
-    let row = |service| {
-        generation.policy.get(&PolicyKey {
-            from,
-            to,
-            service,
-            pad: 0,
-        })
-    };
+    let row = |service| generation.policy.row(from, to, service);
     row(service)
         .or_else(|| row(SERVICE_OTHER))
         .map_or([Ruling::NONE; POSTURES], |row| row.rulings)

@@ -42,7 +42,8 @@ impl Holds {
             let (_, to, change) = next;
             way.devices.extend(&change.devices);
             way.addresses.extend(&change.addresses);
-            way.policy.extend(&change.policy);
+            way.sets.extend(&change.sets);
+            way.rows.extend(&change.rows);
             at = *to;
         }
         Some(way)

@@ -2,8 +2,8 @@
 
 use cordon_portable::{Generation, Prefix};
 use cordon_verdict::abi::{
-    Address, Admission, Device, Network, POSTURES, PolicyKey, PolicyRow, PortSetting, RULE_FIRST,
-    Ruling, STACKED, attachment, member, place,
+    Address, Admission, Device, Network, POSTURES, PolicyRow, PortSetting, RULE_FIRST, Ruling,
+    STACKED, attachment, member, place,
 };
 use cordon_verdict::{Ip, Mac};
 
@@ -171,13 +171,7 @@ fn rules(generation: &mut Generation) {
     let mut rulings = [any; POSTURES];
     rulings[2..].fill(Ruling::allow_inside(RULE_FIRST));
     for (from, to) in [(1, 1), (1, 2), (1, 3), (3, 1)] {
-        let key = PolicyKey {
-            from,
-            to,
-            service: 0,
-            pad: 0,
-        };
-        generation.policy.insert(key, PolicyRow { rulings });
+        generation.policy.add(from, to, 0, PolicyRow { rulings });
     }
 }
 

@@ -1,28 +1,41 @@
 //! Tables of a generation that are built before any packet sees them, and never change while one does: devices, their
 //! addresses, and what the policy says.
 //!
-//! An array of buckets, each a cache line with two entries: a key of one word, and three words beside it. A key is in one of
-//! two buckets; whoever builds the table moves others to where they may be as well, to make room (*cuckoo hashing*). A
-//! look-up is two loads at most, whatever the size, and one nearly always. A hash map of the kernel's has a list for each
-//! bucket instead, and all of it is somewhere else in memory: where 100,000 devices speak, that was a fifth of a new flow.
+//! An array of buckets, each a cache line of entries. A key is in one of two buckets; whoever builds the table moves others
+//! to where they may be as well, to make room (*cuckoo hashing*). A look-up is two loads at most, whatever the size, and one
+//! nearly always. A hash map of the kernel's has a list for each bucket instead, and all of it is somewhere else in memory:
+//! where 100,000 devices speak, that was a fifth of a new flow.
+//!
+//! Entries are of four words, a key and three words beside it, or of one: a key of 32 bits, and a number that is not 0 in
+//! the upper half. An entry whose first word is 0 is none.
 
 use crate::address::Ip;
 
-/// A cache line of the table: twice a key, plus one, and a value; 0 for no key.
+/// A cache line of a table.
 pub type Bucket = [u64; 8];
+
+/// Words of an entry that has something beside its key.
+pub const ENTRY_WORDS: usize = 1 + VALUE_WORDS;
 
 /// Words beside a key.
 pub const VALUE_WORDS: usize = 3;
 
 /// Where the entries of a bucket start.
-pub const SEATS: [usize; 2] = [0, 1 + VALUE_WORDS];
+pub const SEATS: [usize; 2] = [0, ENTRY_WORDS];
 
-/// Buckets for so many entries: at most half full.
-pub const fn buckets(entries: u32) -> u32 {
-    if entries == 0 {
-        1
-    } else {
-        entries.next_power_of_two()
+/// Buckets for so many entries of so many words: at most half full.
+pub const fn buckets(entries: u32, words: usize) -> u32 {
+    match entries.div_ceil(8 / words as u32 / 2) {
+        0 => 1,
+        buckets => buckets.next_power_of_two(),
+    }
+}
+
+/// The part of an entry's first word that tells keys apart.
+const fn key_part(words: usize) -> u64 {
+    match words {
+        1 => u32::MAX as u64,
+        _ => !0,
     }
 }
 
@@ -34,10 +47,32 @@ pub const fn spots(key: u64, mask: u32) -> [u32; 2] {
     [(hash >> 40) as u32 & mask, (hash >> 16) as u32 & mask]
 }
 
-/// A key as a bucket has it. The highest is none: there is neither such a device nor such a class.
+/// A key of a whole word as a bucket has it. The highest is none: there is neither such a device nor such a set of rows.
 #[inline(always)]
 pub const fn stored(key: u64) -> u64 {
     key.wrapping_add(1)
+}
+
+/// The key of two classes, of the initiator and of the other end.
+#[inline(always)]
+pub const fn pair(from: u16, to: u16) -> u32 {
+    from as u32 | (to as u32) << 16
+}
+
+/// Two classes, and the number of the set of rows that they have, as an entry.
+#[inline(always)]
+pub const fn pair_word(pair: u32, set: u32) -> u64 {
+    pair as u64 | (set as u64 + 1) << 32
+}
+
+/// The number of the set of rows, if that is what a word says of two classes.
+#[inline(always)]
+pub const fn set_of(word: u64, pair: u32) -> Option<u32> {
+    // Of strangers the key is 0, and so is what is in an empty seat.
+    match word as u32 == pair && word >> 32 != 0 {
+        true => Some((word >> 32) as u32 - 1),
+        false => None,
+    }
 }
 
 /// Which of the tables, in the list of how large they are.
@@ -61,6 +96,8 @@ pub const FROZEN_DEVICES: u32 = 0;
 pub const FROZEN_POLICY: u32 = 1;
 /// Whose addresses are, by [`address_key`].
 pub const FROZEN_ADDRESSES: u32 = 2;
+/// Which set of rows two classes have: entries of one word, by [`pair`].
+pub const FROZEN_PAIRS: u32 = 3;
 
 /// Where buckets are.
 pub trait Buckets {
@@ -86,43 +123,38 @@ pub trait Buckets {
 /// How often another entry is moved to make room for one.
 const MOVES: u32 = 512;
 
-/// Sets the value of a key. `false` if there is no room: then one of the entries is lost, and the table has to be built anew.
+/// Sets an entry of `W` words. `false` if there is no room: then one of the entries is lost, and the table has to be built
+/// anew.
 ///
 /// # Errors
 /// What goes wrong with the buckets.
-pub fn set<B: Buckets>(
-    table: &mut B,
-    key: u64,
-    value: [u64; VALUE_WORDS],
-) -> Result<bool, B::Error> {
+pub fn set<const W: usize, B: Buckets>(table: &mut B, entry: [u64; W]) -> Result<bool, B::Error> {
     let mask = table.mask();
-    let both = spots(key, mask);
-    for wanted in [stored(key), 0] {
+    let both = spots(entry[0] & key_part(W), mask);
+    for wanted in [Some(entry[0]), None] {
         for spot in both {
             let mut bucket = table.read(spot)?;
-            if put(&mut bucket, wanted, stored(key), value) {
+            if put(&mut bucket, wanted, entry) {
                 table.write(spot, &bucket)?;
                 return Ok(true);
             }
         }
     }
-    let (mut key, mut value, [_, mut spot]) = (stored(key), value, both);
+    let (mut entry, [_, mut spot]) = (entry, both);
     for turn in 0..MOVES {
         let mut bucket = table.read(spot)?;
-        // Another of the two every time, by the bits of the turn.
-        let seat = SEATS[(turn.wrapping_mul(0x9e37_79b9) >> 31) as usize];
-        let moved = (
-            bucket[seat],
-            [bucket[seat + 1], bucket[seat + 2], bucket[seat + 3]],
-        );
-        bucket[seat] = key;
-        bucket[seat + 1..][..VALUE_WORDS].copy_from_slice(&value);
+        // Another every time, by the bits of the turn.
+        let chance = u64::from(turn.wrapping_mul(0x9e37_79b9));
+        let seat = ((chance * (8 / W as u64)) >> 32) as usize * W;
+        let mut moved = [0; W];
+        moved.copy_from_slice(&bucket[seat..][..W]);
+        bucket[seat..][..W].copy_from_slice(&entry);
         table.write(spot, &bucket)?;
-        (key, value) = moved;
-        let [first, second] = spots(key.wrapping_sub(1), mask);
+        entry = moved;
+        let [first, second] = spots(entry[0] & key_part(W), mask);
         spot = if spot == first { second } else { first };
         let mut bucket = table.read(spot)?;
-        if put(&mut bucket, 0, key, value) {
+        if put(&mut bucket, None, entry) {
             table.write(spot, &bucket)?;
             return Ok(true);
         }
@@ -130,25 +162,28 @@ pub fn set<B: Buckets>(
     Ok(false)
 }
 
-fn put(bucket: &mut Bucket, wanted: u64, key: u64, value: [u64; VALUE_WORDS]) -> bool {
-    for seat in SEATS {
-        if bucket[seat] == wanted {
-            bucket[seat] = key;
-            bucket[seat + 1..][..VALUE_WORDS].copy_from_slice(&value);
-            return true;
-        }
+/// Puts an entry where one is with the key of a first word, or where there is none.
+fn put<const W: usize>(bucket: &mut Bucket, wanted: Option<u64>, entry: [u64; W]) -> bool {
+    let mut seats = bucket.chunks_exact_mut(W);
+    let there = seats.find(|seat| match wanted {
+        Some(first) => seat[0] != 0 && (seat[0] ^ first) & key_part(W) == 0,
+        None => seat[0] == 0,
+    });
+    if let Some(there) = there {
+        there.copy_from_slice(&entry);
+        return true;
     }
     false
 }
 
-/// Takes a key away, if it is there.
+/// Takes an entry of `W` words away, if it is there: by its first word.
 ///
 /// # Errors
 /// What goes wrong with the buckets.
-pub fn remove<B: Buckets>(table: &mut B, key: u64) -> Result<(), B::Error> {
-    for spot in spots(key, table.mask()) {
+pub fn remove<const W: usize, B: Buckets>(table: &mut B, first: u64) -> Result<(), B::Error> {
+    for spot in spots(first & key_part(W), table.mask()) {
         let mut bucket = table.read(spot)?;
-        if put(&mut bucket, stored(key), 0, [0; VALUE_WORDS]) {
+        if put(&mut bucket, Some(first), [0; W]) {
             table.write(spot, &bucket)?;
         }
     }
@@ -184,14 +219,29 @@ mod tests {
         }
     }
 
-    fn find(table: &Memory, key: u64) -> Option<u64> {
-        let mut found = spots(key, table.mask()).into_iter().flat_map(|spot| {
-            let bucket = table.0[spot as usize];
-            SEATS.map(|seat| (bucket[seat], bucket[seat + 1]))
-        });
-        found
-            .find(|(there, _)| *there == stored(key))
-            .map(|(_, value)| value)
+    impl Memory {
+        fn new(buckets: u32) -> Memory {
+            Memory(vec![[0; 8]; buckets as usize])
+        }
+
+        fn find(&self, key: u64) -> Option<u64> {
+            let mut found = spots(stored(key), self.mask())
+                .into_iter()
+                .flat_map(|spot| {
+                    let bucket = self.0[spot as usize];
+                    SEATS.map(|seat| (bucket[seat], bucket[seat + 1]))
+                });
+            found
+                .find(|(there, _)| *there == stored(key))
+                .map(|(_, value)| value)
+        }
+
+        fn find_pair(&self, pair: u32) -> Option<u32> {
+            let mut words = spots(u64::from(pair), self.mask())
+                .into_iter()
+                .flat_map(|spot| self.0[spot as usize]);
+            words.find_map(|word| set_of(word, pair))
+        }
     }
 
     /// Keys in a row, as those of devices and of policies are.
@@ -199,32 +249,69 @@ mod tests {
         (number % 7) << 48 | (number / 7) << 16
     }
 
+    fn entry(number: u64, value: u64) -> [u64; ENTRY_WORDS] {
+        [stored(key(number)), value, 1, 2]
+    }
+
     #[test]
     fn what_was_set_is_found_and_what_was_removed_is_not() {
-        let mut table = Memory(vec![[0; 8]; buckets(10_000) as usize]);
+        let mut table = Memory::new(buckets(10_000, ENTRY_WORDS));
         let mut wanted = BTreeMap::new();
         for number in 0..10_000 {
-            assert_eq!(set(&mut table, key(number), [number, 1, 2]), Ok(true));
+            assert_eq!(set(&mut table, entry(number, number)), Ok(true));
             wanted.insert(key(number), number);
         }
         for number in (0..10_000).step_by(3) {
-            assert_eq!(remove(&mut table, key(number)), Ok(()));
+            let gone = remove::<ENTRY_WORDS, _>(&mut table, stored(key(number)));
+            assert_eq!(gone, Ok(()));
             wanted.remove(&key(number));
         }
         for number in (0..10_000).step_by(5) {
-            assert_eq!(set(&mut table, key(number), [number + 1, 1, 2]), Ok(true));
+            assert_eq!(set(&mut table, entry(number, number + 1)), Ok(true));
             wanted.insert(key(number), number + 1);
         }
         for number in 0..20_000 {
             let expected = wanted.get(&key(number)).copied();
-            assert_eq!(find(&table, key(number)), expected, "{number}");
+            assert_eq!(table.find(key(number)), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn every_pair_is_found_with_its_set() {
+        const CLASSES: u16 = 200;
+        let pairs = || (0..CLASSES).flat_map(|from| (0..CLASSES).map(move |to| (from, to)));
+        // Every other of them, strangers to strangers and the highest number there can be among them.
+        let wanted = |from: u16, to: u16| match (from ^ to) & 1 {
+            0 => Some(u32::from(from) * 7 + u32::from(to == 0) * (u32::MAX - 2000)),
+            _ => None,
+        };
+        let mut table = Memory::new(buckets(u32::from(CLASSES) * u32::from(CLASSES) / 2, 1));
+        // Twice, with another set at first.
+        for other in [5, 0] {
+            for (from, to) in pairs() {
+                if let Some(number) = wanted(from, to) {
+                    let word = pair_word(pair(from, to), number ^ other);
+                    assert_eq!(set(&mut table, [word]), Ok(true));
+                }
+            }
+        }
+        for (from, to) in pairs() {
+            let found = table.find_pair(pair(from, to));
+            assert_eq!(found, wanted(from, to), "{from} to {to}");
         }
     }
 
     #[test]
     fn a_table_that_is_full_says_so() {
-        let mut table = Memory(vec![[0; 8]; 16]);
-        let there = (0..64).take_while(|number| set(&mut table, key(*number), [0; 3]) == Ok(true));
-        assert!((20..=32).contains(&there.count()));
+        let fill = |fits: &dyn Fn(&mut Memory, u64) -> bool| {
+            let mut table = Memory::new(16);
+            (0..256)
+                .take_while(|number| fits(&mut table, *number))
+                .count()
+        };
+        let there = fill(&|table, number| set(table, entry(number, 0)) == Ok(true));
+        assert!((20..=32).contains(&there), "{there}");
+        let there = fill(&|table, number| set(table, [pair_word(number as u32, 0)]) == Ok(true));
+        assert!((100..=128).contains(&there), "{there}");
     }
 }

@@ -27,4 +27,4 @@ pub use table::{EMPTY, Entry, Line, OVERFLOW, Search, TAG, WAYS, WORDS4, WORDS6,
 pub use who::{Address, Device, Network};
 
 /// The version of this ABI. A program and a loader of different versions refuse each other.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;

@@ -234,14 +234,13 @@ pub const fn service_index(protocol: u8, port: u16) -> u32 {
 /// The service class of what no rule names: its row holds what rules with `service: any` say.
 pub const SERVICE_OTHER: u16 = 0;
 
-/// The key of the policy table.
+/// The key of the policy table. Two classes have a *set* of rows, one for each service class that a rule tells from the
+/// others; classes that the same rules match share one. A hospital's policy has millions of pairs, and some thousands of sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct PolicyKey {
-    /// Class of the initiator.
-    pub from: u16,
-    /// Class of the other end.
-    pub to: u16,
+    /// The set: see `frozen::pair`.
+    pub set: u32,
     /// Service class.
     pub service: u16,
     /// Zero.
@@ -249,10 +248,20 @@ pub struct PolicyKey {
 }
 
 impl PolicyKey {
+    /// The row of a service class, in a set.
+    #[inline(always)]
+    pub const fn new(set: u32, service: u16) -> PolicyKey {
+        PolicyKey {
+            set,
+            service,
+            pad: 0,
+        }
+    }
+
     /// As one word.
     #[inline(always)]
     pub const fn word(&self) -> u64 {
-        self.from as u64 | (self.to as u64) << 16 | (self.service as u64) << 32
+        self.set as u64 | (self.service as u64) << 32
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use cordon_portable::{Generation, Judged, Portable, Prefix};
 use cordon_verdict::abi::{
-    Admission, Control, Device, Flow, Network, POSTURES, PolicyKey, PortSetting, RULE_FIRST,
-    Ruling, Station, service_index,
+    Admission, Control, Device, Flow, Network, POSTURES, PortSetting, RULE_FIRST, Ruling, Station,
+    service_index,
 };
 use cordon_verdict::{Egress, Reason};
 
@@ -269,29 +269,21 @@ pub const FAULTS: &[Fault] = &[
         portable.set_posture(posture);
     }),
     in_tables("authorise: contain is as normal", |tables| {
-        for row in tables.policy.values_mut() {
+        for row in tables.policy.rows.values_mut() {
             row.rulings[2] = row.rulings[0];
         }
     }),
     in_tables("authorise: lockdown is as sever", |tables| {
-        for row in tables.policy.values_mut() {
+        for row in tables.policy.rows.values_mut() {
             row.rulings[4] = row.rulings[POSTURES - 1];
         }
     }),
     in_tables("authorise: rules are read backwards", |tables| {
-        let rows = std::mem::take(&mut tables.policy);
-        let turned = rows.into_iter().map(|(key, row)| {
-            let PolicyKey { from, to, .. } = key;
-            (
-                PolicyKey {
-                    from: to,
-                    to: from,
-                    ..key
-                },
-                row,
-            )
-        });
-        tables.policy = turned.collect();
+        let sets = std::mem::take(&mut tables.policy.sets);
+        let turned = sets
+            .into_iter()
+            .map(|(pair, set)| (pair.rotate_left(16), set));
+        tables.policy.sets = turned.collect();
     }),
     in_tables("authorise: a port is no rule's", |tables| {
         tables.services[service_index(6, 1) as usize] = 0;
@@ -557,7 +549,7 @@ fn in_flows(portable: &mut Portable, change: impl Fn(&mut Flow)) {
 }
 
 fn in_rulings(tables: &mut Generation, change: impl Fn(Ruling) -> Ruling) {
-    for row in tables.policy.values_mut() {
+    for row in tables.policy.rows.values_mut() {
         row.rulings = row.rulings.map(&change);
     }
 }

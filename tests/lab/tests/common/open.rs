@@ -5,7 +5,7 @@ use cordon_lab::Lab;
 use cordon_portable::{Generation, Prefix};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{
-    Admission, Network, POSTURES, PolicyKey, PolicyRow, RULE_FIRST, Ruling, attachment,
+    Admission, Network, POSTURES, PolicyRow, RULE_FIRST, Ruling, attachment,
 };
 
 const ANYONE: u16 = 1;
@@ -74,14 +74,10 @@ fn generation(vlans: &[u16]) -> Generation {
         ..Network::default()
     };
     generation.add_network(all, elsewhere);
-    let key = PolicyKey {
-        from: ANYONE,
-        to: ANYONE,
-        service: 0,
-        pad: 0,
-    };
     let mut rulings = [Ruling::allow(RULE_FIRST); POSTURES];
     rulings[usize::from(CLOSED)] = Ruling::NONE;
-    generation.policy.insert(key, PolicyRow { rulings });
+    generation
+        .policy
+        .add(ANYONE, ANYONE, 0, PolicyRow { rulings });
     generation
 }
