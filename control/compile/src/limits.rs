@@ -50,7 +50,7 @@ pub(crate) fn fits(size: Size) -> bool {
     size.pairs.max(size.rows) <= ROWS
 }
 
-/// `dearest` is the index of the rule that would have the most pairs of classes alone, and how many.
+/// `dearest` is the index of the rule that has a part in the most pairs of classes and services, and how many.
 pub(crate) fn rows(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem {
     let (place, which) = match dearest {
         Some((rule, count)) => {
@@ -63,7 +63,7 @@ pub(crate) fn rows(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem 
     limit(
         place,
         format!("the policy comes to more than the {ROWS} entries that a gateway holds{which}"),
-        "`any` at both ends costs most: name a zone, a segment or a group at one of them",
+        "`any` at both ends costs most, then many services for hosts that rules name one by one: name a zone, a segment or a group, or ranges of ports",
     )
 }
 

@@ -110,13 +110,13 @@ impl Rows {
                 };
                 last = Some((key, set));
                 pairs.push((to, set));
+                rows.size.pairs += 1;
+                if !limits::fits(rows.size) {
+                    let costs = costs(policy, &bundles, classes, services);
+                    return Err(limits::rows(policy, costs.max_by_key(|(_, cost)| *cost)));
+                }
             }
-            rows.size.pairs += pairs.len();
             rows.pairs.push(pairs);
-            if !limits::fits(rows.size) {
-                let costs = costs(&bundles, classes);
-                return Err(limits::rows(policy, costs.max_by_key(|(_, cost)| *cost)));
-            }
         }
         rows.bundles = bundles;
         Ok(rows)
@@ -274,14 +274,22 @@ fn rules(bundles: &[Bundle], which: impl Iterator<Item = u32>) -> Vec<usize> {
     rules
 }
 
-/// How many pairs each rule would have if there were no other.
+/// By rule, what it has a part in: pairs of classes, and services at each.
 fn costs<'a>(
+    policy: &'a Policy,
     bundles: &'a [Bundle],
     classes: &'a Classes,
+    services: &'a Services,
 ) -> impl Iterator<Item = (usize, usize)> + 'a {
     bundles.iter().flat_map(move |bundle| {
         let pairs = classes.in_list(bundle.from).len() * classes.in_list(bundle.to).len();
-        bundle.rules.iter().map(move |rule| (*rule, pairs))
+        bundle.rules.iter().map(move |rule| {
+            let services = match services.covered(&policy.rules[*rule].services) {
+                Covered::All => 1,
+                Covered::Classes(classes) => classes.len(),
+            };
+            (*rule, pairs * services)
+        })
     })
 }
 

@@ -85,7 +85,9 @@ fn devices_do_not_make_rows() {
 }
 
 fn limit(result: Result<Compiled, Rejected>) -> String {
-    let rejected = result.expect_err("is too large");
+    let Err(rejected) = result else {
+        panic!("is not too large");
+    };
     let [problem] = &rejected.problems[..] else {
         panic!("{}", lines(&rejected.problems));
     };
@@ -123,6 +125,39 @@ fn more_rows_than_there_is_room_for() {
     // It is that rule indeed.
     policy.rules.retain(|rule| rule.name != "all");
     policy.rules.truncate(1_000);
+    compiled(&policy);
+}
+
+#[test]
+fn more_services_of_more_hosts_than_there_is_room_for() {
+    // 2,100 hosts of which something else is said of each, and 2,100 services: few pairs, and a row for each service at each.
+    let mut text = "rules:\n".to_owned();
+    let mut listed = "w,02:00:5e:00:ff:ff,,ward,\n".to_owned();
+    for number in 0..2_100 {
+        let port = 10_000 + number;
+        writeln!(
+            text,
+            "  - {{name: r{number}, from: ward, to: d{number}, service: ssh}}\n  \
+               - {{name: s{number}, from: ward, to: lab, service: tcp/{port}}}"
+        )
+        .expect("a string");
+        writeln!(
+            listed,
+            "d{number},02:00:5e:00:{:02x}:{:02x},,lab,",
+            number >> 8,
+            number & 0xff
+        )
+        .expect("a string");
+    }
+    let site = "segments:\n  lab: {attach: [access0.1, core0.1], isolate: true}\n  \
+                  ward: {attach: [access0.2, core0.2], isolate: true}\n";
+    let mut policy = policy(site, &text, &listed);
+    let said = limit(compile(&policy, today()));
+    assert!(
+        said.contains("more than the 4000000 entries that a gateway holds"),
+        "{said}"
+    );
+    policy.rules.truncate(2_000);
     compiled(&policy);
 }
 
