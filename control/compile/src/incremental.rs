@@ -2,7 +2,7 @@
 //!
 //! Everything that bears on the tables is compared, and whatever this does not understand, or is unsure of, is
 //! compiled whole. Two things are not as a whole compilation would have them, and mean the same: devices keep their
-//! numbers, and classes that nobody is in any more keep their rows.
+//! numbers, and classes that nobody is in any more keep their pairs and rows.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -161,6 +161,11 @@ pub fn update(
             .sets
             .extend(pairs.map(|((from, to), set)| (pair(from, to), set)));
         change.rows.extend(basis.rows.rows(added.sets));
+        // So many are quicker written whole.
+        let tables = &generation.policy;
+        if change.sets.len() > drift(&tables.sets) || change.rows.len() > drift(&tables.rows) {
+            return None;
+        }
     }
     unchecked.sort_unstable();
     unchecked.dedup();
@@ -279,7 +284,11 @@ impl Basis {
 }
 
 fn has_drifted<K: Copy + Eq + Hash, V: Copy>(table: &Table<K, V>) -> bool {
-    table.differing() > DRIFT + table.len() / 16
+    table.differing() > drift(table)
+}
+
+fn drift<K: Copy + Eq + Hash, V: Copy>(table: &Table<K, V>) -> usize {
+    DRIFT + table.len() / 16
 }
 
 /// Whether a device comes soon in a list of others: then what is before it there was removed.

@@ -5,8 +5,13 @@ use cordon_verdict::abi::{RULE_FIRST, RULES};
 
 use crate::rows::Size;
 
-/// Pairs of classes, and rows, that the policy table may have.
-const ROWS: usize = 4_000_000;
+/// Pairs of classes that the policy table may have.
+const PAIRS: usize = 4_000_000;
+/// Rows that it may have.
+pub(crate) const ROWS: usize = 4_000_000;
+/// Different lists of rules that match pairs of one class, as far as they get: so that what is worked out has room in
+/// memory as well (16 bytes each).
+pub(crate) const LISTS: usize = 16_000_000;
 /// Classes, and service classes, that have a number.
 pub(crate) const NUMBERS: usize = 1 << 16;
 
@@ -47,24 +52,53 @@ pub(crate) fn services(policy: &Policy, count: usize) -> Option<Problem> {
 
 /// Whether the tables hold it.
 pub(crate) fn fits(size: Size) -> bool {
-    size.pairs.max(size.rows) <= ROWS
+    size.pairs <= PAIRS && size.rows <= ROWS
 }
 
-/// `dearest` is the index of the rule that has a part in the most pairs of classes and services, and how many.
+/// `dearest` is the index of the rule that would have the most pairs of classes alone, and how many.
+pub(crate) fn pairs(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem {
+    let message = format!(
+        "the rules are about more than the {PAIRS} pairs of kinds of hosts that a gateway holds"
+    );
+    let alone = |name: &str, count: usize| format!("; rule `{name}` alone is about {count}");
+    costly(
+        policy,
+        dearest,
+        message,
+        alone,
+        "`any` at both ends costs most: name a zone, a segment or a group at one of them",
+    )
+}
+
+/// `dearest` is the index of the rule that has a part in the most rows, and how many.
 pub(crate) fn rows(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem {
-    let (place, which) = match dearest {
+    let message = format!(
+        "what the rules say of services comes to more than the {ROWS} entries that a gateway holds"
+    );
+    let part = |name: &str, count: usize| format!("; rule `{name}` has a part in {count}");
+    costly(
+        policy,
+        dearest,
+        message,
+        part,
+        "a service costs an entry for every kind of host it is about: name hosts by profile or segment rather than one by one, or ranges of ports",
+    )
+}
+
+fn costly(
+    policy: &Policy,
+    dearest: Option<(usize, usize)>,
+    message: String,
+    which: impl Fn(&str, usize) -> String,
+    hint: &str,
+) -> Problem {
+    match dearest {
         Some((rule, count)) => {
             let rule = &policy.rules[rule];
-            let which = format!("; rule `{}` alone comes to {count}", rule.name);
-            (rule.place, which)
+            limit(rule.place, message + &which(&rule.name, count), hint)
         }
-        None => (top(policy), String::new()),
-    };
-    limit(
-        place,
-        format!("the policy comes to more than the {ROWS} entries that a gateway holds{which}"),
-        "`any` at both ends costs most, then many services for hosts that rules name one by one: name a zone, a segment or a group, or ranges of ports",
-    )
+        None => limit(top(policy), message, hint),
+    }
 }
 
 /// Where the rules begin.

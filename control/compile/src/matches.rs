@@ -1,9 +1,7 @@
-//! Which rules match a pair of classes, as a number: two pairs that the same rules match have the same.
+//! Which rules match the pairs of one class, as numbers: pairs that the same rules match have the same.
 //!
-//! Of millions of pairs each is asked for again and again, rule after rule; so a number says a list that there was before
-//! and one more, and no list is ever written down.
-
-use foldhash::{HashMap, HashMapExt as _};
+//! Millions of pairs are asked about rule after rule. So a list of matches is a number that says the list before it and
+//! one match more, and is written out only once it is whole.
 
 /// The number of no match.
 pub(crate) const NONE: u32 = 0;
@@ -11,35 +9,66 @@ pub(crate) const NONE: u32 = 0;
 /// Lists of matches, by number.
 #[derive(Debug)]
 pub(crate) struct Matches {
-    /// By a list and one more match: the list with it.
-    longer: HashMap<(u32, u32), u32>,
-    /// By list: the one without its last, and the last.
-    shorter: Vec<(u32, u32)>,
+    lists: Vec<List>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct List {
+    /// The list without its last.
+    before: u32,
+    /// Its last.
+    last: u32,
+    /// What was added to it most recently, and which list that made.
+    longer: Option<(u32, u32)>,
 }
 
 impl Default for Matches {
     fn default() -> Matches {
-        Matches {
-            longer: HashMap::new(),
-            shorter: vec![(NONE, 0)],
-        }
+        let none = List {
+            before: NONE,
+            last: 0,
+            longer: None,
+        };
+        Matches { lists: vec![none] }
     }
 }
 
 impl Matches {
-    /// A list with one more match. Matches come in ascending order.
+    /// A list with one more match. Matches are added in ascending order, each to all lists that it is to be added to before
+    /// the next to any.
     pub fn and(&mut self, list: u32, one: u32) -> u32 {
-        *self.longer.entry((list, one)).or_insert_with(|| {
-            self.shorter.push((list, one));
-            self.shorter.len() as u32 - 1
-        })
+        let next = self.lists.len() as u32;
+        let longer = &mut self.lists[list as usize].longer;
+        if let Some((last, longer)) = *longer
+            && last == one
+        {
+            return longer;
+        }
+        *longer = Some((one, next));
+        self.lists.push(List {
+            before: list,
+            last: one,
+            longer: None,
+        });
+        next
     }
 
-    /// The matches of a list, the last one first.
-    pub fn all(&self, list: u32) -> impl Iterator<Item = u32> {
-        let before = move |list: u32| (list != NONE).then_some(list);
-        std::iter::successors(before(list), move |at| before(self.shorter[*at as usize].0))
-            .map(|at| self.shorter[at as usize].1)
+    /// How many lists there are.
+    pub fn count(&self) -> usize {
+        self.lists.len()
+    }
+
+    /// The matches of a list, ascending.
+    pub fn whole(&self, list: u32) -> Vec<u32> {
+        let mut all = Vec::new();
+        let mut at = list;
+        while at != NONE {
+            let List { before, last, .. } = self.lists[at as usize];
+            all.push(last);
+            at = before;
+        }
+        all.reverse();
+        all
     }
 }
 
@@ -49,16 +78,23 @@ mod tests {
 
     #[test]
     fn the_same_matches_are_the_same_number() {
+        let lists: [&[u32]; 7] = [&[0], &[0, 1], &[1], &[0, 2], &[0, 1, 2], &[], &[0, 2]];
         let mut matches = Matches::default();
-        let lists: [&[u32]; 6] = [&[0], &[0, 1], &[1], &[0, 2], &[0, 1, 2], &[]];
-        let mut number = |list: &[u32]| list.iter().fold(NONE, |at, one| matches.and(at, *one));
-        let numbers = lists.map(&mut number);
-        assert_eq!(lists.map(&mut number), numbers);
-        for (at, list) in numbers.iter().zip(lists) {
-            assert_eq!(numbers.iter().filter(|other| *other == at).count(), 1);
-            let mut all: Vec<u32> = matches.all(*at).collect();
-            all.reverse();
-            assert_eq!(all, list);
+        let mut numbers = [NONE; 7];
+        for one in 0..3 {
+            for (number, list) in numbers.iter_mut().zip(lists) {
+                if list.contains(&one) {
+                    *number = matches.and(*number, one);
+                }
+            }
         }
+        for (number, list) in numbers.iter().zip(lists) {
+            assert_eq!(matches.whole(*number), list);
+            for (other, another) in numbers.iter().zip(lists) {
+                assert_eq!(number == other, list == another, "{list:?}, {another:?}");
+            }
+        }
+        // None, and those above but for one that is there twice.
+        assert_eq!(matches.count(), 6);
     }
 }

@@ -1,5 +1,6 @@
-//! The policy table: for every two classes and every service class, what the rules say.
+//! The policy table: which set of rows two classes have, and what the rules say in it of every service class.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -11,9 +12,9 @@ use crate::classes::{Classes, Span};
 use crate::ends::{Ends, ListId};
 use crate::limits;
 use crate::matches::{Matches, NONE};
-use crate::rule_number;
 use crate::ruling::Fold;
 use crate::services::{Covered, Services};
+use crate::{rule_index, rule_number};
 
 /// The rows that pairs of classes share, by service class. Without one for a service class, that of [`SERVICE_OTHER`]
 /// counts.
@@ -29,7 +30,6 @@ pub(crate) struct Rows {
     /// How many pairs, and rows, there are.
     size: Size,
     bundles: Vec<Bundle>,
-    matches: Matches,
     known: HashMap<Key, u32>,
 }
 
@@ -37,6 +37,7 @@ pub(crate) struct Rows {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Size {
     pub pairs: usize,
+    /// Those of observed segments as if these were enforced included.
     pub rows: usize,
 }
 
@@ -57,8 +58,8 @@ struct Bundle {
     rules: Vec<usize>,
 }
 
-/// Which bundles match a pair, by their number in [`Matches`], and how far it goes: all that its rows depend on.
-type Key = (u32, Span);
+/// Which bundles match a pair, and how far it goes: all that its rows depend on.
+type Key = (Vec<u32>, Span);
 
 impl Rows {
     pub fn new(
@@ -82,6 +83,7 @@ impl Rows {
             let mut opened: Vec<u32> = opened.copied().collect();
             opened.sort_unstable();
             let mut met: Vec<u16> = Vec::new();
+            let mut matches = Matches::default();
             for bundle in opened {
                 // Many in a row have matched the same so far.
                 let mut last = None;
@@ -92,28 +94,30 @@ impl Rows {
                     }
                     let and = match last {
                         Some((before, and)) if before == *at => and,
-                        _ => rows.matches.and(*at, bundle),
+                        _ => matches.and(*at, bundle),
                     };
                     last = Some((*at, and));
                     *at = and;
                 }
+                if matches.count() > limits::LISTS {
+                    return Err(rows.too_many(policy, &bundles, classes));
+                }
             }
             met.sort_unstable();
             let mut pairs = Vec::with_capacity(met.len());
-            let mut last = None;
+            // Of this class, what was looked for so far.
+            let mut found: HashMap<(u32, Span), u32> = HashMap::default();
             for to in met {
                 let matched = std::mem::replace(&mut matching[usize::from(to)], NONE);
-                let key = (matched, classes.span(from, to));
-                let set = match last {
-                    Some((before, set)) if before == key => set,
-                    _ => rows.of(policy, &bundles, key, services),
-                };
-                last = Some((key, set));
+                let span = classes.span(from, to);
+                let set = *found.entry((matched, span)).or_insert_with(|| {
+                    let key = (matches.whole(matched), span);
+                    rows.of(policy, &bundles, key, services)
+                });
                 pairs.push((to, set));
                 rows.size.pairs += 1;
                 if !limits::fits(rows.size) {
-                    let costs = costs(policy, &bundles, classes, services);
-                    return Err(limits::rows(policy, costs.max_by_key(|(_, cost)| *cost)));
+                    return Err(rows.too_many(policy, &bundles, classes));
                 }
             }
             rows.pairs.push(pairs);
@@ -127,13 +131,13 @@ impl Rows {
         if let Some(set) = self.known.get(&key) {
             return *set;
         }
-        let rules = rules(bundles, self.matches.all(key.0));
-        let set = self.add(policy, &rules, key.1, services);
+        let set = self.add(policy, &rules(bundles, &key.0), key.1, services);
         self.known.insert(key, set);
         set
     }
 
-    /// Adds the pairs and rows of a class that there was not when the others were worked out; none if they do not fit.
+    /// Adds the pairs and rows of a class that there was not when the others were worked out; none if they do not fit, and
+    /// what is here is of no use then.
     pub fn extend(
         &mut self,
         policy: &Policy,
@@ -142,6 +146,7 @@ impl Rows {
         class: u16,
     ) -> Option<Added> {
         let bundles = std::mem::take(&mut self.bundles);
+        let mut matches = Matches::default();
         let mut matching: BTreeMap<(u16, u16), u32> = BTreeMap::new();
         let in_end = |list: ListId| classes.lists(class).binary_search(&list).is_ok();
         // Those that come after it look back at it by themselves.
@@ -149,7 +154,7 @@ impl Rows {
         for (number, bundle) in bundles.iter().enumerate() {
             let mut and = |from, to| {
                 let matching = matching.entry((from, to)).or_insert(NONE);
-                *matching = self.matches.and(*matching, number as u32);
+                *matching = matches.and(*matching, number as u32);
             };
             if in_end(bundle.from) {
                 for to in classes.in_list(bundle.to).iter().filter(so_far) {
@@ -162,23 +167,29 @@ impl Rows {
                     and(*from, class);
                 }
             }
+            if matches.count() > limits::LISTS {
+                return None;
+            }
         }
         let mut added = Added {
             pairs: Vec::with_capacity(matching.len()),
             sets: self.sets.len()..self.sets.len(),
         };
         self.pairs.push(Vec::new());
-        self.size.pairs += matching.len();
         for ((from, to), matched) in matching {
-            let key = (matched, classes.span(from, to));
+            let key = (matches.whole(matched), classes.span(from, to));
             let set = self.of(policy, &bundles, key, services);
+            self.size.pairs += 1;
+            if !limits::fits(self.size) {
+                return None;
+            }
             // Its number is the highest so far: they stay ascending.
             self.pairs[usize::from(from)].push((to, set));
             added.pairs.push(((from, to), set));
         }
         self.bundles = bundles;
         added.sets.end = self.sets.len();
-        limits::fits(self.size).then_some(added)
+        Some(added)
     }
 
     /// Adds what some rules come to; answers its number.
@@ -189,12 +200,35 @@ impl Rows {
             let others = rules.iter().filter(|rule| !observes(rule));
             let others: Vec<usize> = others.copied().collect();
             let enforced = decide(policy, &others, span, services);
+            self.size.rows += enforced.len();
             self.enforced.insert(number, enforced);
         }
         let set = decide(policy, rules, span, services);
         self.size.rows += set.len();
         self.sets.push(set);
         number
+    }
+
+    /// What is said of rules of which the tables do not hold what they come to, which is so far what is here.
+    fn too_many(&self, policy: &Policy, bundles: &[Bundle], classes: &Classes) -> Problem {
+        let mut parts: HashMap<usize, usize> = HashMap::default();
+        if self.size.rows > limits::ROWS {
+            for (_, row) in self.sets.iter().flatten() {
+                let mut rules = row.rulings.map(|ruling| ruling.rule());
+                rules.sort_unstable();
+                for same in rules.chunk_by(|one, other| one == other) {
+                    if let Some(rule) = rule_index(same[0]) {
+                        *parts.entry(rule).or_default() += 1;
+                    }
+                }
+            }
+            return limits::rows(policy, dearest(parts));
+        }
+        for bundle in bundles {
+            let pairs = classes.in_list(bundle.from).len() * classes.in_list(bundle.to).len();
+            parts.extend(bundle.rules.iter().map(|rule| (*rule, pairs)));
+        }
+        limits::pairs(policy, dearest(parts))
     }
 
     /// What the tables have to hold.
@@ -266,31 +300,18 @@ fn bundles(policy: &Policy, today: Date, ends: &Ends) -> Vec<Bundle> {
     bundles
 }
 
+/// The rule with the largest part; of several the first.
+fn dearest(parts: HashMap<usize, usize>) -> Option<(usize, usize)> {
+    let parts = parts.into_iter();
+    parts.max_by_key(|(rule, part)| (*part, Reverse(*rule)))
+}
+
 /// The rules of some bundles, in order.
-fn rules(bundles: &[Bundle], which: impl Iterator<Item = u32>) -> Vec<usize> {
-    let all = which.flat_map(|at| &bundles[at as usize].rules);
+fn rules(bundles: &[Bundle], which: &[u32]) -> Vec<usize> {
+    let all = which.iter().flat_map(|at| &bundles[*at as usize].rules);
     let mut rules: Vec<usize> = all.copied().collect();
     rules.sort_unstable();
     rules
-}
-
-/// By rule, what it has a part in: pairs of classes, and services at each.
-fn costs<'a>(
-    policy: &'a Policy,
-    bundles: &'a [Bundle],
-    classes: &'a Classes,
-    services: &'a Services,
-) -> impl Iterator<Item = (usize, usize)> + 'a {
-    bundles.iter().flat_map(move |bundle| {
-        let pairs = classes.in_list(bundle.from).len() * classes.in_list(bundle.to).len();
-        bundle.rules.iter().map(move |rule| {
-            let services = match services.covered(&policy.rules[*rule].services) {
-                Covered::All => 1,
-                Covered::Classes(classes) => classes.len(),
-            };
-            (*rule, pairs * services)
-        })
-    })
 }
 
 /// What some rules say, in order, for every service class that they tell from the others.

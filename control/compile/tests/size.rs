@@ -47,7 +47,7 @@ fn a_hundred_thousand_devices() {
         let compiled = compiled(&policy);
         assert_eq!(compiled.generation.devices.len(), 100_000);
         assert_eq!(compiled.generation.addresses.len(), 100_000);
-        // Every row is in reach: its classes and its service exist.
+        // The classes of every pair exist, its set has a row, and every row a pair and a service.
         let services = compiled
             .generation
             .services
@@ -119,7 +119,7 @@ fn more_rows_than_there_is_room_for() {
     let mut policy = policy(site, &text, &listed);
     let said = limit(compile(&policy, today()));
     assert!(
-        said.starts_with("policy.yaml:2102:5: the policy comes to more than the 4000000 entries that a gateway holds; rule `all` alone comes to 4"),
+        said.starts_with("policy.yaml:2102:5: the rules are about more than the 4000000 pairs of kinds of hosts that a gateway holds; rule `all` alone is about 4"),
         "{said}"
     );
     // It is that rule indeed.
@@ -154,7 +154,9 @@ fn more_services_of_more_hosts_than_there_is_room_for() {
     let mut policy = policy(site, &text, &listed);
     let said = limit(compile(&policy, today()));
     assert!(
-        said.contains("more than the 4000000 entries that a gateway holds"),
+        said.contains(
+            "services comes to more than the 4000000 entries that a gateway holds; rule `"
+        ) && said.contains("` has a part in 1"),
         "{said}"
     );
     policy.rules.truncate(2_000);

@@ -17,7 +17,7 @@ use crate::shared::Shared;
 /// `BPF_F_MMAPABLE` and `BPF_F_INNER_MAP`.
 pub const FLAGS: u32 = 1 << 10 | 1 << 12;
 
-/// An entry: its key, and the words beside it.
+/// An entry: its key as `stored`, and the words beside it.
 pub type Words = [u64; ENTRY_WORDS];
 
 /// One of the tables, of entries of `W` words.

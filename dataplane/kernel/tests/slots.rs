@@ -115,19 +115,32 @@ fn a_small_change_is_written_beside_what_is_in_force() {
         let counted = kernel.flip(0, RULES).expect("flips").counted;
         assert_eq!(counted[RULE_FIRST as usize].packets, 1);
         assert_eq!(judged(&kernel, 3, 2), PASSES);
-        assert_eq!(judged(&kernel, 2, 3), Reason::NoRule as u8);
         assert_eq!(judged(&kernel, 1, 2), PASSES);
+        assert_eq!(judged(&kernel, 2, 3), Reason::NoRule as u8);
 
-        // It goes, and so does another: the slot that knows neither change is two behind.
+        // A pair that has a set that there was.
+        let also = Change {
+            sets: vec![(pair(1, 2), 0)],
+            ..Change::default()
+        };
+        let slot = other(&kernel);
+        for change in [&come, &also] {
+            stager.amend(slot, change, RULES).expect("writes");
+        }
+        assert_eq!(judged(&kernel, 1, 3), Reason::NoRule as u8, "not yet");
+        kernel.flip(0, RULES).expect("flips");
+        // Allowed now, but both are at the port that all of this comes in by.
+        assert_eq!(judged(&kernel, 1, 3), Reason::SameAttachment as u8);
+
+        // It goes, and so does another: the slot that knows neither of the last two changes gets both.
         let (gone, address) = entries(2, 1);
         let go = Change {
             devices: [(device.0, None), (gone.0, None)].into(),
             addresses: [(of(3).1, None), (address.0, None)].into(),
-            sets: Vec::new(),
-            rows: Vec::new(),
+            ..Change::default()
         };
         let slot = other(&kernel);
-        for change in [&come, &go] {
+        for change in [&also, &go] {
             stager.amend(slot, change, RULES).expect("writes");
         }
         kernel.flip(0, RULES).expect("flips");
@@ -145,6 +158,11 @@ fn a_small_change_is_written_beside_what_is_in_force() {
             ..Change::default()
         };
         stager.amend(slot, &crowd, RULES).expect_err("is too much");
+        let pairs = Change {
+            sets: (100..6000).map(|to| (pair(2, to), 0)).collect(),
+            ..Change::default()
+        };
+        stager.amend(slot, &pairs, RULES).expect_err("is too much");
         assert_eq!(judged(&kernel, 2, 1), Reason::UnknownDevice as u8);
         let mut large = generation();
         large.change(&crowd);

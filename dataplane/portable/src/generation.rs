@@ -66,7 +66,7 @@ pub struct Generation {
     lengths: Vec<u8>,
     /// By `abi::service_index`; always `abi::SERVICES` long.
     pub services: Vec<u16>,
-    /// By classes and service class.
+    /// By classes, then by service class.
     pub policy: PolicyTable,
 }
 

@@ -21,7 +21,8 @@ impl PolicyTable {
         self.rows.get(&PolicyKey::new(*set, service))
     }
 
-    /// Adds a row to the set of two classes, which get one that nobody else has if they have none.
+    /// Adds a row to the set of two classes, which get one that nobody else has if they have none. For tables made by hand:
+    /// whoever shares the set has the row as well.
     pub fn add(&mut self, from: u16, to: u16, service: u16, row: PolicyRow) {
         let pair = pair(from, to);
         let set = match self.sets.get(&pair) {

@@ -239,7 +239,7 @@ pub const SERVICE_OTHER: u16 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct PolicyKey {
-    /// The set: see `frozen::pair`.
+    /// The set that two classes have: see `frozen::set_of`.
     pub set: u32,
     /// Service class.
     pub service: u16,
