@@ -85,19 +85,12 @@ impl Rows {
             let mut met: Vec<u16> = Vec::new();
             let mut matches = Matches::default();
             for bundle in opened {
-                // Many in a row have matched the same so far.
-                let mut last = None;
                 for to in classes.in_list(bundles[bundle as usize].to) {
-                    let at = &mut matching[usize::from(*to)];
-                    if *at == NONE {
+                    let matching = &mut matching[usize::from(*to)];
+                    if *matching == NONE {
                         met.push(*to);
                     }
-                    let and = match last {
-                        Some((before, and)) if before == *at => and,
-                        _ => matches.and(*at, bundle),
-                    };
-                    last = Some((*at, and));
-                    *at = and;
+                    *matching = matches.and(*matching, bundle);
                 }
                 if matches.count() > limits::LISTS {
                     return Err(rows.too_many(policy, &bundles, classes));
