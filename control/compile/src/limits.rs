@@ -10,7 +10,7 @@ const PAIRS: usize = 4_000_000;
 /// Rows that it may have.
 pub(crate) const ROWS: usize = 4_000_000;
 /// Different lists of rules that match pairs of one class, as far as they get: so that what is worked out has room in
-/// memory as well (16 bytes each).
+/// memory as well (20 bytes each).
 pub(crate) const LISTS: usize = 16_000_000;
 /// Classes, and service classes, that have a number.
 pub(crate) const NUMBERS: usize = 1 << 16;

@@ -124,7 +124,7 @@ fn as_answer<T: Tables>(
     })
 }
 
-/// What the policy says at the posture in force. Three look-ups at most, whatever its size.
+/// What the policy says at the posture in force. Four look-ups at most, whatever its size.
 #[inline(always)]
 fn policy<T: Tables>(
     tables: &T,

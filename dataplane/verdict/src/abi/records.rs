@@ -235,7 +235,7 @@ pub const fn service_index(protocol: u8, port: u16) -> u32 {
 pub const SERVICE_OTHER: u16 = 0;
 
 /// The key of the policy table. Two classes have a *set* of rows, one for each service class that a rule tells from the
-/// others; classes that the same rules match share one. A hospital's policy has millions of pairs, and some thousands of sets.
+/// others; pairs that the same rules match share one. A hospital's policy has millions of pairs, and some thousands of sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct PolicyKey {
