@@ -12,6 +12,8 @@ pub(crate) const ROWS: usize = 4_000_000;
 /// Different lists of rules that match pairs of one class, as far as they get: so that what is worked out has room in
 /// memory as well (20 bytes each).
 pub(crate) const LISTS: usize = 16_000_000;
+/// Matches in all lists that pairs are told apart by, which are kept for the next policy (4 bytes each).
+pub(crate) const MATCHES: usize = 400_000_000;
 /// Classes, and service classes, that have a number.
 pub(crate) const NUMBERS: usize = 1 << 16;
 
@@ -52,7 +54,7 @@ pub(crate) fn services(policy: &Policy, count: usize) -> Option<Problem> {
 
 /// Whether the tables hold it.
 pub(crate) fn fits(size: Size) -> bool {
-    size.pairs <= PAIRS && size.rows <= ROWS
+    size.pairs <= PAIRS && size.rows <= ROWS && size.matches <= MATCHES
 }
 
 /// `dearest` is the index of the rule that would have the most pairs of classes alone, and how many.
@@ -82,6 +84,15 @@ pub(crate) fn rows(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem 
         message,
         part,
         "a service costs an entry for every kind of host it is about: name hosts by profile or segment rather than one by one, or ranges of ports",
+    )
+}
+
+/// Of rules that overlap in too many ways.
+pub(crate) fn matches(policy: &Policy) -> Problem {
+    limit(
+        top(policy),
+        "the rules overlap in more ways than a gateway has memory to tell apart".to_owned(),
+        "many groups that share some of their members cost most: use groups that share none, profiles or segments",
     )
 }
 

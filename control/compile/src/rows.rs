@@ -39,6 +39,8 @@ pub(crate) struct Size {
     pub pairs: usize,
     /// Those of observed segments as if these were enforced included.
     pub rows: usize,
+    /// Matches in the lists that are told from each other, all together.
+    pub matches: usize,
 }
 
 /// What came with a class that there was not.
@@ -93,7 +95,7 @@ impl Rows {
                     *matching = matches.and(*matching, bundle);
                 }
                 if matches.count() > limits::LISTS {
-                    return Err(rows.too_many(policy, &bundles, classes));
+                    return Err(limits::matches(policy));
                 }
             }
             met.sort_unstable();
@@ -125,6 +127,7 @@ impl Rows {
             return *set;
         }
         let set = self.add(policy, &rules(bundles, &key.0), key.1, services);
+        self.size.matches += key.0.len();
         self.known.insert(key, set);
         set
     }
@@ -204,6 +207,9 @@ impl Rows {
 
     /// What is said of rules of which the tables do not hold what they come to, which is so far what is here.
     fn too_many(&self, policy: &Policy, bundles: &[Bundle], classes: &Classes) -> Problem {
+        if self.size.matches > limits::MATCHES {
+            return limits::matches(policy);
+        }
         let mut parts: HashMap<usize, usize> = HashMap::default();
         if self.size.rows > limits::ROWS {
             for (_, row) in self.sets.iter().flatten() {
