@@ -186,7 +186,10 @@ fn of_rounds(rounds: &[Found]) -> Option<Found> {
 }
 
 fn take(hosts: &mut Hosts, clinical: &[Device], flood: Flood, plan: &Plan) -> Result<Found> {
-    hosts.gateway(|gateway| gateway.forget())?;
+    let drops = hosts.gateway(|gateway| {
+        gateway.forget()?;
+        Ok(gateway.account()?.dropped)
+    })?;
     let over = [AtomicBool::new(false), AtomicBool::new(false)];
     let (asked, [first, last], before) = thread::scope(|scope| -> Result<_> {
         let running = Clinical::start(scope, hosts, clinical, plan.sender, &over)?;
@@ -210,8 +213,25 @@ fn take(hosts: &mut Hosts, clinical: &[Device], flood: Flood, plan: &Plan) -> Re
     if took.is_empty() {
         bail!("{}: nobody was answered", name(flood, hosts.kind));
     }
-    let (after, established) =
-        hosts.gateway(|gateway| Ok((gateway.memory()?, gateway.established()?)))?;
+    let (after, established, dropped) = hosts.gateway(|gateway| {
+        Ok((
+            gateway.memory()?,
+            gateway.established()?,
+            gateway.account()?.dropped,
+        ))
+    })?;
+    if hosts.kind == Kind::Cordon {
+        nobody_else(flood, &drops, &dropped)?;
+        if established < clinical.len() as u64 {
+            bail!("{}: {established} flows are left", name(flood, hosts.kind));
+        }
+        if after != before {
+            bail!(
+                "{}: tables grew from {before} to {after} bytes",
+                name(flood, hosts.kind)
+            );
+        }
+    }
     Ok(Found {
         offered: (last.frames - first.frames) as f64 / span / 1e3,
         loss: 1.0 - took.len() as f64 / during.len() as f64,
@@ -220,6 +240,39 @@ fn take(hosts: &mut Hosts, clinical: &[Device], flood: Flood, plan: &Plan) -> Re
         memory: [before, after],
         established,
     })
+}
+
+/// What a flood's own frames may be dropped for.
+fn own_reasons(flood: Flood) -> &'static [&'static str] {
+    let (Flood::Hping3(what) | Flood::Kernel(what)) = flood else {
+        return &[];
+    };
+    match what {
+        What::Syn | What::Udp => &["flow-limit"],
+        What::Icmp => &["no-rule"],
+        What::Fragments => &["flow-limit", "fragment"],
+        // Loopback and group addresses are among them.
+        What::RandomSources => &["address-binding", "martian"],
+    }
+}
+
+/// Counts by reason.
+type Drops = [(String, u64)];
+
+/// Nobody's frames but the flood's were dropped by a decision: there is no reason but its own.
+fn nobody_else(flood: Flood, before: &Drops, after: &Drops) -> Result<()> {
+    let own = own_reasons(flood);
+    for (reason, count) in after {
+        let before = before.iter().find(|(other, _)| other == reason);
+        let rose = count - before.map_or(0, |(_, count)| *count);
+        if rose != 0 && !own.contains(&reason.as_str()) {
+            bail!(
+                "{} flood: {rose} frames were dropped for {reason}",
+                flood.name()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What is read when measuring begins and when it ends.
@@ -353,6 +406,23 @@ fn findings(all: &All) -> Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_dropped_for_another_reason_than_the_floods_own_is_said() {
+        let counts = |all: &[(&str, u64)]| -> Vec<(String, u64)> {
+            let all = all.iter();
+            all.map(|(reason, count)| (reason.to_string(), *count))
+                .collect()
+        };
+        let before = counts(&[("no-rule", 3), ("posture", 1)]);
+        let said =
+            |flood, after: &[(&str, u64)]| nobody_else(flood, &before, &counts(after)).is_err();
+        let icmp = Flood::Kernel(What::Icmp);
+        assert!(!said(icmp, &[("no-rule", 9000), ("posture", 1)]));
+        assert!(said(icmp, &[("no-rule", 9000), ("posture", 2)]));
+        assert!(said(icmp, &[("no-rule", 3), ("posture", 1), ("rule", 1)]));
+        assert!(said(Flood::Idle, &[("no-rule", 4), ("posture", 1)]));
+    }
 
     #[test]
     fn cordon_is_compared_under_the_same_flood() {

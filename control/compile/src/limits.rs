@@ -33,26 +33,31 @@ pub(crate) fn rules(policy: &Policy) -> Option<Problem> {
 }
 
 pub(crate) fn classes(policy: &Policy, count: usize) -> Option<Problem> {
-    (count > NUMBERS).then(|| {
-        limit(
-            top(policy),
-            format!("the rules tell {count} kinds of devices and networks apart; a gateway holds {NUMBERS}"),
-            "name devices by profile, group or segment rather than one by one",
-        )
-    })
+    numbers(
+        policy,
+        count,
+        "kinds of devices and networks",
+        "name devices by profile, group or segment rather than one by one",
+    )
 }
 
 pub(crate) fn services(policy: &Policy, count: usize) -> Option<Problem> {
+    numbers(
+        policy,
+        count,
+        "services",
+        "name ranges of ports rather than one port after the other",
+    )
+}
+
+fn numbers(policy: &Policy, count: usize, what: &str, hint: &str) -> Option<Problem> {
     (count > NUMBERS).then(|| {
-        limit(
-            top(policy),
-            format!("the rules tell {count} services apart; a gateway holds {NUMBERS}"),
-            "name ranges of ports rather than one port after the other",
-        )
+        let message = format!("the rules tell {count} {what} apart; a gateway holds {NUMBERS}");
+        limit(top(policy), message, hint)
     })
 }
 
-/// Whether the tables hold it.
+/// Whether the tables, and memory, hold it.
 pub(crate) fn fits(size: Size) -> bool {
     size.pairs <= PAIRS && size.rows <= ROWS && size.matches <= MATCHES
 }
@@ -62,12 +67,11 @@ pub(crate) fn pairs(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem
     let message = format!(
         "the rules are about more than the {PAIRS} pairs of kinds of hosts that a gateway holds"
     );
-    let alone = |name: &str, count: usize| format!("; rule `{name}` alone is about {count}");
     costly(
         policy,
         dearest,
         message,
-        alone,
+        "alone is about",
         "`any` at both ends costs most: name a zone, a segment or a group at one of them",
     )
 }
@@ -77,12 +81,11 @@ pub(crate) fn rows(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem 
     let message = format!(
         "what the rules say of services comes to more than the {ROWS} entries that a gateway holds"
     );
-    let part = |name: &str, count: usize| format!("; rule `{name}` has a part in {count}");
     costly(
         policy,
         dearest,
         message,
-        part,
+        "has a part in",
         "a service costs an entry for every kind of host it is about: name hosts by profile or segment rather than one by one, or ranges of ports",
     )
 }
@@ -100,13 +103,14 @@ fn costly(
     policy: &Policy,
     dearest: Option<(usize, usize)>,
     message: String,
-    which: impl Fn(&str, usize) -> String,
+    part: &str,
     hint: &str,
 ) -> Problem {
     match dearest {
         Some((rule, count)) => {
             let rule = &policy.rules[rule];
-            limit(rule.place, message + &which(&rule.name, count), hint)
+            let message = format!("{message}; rule `{}` {part} {count}", rule.name);
+            limit(rule.place, message, hint)
         }
         None => limit(top(policy), message, hint),
     }

@@ -27,13 +27,12 @@ pub(crate) struct Rows {
     enforced: HashMap<u32, Set>,
     /// By class of the initiator: the classes it meets a rule with, ascending, and which set says what.
     pairs: Vec<Vec<(u16, u32)>>,
-    /// How many pairs, and rows, there are.
     size: Size,
     bundles: Vec<Bundle>,
     known: HashMap<Key, u32>,
 }
 
-/// What the tables have to hold.
+/// What the tables, and whoever works them out, have to hold.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Size {
     pub pairs: usize,

@@ -163,6 +163,55 @@ fn more_services_of_more_hosts_than_there_is_room_for() {
     compiled(&policy);
 }
 
+#[test]
+fn rules_that_overlap_in_too_many_ways() {
+    // Hosts that are in a group or not, one by one as in no other, and rules to two or three of the groups at a time: of
+    // every host other rules hold.
+    const HOSTS: u32 = 6_000;
+    const GROUPS: u32 = 32;
+    let mut listed = "w,02:00:5e:00:ff:ff,,ward,\n".to_owned();
+    let mut members = vec![String::new(); GROUPS as usize];
+    for host in 0..HOSTS {
+        writeln!(
+            listed,
+            "d{host},02:00:5e:00:{:02x}:{:02x},,lab,",
+            host >> 8,
+            host & 0xff
+        )
+        .expect("a string");
+        for (group, members) in members.iter_mut().enumerate() {
+            if host.wrapping_mul(0x9e37_79b1).rotate_left(7) >> group & 1 != 0 {
+                write!(members, "d{host}, ").expect("a string");
+            }
+        }
+    }
+    let mut text = "groups:\n".to_owned();
+    for (group, members) in members.iter().enumerate() {
+        writeln!(text, "  g{group}: {{devices: [{members}]}}").expect("a string");
+    }
+    text += "rules:\n";
+    let mut number = 0;
+    for a in 0..GROUPS {
+        for b in 0..a {
+            for c in 0..=b {
+                writeln!(
+                    text,
+                    "  - {{name: r{number}, from: ward, to: [g{a}, g{b}, g{c}], service: ssh}}"
+                )
+                .expect("a string");
+                number += 1;
+            }
+        }
+    }
+    let site = "segments:\n  lab: {attach: [access0.1, core0.1], isolate: true}\n  \
+                  ward: {attach: [access0.2, core0.2], isolate: true}\n";
+    let said = limit(compile(&policy(site, &text, &listed), today()));
+    assert!(
+        said.contains("overlap in more ways than a gateway has memory to tell apart"),
+        "{said}"
+    );
+}
+
 /// Rules that have a counter, beside those that are built in.
 const ROOM: usize = RULES - RULE_FIRST as usize;
 

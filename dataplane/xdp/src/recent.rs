@@ -181,7 +181,7 @@ impl<const W: usize, V: Copy, const ENTRIES: usize> Recent<W, V, ENTRIES> {
         compiler_fence(Ordering::SeqCst);
         let entry = self.entry(&row, way).ok_or(Full)?;
         entry.key = *key;
-        put(&mut entry.value, value);
+        put(entry, value);
         compiler_fence(Ordering::SeqCst);
         // SAFETY: as above.
         unsafe { row.at(way).write_volatile(row.tag) };
@@ -189,17 +189,18 @@ impl<const W: usize, V: Copy, const ENTRIES: usize> Recent<W, V, ENTRIES> {
     }
 }
 
-/// Writes a value, four bytes at a time. A plain assignment of what is mostly zero becomes a call of `memset`, which is a
-/// loop over bytes in a BPF program, and longer than the rest of adding an entry.
+/// Writes a value, word by word: others may read it at the same time. A plain assignment of what is mostly zero becomes a
+/// call of `memset`, which is a loop over bytes in a BPF program, and longer than the rest of adding an entry.
 #[inline(always)]
-fn put<V: Copy>(to: &mut V, value: V) {
-    const { assert!(size_of::<V>() % 4 == 0 && align_of::<V>() >= 4) };
-    let (to, value) = (
-        core::ptr::from_mut(to).cast::<u32>(),
-        (&raw const value).cast::<u32>(),
-    );
-    for word in 0..size_of::<V>() / 4 {
-        // SAFETY: within both, and aligned; volatile, so that the words stay apart.
-        unsafe { to.add(word).write_volatile(value.add(word).read()) };
+fn put<const W: usize, V: Copy>(entry: &mut Entry<W, V>, value: V) {
+    const { assert!(size_of::<V>() % 8 == 0) };
+    let to = (&raw mut entry.value).cast::<u64>();
+    let value = (&raw const value).cast::<u64>();
+    for word in 0..size_of::<V>() / 8 {
+        // SAFETY: within both; behind the words of a key, and so aligned. Volatile, so that the words stay apart.
+        unsafe {
+            to.add(word)
+                .write_volatile(value.add(word).read_unaligned())
+        };
     }
 }
