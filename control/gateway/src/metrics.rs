@@ -57,7 +57,7 @@ const TABLE: &[Definition] = table! {
         "Flows that the flow table has room for."
         => |all| one(all.flows_limit as f64);
     "cordon_flows_forgotten_total" COUNTER
-        "Flows forgotten because they were idle or closed, since the daemon started."
+        "Flows forgotten because they were idle or closed, or an unlisted host's where little room was left, since the daemon started."
         => |all| one(all.forgotten as f64);
     "cordon_observed_flows_total" COUNTER
         "Flows in an observed segment that enforcement would have dropped, by segment, since the daemon started."

@@ -33,8 +33,13 @@ pub trait Plane: Send {
     /// Moves the clock of flows on by one.
     fn age(&mut self) -> Result<(), Error>;
 
-    /// Forgets flows that are idle.
-    fn sweep(&mut self, silence: &dyn Fn(&FlowEntry) -> Silence) -> Result<Swept, Error>;
+    /// Forgets flows that are idle, and, where there is little room, those that hosts have beyond their share which are
+    /// not `listed`, by `member`.
+    fn sweep(
+        &mut self,
+        silence: &dyn Fn(&FlowEntry) -> Silence,
+        listed: &dyn Fn(u64) -> bool,
+    ) -> Result<Swept, Error>;
 
     /// Calls `each` with every flow.
     fn flows(&self, each: &mut dyn FnMut(FlowEntry));
@@ -120,8 +125,12 @@ impl Plane for Dataplane {
         Dataplane::age(self)
     }
 
-    fn sweep(&mut self, silence: &dyn Fn(&FlowEntry) -> Silence) -> Result<Swept, Error> {
-        self.sweep_as_told(&Idle::default(), silence)
+    fn sweep(
+        &mut self,
+        silence: &dyn Fn(&FlowEntry) -> Silence,
+        listed: &dyn Fn(u64) -> bool,
+    ) -> Result<Swept, Error> {
+        self.sweep_as_told(&Idle::default(), silence, listed)
     }
 
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) {

@@ -24,6 +24,7 @@ mod queue;
 mod raw;
 mod recent;
 mod run;
+mod share;
 mod shared;
 mod steps;
 mod sweep;

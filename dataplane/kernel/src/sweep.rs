@@ -1,11 +1,11 @@
-//! Sweeping out flows that are idle, and holding devices to their share of the table.
+//! Sweeping out flows that are idle, and holding hosts to their share of the table.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use cordon_verdict::abi::{
-    Admission, NO_ATTACHMENT, admission_index, attachment, member, place_inner, place_outer,
-    place_port, stack_key, way_attachment, way_mac,
+    NO_ATTACHMENT, attachment, member, place_inner, place_outer, place_port, stack_key,
+    way_attachment, way_mac,
 };
 
 use crate::barrier;
@@ -14,7 +14,6 @@ use crate::flows::{At, FlowEntry, HalfAt};
 use crate::idle::{Idle, PRESSED, Silence};
 use crate::maps::of;
 use crate::program::Dataplane;
-use crate::raw::Raw;
 
 /// What a sweep found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +24,8 @@ pub struct Swept {
     pub half_open: u64,
     /// Flows forgotten.
     pub forgotten: u64,
+    /// Of these, flows that were not idle: of unlisted hosts that had more than their share, where little room was left.
+    pub surplus: u64,
 }
 
 impl Dataplane {
@@ -33,10 +34,12 @@ impl Dataplane {
     /// # Errors
     /// [`Error::Batch`], [`Error::Barrier`].
     pub fn sweep(&mut self, idle: &Idle) -> Result<Swept, Error> {
-        self.sweep_as_told(idle, &|_| Silence::Usual)
+        self.sweep_as_told(idle, &|_| Silence::Usual, &|_| true)
     }
 
-    /// The same, where a policy may say of a flow for how long it may be silent.
+    /// The same, where a policy may say of a flow for how long it may be silent, and of a `member` whether it is listed.
+    /// Where little room is left, flows of hosts that are not have to give way, down to a half of it. A flow that is gone
+    /// is not cut off: its next packet is judged, as that of a new one.
     ///
     /// # Errors
     /// As [`Dataplane::sweep`].
@@ -44,6 +47,7 @@ impl Dataplane {
         &mut self,
         idle: &Idle,
         silence: &dyn Fn(&FlowEntry) -> Silence,
+        listed: &dyn Fn(u64) -> bool,
     ) -> Result<Swept, Error> {
         let now = self.control()?.tick;
         let mut look = self.look(idle, now, silence, [false; 2]);
@@ -51,6 +55,7 @@ impl Dataplane {
         if pressed != [false; 2] {
             look = self.look(idle, now, silence, pressed);
         }
+        let mut surplus = self.surplus(&look, now, listed)?;
         let Look {
             mut over,
             open,
@@ -78,9 +83,12 @@ impl Dataplane {
             }
         }
         over.retain(|(at, _)| self.withdraw(*at));
+        // Those that are idle as well are withdrawn already.
+        surplus.retain(|at| self.withdraw(*at));
         // The lowest is made spare last, and used first: what is used should lie close together.
         over.sort_unstable_by_key(|(at, _)| Reverse(at.number()));
-        if over.is_empty() {
+        surplus.sort_unstable_by_key(|at| Reverse(at.number()));
+        if over.is_empty() && surplus.is_empty() {
             return Ok(swept);
         }
         // Until now a packet may have found them, and be using them still.
@@ -92,6 +100,13 @@ impl Dataplane {
                 swept.open += 1;
             }
         }
+        for at in &surplus {
+            self.discard(*at)?;
+        }
+        swept.surplus = surplus.len() as u64;
+        swept.forgotten += swept.surplus;
+        // Some may have been established since they were counted.
+        swept.open = swept.open.saturating_sub(swept.surplus);
         Ok(swept)
     }
 
@@ -113,7 +128,7 @@ impl Dataplane {
             look.open[table] += 1;
             if let Some((opener, attachment)) = opener(&entry) {
                 let opened = look.opened.entry(opener).or_default();
-                opened.flows += 1;
+                opened.flows[table] += 1;
                 opened.attachment = attachment;
             }
         });
@@ -121,7 +136,7 @@ impl Dataplane {
     }
 
     /// Which of the two tables of flows have little room left.
-    fn pressed(&self, open: [usize; 2]) -> [bool; 2] {
+    pub(crate) fn pressed(&self, open: [usize; 2]) -> [bool; 2] {
         let (part, of) = PRESSED;
         let room = [self.maps.flows4.room(), self.maps.flows6.room()];
         [0, 1].map(|table| open[table] * of > room[table] * part)
@@ -183,6 +198,13 @@ impl Dataplane {
         }
     }
 
+    fn discard(&mut self, at: At) -> Result<(), Error> {
+        match at {
+            At::V4(place) => self.maps.flows4.discard(place),
+            At::V6(place) => self.maps.flows6.discard(place),
+        }
+    }
+
     /// Forgets a half-open flow.
     fn forget(&self, at: HalfAt, seen: u16) -> bool {
         match at {
@@ -195,14 +217,9 @@ impl Dataplane {
     fn hold(&mut self, opened: &HashMap<u64, Opened>, quota: u32) -> Result<(), Error> {
         let slot = self.control()?.slot;
         let mut full = HashSet::new();
-        for (member, opened) in opened.iter().filter(|(_, opened)| opened.flows >= quota) {
-            let index = admission_index(slot, opened.attachment);
-            let Raw(admission) = self
-                .maps
-                .admissions
-                .get(&index, 0)
-                .map_err(of("ADMISSIONS"))?;
-            if !admission.is(Admission::UPLINK) {
+        let many = |opened: &Opened| opened.flows.iter().sum::<u32>() >= quota;
+        for (member, opened) in opened.iter().filter(|(_, opened)| many(opened)) {
+            if !self.is_uplink(slot, opened.attachment)? {
                 full.insert(*member);
             }
         }
@@ -223,27 +240,29 @@ impl Dataplane {
 
 /// What is to be seen of the established flows.
 #[derive(Default)]
-struct Look {
+pub(crate) struct Look {
     over: Vec<(At, FlowEntry)>,
     /// By table: those that are not over.
-    open: [usize; 2],
-    opened: HashMap<u64, Opened>,
+    pub open: [usize; 2],
+    /// By member that opened them.
+    pub opened: HashMap<u64, Opened>,
 }
 
 /// Which of the two tables a flow is in.
-fn table_of(entry: &FlowEntry) -> usize {
+pub(crate) fn table_of(entry: &FlowEntry) -> usize {
     usize::from(!entry.address[0].is_v4())
 }
 
 /// What a member opened, and where it is.
 #[derive(Default)]
-struct Opened {
-    flows: u32,
-    attachment: u16,
+pub(crate) struct Opened {
+    /// By table.
+    pub flows: [u32; 2],
+    pub attachment: u16,
 }
 
 /// The member that opened a flow, and the attachment it is at.
-fn opener(entry: &FlowEntry) -> Option<(u64, u16)> {
+pub(crate) fn opener(entry: &FlowEntry) -> Option<(u64, u16)> {
     let way = entry.flow.way.get(usize::from(entry.flow.initiator))?;
     let member = member(entry.segment, way_mac(way.from));
     (way.from != 0).then(|| (member, way_attachment(way.from)))

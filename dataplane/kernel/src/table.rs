@@ -133,9 +133,17 @@ impl<const W: usize> Table<W> {
         {
             return Ok(false);
         }
-        let number = number(place.word) as u32;
-        self.spare.push(number, 0).map_err(of(self.names.spare))?;
+        self.discard(place)?;
         Ok(true)
+    }
+
+    /// Makes the entry of a flow spare that was withdrawn, once no packet uses it.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn discard(&mut self, place: Place) -> Result<(), Error> {
+        let number = number(place.word) as u32;
+        self.spare.push(number, 0).map_err(of(self.names.spare))
     }
 
     /// Makes entries spare again that whoever was here before had withdrawn and was killed: every one that was used, is

@@ -2,7 +2,7 @@
 
 mod setup;
 
-use cordon_kernel::{Dataplane, Opened, Options};
+use cordon_kernel::{Dataplane, Opened, Options, Silence};
 use cordon_portable::{Generation, Portable, Prefix};
 use cordon_verdict::abi::{
     AGE_SECONDS, Address, Admission, Device, Network, PolicyRow, RULE_FIRST, Ruling, attachment,
@@ -440,6 +440,134 @@ fn a_full_table_lets_new_flows_go_on_half_open_and_takes_none_from_those_establi
         }
         let (again, _) = flows(&kernel);
         assert!((60..=64).contains(&again), "{again}");
+    });
+}
+
+/// Established flows of a host, by its last octet: the ports it opened them from.
+fn ports_of(kernel: &Dataplane, host: u32) -> Vec<u16> {
+    let mut ports = Vec::new();
+    kernel.flows(|entry| {
+        let is_own = |ip: &Ip| ip.is_v4() && ip.low32() == 0x0a15_0000 + host;
+        if let Some(end) = entry.address.iter().position(is_own)
+            && !entry.half_open
+        {
+            ports.push(entry.port[end]);
+        }
+    });
+    ports.sort_unstable();
+    ports
+}
+
+#[test]
+fn unlisted_hosts_leave_half_of_the_table_to_others() {
+    const GUEST: u64 = 0x02_c0_00_00_00_21;
+    const FLOODER: u64 = 0x02_c0_00_00_00_22;
+    let pins = Pins::new("share");
+    in_namespace(move || {
+        let mut generation = generation();
+        for (number, mac) in [(0x21, GUEST), (0x22, FLOODER)] {
+            let address = Ip::v4(0x0a15_0000 + number);
+            let device = Device {
+                word: number,
+                class: 1,
+                place: 0,
+                address,
+            };
+            generation.devices.insert(member(7, mac), device);
+            let owner = Address {
+                device: number,
+                segment: 7,
+                class: 1,
+            };
+            generation.addresses.insert(address, owner);
+        }
+        let mut kernel = traced_with(&pins, 64);
+        kernel.install(&generation, 10, 0).expect("installs");
+        let (ours, guest, flooder) = (0x0b, 0x21, 0x22);
+        let open = |kernel: &Dataplane, host: u32, port: u16| {
+            let mac = match host {
+                0x21 => GUEST,
+                0x22 => FLOODER,
+                _ => CT,
+            };
+            let address = 0x0a15_0000 + host;
+            let asks = Tcp {
+                macs: (mac, PACS),
+                addresses: (address, 0x0ac8_040a),
+                ports: (port, 104),
+                flags: 2,
+            };
+            let answers = Tcp {
+                macs: (PACS, mac),
+                addresses: (0x0ac8_040a, address),
+                ports: (104, port),
+                flags: 0x12,
+            };
+            let goes_on = Tcp {
+                flags: 0x10,
+                ..asks
+            };
+            for (port, frame) in [(0, &asks), (1, &answers), (0, &goes_on)] {
+                let run = kernel.run(port, &tcp(frame)).expect("runs");
+                assert_eq!(run.trace.reason, 0, "passes");
+            }
+        };
+        let sweep = |kernel: &mut Dataplane| {
+            let listed = |who: u64| who == member(7, CT);
+            kernel
+                .sweep_as_told(&Default::default(), &|_| Silence::Usual, &listed)
+                .expect("sweeps")
+        };
+        for port in 0..20 {
+            open(&kernel, ours, 40000 + port);
+        }
+        for port in 0..3 {
+            open(&kernel, guest, 41000 + port);
+        }
+        for port in 0..20 {
+            open(&kernel, flooder, 42000 + port);
+        }
+        // There is room yet.
+        assert_eq!(sweep(&mut kernel).surplus, 0);
+        age(&mut kernel, 4);
+        for port in 20..200 {
+            open(&kernel, flooder, 42000 + port);
+        }
+        let before = ports_of(&kernel, ours);
+        assert_eq!(before.len(), 20);
+        open(&kernel, ours, 50000);
+        assert_eq!(ports_of(&kernel, ours), before, "there is no room");
+        let taken = ports_of(&kernel, flooder).len() as u64;
+
+        let swept = sweep(&mut kernel);
+        assert_eq!((swept.surplus, swept.forgotten), (taken - 29, taken - 29));
+        assert_eq!(swept.open, 20 + 3 + 29);
+        assert_eq!(ports_of(&kernel, ours), before);
+        assert_eq!(ports_of(&kernel, guest), [41000, 41001, 41002]);
+        let left = ports_of(&kernel, flooder);
+        assert_eq!(left.len(), 29);
+        let longest_silent = left.iter().filter(|port| **port < 42020).count() as u64;
+        assert_eq!(
+            longest_silent,
+            20u64.saturating_sub(swept.surplus),
+            "who was silent longest goes first: {left:?}"
+        );
+
+        // Now there is room for those it is kept for, and nobody else has to give.
+        for port in 0..8 {
+            open(&kernel, ours, 51000 + port);
+        }
+        assert_eq!(ports_of(&kernel, ours).len(), 28);
+        assert_eq!(sweep(&mut kernel).surplus, 0);
+        // Whose flow is gone is judged again, and goes on.
+        open(&kernel, flooder, 42000);
+        // Nobody gives whom the inventory lists.
+        for port in 0..100 {
+            open(&kernel, ours, 52000 + port);
+        }
+        let full = ports_of(&kernel, ours).len();
+        sweep(&mut kernel);
+        assert_eq!(ports_of(&kernel, ours).len(), full);
     });
 }
 

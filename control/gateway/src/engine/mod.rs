@@ -89,6 +89,8 @@ pub struct Engine {
     counting: counting::Counting,
     swept: Swept,
     forgotten: u64,
+    /// When unlisted hosts were last found to have crowded the flow table.
+    crowded: Option<Instant>,
     last_install: Duration,
     /// What an operator should look at, by subject.
     warnings: BTreeMap<&'static str, String>,
@@ -193,6 +195,7 @@ impl Engine {
             ports: ports::Ports::default(),
             counting: counting::Counting::default(),
             swept: Swept::default(),
+            crowded: None,
             forgotten: 0,
             last_install: Duration::ZERO,
             warnings: BTreeMap::new(),

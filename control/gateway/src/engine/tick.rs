@@ -1,14 +1,18 @@
 //! What comes round every two seconds.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cordon_kernel::Error;
 use cordon_verdict::abi::AGE_SECONDS;
 
 use super::{Engine, Gateway};
+use crate::names::Named;
 
 /// How often what is left of orders and trials is written down. A reboot may add as much to them.
 const NOTED: Duration = Duration::from_secs(60);
+/// For how long it is told that unlisted hosts have crowded the flow table.
+const TOLD: Duration = Duration::from_secs(60);
 
 impl Gateway {
     /// Sweeps the flow table, ends what is over, retries what failed.
@@ -57,8 +61,29 @@ impl Engine {
             self.plane.age()?;
         }
         let silences = self.silences();
-        self.swept = self.plane.sweep(&|entry| silences.of(entry))?;
+        let current = self.current.clone();
+        let listed = |member: u64| {
+            let listed = |named: &Arc<Named>| {
+                named.generation(|tables| tables.devices.get(&member).is_some())
+            };
+            current.as_ref().is_none_or(listed)
+        };
+        self.swept = self.plane.sweep(&|entry| silences.of(entry), &listed)?;
         self.forgotten += self.swept.forgotten;
+        self.tell_of_surplus();
         Ok(())
+    }
+
+    /// Somebody is filling the table: it is told for as long as it goes on, and a minute more.
+    fn tell_of_surplus(&mut self) {
+        if self.swept.surplus > 0 {
+            self.crowded = Some(Instant::now());
+            let text = "the flow table is nearly full, and unlisted hosts have most of it: flows of those who have most give \
+                        way, and are judged again; see who they are with `cordon flows --state established`";
+            self.warn("flow table", Some(text.to_owned()));
+        } else if self.crowded.is_some_and(|since| since.elapsed() >= TOLD) {
+            self.crowded = None;
+            self.warn("flow table", None);
+        }
     }
 }

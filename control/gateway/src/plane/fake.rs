@@ -67,6 +67,8 @@ pub struct Tables {
     pub flows: Vec<FlowEntry>,
     /// For how long these may be silent, as the last sweep was told.
     pub silence: Vec<Silence>,
+    /// Hosts that the next sweep asks about, each with a flow to give if it is not listed.
+    pub openers: Vec<u64>,
     /// How often a policy was put into force.
     pub installs: usize,
     /// How often one was written whole.
@@ -244,10 +246,19 @@ impl Plane for Kernel {
         Ok(())
     }
 
-    fn sweep(&mut self, silence: &dyn Fn(&FlowEntry) -> Silence) -> Result<Swept, Error> {
+    fn sweep(
+        &mut self,
+        silence: &dyn Fn(&FlowEntry) -> Silence,
+        listed: &dyn Fn(u64) -> bool,
+    ) -> Result<Swept, Error> {
         let mut tables = self.tables();
         tables.silence = tables.flows.iter().map(silence).collect();
-        Ok(Swept::default())
+        let members = std::mem::take(&mut tables.openers);
+        let surplus = members.iter().filter(|member| !listed(**member)).count() as u64;
+        Ok(Swept {
+            surplus,
+            ..Swept::default()
+        })
     }
 
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) {

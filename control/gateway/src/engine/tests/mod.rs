@@ -1,6 +1,7 @@
 //! The engine over a kernel and a disk that a test stands in for.
 
 mod crash;
+mod crowded;
 mod orders;
 mod policy;
 mod restore;
