@@ -12,6 +12,10 @@ use cordon_policy::{Policy, Sources, from_sources};
 use cordon_portable::{Change, PolicyTable};
 use nix::time::{ClockId, clock_gettime};
 
+/// The daemon's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn sources_of(devices: &str) -> Sources {
     let mut sources = sources(DEVICES, RULES);
     sources.devices = Some(format!("name,mac,ips,segment,profile\n{devices}\n"));
