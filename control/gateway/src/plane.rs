@@ -41,6 +41,9 @@ pub trait Plane: Send {
         listed: &dyn Fn(u64) -> bool,
     ) -> Result<Swept, Error>;
 
+    /// Makes so many places free that sweeps took flows from; says whether there are more.
+    fn tidy(&mut self, most: usize) -> Result<bool, Error>;
+
     /// Calls `each` with every flow.
     fn flows(&self, each: &mut dyn FnMut(FlowEntry));
 
@@ -131,6 +134,10 @@ impl Plane for Dataplane {
         listed: &dyn Fn(u64) -> bool,
     ) -> Result<Swept, Error> {
         self.sweep_as_told(&Idle::default(), silence, listed)
+    }
+
+    fn tidy(&mut self, most: usize) -> Result<bool, Error> {
+        Dataplane::tidy(self, most)
     }
 
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) {

@@ -11,6 +11,7 @@ use aya_obj::programs::XdpAttachType;
 use cordon_verdict::abi::{Control, VERSION, lines};
 
 use crate::error::Error;
+use crate::flows::At;
 use crate::maps::{FLOODS, Maps, NAMES, TraceMap, of, pinned, typed};
 use crate::nic::Nic;
 use crate::table::{FLOWS4, FLOWS6};
@@ -76,6 +77,8 @@ pub struct Dataplane {
     pub(crate) holds: bool,
     /// How often a station had moved when flows were last looked through for it.
     pub(crate) moves: u64,
+    /// Where flows were that sweeps have forgotten, the lowest first, until [`Dataplane::tidy`].
+    pub(crate) leaving: Vec<At>,
 }
 
 impl Dataplane {
@@ -126,6 +129,7 @@ impl Dataplane {
             // Whoever was here before may have left some behind.
             holds: true,
             moves: 0,
+            leaving: Vec::new(),
         };
         if opened == Opened::Replaced {
             ports::replace_programs(&mut dataplane)?;

@@ -1,10 +1,9 @@
 //! Sweeping out flows that are idle, and holding hosts to their share of the table.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use cordon_verdict::abi::{
-    NO_ATTACHMENT, attachment, member, place_inner, place_outer, place_port, stack_key,
+    NO_ATTACHMENT, Way, attachment, member, place_inner, place_outer, place_port, stack_key,
     way_attachment, way_mac,
 };
 
@@ -34,12 +33,30 @@ impl Dataplane {
     /// # Errors
     /// [`Error::Batch`], [`Error::Barrier`].
     pub fn sweep(&mut self, idle: &Idle) -> Result<Swept, Error> {
-        self.sweep_as_told(idle, &|_| Silence::Usual, &|_| true)
+        let swept = self.sweep_as_told(idle, &|_| Silence::Usual, &|_| true)?;
+        self.tidy(usize::MAX)?;
+        Ok(swept)
+    }
+
+    /// Makes places of flows that sweeps have forgotten free for others: `most` of them, because each is a call of the
+    /// kernel's, two microseconds or so. Says whether there are more.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn tidy(&mut self, most: usize) -> Result<bool, Error> {
+        for _ in 0..most {
+            match self.leaving.pop() {
+                None => break,
+                Some(At::V4(place)) => self.maps.flows4.discard(place)?,
+                Some(At::V6(place)) => self.maps.flows6.discard(place)?,
+            }
+        }
+        Ok(!self.leaving.is_empty())
     }
 
     /// The same, where a policy may say of a flow for how long it may be silent, and of a `member` whether it is listed.
-    /// Where little room is left, flows of hosts that are not have to give way, down to a half of it. A flow that is gone
-    /// is not cut off: its next packet is judged, as that of a new one.
+    /// Where little room is left, flows of hosts that are not have to give way, down to a half of it: their next packet is
+    /// judged, as that of a new one. The places of all that is forgotten are free once they are [tidied](Dataplane::tidy).
     ///
     /// # Errors
     /// As [`Dataplane::sweep`].
@@ -51,11 +68,17 @@ impl Dataplane {
     ) -> Result<Swept, Error> {
         let now = self.control()?.tick;
         let mut look = self.look(idle, now, silence, [false; 2]);
-        let pressed = self.pressed(look.open);
+        let is_over = |entry: &FlowEntry| idle.is_over(entry, now, silence, false);
+        let [surplus4, surplus6] = self.surplus(&look, now, listed, &is_over)?;
+        // Nobody's flow is cut short for a crowd that is to give way.
+        let pressed = self.pressed([
+            look.open[0].saturating_sub(surplus4.len()),
+            look.open[1].saturating_sub(surplus6.len()),
+        ]);
         if pressed != [false; 2] {
             look = self.look(idle, now, silence, pressed);
         }
-        let mut surplus = self.surplus(&look, now, listed)?;
+        let mut surplus = [surplus4, surplus6].concat();
         let Look {
             mut over,
             open,
@@ -85,25 +108,23 @@ impl Dataplane {
         over.retain(|(at, _)| self.withdraw(*at));
         // Those that are idle as well are withdrawn already.
         surplus.retain(|at| self.withdraw(*at));
-        // The lowest is made spare last, and used first: what is used should lie close together.
-        over.sort_unstable_by_key(|(at, _)| Reverse(at.number()));
-        surplus.sort_unstable_by_key(|at| Reverse(at.number()));
         if over.is_empty() && surplus.is_empty() {
             return Ok(swept);
         }
         // Until now a packet may have found them, and be using them still.
         barrier::wait()?;
         for (at, entry) in &over {
-            if self.free(*at, entry)? {
-                swept.forgotten += 1;
-            } else {
+            if self.is_taken_back(*at, entry) {
                 swept.open += 1;
+            } else {
+                swept.forgotten += 1;
+                self.leaving.push(*at);
             }
         }
-        for at in &surplus {
-            self.discard(*at)?;
-        }
         swept.surplus = surplus.len() as u64;
+        self.leaving.append(&mut surplus);
+        // The lowest is made spare last, and used first: what is used should lie close together.
+        self.leaving.sort_unstable_by_key(|at| at.number());
         swept.forgotten += swept.surplus;
         // Some may have been established since they were counted.
         swept.open = swept.open.saturating_sub(swept.surplus);
@@ -126,10 +147,8 @@ impl Dataplane {
                 return;
             }
             look.open[table] += 1;
-            if let Some((opener, attachment)) = opener(&entry) {
-                let opened = look.opened.entry(opener).or_default();
-                opened.flows[table] += 1;
-                opened.attachment = attachment;
+            if let Some(opener) = opener(&entry) {
+                look.opened.entry(opener).or_default()[table] += 1;
             }
         });
         look
@@ -191,17 +210,11 @@ impl Dataplane {
         }
     }
 
-    fn free(&mut self, at: At, entry: &FlowEntry) -> Result<bool, Error> {
+    /// Whether a flow that was withdrawn has been heard since it was looked at, and is there again.
+    fn is_taken_back(&self, at: At, entry: &FlowEntry) -> bool {
         match at {
-            At::V4(place) => self.maps.flows4.free(place, entry.flow.seen),
-            At::V6(place) => self.maps.flows6.free(place, entry.flow.seen),
-        }
-    }
-
-    fn discard(&mut self, at: At) -> Result<(), Error> {
-        match at {
-            At::V4(place) => self.maps.flows4.discard(place),
-            At::V6(place) => self.maps.flows6.discard(place),
+            At::V4(place) => self.maps.flows4.take_back(place, entry.flow.seen),
+            At::V6(place) => self.maps.flows6.take_back(place, entry.flow.seen),
         }
     }
 
@@ -214,15 +227,28 @@ impl Dataplane {
     }
 
     /// Lets devices that have `quota` flows open no more, and the others again.
-    fn hold(&mut self, opened: &HashMap<u64, Opened>, quota: u32) -> Result<(), Error> {
-        let slot = self.control()?.slot;
-        let mut full = HashSet::new();
-        let many = |opened: &Opened| opened.flows.iter().sum::<u32>() >= quota;
-        for (member, opened) in opened.iter().filter(|(_, opened)| many(opened)) {
-            if !self.is_uplink(slot, opened.attachment)? {
-                full.insert(*member);
-            }
+    fn hold(&mut self, opened: &HashMap<Opener, [u32; 2]>, quota: u32) -> Result<(), Error> {
+        let sum = |flows: &[u32; 2]| flows.iter().sum::<u32>();
+        let mut totals = HashMap::<u64, u32>::new();
+        for (opener, flows) in opened {
+            *totals.entry(opener.member).or_default() += sum(flows);
         }
+        totals.retain(|_, flows| *flows >= quota);
+        // What they opened from behind an uplink does not count.
+        let these = || {
+            let opened = opened.iter();
+            opened.filter(|(opener, _)| totals.contains_key(&opener.member))
+        };
+        let facing = self.device_facing(these().map(|(opener, _)| opener.attachment))?;
+        let mut counted = HashMap::<u64, u32>::new();
+        for (opener, flows) in these().filter(|(opener, _)| facing.contains(&opener.attachment)) {
+            *counted.entry(opener.member).or_default() += sum(flows);
+        }
+        let full: HashSet<u64> = counted
+            .into_iter()
+            .filter(|(_, flows)| *flows >= quota)
+            .map(|(member, _)| member)
+            .collect();
         if full.is_empty() && !self.holds {
             return Ok(());
         }
@@ -244,8 +270,8 @@ pub(crate) struct Look {
     over: Vec<(At, FlowEntry)>,
     /// By table: those that are not over.
     pub open: [usize; 2],
-    /// By member that opened them.
-    pub opened: HashMap<u64, Opened>,
+    /// Who opened how many, by table.
+    pub opened: HashMap<Opener, [u32; 2]>,
 }
 
 /// Which of the two tables a flow is in.
@@ -253,17 +279,26 @@ pub(crate) fn table_of(entry: &FlowEntry) -> usize {
     usize::from(!entry.address[0].is_v4())
 }
 
-/// What a member opened, and where it is.
-#[derive(Default)]
-pub(crate) struct Opened {
-    /// By table.
-    pub flows: [u32; 2],
+/// Who opened a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Opener {
+    pub member: u64,
+    /// Where it was then.
     pub attachment: u16,
 }
 
-/// The member that opened a flow, and the attachment it is at.
-pub(crate) fn opener(entry: &FlowEntry) -> Option<(u64, u16)> {
-    let way = entry.flow.way.get(usize::from(entry.flow.initiator))?;
-    let member = member(entry.segment, way_mac(way.from));
-    (way.from != 0).then(|| (member, way_attachment(way.from)))
+/// Who opened a flow. Where its own direction was not judged by the policy in force yet, the other end's says to whom it
+/// answers: nobody has flows that are nobody's by being silent. Neither is said only where the opener is silent and it is
+/// not known where it is.
+pub(crate) fn opener(entry: &FlowEntry) -> Option<Opener> {
+    let initiator = usize::from(entry.flow.initiator & 1);
+    let [own, back] = [
+        entry.flow.way[initiator].from,
+        entry.flow.way[initiator ^ 1].to,
+    ];
+    let word = if own != 0 { own } else { back };
+    (word != 0 && word != Way::NOWHERE).then(|| Opener {
+        member: member(entry.segment, way_mac(word)),
+        attachment: way_attachment(word),
+    })
 }

@@ -114,27 +114,18 @@ impl<const W: usize> Table<W> {
             .is_ok()
     }
 
-    /// Makes the entry of a flow spare that was withdrawn, once no packet uses it; or publishes it again, if a packet has
-    /// used it since it was seen last at `seen`. Says whether it is spare.
-    ///
-    /// # Errors
-    /// [`Error::Map`].
-    pub fn free(&mut self, place: Place, seen: u16) -> Result<bool, Error> {
+    /// Publishes a flow again that was withdrawn, once no packet can be using it unseen, if one has used it since it was seen
+    /// last at `seen`. Says whether it is there again.
+    pub fn take_back(&self, place: Place, seen: u16) -> bool {
         let used = self
             .entries
             .read(number(place.word))
             .is_some_and(|entry| entry.value.seen != seen);
         let publish_again = |word: u64| (word & !OVERFLOW == EMPTY).then_some(word | place.word);
-        if used
-            && self
-                .word(place.line, place.way)
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, publish_again)
-                .is_ok()
-        {
-            return Ok(false);
-        }
-        self.discard(place)?;
-        Ok(true)
+        used && self
+            .word(place.line, place.way)
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, publish_again)
+            .is_ok()
     }
 
     /// Makes the entry of a flow spare that was withdrawn, once no packet uses it.

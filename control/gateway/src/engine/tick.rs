@@ -11,6 +11,9 @@ use crate::names::Named;
 
 /// How often what is left of orders and trials is written down. A reboot may add as much to them.
 const NOTED: Duration = Duration::from_secs(60);
+/// Places of flows that are made free at a time, and how long others have for the engine then.
+const TIDIED: usize = 4096;
+const BETWEEN: Duration = Duration::from_millis(1);
 /// For how long it is told that unlisted hosts have crowded the flow table.
 const TOLD: Duration = Duration::from_secs(60);
 
@@ -22,6 +25,10 @@ impl Gateway {
             engine.tick();
             engine.job()
         };
+        // Whoever wants to give an order gets in between.
+        while self.engine().tidy() {
+            std::thread::sleep(BETWEEN);
+        }
         if let Some(job) = job {
             self.work(job);
         }
@@ -72,6 +79,16 @@ impl Engine {
         self.forgotten += self.swept.forgotten;
         self.tell_of_surplus();
         Ok(())
+    }
+
+    /// Makes places free that the sweep took flows from, as many as take some ten milliseconds; says whether there are
+    /// more.
+    fn tidy(&mut self) -> bool {
+        self.plane.tidy(TIDIED).unwrap_or_else(|error| {
+            let text = format!("the data plane does not answer as it should: {error}");
+            self.warn("data plane", Some(text));
+            false
+        })
     }
 
     /// Somebody is filling the table: it is told for as long as it goes on, and a minute more.

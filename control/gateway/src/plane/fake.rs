@@ -69,6 +69,8 @@ pub struct Tables {
     pub silence: Vec<Silence>,
     /// Hosts that the next sweep asks about, each with a flow to give if it is not listed.
     pub openers: Vec<u64>,
+    /// How often there is something to tidy up.
+    pub leaving: usize,
     /// How often a policy was put into force.
     pub installs: usize,
     /// How often one was written whole.
@@ -259,6 +261,12 @@ impl Plane for Kernel {
             surplus,
             ..Swept::default()
         })
+    }
+
+    fn tidy(&mut self, _: usize) -> Result<bool, Error> {
+        let mut tables = self.tables();
+        tables.leaving = tables.leaving.saturating_sub(1);
+        Ok(tables.leaving > 0)
     }
 
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) {

@@ -35,4 +35,7 @@ fn who_is_listed_is_asked_of_the_policy_in_force_and_a_crowd_is_told_of() {
     assert!(gives(stranger));
     assert!(!gives(ct));
     assert!(warned(), "it was a moment ago");
+    machine.kernel.tables().leaving = 3;
+    gateway.tick();
+    assert_eq!(machine.kernel.tables().leaving, 0, "all is tidied up");
 }
