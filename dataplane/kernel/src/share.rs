@@ -3,13 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
-use cordon_verdict::abi::{Admission, admission_index};
-
-use crate::error::Error;
 use crate::flows::{At, FlowEntry};
-use crate::maps::of;
 use crate::program::Dataplane;
-use crate::raw::Raw;
 use crate::sweep::{Look, Opener, opener, table_of};
 
 /// Of the room for flows, the part that they keep where little is left: however many somebody pretends to be, the rest is
@@ -25,13 +20,13 @@ impl Dataplane {
         now: u16,
         listed: &dyn Fn(u64) -> bool,
         is_over: &dyn Fn(&FlowEntry) -> bool,
-    ) -> Result<[Vec<At>; 2], Error> {
+    ) -> [Vec<At>; 2] {
         let mut surplus = [Vec::new(), Vec::new()];
         let pressed = self.pressed(look.open);
         if pressed == [false; 2] {
-            return Ok(surplus);
+            return surplus;
         }
-        let unlisted = self.unlisted(look, listed)?;
+        let unlisted = self.unlisted(look, listed);
         let room = [self.maps.flows4.room(), self.maps.flows6.room()];
         let (part, of) = UNLISTED;
         let mut most = [0, 1].map(|table| {
@@ -40,19 +35,18 @@ impl Dataplane {
             most.filter(|_| pressed[table])
         });
         if most.iter().all(Option::is_none) {
-            return Ok(surplus);
+            return surplus;
         }
         let mut those = HashMap::<(usize, Opener), Vec<(u16, At)>>::new();
         self.established(|at, entry| {
             let table = table_of(&entry);
             if let Some(most) = most[table]
-                && let Some(opener) = opener(&entry)
                 && unlisted
-                    .get(&opener)
+                    .get(&opener(&entry))
                     .is_some_and(|flows| flows[table] > most.each)
                 && !is_over(&entry)
             {
-                let these = those.entry((table, opener)).or_default();
+                let these = those.entry((table, opener(&entry))).or_default();
                 these.push((entry.idle(now), at));
             }
         });
@@ -67,53 +61,27 @@ impl Dataplane {
             let gives = these.len().saturating_sub(keeps);
             surplus[table].extend(these.into_iter().take(gives).map(|(_, at)| at));
         }
-        Ok(surplus)
+        surplus
     }
 
-    /// Hosts on device-facing ports that are not listed, and how many flows of either table each opened.
-    fn unlisted(
-        &self,
-        look: &Look,
-        listed: &dyn Fn(u64) -> bool,
-    ) -> Result<HashMap<Opener, [u32; 2]>, Error> {
-        let unlisted = || {
-            let opened = look.opened.iter();
-            opened.filter(|(opener, _)| !listed(opener.member))
-        };
-        let facing = self.device_facing(unlisted().map(|(opener, _)| opener.attachment))?;
-        let facing = |opener: &Opener| facing.contains(&opener.attachment);
-        Ok(unlisted()
-            .filter(|(opener, _)| facing(opener))
-            .map(|(opener, flows)| (*opener, *flows))
-            .collect())
+    /// Hosts that are neither listed nor at an uplink, and how many flows of either table each opened.
+    fn unlisted(&self, look: &Look, listed: &dyn Fn(u64) -> bool) -> HashMap<Opener, [u32; 2]> {
+        let mut unlisted = look.opened.clone();
+        unlisted.retain(|opener, _| !listed(opener.member));
+        let uplinks = self.at_uplinks();
+        unlisted.retain(|opener, _| !uplinks.contains(&opener.member));
+        unlisted
     }
 
-    /// Which of these attachments are in use and no uplinks.
-    pub(crate) fn device_facing(
-        &self,
-        attachments: impl Iterator<Item = u16>,
-    ) -> Result<HashSet<u16>, Error> {
-        let slot = self.control()?.slot;
-        let mut facing = attachments.collect::<HashSet<u16>>();
-        let mut error = None;
-        facing.retain(|attachment| {
-            let index = admission_index(slot, *attachment);
-            match self
-                .maps
-                .admissions
-                .get(&index, 0)
-                .map_err(of("ADMISSIONS"))
-            {
-                Ok(Raw(admission)) => {
-                    admission.is(Admission::IN_USE) && !admission.is(Admission::UPLINK)
-                }
-                Err(failed) => {
-                    error = Some(failed);
-                    false
-                }
+    /// Members that were last heard at an uplink. Of whom it has been forgotten where they are, nobody says so.
+    fn at_uplinks(&self) -> HashSet<u64> {
+        let mut uplinks = HashSet::new();
+        self.stations(|member, station| {
+            if station.is_uplink() {
+                uplinks.insert(member);
             }
         });
-        error.map_or(Ok(facing), Err)
+        uplinks
     }
 }
 

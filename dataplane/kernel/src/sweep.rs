@@ -31,27 +31,11 @@ impl Dataplane {
     /// Forgets flows that are idle.
     ///
     /// # Errors
-    /// [`Error::Batch`], [`Error::Barrier`].
+    /// [`Error::Batch`], [`Error::Barrier`], [`Error::Map`].
     pub fn sweep(&mut self, idle: &Idle) -> Result<Swept, Error> {
         let swept = self.sweep_as_told(idle, &|_| Silence::Usual, &|_| true)?;
         self.tidy(usize::MAX)?;
         Ok(swept)
-    }
-
-    /// Makes places of flows that sweeps have forgotten free for others: `most` of them, because each is a call of the
-    /// kernel's, two microseconds or so. Says whether there are more.
-    ///
-    /// # Errors
-    /// [`Error::Map`].
-    pub fn tidy(&mut self, most: usize) -> Result<bool, Error> {
-        for _ in 0..most {
-            match self.leaving.pop() {
-                None => break,
-                Some(At::V4(place)) => self.maps.flows4.discard(place)?,
-                Some(At::V6(place)) => self.maps.flows6.discard(place)?,
-            }
-        }
-        Ok(!self.leaving.is_empty())
     }
 
     /// The same, where a policy may say of a flow for how long it may be silent, and of a `member` whether it is listed.
@@ -69,7 +53,7 @@ impl Dataplane {
         let now = self.control()?.tick;
         let mut look = self.look(idle, now, silence, [false; 2]);
         let is_over = |entry: &FlowEntry| idle.is_over(entry, now, silence, false);
-        let [surplus4, surplus6] = self.surplus(&look, now, listed, &is_over)?;
+        let [surplus4, surplus6] = self.surplus(&look, now, listed, &is_over);
         // Nobody's flow is cut short for a crowd that is to give way.
         let pressed = self.pressed([
             look.open[0].saturating_sub(surplus4.len()),
@@ -131,6 +115,22 @@ impl Dataplane {
         Ok(swept)
     }
 
+    /// Makes places of flows that sweeps have forgotten free for others: `most` of them, because each is a call of the
+    /// kernel's, two microseconds or so. Says whether there are more.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn tidy(&mut self, most: usize) -> Result<bool, Error> {
+        for _ in 0..most {
+            match self.leaving.pop() {
+                None => break,
+                Some(At::V4(place)) => self.maps.flows4.discard(place)?,
+                Some(At::V6(place)) => self.maps.flows6.discard(place)?,
+            }
+        }
+        Ok(!self.leaving.is_empty())
+    }
+
     /// Looks at every established flow.
     fn look(
         &self,
@@ -147,9 +147,7 @@ impl Dataplane {
                 return;
             }
             look.open[table] += 1;
-            if let Some(opener) = opener(&entry) {
-                look.opened.entry(opener).or_default()[table] += 1;
-            }
+            look.opened.entry(opener(&entry)).or_default()[table] += 1;
         });
         look
     }
@@ -228,33 +226,19 @@ impl Dataplane {
 
     /// Lets devices that have `quota` flows open no more, and the others again.
     fn hold(&mut self, opened: &HashMap<Opener, [u32; 2]>, quota: u32) -> Result<(), Error> {
-        let sum = |flows: &[u32; 2]| flows.iter().sum::<u32>();
-        let mut totals = HashMap::<u64, u32>::new();
-        for (opener, flows) in opened {
-            *totals.entry(opener.member).or_default() += sum(flows);
-        }
-        totals.retain(|_, flows| *flows >= quota);
-        // What they opened from behind an uplink does not count.
-        let these = || {
-            let opened = opened.iter();
-            opened.filter(|(opener, _)| totals.contains_key(&opener.member))
-        };
-        let facing = self.device_facing(these().map(|(opener, _)| opener.attachment))?;
-        let mut counted = HashMap::<u64, u32>::new();
-        for (opener, flows) in these().filter(|(opener, _)| facing.contains(&opener.attachment)) {
-            *counted.entry(opener.member).or_default() += sum(flows);
-        }
-        let full: HashSet<u64> = counted
-            .into_iter()
-            .filter(|(_, flows)| *flows >= quota)
-            .map(|(member, _)| member)
+        // By the other end's word alone nobody is held.
+        let opened = opened.iter().filter(|(opener, _)| opener.certain);
+        let full: HashSet<u64> = opened
+            .filter(|(_, flows)| flows.iter().sum::<u32>() >= quota)
+            .map(|(opener, _)| opener.member)
             .collect();
         if full.is_empty() && !self.holds {
             return Ok(());
         }
         // Every host: the table may have forgotten one and learned it again since.
         self.maps.hosts.each(|seat, [member], host| {
-            let over = u32::from(full.contains(&member));
+            // Who is at an uplink speaks for many.
+            let over = u32::from(full.contains(&member) && !host.station.is_uplink());
             if host.limit.over != over {
                 self.maps.hold(seat, over);
             }
@@ -283,22 +267,22 @@ pub(crate) fn table_of(entry: &FlowEntry) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Opener {
     pub member: u64,
-    /// Where it was then.
-    pub attachment: u16,
+    /// Whether it has said so itself under the policy in force, rather than the other end by answering.
+    pub certain: bool,
 }
 
 /// Who opened a flow. Where its own direction was not judged by the policy in force yet, the other end's says to whom it
-/// answers: nobody has flows that are nobody's by being silent. Neither is said only where the opener is silent and it is
-/// not known where it is.
-pub(crate) fn opener(entry: &FlowEntry) -> Option<Opener> {
+/// answers; where that is not known either, it is one nobody for a segment: there are no flows that do not count.
+pub(crate) fn opener(entry: &FlowEntry) -> Opener {
     let initiator = usize::from(entry.flow.initiator & 1);
-    let [own, back] = [
-        entry.flow.way[initiator].from,
-        entry.flow.way[initiator ^ 1].to,
-    ];
-    let word = if own != 0 { own } else { back };
-    (word != 0 && word != Way::NOWHERE).then(|| Opener {
+    let own = entry.flow.way[initiator].from;
+    let word = match entry.flow.way[initiator ^ 1].to {
+        _ if own != 0 => own,
+        Way::NOWHERE => 0,
+        back => back,
+    };
+    Opener {
         member: member(entry.segment, way_mac(word)),
-        attachment: way_attachment(word),
-    })
+        certain: own != 0,
+    }
 }
