@@ -41,10 +41,7 @@ impl Engine {
             .end_orders()
             .and_then(|()| self.straighten_posture())
             .and_then(|()| self.sweep());
-        let text = done
-            .err()
-            .map(|error| format!("the data plane does not answer as it should: {error}"));
-        self.warn("data plane", text);
+        self.warn("data plane", done.err().map(complaint));
         if self.dirty || (self.state.is_timed() && self.saved.elapsed() >= NOTED) {
             let _ = self.save();
         }
@@ -85,8 +82,7 @@ impl Engine {
     /// more.
     fn tidy(&mut self) -> bool {
         self.plane.tidy(TIDIED).unwrap_or_else(|error| {
-            let text = format!("the data plane does not answer as it should: {error}");
-            self.warn("data plane", Some(text));
+            self.warn("data plane", Some(complaint(error)));
             false
         })
     }
@@ -103,4 +99,8 @@ impl Engine {
             self.warn("flow table", None);
         }
     }
+}
+
+fn complaint(error: Error) -> String {
+    format!("the data plane does not answer as it should: {error}")
 }
