@@ -3,7 +3,7 @@
 //! The same source is compiled for the kernel (the XDP program) and for user space (explain, replay,
 //! tests). It neither allocates nor panics, and every way to fail is a drop with a named [`Reason`].
 //!
-//! Start reading at [`path::judge`]: the packet path, in order, on one screen.
+//! Start reading at [`path::walk`]: the packet path, in order, on one screen.
 #![no_std]
 
 pub mod abi;
@@ -17,28 +17,29 @@ mod frame;
 mod group;
 mod half;
 mod identify;
+mod judge;
 mod link_control;
 mod membership;
 mod neighbour;
 mod other;
 mod parse;
-mod path;
+pub mod path;
 mod proxy;
 mod reason;
 mod related;
 mod short;
+pub mod stage;
 mod step;
 mod tables;
 mod track;
 mod walk;
 
+pub use account::dropped;
 pub use address::{Ip, MAC_GROUP, Mac};
+pub use authorise::Denied;
 pub use forward::{flood_copy, one_copy, outer_type};
 pub use frame::{Frame, HEAD, Head};
-pub use path::{
-    Denied, Outcome, behind, conclude, depart, dropped, enter, establish, judge, rare, whether,
-    whither, who,
-};
+pub use judge::{Outcome, judge};
 pub use reason::Reason;
 pub use short::{Short, short};
 pub use step::{Behind, Departing, Egress, Passed, Pending, Rare, Step, Waiting};

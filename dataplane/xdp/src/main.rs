@@ -26,102 +26,124 @@ use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::abi::{Control, Copies, Copying, Trace};
+use cordon_verdict::path::{Next, Stages, walk};
 use cordon_verdict::{
-    Denied, Departing, Egress, Passed, Pending, Short, Step, Tables as _, Waiting as _, behind,
-    conclude, depart, dropped, enter, establish, flood_copy, rare, short, whether, whither, who,
+    Denied, Departing, Egress, Passed, Pending, Short, Step, Tables as _, Waiting as _, dropped,
+    flood_copy, short, stage,
 };
 
 use frame::XdpFrame;
 use maps::{FLOOD_INSIDE, FLOOD_PORTS, PORTS_OUT, Scratch, TRACE_OUT, port_of, scratch, tracing};
 use tables::Maps;
 
-/// What the pieces below answer besides an XDP action.
-const WALK: u32 = 0x100;
-const JUDGE: u32 = 0x101;
-const NEXT: u32 = 0x102;
-const REFUSE: u32 = 0x103;
-const COPY: u32 = 0x104;
-const DEPART: u32 = 0x105;
-const BEHIND: u32 = 0x106;
-const STRANGER: u32 = 0x107;
-/// Beside one of these, or an action.
-const ESTABLISH: u32 = 0x200;
-
-/// A frame came in on a port. The packet path of `cordon_verdict::judge`, in pieces: an established flow is done
-/// after the first. One after the other rather than one inside the other, for the sake of the 512 bytes of stack
-/// that they share.
+/// A frame came in on a port.
 #[xdp(frags)]
 pub fn cordon(ctx: XdpContext) -> u32 {
-    let mut answer = settle(ctx.ctx);
-    if answer == NEXT || answer == STRANGER {
-        answer = begin(ctx.ctx, answer);
-    }
-    if answer == WALK {
-        answer = walk(ctx.ctx);
-    }
-    if answer == BEHIND {
-        answer = behind_headers(ctx.ctx);
-    }
-    if answer == JUDGE {
-        answer = identify(ctx.ctx);
-        if answer == NEXT {
-            answer = authorise(ctx.ctx);
-        }
-        if answer == NEXT {
-            answer = forward(ctx.ctx);
-        }
-        if answer == NEXT {
-            answer = finish(ctx.ctx);
-        }
-    }
-    if answer & ESTABLISH != 0 {
-        answer = establish_flow(ctx.ctx, answer);
-    }
-    if answer == DEPART {
-        answer = leave_with_tags(ctx.ctx);
-    }
-    if answer == REFUSE {
-        answer = refuse(ctx.ctx);
-    }
-    if answer == COPY {
-        answer = hand_on(ctx.ctx);
-    }
-    answer
+    walk(&mut Pieces { ctx: ctx.ctx }).0
 }
 
-/// Nearly every packet is an established flow's, and done after this.
+/// The stages as BPF functions, one after the other rather than one inside the other, for the sake of the 512 bytes of
+/// stack that they share. What one leaves to the next is in the scratch space.
+struct Pieces {
+    ctx: *mut xdp_md,
+}
+
+impl Stages for Pieces {
+    #[inline(always)]
+    fn fast_path(&mut self) -> Next {
+        Next(fast_path(self.ctx))
+    }
+
+    #[inline(always)]
+    fn begin(&mut self, after: Next) -> Next {
+        Next(begin(self.ctx, after.0))
+    }
+
+    #[inline(always)]
+    fn extended(&mut self) -> Next {
+        Next(extended(self.ctx))
+    }
+
+    #[inline(always)]
+    fn upper_layer(&mut self) -> Next {
+        Next(upper_layer(self.ctx))
+    }
+
+    #[inline(always)]
+    fn identify(&mut self) -> Next {
+        Next(identify(self.ctx))
+    }
+
+    #[inline(always)]
+    fn authorise(&mut self) -> Next {
+        Next(authorise(self.ctx))
+    }
+
+    #[inline(always)]
+    fn forward(&mut self) -> Next {
+        Next(forward(self.ctx))
+    }
+
+    #[inline(always)]
+    fn account(&mut self) -> Next {
+        Next(account(self.ctx))
+    }
+
+    #[inline(always)]
+    fn establish(&mut self, next: Next) -> Next {
+        Next(establish(self.ctx, next.0))
+    }
+
+    #[inline(always)]
+    fn rewrite(&mut self) -> Next {
+        Next(rewrite(self.ctx))
+    }
+
+    #[inline(always)]
+    fn drop(&mut self) -> Next {
+        Next(drop_frame(self.ctx))
+    }
+
+    #[inline(always)]
+    fn copy(&mut self) -> Next {
+        Next(copy_one_by_one(self.ctx))
+    }
+}
+
+/// The fast path: nearly every packet belongs to an established flow, and is done after this.
 #[inline(never)]
-fn settle(ctx: *mut xdp_md) -> u32 {
+fn fast_path(ctx: *mut xdp_md) -> u32 {
     let ctx = XdpContext::new(ctx);
     let port = port_of(ctx.ingress_ifindex() as u32);
     let control = Maps.control();
     match short(&mut XdpFrame::new(&ctx), &mut Maps, control, port) {
         Short::Passes(passed) => send(passed, control),
-        Short::Stranger => STRANGER,
-        Short::Undecided => NEXT,
+        Short::Stranger => Next::FLOW_MISS.0,
+        Short::Undecided => Next::UNDECIDED.0,
     }
 }
 
 #[inline(never)]
-fn begin(ctx: *mut xdp_md, settled: u32) -> u32 {
+fn begin(ctx: *mut xdp_md, after: u32) -> u32 {
     let ctx = XdpContext::new(ctx);
     let port = port_of(ctx.ingress_ifindex() as u32);
     let mut frame = XdpFrame::new(&ctx);
     let control = Maps.control();
-    match enter(&mut frame, &mut Maps, control, port, settled == STRANGER) {
+    let miss = after == Next::FLOW_MISS.0;
+    match stage::begin(&mut frame, &mut Maps, control, port, miss) {
         Ok(Step::Settled(passed)) => send(passed, control),
-        Ok(Step::Judge(pending)) => leave(JUDGE, |scratch| {
+        Ok(Step::Judge(pending)) => leave(Next::JUDGE, |scratch| {
             scratch.pending = MaybeUninit::new(pending);
         }),
-        Ok(Step::Rare(rare)) => leave(WALK, |scratch| {
+        Ok(Step::Rare(rare)) => leave(Next::EXTENDED, |scratch| {
             scratch.rare = MaybeUninit::new(rare);
         }),
-        Ok(Step::Depart(departing)) => leave(DEPART, |scratch| {
+        Ok(Step::Depart(departing)) => leave(Next::REWRITE, |scratch| {
             scratch.departing = MaybeUninit::new(departing);
         }),
-        // It has not walked.
+        // Only the extended parse answers this.
         Ok(Step::Walked(_)) => XDP_ABORTED,
-        Err(denied) => leave(REFUSE, |scratch| {
+        Err(denied) => leave(Next::DROP, |scratch| {
             scratch.control = control;
             scratch.port = port;
             scratch.denied = MaybeUninit::new(denied);
@@ -129,65 +151,65 @@ fn begin(ctx: *mut xdp_md, settled: u32) -> u32 {
     }
 }
 
-/// Parses the long way what `begin` left in the scratch space. A global function, as are those below: the verifier looks
-/// at each once, by itself, instead of once for every way to get there.
+/// The extended parse. A global function, as are those below: the verifier checks each once, by itself, instead of once
+/// for every path that leads to it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn walk(ctx: *mut xdp_md) -> u32 {
+extern "C" fn extended(ctx: *mut xdp_md) -> u32 {
     let Some(scratch) = scratch() else {
         return XDP_ABORTED;
     };
     // SAFETY: `begin` wrote it, on this processor, for this frame.
     let waiting = &unsafe { scratch.rare.assume_init() };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    let step = rare(&mut frame, &mut Maps, waiting);
+    let step = stage::extended(&mut frame, &mut Maps, waiting);
     go_on(scratch, step, waiting.control(), waiting.port())
 }
 
-/// What is behind the headers that `walk` walked over.
+/// Parses what follows the headers that `extended` parsed.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn behind_headers(ctx: *mut xdp_md) -> u32 {
+extern "C" fn upper_layer(ctx: *mut xdp_md) -> u32 {
     let Some(scratch) = scratch() else {
         return XDP_ABORTED;
     };
-    // SAFETY: `walk` wrote it, on this processor, for this frame.
+    // SAFETY: `extended` wrote it, on this processor, for this frame.
     let waiting = &unsafe { scratch.behind.assume_init() };
     let (control, port) = (waiting.control(), waiting.port());
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    let step = behind(&mut frame, &mut Maps, waiting);
+    let step = stage::upper_layer(&mut frame, &mut Maps, waiting);
     go_on(scratch, step, control, port)
 }
 
-/// Leaves what a piece has found out to the next.
+/// Leaves the result of a stage to the next one.
 #[inline(always)]
 fn go_on(scratch: &mut Scratch, step: Result<Step, Denied>, control: Control, port: u16) -> u32 {
     match step {
         Ok(Step::Settled(passed)) => send(passed, control),
         Ok(Step::Judge(pending)) => {
             scratch.pending = MaybeUninit::new(pending);
-            JUDGE
+            Next::JUDGE.0
         }
         Ok(Step::Walked(waiting)) => {
             scratch.behind = MaybeUninit::new(waiting);
-            BEHIND
+            Next::UPPER_LAYER.0
         }
         Ok(Step::Depart(departing)) => {
             scratch.departing = MaybeUninit::new(departing);
-            DEPART
+            Next::REWRITE.0
         }
-        // It answers with one of those above.
+        // No stage after `begin` answers this.
         Ok(Step::Rare(_)) => XDP_ABORTED,
         Err(denied) => {
             scratch.control = control;
             scratch.port = port;
             scratch.denied = MaybeUninit::new(denied);
-            REFUSE
+            Next::DROP.0
         }
     }
 }
 
-/// Who sent it, and to whom.
+/// Identifies the source and the destination.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn identify(ctx: *mut xdp_md) -> u32 {
@@ -195,11 +217,11 @@ extern "C" fn identify(ctx: *mut xdp_md) -> u32 {
         return XDP_ABORTED;
     };
     let frame = XdpFrame::new(&XdpContext::new(ctx));
-    let done = who(&frame, &mut Maps, pending);
-    next(pending, done.map(|()| NEXT))
+    let done = stage::identify(&frame, &mut Maps, pending);
+    next(pending, done.map(|()| Next::CONTINUE.0))
 }
 
-/// Whether they may.
+/// Judges by posture and policy.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn authorise(ctx: *mut xdp_md) -> u32 {
@@ -207,11 +229,11 @@ extern "C" fn authorise(ctx: *mut xdp_md) -> u32 {
     let Some(pending) = pending() else {
         return XDP_ABORTED;
     };
-    let done = whether(&mut Maps, pending);
-    next(pending, done.map(|()| NEXT))
+    let done = stage::authorise(&mut Maps, pending);
+    next(pending, done.map(|()| Next::CONTINUE.0))
 }
 
-/// Where it leaves.
+/// Finds where the frame leaves.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn forward(ctx: *mut xdp_md) -> u32 {
@@ -219,55 +241,59 @@ extern "C" fn forward(ctx: *mut xdp_md) -> u32 {
     let Some(pending) = pending() else {
         return XDP_ABORTED;
     };
-    let done = whither(&mut Maps, pending);
-    next(pending, done.map(|()| NEXT))
+    let done = stage::forward(&mut Maps, pending);
+    next(pending, done.map(|()| Next::CONTINUE.0))
 }
 
-/// What is remembered of it.
+/// Counts it, and remembers its flow.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn finish(ctx: *mut xdp_md) -> u32 {
+extern "C" fn account(ctx: *mut xdp_md) -> u32 {
     let Some(pending) = pending() else {
         return XDP_ABORTED;
     };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    let done = match conclude(&mut frame, &mut Maps, pending) {
+    let done = match stage::account(&mut frame, &mut Maps, pending) {
         Ok(Step::Settled(passed)) => Ok(send(passed, pending.control())),
-        Ok(Step::Depart(departing)) => Ok(leave(DEPART, |scratch| {
+        Ok(Step::Depart(departing)) => Ok(leave(Next::REWRITE, |scratch| {
             scratch.departing = MaybeUninit::new(departing);
         })),
-        // It answers with one of the two above.
+        // `account` answers one of the two above.
         Ok(Step::Rare(_) | Step::Walked(_) | Step::Judge(_)) => Ok(XDP_ABORTED),
         Err(denied) => Err(denied),
     };
-    let establishes = if pending.establishes { ESTABLISH } else { 0 };
-    next(pending, done) | establishes
+    let establish = if pending.establishes {
+        Next::ESTABLISH
+    } else {
+        0
+    };
+    next(pending, done) | establish
 }
 
-/// The flow is established by this; what is next is as it was.
+/// Moves the flow to the established ones.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn establish_flow(ctx: *mut xdp_md, answer: u32) -> u32 {
+extern "C" fn establish(ctx: *mut xdp_md, next: u32) -> u32 {
     take(ctx);
     if let Some(pending) = pending() {
-        establish(&mut Maps, pending);
+        stage::establish(&mut Maps, pending);
     }
-    answer & !ESTABLISH
+    next & !Next::ESTABLISH
 }
 
-/// The tags and MAC addresses it leaves with.
+/// Writes the tags and MAC addresses that the frame leaves with.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn leave_with_tags(ctx: *mut xdp_md) -> u32 {
+extern "C" fn rewrite(ctx: *mut xdp_md) -> u32 {
     let Some(scratch) = scratch() else {
         return XDP_ABORTED;
     };
-    // SAFETY: one of the pieces above wrote it, on this processor, for this frame.
+    // SAFETY: one of the stages above wrote it, on this processor, for this frame.
     let departing = unsafe { scratch.departing.assume_init_ref() };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    match depart(&mut frame, &mut Maps, departing) {
+    match stage::rewrite(&mut frame, &mut Maps, departing) {
         Ok(Passed { port, .. }) => {
-            // Read anew: kept meanwhile, it would be spilled with what is undefined in it, which Linux 6.1 does not take.
+            // Read again: if it were kept, LLVM would spill its padding, which is undefined and which Linux 6.1 refuses.
             let again = frame::opaque(core::ptr::from_ref(departing) as usize) as *const Departing;
             // SAFETY: the same reference.
             let departing = unsafe { &*again };
@@ -277,33 +303,33 @@ extern "C" fn leave_with_tags(ctx: *mut xdp_md) -> u32 {
             scratch.control = departing.control();
             scratch.port = departing.port();
             scratch.denied = MaybeUninit::new(denied);
-            REFUSE
+            Next::DROP.0
         }
     }
 }
 
-/// Keeps LLVM from dropping an argument that is not used: the verifier sees from the function's type that there is one,
-/// and wants the caller to pass it.
+/// Keeps LLVM from removing an unused argument: the verifier takes the arguments from the function's type, and the caller
+/// has to pass them.
 #[inline(always)]
 fn take(ctx: *mut xdp_md) {
-    // SAFETY: does nothing, to nothing.
+    // SAFETY: an empty operation on a register.
     unsafe { asm!("{0} = {0}", inout(reg) ctx => _, options(nomem, nostack, preserves_flags)) };
 }
 
-/// What the stage before left in the scratch space.
+/// The packet that an earlier stage left in the scratch space.
 #[inline(always)]
 fn pending() -> Option<&'static mut Pending> {
     let scratch = scratch()?;
-    // SAFETY: `begin` or `walk` wrote it, on this processor, for this frame.
+    // SAFETY: `begin`, `extended` or `upper_layer` wrote it, on this processor, for this frame.
     Some(unsafe { scratch.pending.assume_init_mut() })
 }
 
-/// What is next after a stage.
+/// The stage that comes next.
 #[inline(always)]
 fn next(pending: &Pending, done: Result<u32, Denied>) -> u32 {
     match done {
         Ok(answer) => answer,
-        Err(denied) => leave(REFUSE, |scratch| {
+        Err(denied) => leave(Next::DROP, |scratch| {
             scratch.control = pending.control();
             scratch.port = pending.port();
             scratch.denied = MaybeUninit::new(denied);
@@ -311,14 +337,14 @@ fn next(pending: &Pending, done: Result<u32, Denied>) -> u32 {
     }
 }
 
-/// Drops a frame for the reason in the scratch space. Global as well.
+/// Drops a frame for the reason in the scratch space.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn refuse(ctx: *mut xdp_md) -> u32 {
+extern "C" fn drop_frame(ctx: *mut xdp_md) -> u32 {
     let Some(scratch) = scratch() else {
         return XDP_ABORTED;
     };
-    // SAFETY: one of the pieces above wrote it, on this processor, for this frame.
+    // SAFETY: one of the stages above wrote it, on this processor, for this frame.
     let denied = unsafe { scratch.denied.assume_init() };
     let frame = XdpFrame::new(&XdpContext::new(ctx));
     dropped(&frame, &mut Maps, scratch.control, scratch.port, denied);
@@ -330,31 +356,31 @@ extern "C" fn refuse(ctx: *mut xdp_md) -> u32 {
     XDP_DROP
 }
 
-/// Hands a frame on to the tc program, which copies it. Global as well.
+/// Hands a frame on to the tc program, which copies it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn hand_on(ctx: *mut xdp_md) -> u32 {
+extern "C" fn copy_one_by_one(ctx: *mut xdp_md) -> u32 {
     let Some(scratch) = scratch() else {
         return XDP_ABORTED;
     };
-    // SAFETY: one of the pieces above wrote it, on this processor, for this frame.
+    // SAFETY: one of the stages above wrote it, on this processor, for this frame.
     let copying = unsafe { scratch.copying.assume_init() };
     copies::announce(ctx, copying)
 }
 
-/// Leaves something for the next piece.
+/// Leaves something to the next stage.
 #[inline(always)]
-fn leave(answer: u32, what: impl FnOnce(&mut Scratch)) -> u32 {
+fn leave(next: Next, what: impl FnOnce(&mut Scratch)) -> u32 {
     match scratch() {
         Some(scratch) => {
             what(scratch);
-            answer
+            next.0
         }
         None => XDP_ABORTED,
     }
 }
 
-/// Hands a frame that passes to where it leaves.
+/// Redirects a frame that passes to the port it leaves by.
 #[inline(always)]
 fn send(passed: Passed, control: Control) -> u32 {
     let Passed { rule, port, .. } = passed;
@@ -365,7 +391,7 @@ fn send(passed: Passed, control: Control) -> u32 {
                 rule,
                 ..Trace::default()
             });
-            // The low bits are what the kernel answers if the port is not there: fail closed.
+            // The kernel answers the low bits if the map has no such port: a drop.
             sent(PORTS_OUT.redirect(port as u32, XDP_DROP as u64))
         }
         Egress::Flood {
@@ -383,7 +409,7 @@ fn send(passed: Passed, control: Control) -> u32 {
             });
             if copies.are_one_by_one() {
                 let inside = if inside { Copies::INSIDE } else { 0 };
-                return leave(COPY, |scratch| {
+                return leave(Next::COPY, |scratch| {
                     scratch.copying = MaybeUninit::new(Copying {
                         magic: Copying::MAGIC,
                         epoch: control.epoch,
@@ -428,7 +454,7 @@ fn copy(ctx: &XdpContext, inside: bool) -> u32 {
     }
 }
 
-/// What the kernel says of a redirect; never that the frame may go up the host's own stack.
+/// The action of a redirect; never XDP_PASS, which would give the frame to the host's own stack.
 #[inline(always)]
 fn sent(redirected: Result<u32, u32>) -> u32 {
     match redirected {
@@ -437,7 +463,7 @@ fn sent(redirected: Result<u32, u32>) -> u32 {
     }
 }
 
-/// Writes down what became of a frame, in a program loaded to trace.
+/// Records the outcome of a frame, in a program that was loaded to trace.
 #[inline(always)]
 fn trace(trace: Trace) {
     if !tracing() {

@@ -1,0 +1,147 @@
+//! The last stages: account, establish.
+
+use super::pass;
+use crate::account as report;
+use crate::address::MAC_GROUP;
+use crate::authorise::Denied;
+use crate::forward;
+use crate::fragment;
+use crate::frame::Frame;
+use crate::group;
+use crate::half;
+use crate::parse::{Kind, Packet};
+use crate::proxy;
+use crate::reason::Reason;
+use crate::step::{Departing, Egress, Pending, Step};
+use crate::tables::Tables;
+use crate::track::{self, Decided, Known, Track};
+
+/// Counts a packet that passes, and remembers its flow and fragments for the packets to come.
+///
+/// # Errors
+/// As [`super::begin`].
+#[inline(always)]
+pub fn account<F: Frame, T: Tables>(
+    frame: &mut F,
+    tables: &mut T,
+    pending: &mut Pending,
+) -> Result<Step, Denied> {
+    if pending.answered {
+        proxy::answer(frame, &pending.link, pending.packet.as_ref()).ok_or(Reason::Retag)?;
+        return Ok(settled(frame, tables, pending, pending.ingress.port()));
+    }
+    if let Some(packet) = &pending.packet
+        && packet.kind != Kind::Discovery
+    {
+        pending.establishes = remember(tables, pending, packet, frame.len())?;
+    }
+    let Pending {
+        ingress,
+        link,
+        ruling,
+        egress,
+        ..
+    } = &*pending;
+    if let Egress::Attachment(attachment) = *egress
+        && let Some(port) = forward::renumber(frame, link, attachment)
+    {
+        return Ok(settled(frame, tables, pending, port));
+    }
+    Ok(Departing::step(ingress, link, *egress, *ruling))
+}
+
+/// The frame leaves without being rewritten.
+#[inline(always)]
+fn settled<F: Frame, T: Tables>(frame: &F, tables: &mut T, pending: &Pending, port: u16) -> Step {
+    let control = pending.ingress.control;
+    Step::Settled(pass(
+        frame,
+        tables,
+        control,
+        pending.egress,
+        port,
+        pending.ruling,
+    ))
+}
+
+/// Moves the flow that the packet establishes from the half-open ones to the established ones.
+#[inline(always)]
+pub fn establish<T: Tables>(tables: &mut T, pending: &Pending) {
+    let Some(packet) = &pending.packet else {
+        return;
+    };
+    if !pending.establishes {
+        return;
+    }
+    if let Some(track) = track::key(&pending.ingress, &pending.link, packet) {
+        half::establish(tables, &track.key);
+    }
+}
+
+#[inline(always)]
+fn remember<T: Tables>(
+    tables: &mut T,
+    pending: &Pending,
+    packet: &Packet,
+    length: usize,
+) -> Result<bool, Denied> {
+    let Pending {
+        ingress,
+        link,
+        ruling,
+        egress,
+        ..
+    } = pending;
+    let (establishes, is_news) = match track::key(ingress, link, packet) {
+        Some(track) => {
+            let establishes = keep(tables, pending, packet, &track, length)?;
+            (establishes, matches!(pending.known, Known::Nothing))
+        }
+        None => {
+            let is_news = group::said(tables, ingress, link, packet, *ruling, length);
+            (false, is_news)
+        }
+    };
+    if is_news
+        && report::opened(tables, ingress, link, packet, *ruling, length)
+        && link.destination & MAC_GROUP != 0
+    {
+        group::told(tables, ingress, packet);
+    }
+    // Only now: later fragments may follow only a first fragment that passed.
+    fragment::remember(tables, ingress, link, packet, (*egress, *ruling));
+    Ok(establishes)
+}
+
+/// Updates the flow's entry. Answers whether the packet establishes the flow.
+#[inline(always)]
+fn keep<T: Tables>(
+    tables: &mut T,
+    pending: &Pending,
+    packet: &Packet,
+    track: &Track,
+    length: usize,
+) -> Result<bool, Denied> {
+    let Pending {
+        ingress,
+        link,
+        ruling,
+        known,
+        ..
+    } = pending;
+    let decided = Decided {
+        ruling: *ruling,
+        by_sender: pending.by_sender,
+        egress: match pending.egress {
+            Egress::Attachment(attachment) => Some(attachment),
+            Egress::Flood { .. } => None,
+        },
+        length,
+    };
+    track::remember(tables, *known, ingress, link, packet, track, decided).map_err(|reason| {
+        Denied {
+            reason,
+            rule: ruling.rule(),
+        }
+    })
+}

@@ -1,0 +1,113 @@
+//! The stages of a packet that no established flow decides: identify, authorise, forward.
+
+use super::{deliver, storm};
+use crate::authorise::{self as policy, Classes, Denied};
+use crate::frame::Frame;
+use crate::group;
+use crate::half;
+use crate::identify as identity;
+use crate::neighbour;
+use crate::parse::{self, Kind};
+use crate::proxy;
+use crate::reason::Reason;
+use crate::step::{Egress, Pending};
+use crate::tables::Tables;
+use crate::track::{self, Known};
+
+/// Identifies the source and the destination. ARP and neighbour discovery are decided here as well: they depend on the
+/// source alone.
+///
+/// # Errors
+/// As [`super::begin`].
+#[inline(always)]
+pub fn identify<F: Frame, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    pending: &mut Pending,
+) -> Result<(), Denied> {
+    let Pending { ingress, link, .. } = &*pending;
+    let Some(packet) = &pending.packet else {
+        let claim = neighbour::arp_claim(frame, link)?;
+        let ruling = neighbour::arp(tables, ingress, link, &claim)?;
+        let answered = proxy::answers_arp(frame, tables, ingress, link, claim.sender)?;
+        (pending.ruling, pending.answered) = (ruling, answered);
+        return Ok(());
+    };
+    let source = identity::source(tables, ingress, link, packet)?;
+    if packet.kind == Kind::Discovery {
+        let ruling = neighbour::discovery(frame, tables, ingress, link, packet)?;
+        let answered = proxy::answers_discovery(frame, tables, ingress, link, packet)?;
+        (pending.ruling, pending.answered) = (ruling, answered);
+        return Ok(());
+    }
+    let destination = identity::destination(tables, ingress, link, packet)?;
+    pending.classes = Classes {
+        source,
+        destination,
+    };
+    Ok(())
+}
+
+/// Judges the packet by posture and policy, in its own right or as an answer.
+///
+/// # Errors
+/// As [`super::begin`].
+#[inline(always)]
+pub fn authorise<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), Denied> {
+    let Pending { ingress, link, .. } = &*pending;
+    let packet = match &pending.packet {
+        Some(packet) if !pending.ruling.allows() => packet,
+        _ => return Ok(()),
+    };
+    let track = track::key(ingress, link, packet);
+    let known = match (pending.known, &track) {
+        (Known::Nothing, Some(track)) => half::known(tables, track),
+        (Known::Unasked, Some(track)) => track::ask(tables, ingress, packet, track),
+        (known, _) => known,
+    };
+    // A reset of a flow without an entry: its ends can end the flow without it, so dropping it costs nothing.
+    let stray_reset =
+        matches!(known, Known::Nothing | Known::Unasked) && packet.flags & parse::TCP_RST != 0;
+    if stray_reset {
+        return Err(Reason::TcpSequence.into());
+    }
+    if let Known::Outside { ruling } = known {
+        return Err(Denied {
+            reason: Reason::TcpSequence,
+            rule: ruling.rule(),
+        });
+    }
+    let authorised = match policy::authorise(tables, ingress, packet, pending.classes, known) {
+        // A written deny rule also denies answers.
+        Err(denied) if denied.reason == Reason::Rule => return Err(denied),
+        Err(denied) => group::answers(tables, ingress, link, packet).ok_or(denied)?,
+        Ok(authorised) => authorised,
+    };
+    pending.known = known;
+    pending.ruling = authorised.ruling;
+    pending.by_sender = authorised.by_sender;
+    Ok(())
+}
+
+/// Learns where the source is, and finds where the destination is.
+///
+/// # Errors
+/// As [`super::begin`].
+#[inline(always)]
+pub fn forward<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), Denied> {
+    let Pending {
+        ingress,
+        link,
+        ruling,
+        ..
+    } = &*pending;
+    if pending.answered {
+        identity::learn(tables, ingress, link)?;
+        storm(tables, ingress, link)?;
+        pending.egress = Egress::Attachment(ingress.attachment);
+        return Ok(());
+    }
+    let (egress, _) = deliver(tables, ingress, link, *ruling)?;
+    pending.egress = egress;
+    Ok(())
+}
