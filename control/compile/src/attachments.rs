@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cordon_policy::{Attachment, LinkControl, OuterTag, Policy, Segment};
 use cordon_portable::Generation;
-use cordon_verdict::abi::{self, Admission, CLASS_STRANGER, NO_ATTACHMENT, PortSetting, STACKED};
+use cordon_verdict::abi::{self, Admission, CLASS_UNCLASSIFIED, NO_ATTACHMENT, PortSetting, STACKED};
 
 use crate::classes::Classes;
 use crate::members::{Members, mac};
@@ -34,7 +34,7 @@ pub(crate) fn write(
                 true => flags(segment, one_by_one) | Admission::BOUND,
                 false => flags(segment, one_by_one),
             },
-            anonymous: anonymous.map_or(CLASS_STRANGER, |identity| classes.of(identity)),
+            unlisted_class: anonymous.map_or(CLASS_UNCLASSIFIED, |identity| classes.of(identity)),
             copies: match one_by_one {
                 true => segment.attachments.len() as u16,
                 false => 0,
@@ -111,7 +111,7 @@ pub(crate) fn number(stacks: &BTreeMap<u32, u16>, attachment: Attachment) -> u16
 /// Where an attachment is, as the tables have it.
 fn place(attachment: Attachment) -> u32 {
     let Attachment { port, vlan, inner } = attachment;
-    abi::place(port as u16, vlan, inner)
+    abi::location(port as u16, vlan, inner)
 }
 
 /// What holds for all attachments of a segment.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cordon_policy::{Policy, Reach};
-use cordon_verdict::abi::CLASS_STRANGER;
+use cordon_verdict::abi::CLASS_UNCLASSIFIED;
 
 use crate::ends::{Ends, ListId};
 use crate::identity::{Identities, Identity, STRANGER};
@@ -62,7 +62,7 @@ impl Classes {
         for known in identities.iter() {
             classes.add(policy, ends, &known.identity);
         }
-        debug_assert_eq!(classes.of[STRANGER], usize::from(CLASS_STRANGER));
+        debug_assert_eq!(classes.of[STRANGER], usize::from(CLASS_UNCLASSIFIED));
         classes
     }
 

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use cordon_policy::{Date, Device, Group, Invariant, Policy, Rule, Selector};
 use cordon_portable::{Change, Generation, Table};
-use cordon_verdict::abi::frozen::pair;
+use cordon_verdict::abi::cuckoo::pair;
 use cordon_verdict::abi::{self, Address};
 
 use crate::attachments;
@@ -219,7 +219,7 @@ impl Basis {
                 }
                 _ => {
                     // The flags of a device begin behind its number.
-                    if self.next >= abi::Device::MOST {
+                    if self.next >= abi::Device::MAX_ID {
                         return None;
                     }
                     numbers.push(self.next);

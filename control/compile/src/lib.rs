@@ -23,7 +23,7 @@ mod words;
 use cordon_policy::{Date, Policy, Problem, Rejected};
 use cordon_portable::Generation;
 use cordon_verdict::abi::RULE_FIRST;
-use cordon_verdict::abi::frozen::pair;
+use cordon_verdict::abi::cuckoo::pair;
 
 pub use decided::Decided;
 pub use incremental::{Basis, Updated, update};

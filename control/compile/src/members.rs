@@ -149,7 +149,7 @@ pub(crate) fn record(
     let record = abi::Device {
         word,
         class,
-        place,
+        bound_to: place,
         address,
     };
     (key(policy, device), record)
@@ -157,7 +157,7 @@ pub(crate) fn record(
 
 /// The key of a device.
 pub(crate) fn key(policy: &Policy, device: &Device) -> u64 {
-    abi::member(policy.segments[device.segment].number, mac(device.mac))
+    abi::fdb_key(policy.segments[device.segment].number, mac(device.mac))
 }
 
 pub(crate) fn write(

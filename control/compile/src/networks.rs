@@ -228,7 +228,7 @@ pub(crate) fn write(
                 (false, true) => Network::ROUTER,
                 (false, false) => 0,
             },
-            behind: classes.of(entry.behind),
+            via_uplink: classes.of(entry.behind),
         };
         generation.add_network(entry.prefix, network);
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use common::{Tables, ip, policy, today};
 use cordon_compile::compile;
 use cordon_verdict::abi::{
-    Admission, NO_ATTACHMENT, PortSetting, STACKED, STACKS, attachment, place,
+    Admission, NO_ATTACHMENT, PortSetting, STACKED, STACKS, attachment, location,
 };
 
 const SITE: &str = "
@@ -35,9 +35,9 @@ const CORE_100_30: u16 = STACKED + 2;
 fn two_tags_are_numbered_in_the_order_of_their_places() {
     let generation = Tables::of(SITE, "", DEVICES).compiled.generation;
     let expected = [
-        (place(ACCESS, 100, 30), ACCESS_100_30),
-        (place(CORE, 100, 20), CORE_100_20),
-        (place(CORE, 100, 30), CORE_100_30),
+        (location(ACCESS, 100, 30), ACCESS_100_30),
+        (location(CORE, 100, 20), CORE_100_20),
+        (location(CORE, 100, 30), CORE_100_30),
     ];
     assert!(generation.stacks.into_iter().eq(expected));
 }

@@ -6,7 +6,7 @@ use common::{Tables, day, policy, today};
 use cordon_compile::{compile, rule_index, rule_number};
 use cordon_policy::Posture::{Contain, Lockdown, Normal};
 use cordon_verdict::abi::{
-    Admission, CLASS_STRANGER, Network, RULE_ARP, RULE_FIRST, RULE_ND, attachment, member,
+    Admission, CLASS_UNCLASSIFIED, Network, RULE_ARP, RULE_FIRST, RULE_ND, attachment, fdb_key,
 };
 
 /// Two zones with segments, one with networks, and the rest of the world.
@@ -213,7 +213,7 @@ rules:
         tables.course("ct-1", "behind 10.21.0.99", "dicom"),
         "aa----"
     );
-    assert_eq!(tables.class("behind 10.23.0.77"), CLASS_STRANGER);
+    assert_eq!(tables.class("behind 10.23.0.77"), CLASS_UNCLASSIFIED);
 }
 
 #[test]
@@ -316,7 +316,7 @@ rules:
             "{from}"
         );
     }
-    assert_eq!(tables.class("1.2.3.4"), CLASS_STRANGER);
+    assert_eq!(tables.class("1.2.3.4"), CLASS_UNCLASSIFIED);
     // `0.0.0.0/0` is all of IPv4, and nothing of IPv6.
     let tables = Tables::of(
         "
@@ -495,11 +495,11 @@ fn segments_are_attached_and_their_members_known() {
     assert_eq!(generation.floods[&(guest, 1)], attachment(1, 299));
     assert_eq!(generation.floods.len(), 8);
 
-    let us = generation.devices[&member(imaging, 0x0200_5e21_0021)];
+    let us = generation.devices[&fdb_key(imaging, 0x0200_5e21_0021)];
     assert!(us.is(cordon_verdict::abi::Device::ANY_ADDRESS));
-    let ct = generation.devices[&member(imaging, 0x0200_5e21_0011)];
-    assert_eq!((ct.word, ct.place), (0, 0));
-    let station = generation.devices[&member(stations, 0x0200_5e23_0011)];
+    let ct = generation.devices[&fdb_key(imaging, 0x0200_5e21_0011)];
+    assert_eq!((ct.word, ct.bound_to), (0, 0));
+    let station = generation.devices[&fdb_key(stations, 0x0200_5e23_0011)];
     let address = generation.addresses[&cordon_verdict::Ip::v4(0x0a17_000b)];
     assert_eq!(
         (address.device, address.segment, address.class),
@@ -515,7 +515,7 @@ fn what_no_rule_tells_apart_is_one_class() {
     assert_eq!(tables.class("ct-1"), tables.class("monitor-1"));
     assert_ne!(tables.class("ct-1"), tables.class("station-1"));
     assert_eq!(tables.class("8.8.8.8"), tables.class("::8"));
-    assert_eq!(tables.class("10.200.0.1"), CLASS_STRANGER);
+    assert_eq!(tables.class("10.200.0.1"), CLASS_UNCLASSIFIED);
 }
 
 #[test]

@@ -100,8 +100,8 @@ pub fn describe(event: &abi::Event, named: Option<&Named>) -> Event {
             .map(str::to_owned),
         would_drop: None,
         ingress: match named {
-            Some(named) => named.at(event.place),
-            None => numbers(event.place),
+            Some(named) => named.at(event.location),
+            None => numbers(event.location),
         },
         segment: named
             .filter(|_| knows_segment(reason))
@@ -139,7 +139,7 @@ fn knows_segment(reason: Option<Reason>) -> bool {
 #[cfg(test)]
 mod tests {
     use cordon_verdict::Ip;
-    use cordon_verdict::abi::{EVENT_FLOW, place};
+    use cordon_verdict::abi::{EVENT_FLOW, location};
 
     use super::*;
 
@@ -149,7 +149,7 @@ mod tests {
             kind: EVENT_DROP,
             reason: Reason::UnknownAttachment as u8,
             source_mac: 0x02_00_5e_21_00_11,
-            place: place(1, 210, 0),
+            location: location(1, 210, 0),
             length: 60,
             ..abi::Event::BLANK
         };
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(told.ingress, "port-1.210");
         assert_eq!((told.segment, told.from, told.protocol), (None, None, None));
         let two_tags = abi::Event {
-            place: place(1, 100, 210),
+            location: location(1, 100, 210),
             ..event
         };
         assert_eq!(describe(&two_tags, None).ingress, "port-1.100.210");

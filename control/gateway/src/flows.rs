@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cordon_kernel::FlowEntry;
 use cordon_protocol::{Endpoint, Flow, FlowQuery, FlowState, Flows, WouldDrop};
-use cordon_verdict::abi::{self, Control, way_mac};
+use cordon_verdict::abi::{self, Control, path_mac};
 
 use crate::engine::{Gateway, InForce};
 use crate::names::{Named, ip_address, nameless, number_of_mac, protocol};
@@ -150,8 +150,8 @@ impl<'a> Wanted<'a> {
 fn is_of(device: &cordon_policy::Device, segment: u16, entry: &FlowEntry) -> bool {
     let has = |ip: &cordon_verdict::Ip| device.ips.contains(&ip_address(*ip));
     let mac = number_of_mac(device.mac.0);
-    let speaks = |way: &abi::Way| way.from != 0 && way_mac(way.from) == mac;
-    entry.address.iter().any(has) || (entry.segment == segment && entry.flow.way.iter().any(speaks))
+    let speaks = |way: &abi::FlowPath| way.from != 0 && path_mac(way.from) == mac;
+    entry.address.iter().any(has) || (entry.segment == segment && entry.flow.path.iter().any(speaks))
 }
 
 /// A flow that is told of, ordered by its bytes.
@@ -309,7 +309,7 @@ impl Names {
             return nameless(ip, port, entry.protocol);
         };
         let by_ip = named.endpoint(ip, port, entry.protocol);
-        let mac = way_mac(entry.flow.way[end].from);
+        let mac = path_mac(entry.flow.path[end].from);
         match named.device_by_mac(entry.segment, mac) {
             Some(device) if by_ip.device.is_none() => Endpoint {
                 device: Some(device.name.clone()),

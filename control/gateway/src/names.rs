@@ -10,7 +10,7 @@ use cordon_policy::{Date, Device, OuterTag, Policy, Problem};
 use cordon_portable::{Change, Generation, Portable};
 use cordon_protocol::Endpoint;
 use cordon_verdict::abi::{
-    self, RULE_FIRST, member, place_inner, place_outer, place_port, service_index,
+    self, RULE_FIRST, fdb_key, location_inner, location_outer, location_port, service_index,
 };
 use cordon_verdict::{Ip, Mac};
 
@@ -177,7 +177,7 @@ impl Named {
 
     /// The device with this MAC address in a segment.
     pub fn device_by_mac(&self, segment: u16, mac: Mac) -> Option<&Device> {
-        let found = self.tables.devices.get(&member(segment, mac))?;
+        let found = self.tables.devices.get(&fdb_key(segment, mac))?;
         self.device(found.id()).map(|(_, device)| device)
     }
 
@@ -194,12 +194,12 @@ impl Named {
 
     /// The attachment at a place as it would be written, whether it is there or not; the port's number if that is not.
     pub fn at(&self, place: u32) -> String {
-        let port = usize::from(place_port(place));
+        let port = usize::from(location_port(place));
         match self.policy.ports.get(port) {
             Some(_) => self.policy.attachment_name(cordon_policy::Attachment {
                 port,
-                vlan: place_outer(place),
-                inner: place_inner(place),
+                vlan: location_outer(place),
+                inner: location_inner(place),
             }),
             None => numbers(place),
         }
@@ -207,7 +207,7 @@ impl Named {
 
     /// The type of the outer of two VLAN tags at the port of a place.
     pub fn outer_type(&self, place: u32) -> u16 {
-        let port = self.policy.ports.get(usize::from(place_port(place)));
+        let port = self.policy.ports.get(usize::from(location_port(place)));
         match port.map(|port| port.outer_tag) {
             Some(OuterTag::Dot1q) => 0x8100,
             Some(OuterTag::Dot1ad) | None => 0x88a8,
@@ -297,8 +297,8 @@ pub fn nameless(ip: Ip, port: u16, protocol: u8) -> Endpoint {
 
 /// A place of which no policy knows the port.
 pub fn numbers(place: u32) -> String {
-    let port = place_port(place);
-    match (place_outer(place), place_inner(place)) {
+    let port = location_port(place);
+    match (location_outer(place), location_inner(place)) {
         (vlan, 0) => format!("port-{port}.{vlan}"),
         (outer, inner) => format!("port-{port}.{outer}.{inner}"),
     }

@@ -9,7 +9,7 @@ use cordon_protocol::{
     Device, DeviceState, DropCount, FlowCount, ObservedSegment, Port, Problem, Rule, Segment,
     Status,
 };
-use cordon_verdict::abi::{self, Counter, RULE_FIRST, Station, member};
+use cordon_verdict::abi::{self, Counter, RULE_FIRST, Station, fdb_key};
 
 use crate::engine::Gateway;
 use crate::names::{Named, number_of_mac};
@@ -164,7 +164,7 @@ pub fn station(
     stations: &HashMap<u64, Station>,
     device: &cordon_policy::Device,
 ) -> Option<Station> {
-    let key = member(
+    let key = fdb_key(
         policy.segments[device.segment].number,
         number_of_mac(device.mac.0),
     );

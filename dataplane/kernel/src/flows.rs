@@ -19,7 +19,7 @@ pub struct FlowEntry {
     /// IP protocol.
     pub protocol: u8,
     /// For ICMP echo, 1 if the second end asks.
-    pub asker: u8,
+    pub requester: u8,
     /// Whether only one end has been heard, or, of TCP, the handshake is not over.
     pub half_open: bool,
     /// What is kept of it.
@@ -111,7 +111,7 @@ impl Dataplane {
         });
     }
 
-    /// Calls `each` with every station: its `abi::member` key, and where it is.
+    /// Calls `each` with every station: its `abi::fdb_key` key, and where it is.
     pub fn stations(&self, mut each: impl FnMut(u64, Station)) {
         self.maps
             .hosts
@@ -148,7 +148,7 @@ fn entry4(key: &FlowKey4, flow: Flow, half_open: bool) -> FlowEntry {
         port: key.port(),
         segment: key.segment(),
         protocol: key.protocol(),
-        asker: key.asker(),
+        requester: key.requester(),
         half_open,
         flow,
     }
@@ -160,14 +160,14 @@ fn entry6(key: &FlowKey6, flow: Flow, half_open: bool) -> FlowEntry {
         port,
         segment,
         protocol,
-        asker,
+        requester,
     } = *key;
     FlowEntry {
         address,
         port,
         segment,
         protocol,
-        asker,
+        requester,
         half_open,
         flow,
     }

@@ -1,12 +1,12 @@
-//! Building the tables of a generation that packets look up in `cordon_verdict::abi::frozen`.
+//! Building the tables of a generation that packets look up in `cordon_verdict::abi::cuckoo`.
 
 use aya::maps::{IterableMap as _, MapError};
 use cordon_verdict::Ip;
-use cordon_verdict::abi::frozen::{
-    Bucket, Buckets, ENTRY_WORDS, FROZEN_ADDRESSES, FROZEN_DEVICES, FROZEN_PAIRS, FROZEN_POLICY,
+use cordon_verdict::abi::cuckoo::{
+    Bucket, Buckets, ENTRY_WORDS, CUCKOO_ADDRESSES, CUCKOO_DEVICES, CUCKOO_PAIRS, CUCKOO_POLICY,
     address_key, buckets, pair_word, remove, set, stored,
 };
-use cordon_verdict::abi::{Address, Device, PolicyKey, PolicyRow, frozen};
+use cordon_verdict::abi::{Address, Device, PolicyKey, PolicyRow, cuckoo};
 
 use crate::error::Error;
 use crate::install::room;
@@ -29,22 +29,22 @@ pub struct Table<const W: usize> {
 
 pub const DEVICES: Table<ENTRY_WORDS> = Table {
     name: "DEVICES",
-    number: FROZEN_DEVICES,
+    number: CUCKOO_DEVICES,
 };
 
 pub const POLICY: Table<ENTRY_WORDS> = Table {
     name: "POLICY",
-    number: FROZEN_POLICY,
+    number: CUCKOO_POLICY,
 };
 
 pub const ADDRESSES: Table<ENTRY_WORDS> = Table {
     name: "ADDRESSES",
-    number: FROZEN_ADDRESSES,
+    number: CUCKOO_ADDRESSES,
 };
 
 pub const PAIRS: Table<1> = Table {
     name: "PAIRS",
-    number: FROZEN_PAIRS,
+    number: CUCKOO_PAIRS,
 };
 
 /// A device as the table has it.
@@ -52,7 +52,7 @@ pub fn device((key, device): (&u64, &Device)) -> Words {
     let Device {
         word,
         class,
-        place,
+        bound_to: place,
         address: Ip { hi, lo },
     } = *device;
     let first = u64::from(word) | u64::from(class) << 32 | u64::from(place) << 48;
@@ -132,7 +132,7 @@ impl<const W: usize> Table<W> {
 
     /// Where the mask of a slot's is.
     pub fn mask(self, slot: u8) -> u32 {
-        frozen::mask_index(slot, self.number)
+        cuckoo::mask_index(slot, self.number)
     }
 }
 

@@ -107,7 +107,7 @@ const SCTP: u8 = 132;
 #[cfg(test)]
 mod tests {
     use cordon_verdict::Ip;
-    use cordon_verdict::abi::{Flow, Ruling, Way};
+    use cordon_verdict::abi::{Flow, Ruling, FlowPath};
 
     use super::*;
 
@@ -119,11 +119,11 @@ mod tests {
             port: [40000, 2575],
             segment: 1,
             protocol,
-            asker: 0,
+            requester: 0,
             half_open,
             flow: Flow {
                 judged: Flow::judged(7, Ruling::allow(20)),
-                way: [Way::default(); 2],
+                path: [FlowPath::default(); 2],
                 volume: [1; 2],
                 acknowledged: [0; 2],
                 seen: u16::MAX - 5,

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{Array, IterableMap as _, LpmTrie, MapData};
 use cordon_portable::{Change, Generation, PolicyTable};
-use cordon_verdict::abi::frozen::{
-    FROZEN_ADDRESSES, FROZEN_DEVICES, FROZEN_PAIRS, address_key, stored,
+use cordon_verdict::abi::cuckoo::{
+    CUCKOO_ADDRESSES, CUCKOO_DEVICES, CUCKOO_PAIRS, address_key, stored,
 };
 use cordon_verdict::abi::{
     Admission, Control, Counter, FLOOD_MEMBER, PORTS, PortSetting, RULES, SEGMENTS,
@@ -250,7 +250,7 @@ impl Stager {
         )?;
         self.maps.networks.set(slot, &map, 0).map_err(of(name))?;
         let map = steps::build(generation)?;
-        self.maps.steps.set(slot, &map, 0).map_err(of("STEPS"))?;
+        self.maps.steps.set(slot, &map, 0).map_err(of("TRIE"))?;
 
         let name = "SERVICE_CLASSES";
         let map = Array::create(generation.services.len() as u32, 0).map_err(of(name))?;
@@ -270,9 +270,9 @@ impl Stager {
             .set(table.mask(slot), map.len() - 1, 0)
             .map_err(of("MASKS"))?;
         let maps = match table.number {
-            FROZEN_DEVICES => &mut self.maps.devices,
-            FROZEN_ADDRESSES => &mut self.maps.addresses,
-            FROZEN_PAIRS => &mut self.maps.pairs,
+            CUCKOO_DEVICES => &mut self.maps.devices,
+            CUCKOO_ADDRESSES => &mut self.maps.addresses,
+            CUCKOO_PAIRS => &mut self.maps.pairs,
             _ => &mut self.maps.policy,
         };
         maps.set(u32::from(slot), map, 0).map_err(of(table.name))

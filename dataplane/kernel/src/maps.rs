@@ -7,9 +7,9 @@ use aya::maps::lpm_trie::LpmTrie;
 use aya::maps::of_maps::ArrayOfMaps;
 use aya::maps::xdp::{DevMap, XdpMapError};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use cordon_verdict::abi::frozen::Bucket;
+use cordon_verdict::abi::cuckoo::Bucket;
 use cordon_verdict::abi::{
-    Admission, CopyTo, Counter, Flow, HOST_WORDS, Host, Network, PortSetting, ProxyKey, Sampling,
+    Admission, CopyTarget, Counter, Flow, HOST_WORDS, Host, Network, PortSetting, ProxyKey, Sampling,
     Span, Stack, Trace, WORDS4, WORDS6,
 };
 
@@ -29,7 +29,7 @@ pub const NAMES: [&str; 41] = [
     "FLOOD_INSIDE",
     "PORT_NICS",
     "STACKS",
-    "PLACES",
+    "LOCATIONS",
     "COPY_SPANS",
     "COPIES",
     "PROXIES",
@@ -42,7 +42,7 @@ pub const NAMES: [&str; 41] = [
     "DEVICES",
     "ADDRESSES",
     "NETWORKS",
-    "STEPS",
+    "TRIE",
     "SERVICE_CLASSES",
     "PAIRS",
     "POLICY",
@@ -85,7 +85,7 @@ pub const FLOODS: [Flood; 2] = [
     },
 ];
 
-/// A table of `abi::frozen`.
+/// A table of `abi::cuckoo`.
 pub type FrozenMap = Array<MapData, Raw<Bucket>>;
 pub type NetworkMap = LpmTrie<MapData, [u64; 2], Raw<Network>>;
 pub type ServiceMap = Array<MapData, u16>;
@@ -104,7 +104,7 @@ pub struct Maps {
     pub stacks: HashMap<MapData, u64, u32>,
     pub places: Array<MapData, Raw<Stack>>,
     pub copy_spans: Array<MapData, Raw<Span>>,
-    pub copies: Array<MapData, Raw<CopyTo>>,
+    pub copies: Array<MapData, Raw<CopyTarget>>,
     pub proxies: ArrayOfMaps<MapData, ProxyMap>,
     pub admissions: Array<MapData, Raw<Admission>>,
     pub floods: Array<MapData, u32>,
@@ -164,7 +164,7 @@ impl Maps {
             flood_ports: [typed(pins, FLOODS[0].map)?, typed(pins, FLOODS[1].map)?],
             port_nics: typed(pins, "PORT_NICS")?,
             stacks: typed(pins, "STACKS")?,
-            places: typed(pins, "PLACES")?,
+            places: typed(pins, "LOCATIONS")?,
             copy_spans: typed(pins, "COPY_SPANS")?,
             copies: typed(pins, "COPIES")?,
             proxies: typed(pins, "PROXIES")?,
@@ -176,7 +176,7 @@ impl Maps {
             devices: typed(pins, "DEVICES")?,
             addresses: typed(pins, "ADDRESSES")?,
             networks: typed(pins, "NETWORKS")?,
-            steps: typed(pins, "STEPS")?,
+            steps: typed(pins, "TRIE")?,
             services: typed(pins, "SERVICE_CLASSES")?,
             pairs: typed(pins, "PAIRS")?,
             policy: typed(pins, "POLICY")?,

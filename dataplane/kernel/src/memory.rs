@@ -26,7 +26,7 @@ fn is_policy(name: &str) -> bool {
     matches!(
         name,
         "STACKS"
-            | "PLACES"
+            | "LOCATIONS"
             | "COPY_SPANS"
             | "COPIES"
             | "PROXIES"
@@ -38,7 +38,7 @@ fn is_policy(name: &str) -> bool {
             | "DEVICES"
             | "ADDRESSES"
             | "NETWORKS"
-            | "STEPS"
+            | "TRIE"
             | "SERVICE_CLASSES"
             | "PAIRS"
             | "POLICY"
@@ -81,7 +81,7 @@ impl Dataplane {
             + inner("DEVICES", maps.devices.get(&slot, 0))?
             + inner("ADDRESSES", maps.addresses.get(&slot, 0))?
             + inner("NETWORKS", maps.networks.get(&slot, 0))?
-            + inner("STEPS", maps.steps.get(&slot, 0))?
+            + inner("TRIE", maps.steps.get(&slot, 0))?
             + inner("SERVICE_CLASSES", maps.services.get(&slot, 0))?
             + inner("PAIRS", maps.pairs.get(&slot, 0))?
             + inner("POLICY", maps.policy.get(&slot, 0))?)

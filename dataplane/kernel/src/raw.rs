@@ -1,9 +1,9 @@
 //! Records as the bytes that the kernel takes.
 
 use cordon_verdict::Ip;
-use cordon_verdict::abi::frozen::Bucket;
+use cordon_verdict::abi::cuckoo::Bucket;
 use cordon_verdict::abi::{
-    Address, Admission, CopyTo, Copying, Counter, Event, Network, PortSetting, ProxyKey, Sampling,
+    Address, Admission, CopyTarget, CopyMetadata, Counter, Event, Network, PortSetting, ProxyKey, Sampling,
     Span, Stack, Trace,
 };
 
@@ -29,8 +29,8 @@ records!(
     Ip,
     Address,
     Admission,
-    CopyTo,
-    Copying,
+    CopyTarget,
+    CopyMetadata,
     Counter,
     Bucket,
     Event,

@@ -1,9 +1,9 @@
-//! The tables that forget the oldest, in this process's memory: see `cordon_verdict::abi::Ring`'s module.
+//! The tables that forget the oldest, in this process's memory: see `cordon_verdict::abi::BucketHeader`'s module.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cordon_verdict::abi::{CLAIMED, Entry, ROW, Ring};
+use cordon_verdict::abi::{CLAIMED, Entry, BUCKET_STRIDE, BucketHeader};
 
 use crate::error::Error;
 use crate::shared::Shared;
@@ -33,7 +33,7 @@ impl<const W: usize, V> Recent<W, V> {
 
     /// Calls `each` with everything that is kept.
     pub fn each(&self, mut each: impl FnMut(Seat, [u64; W], V)) {
-        let rings = |number: &usize| !number.is_multiple_of(ROW as usize);
+        let rings = |number: &usize| !number.is_multiple_of(BUCKET_STRIDE as usize);
         for number in (0..self.entries.count).filter(rings) {
             let tag = self.tag(number).load(Ordering::Acquire);
             if matches!(tag, 0 | CLAIMED) {
@@ -69,9 +69,9 @@ impl<const W: usize, V> Recent<W, V> {
     }
 
     fn tag(&self, number: usize) -> &AtomicU32 {
-        let (row, way) = (number / ROW as usize, number % ROW as usize - 1);
-        let first = self.entries.at(row * ROW as usize).expect("a row");
-        let ring: *mut Ring = first.cast();
+        let (row, way) = (number / BUCKET_STRIDE as usize, number % BUCKET_STRIDE as usize - 1);
+        let first = self.entries.at(row * BUCKET_STRIDE as usize).expect("a row");
+        let ring: *mut BucketHeader = first.cast();
         // SAFETY: within the mapping, which lasts as long as `self`; aligned; everybody accesses it as one word.
         unsafe { AtomicU32::from_ptr(&raw mut (*ring).tags[way]) }
     }

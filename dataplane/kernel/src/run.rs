@@ -1,7 +1,7 @@
 //! Judging one frame in the kernel without a wire: `BPF_PROG_TEST_RUN`.
 
 use aya::programs::{TestRun, TestRunOptions};
-use cordon_verdict::abi::{Copying, Trace};
+use cordon_verdict::abi::{CopyMetadata, Trace};
 
 use crate::error::Error;
 use crate::maps::of;
@@ -21,7 +21,7 @@ pub struct Run {
     /// The frame as the program left it. Copies of a flooded frame get their tags only on the way out.
     pub frame: Vec<u8>,
     /// What it says to the tc program, of a frame that is passed on to be copied one by one.
-    pub copies: Option<Copying>,
+    pub copies: Option<CopyMetadata>,
 }
 
 /// `struct xdp_md`, as far as a test run takes it.
@@ -75,9 +75,9 @@ impl Dataplane {
         out.truncate(result.data_size_out as usize);
         let mut copies = None;
         if result.return_value == XDP_PASS {
-            copies = record::<Copying>(&out).filter(|copying| copying.magic == Copying::MAGIC);
+            copies = record::<CopyMetadata>(&out).filter(|copying| copying.magic == CopyMetadata::MAGIC);
             if copies.is_some() {
-                out.drain(..size_of::<Copying>());
+                out.drain(..size_of::<CopyMetadata>());
             }
         }
         let here = nix::sched::sched_getcpu().unwrap_or(0);

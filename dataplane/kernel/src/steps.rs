@@ -1,10 +1,10 @@
-//! Building the steps by which packets find the network of an IPv4 address: see `cordon_verdict::abi::steps`.
+//! Building the steps by which packets find the network of an IPv4 address: see `cordon_verdict::abi::trie`.
 
 use aya::maps::{Array, IterableMap as _, MapData};
 use cordon_portable::{Generation, Prefix};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::Network;
-use cordon_verdict::abi::steps::{ASK, BLOCK, FIRST, IN_BLOCK, MOST_BLOCKS, entry};
+use cordon_verdict::abi::trie::{FALLBACK, NODE_ENTRIES, ROOT_ENTRIES, CHILD, MAX_NODES, entry};
 
 use crate::error::Error;
 use crate::frozen::FLAGS;
@@ -19,8 +19,8 @@ pub type StepMap = Array<MapData, u64>;
 /// # Errors
 /// [`Error::Map`], [`Error::Batch`] where the kernel has no room.
 pub fn build(generation: &Generation) -> Result<StepMap, Error> {
-    let name = "STEPS";
-    let Steps(entries) = Steps::of(generation, MOST_BLOCKS);
+    let name = "TRIE";
+    let Steps(entries) = Steps::of(generation, MAX_NODES);
     let map = StepMap::create(entries.len() as u32, FLAGS).map_err(of(name))?;
     let memory: Shared<u64> = Shared::map(map.map(), name)?;
     for (number, entry) in entries.into_iter().enumerate() {
@@ -40,7 +40,7 @@ const V4: u8 = 96;
 impl Steps {
     /// Those of a generation, with so many blocks at most.
     fn of(generation: &Generation, most: u32) -> Steps {
-        let mut steps = Steps(vec![entry(&Network::NOWHERE); FIRST as usize]);
+        let mut steps = Steps(vec![entry(&Network::UNCLASSIFIED); ROOT_ENTRIES as usize]);
         let mut networks: Vec<_> = generation.networks().collect();
         // What is in a longer prefix is written over what is in a shorter.
         networks.sort_unstable_by_key(|(prefix, _)| prefix.bits);
@@ -62,7 +62,7 @@ impl Steps {
             };
             covered += 8;
             let byte = address >> (32 - covered) & 0xff;
-            at = (FIRST + block * BLOCK + byte) as usize;
+            at = (ROOT_ENTRIES + block * NODE_ENTRIES + byte) as usize;
         }
         self.0[at..at + (1 << (covered - bits))].fill(entry);
     }
@@ -70,23 +70,23 @@ impl Steps {
     /// The block in the place of an entry, a new one if there is none.
     fn block(&mut self, at: usize, most: u32) -> Option<u32> {
         let there = self.0[at];
-        if there & IN_BLOCK != 0 {
+        if there & CHILD != 0 {
             return Some(there as u32);
         }
-        let next = (self.0.len() as u32 - FIRST) / BLOCK;
-        if there & ASK != 0 || next >= most {
-            self.0[at] = ASK;
+        let next = (self.0.len() as u32 - ROOT_ENTRIES) / NODE_ENTRIES;
+        if there & FALLBACK != 0 || next >= most {
+            self.0[at] = FALLBACK;
             return None;
         }
-        self.0.extend([there; BLOCK as usize]);
-        self.0[at] = IN_BLOCK | u64::from(next);
+        self.0.extend([there; NODE_ENTRIES as usize]);
+        self.0[at] = CHILD | u64::from(next);
         Some(next)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use cordon_verdict::abi::steps::{find, network};
+    use cordon_verdict::abi::trie::{find, network};
 
     use super::*;
 
@@ -98,7 +98,7 @@ mod tests {
                 class,
                 segment: class + 1,
                 flags: class & 1,
-                behind: u16::MAX - class,
+                via_uplink: u16::MAX - class,
             };
             let address = Prefix::of(address, bits).address;
             generation.add_network(Prefix { bits, address }, network);
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn every_address_is_in_the_longest_of_its_networks() {
         let generation = generation();
-        let all = Steps::of(&generation, MOST_BLOCKS);
+        let all = Steps::of(&generation, MAX_NODES);
         let few = Steps::of(&generation, 2);
         let mut asked = 0;
         let near = [0x0a15_8000, 0x0a15_80c7, 0xc0a8_0100, 0, u32::MAX];
@@ -137,7 +137,7 @@ mod tests {
             }
         }
         assert!(asked > 500, "{asked}");
-        let none = Steps::of(&Generation::default(), MOST_BLOCKS);
-        assert_eq!(told(&none, 7), Some(Network::NOWHERE));
+        let none = Steps::of(&Generation::default(), MAX_NODES);
+        assert_eq!(told(&none, 7), Some(Network::UNCLASSIFIED));
     }
 }

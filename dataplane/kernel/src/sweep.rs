@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use cordon_verdict::abi::{
-    NO_ATTACHMENT, Way, attachment, member, place_inner, place_outer, place_port, stack_key,
-    way_attachment, way_mac,
+    NO_ATTACHMENT, FlowPath, attachment, fdb_key, location_inner, location_outer, location_port, stack_key,
+    path_attachment, path_mac,
 };
 
 use crate::barrier;
@@ -175,8 +175,8 @@ impl Dataplane {
         let mut stations = HashMap::new();
         self.stations(|member, station| {
             let place = station.at();
-            let number = match place_inner(place) {
-                0 => attachment(place_port(place), place_outer(place)),
+            let number = match location_inner(place) {
+                0 => attachment(location_port(place), location_outer(place)),
                 _ => {
                     let number = numbers.get(&stack_key(slot, place));
                     number.copied().unwrap_or(NO_ATTACHMENT)
@@ -186,9 +186,9 @@ impl Dataplane {
             stations.entry(member).or_insert(number);
         });
         self.established(|at, entry| {
-            let leads_astray = entry.flow.way.iter().any(|way| {
-                let station = stations.get(&member(entry.segment, way_mac(way.to)));
-                station.is_some_and(|attachment| *attachment != way_attachment(way.to))
+            let leads_astray = entry.flow.path.iter().any(|way| {
+                let station = stations.get(&fdb_key(entry.segment, path_mac(way.to)));
+                station.is_some_and(|attachment| *attachment != path_attachment(way.to))
             });
             if leads_astray {
                 match at {
@@ -275,14 +275,14 @@ pub(crate) struct Opener {
 /// answers; where that is not known either, it is one nobody for a segment: there are no flows that do not count.
 pub(crate) fn opener(entry: &FlowEntry) -> Opener {
     let initiator = usize::from(entry.flow.initiator & 1);
-    let own = entry.flow.way[initiator].from;
-    let word = match entry.flow.way[initiator ^ 1].to {
+    let own = entry.flow.path[initiator].from;
+    let word = match entry.flow.path[initiator ^ 1].to {
         _ if own != 0 => own,
-        Way::NOWHERE => 0,
+        FlowPath::UNKNOWN => 0,
         back => back,
     };
     Opener {
-        member: member(entry.segment, way_mac(word)),
+        member: fdb_key(entry.segment, path_mac(word)),
         certain: own != 0,
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use aya::maps::{HashMap, IterableMap as _};
 use cordon_portable::Generation;
 use cordon_verdict::abi::{
-    COPIES_MOST, CopyTo, ProxyKey, STACKED, STACKS, Span, Stack, copy_index, span_index,
+    COPIES_MOST, CopyTarget, ProxyKey, STACKED, STACKS, Span, Stack, copy_index, span_index,
     stack_index, stack_key,
 };
 
@@ -66,7 +66,7 @@ impl Stager {
             places[usize::from(*number & 0xfff)] = generation.stack_at(*place);
         }
         let map = self.maps.places.map().fd().as_fd();
-        write("PLACES", map, &keys, &places)
+        write("LOCATIONS", map, &keys, &places)
     }
 
     fn write_copies(&mut self, generation: &Generation, slot: u8) -> Result<(), Error> {
@@ -79,7 +79,7 @@ impl Stager {
             .map(|segment| span_index(slot, segment))
             .collect();
         let mut spans = vec![Span::default(); keys.len()];
-        let mut list: Vec<CopyTo> = Vec::new();
+        let mut list: Vec<CopyTarget> = Vec::new();
         for (segment, numbers) in &generation.copies {
             spans[usize::from(*segment & 0xfff)] = Span {
                 first: list.len() as u32,

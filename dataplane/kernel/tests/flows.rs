@@ -5,7 +5,7 @@ mod dicom;
 mod setup;
 
 use cordon_kernel::{Dataplane, Opened, Options, Silence};
-use cordon_verdict::abi::{AGE_SECONDS, Address, Device, member};
+use cordon_verdict::abi::{AGE_SECONDS, Address, Device, fdb_key};
 use cordon_verdict::{Ip, Reason};
 
 use dicom::{CT, PACS, Tcp, answer, generation, syn, tcp};
@@ -187,10 +187,10 @@ fn crowd(name: &str, silent: bool) {
             let device = Device {
                 word: number,
                 class: 1,
-                place: 0,
+                bound_to: 0,
                 address,
             };
-            generation.devices.insert(member(7, mac), device);
+            generation.devices.insert(fdb_key(7, mac), device);
             let owner = Address {
                 device: number,
                 segment: 7,
@@ -211,7 +211,7 @@ fn crowd(name: &str, silent: bool) {
             }
         };
         let sweep = |kernel: &mut Dataplane| {
-            let listed = |who: u64| who == member(7, CT);
+            let listed = |who: u64| who == fdb_key(7, CT);
             let swept = kernel
                 .sweep_as_told(&Default::default(), &|_| Silence::Usual, &listed)
                 .expect("sweeps");

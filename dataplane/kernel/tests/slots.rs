@@ -4,9 +4,9 @@ mod setup;
 
 use cordon_kernel::Dataplane;
 use cordon_portable::{Change, Generation};
-use cordon_verdict::abi::frozen::pair;
+use cordon_verdict::abi::cuckoo::pair;
 use cordon_verdict::abi::{
-    Address, Admission, Device, PolicyKey, PolicyRow, RULE_FIRST, Ruling, attachment, member,
+    Address, Admission, Device, PolicyKey, PolicyRow, RULE_FIRST, Ruling, attachment, fdb_key,
 };
 use cordon_verdict::{Ip, Reason};
 
@@ -26,7 +26,7 @@ fn entries(number: u16, class: u16) -> ((u64, Device), (Ip, Address)) {
     let device = Device {
         word: id,
         class,
-        place: 0,
+        bound_to: 0,
         address,
     };
     let bound = Address {
@@ -34,7 +34,7 @@ fn entries(number: u16, class: u16) -> ((u64, Device), (Ip, Address)) {
         segment: 7,
         class,
     };
-    ((member(7, mac), device), (address, bound))
+    ((fdb_key(7, mac), device), (address, bound))
 }
 
 /// What allows everything.
@@ -49,7 +49,7 @@ fn generation() -> Generation {
         let admission = Admission {
             segment: 7,
             flags: Admission::IN_USE,
-            anonymous: 0,
+            unlisted_class: 0,
             copies: 0,
         };
         let number = attachment(port, 210);

@@ -70,7 +70,7 @@ impl Both {
                     (1 + u8::from(inside), segment),
                     "{what}"
                 );
-                assert_eq!(there.copies.is_some(), copies.are_one_by_one(), "{what}");
+                assert_eq!(there.copies.is_some(), copies.are_per_attachment(), "{what}");
                 if let Some(copying) = there.copies {
                     assert_eq!(there.action, XDP_PASS, "{what}");
                     let slot = usize::from(outcome.control.slot);

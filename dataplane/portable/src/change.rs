@@ -11,11 +11,11 @@ use crate::generation::Generation;
 /// devices make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// By `abi::member`.
+    /// By `abi::fdb_key`.
     pub devices: BTreeMap<u64, Option<Device>>,
     /// By address.
     pub addresses: BTreeMap<Ip, Option<Address>>,
-    /// Pairs of classes that it has besides, by `abi::frozen::pair`, with the number of their set.
+    /// Pairs of classes that it has besides, by `abi::cuckoo::pair`, with the number of their set.
     pub sets: Vec<(u32, u32)>,
     /// Rows of sets that it has besides.
     pub rows: Vec<(PolicyKey, PolicyRow)>,

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cordon_verdict::abi::{
-    Address, Admission, CopyTo, Device, NO_ATTACHMENT, Network, PortSetting, SERVICES, STACKED,
-    Stack, attachment, attachment_port, attachment_vlan, place, place_inner, place_outer,
-    place_port,
+    Address, Admission, CopyTarget, Device, NO_ATTACHMENT, Network, PortSetting, SERVICES, STACKED,
+    Stack, attachment, attachment_port, attachment_vlan, location, location_inner, location_outer,
+    location_port,
 };
 use cordon_verdict::{Ip, Mac};
 
@@ -45,7 +45,7 @@ impl Prefix {
 pub struct Generation {
     /// By attachment.
     pub admissions: BTreeMap<u16, Admission>,
-    /// Attachments with two tags, by `abi::place`.
+    /// Attachments with two tags, by `abi::location`.
     pub stacks: BTreeMap<u32, u16>,
     /// By segment and port: the attachment. Of segments that are attached to each port once at most and have no proxy.
     pub floods: BTreeMap<(u16, u16), u16>,
@@ -57,7 +57,7 @@ pub struct Generation {
     pub ports: BTreeMap<u16, PortSetting>,
     /// Segment and EtherType.
     pub ether_types: BTreeSet<(u16, u16)>,
-    /// By `abi::member`.
+    /// By `abi::fdb_key`.
     pub devices: Table<u64, Device>,
     /// By address.
     pub addresses: Table<Ip, Address>,
@@ -105,8 +105,8 @@ impl Generation {
 
     /// The number of the attachment at a place; [`NO_ATTACHMENT`] for one with two tags that there is not.
     pub fn number(&self, place: u32) -> u16 {
-        match place_inner(place) {
-            0 => attachment(place_port(place), place_outer(place)),
+        match location_inner(place) {
+            0 => attachment(location_port(place), location_outer(place)),
             _ => self.stacks.get(&place).copied().unwrap_or(NO_ATTACHMENT),
         }
     }
@@ -114,8 +114,8 @@ impl Generation {
     /// Where the attachment with this number is.
     pub fn place(&self, number: u16) -> u32 {
         match number {
-            STACKED.. => self.stack(number).place,
-            _ => place(attachment_port(number), attachment_vlan(number), 0),
+            STACKED.. => self.stack(number).location,
+            _ => location(attachment_port(number), attachment_vlan(number), 0),
         }
     }
 
@@ -130,32 +130,32 @@ impl Generation {
     /// The same, by its place.
     pub fn stack_at(&self, place: u32) -> Stack {
         Stack {
-            place,
+            location: place,
             outer_type: cordon_verdict::outer_type(self.setting(place)),
             pad: 0,
         }
     }
 
     /// An attachment that copies may leave by, as the data plane wants it.
-    pub fn copy_to(&self, number: u16, place: u32) -> CopyTo {
+    pub fn copy_to(&self, number: u16, place: u32) -> CopyTarget {
         let admission = self.admissions.get(&number).copied().unwrap_or_default();
         let uplink = match admission.is(Admission::UPLINK) {
-            true => CopyTo::UPLINK,
+            true => CopyTarget::UPLINK,
             false => 0,
         };
         let outer = match self.setting(place).link_control & PortSetting::OUTER_8021Q {
             0 => 0,
-            _ => CopyTo::OUTER_8021Q,
+            _ => CopyTarget::OUTER_8021Q,
         };
-        CopyTo {
-            place,
+        CopyTarget {
+            location: place,
             attachment: number,
             flags: uplink | outer,
         }
     }
 
     fn setting(&self, place: u32) -> PortSetting {
-        let port = place_port(place);
+        let port = location_port(place);
         self.ports.get(&port).copied().unwrap_or_default()
     }
 

@@ -18,7 +18,7 @@ pub use policy::PolicyTable;
 pub use table::Table;
 pub use tables::Memory;
 
-use cordon_verdict::abi::{Control, Copies, Copying, PORTS, place_port};
+use cordon_verdict::abi::{Control, Copies, CopyMetadata, PORTS, location_port};
 use cordon_verdict::{Egress, Outcome};
 
 /// A gateway in memory.
@@ -78,14 +78,14 @@ impl Portable {
         let leaving = match outcome.verdict {
             Err(_) => Vec::new(),
             Ok(Egress::Attachment(attachment)) => {
-                let port = place_port(generation.place(attachment));
+                let port = location_port(generation.place(attachment));
                 vec![(port, bytes.into_vec())]
             }
             Ok(Egress::Flood {
                 segment,
                 inside,
                 copies,
-            }) if copies.are_one_by_one() => {
+            }) if copies.are_per_attachment() => {
                 let copying = copying(control, segment, inside, copies);
                 copied(generation, &copying, &bytes.into_vec())
             }
@@ -108,10 +108,10 @@ impl Portable {
 }
 
 /// What the data plane puts in front of a frame that is copied one by one.
-fn copying(control: Control, segment: u16, inside: bool, copies: Copies) -> Copying {
+fn copying(control: Control, segment: u16, inside: bool, copies: Copies) -> CopyMetadata {
     let inside = if inside { Copies::INSIDE } else { 0 };
-    Copying {
-        magic: Copying::MAGIC,
+    CopyMetadata {
+        magic: CopyMetadata::MAGIC,
         epoch: control.epoch,
         number: 0,
         segment,
@@ -126,7 +126,7 @@ fn copying(control: Control, segment: u16, inside: bool, copies: Copies) -> Copy
 
 /// The copies, each with the port it leaves by, of a frame that was readied for copies one by one: what a tc program does
 /// in the kernel.
-pub fn copied(generation: &Generation, copying: &Copying, frame: &[u8]) -> Vec<(u16, Vec<u8>)> {
+pub fn copied(generation: &Generation, copying: &CopyMetadata, frame: &[u8]) -> Vec<(u16, Vec<u8>)> {
     let list = generation
         .copies
         .get(&copying.segment)
@@ -138,7 +138,7 @@ pub fn copied(generation: &Generation, copying: &Copying, frame: &[u8]) -> Vec<(
             return None;
         }
         let mut copy = Bytes::new(frame);
-        let port = cordon_verdict::one_copy(&mut copy, to, copying.copies).ok()?;
+        let port = cordon_verdict::attachment_copy(&mut copy, to, copying.copies).ok()?;
         Some((port, copy.into_vec()))
     })
     .collect()

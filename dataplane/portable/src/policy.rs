@@ -1,6 +1,6 @@
 //! What a policy says of flows between classes.
 
-use cordon_verdict::abi::frozen::pair;
+use cordon_verdict::abi::cuckoo::pair;
 use cordon_verdict::abi::{PolicyKey, PolicyRow};
 
 use crate::table::Table;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-use cordon_verdict::abi::frozen::pair;
+use cordon_verdict::abi::cuckoo::pair;
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, Device, Event, FLOOD_MEMBER, FLOOD_NONE, Flow, FlowKey4,
     FlowKey6, Fragments, FragmentsKey, Limit, Network, PolicyKey, PolicyRow, PortRate, PortSetting,
@@ -36,7 +36,7 @@ pub struct Memory {
     pub half4: HashMap<FlowKey4, Flow>,
     /// Half-open IPv6 flows.
     pub half6: HashMap<FlowKey6, Flow>,
-    /// Who opened how many flows, by `abi::member`.
+    /// Who opened how many flows, by `abi::fdb_key`.
     pub limits: HashMap<u64, Limit>,
     /// Packets of which a first fragment passed.
     pub fragments: HashMap<FragmentsKey, Fragments>,
@@ -149,7 +149,7 @@ impl Tables for Memory {
     }
 
     fn network(&self, slot: u8, ip: Ip) -> Network {
-        self.slot(slot).network(ip).unwrap_or(Network::NOWHERE)
+        self.slot(slot).network(ip).unwrap_or(Network::UNCLASSIFIED)
     }
 
     fn service(&self, slot: u8, index: u32) -> u16 {

@@ -5,7 +5,7 @@ mod wire;
 
 use cordon_portable::Portable;
 use cordon_verdict::Reason;
-use cordon_verdict::abi::{STACKED, attachment, place};
+use cordon_verdict::abi::{STACKED, attachment, location};
 use wire::*;
 
 fn gateway() -> Portable {
@@ -194,7 +194,7 @@ fn numbers_change_with_the_generation_and_stations_do_not() {
     let mut portable = gateway();
     assert_eq!(reason(&mut portable, 0, &datagram(TWO, ONE.mac, ONE)), None);
     let mut other = generation();
-    let here = place(0, 100, 210);
+    let here = location(0, 100, 210);
     let number = STACKED + 40;
     other.stacks.insert(here, number);
     let admission = other.admissions.remove(&STACKED).expect("was attached");
@@ -229,7 +229,7 @@ fn events_say_where_it_came_in_by_place() {
         .memory
         .events
         .iter()
-        .map(|event| event.place)
+        .map(|event| event.location)
         .collect();
-    assert_eq!(places, [place(0, 100, 210), place(0, 5, 6)]);
+    assert_eq!(places, [location(0, 100, 210), location(0, 5, 6)]);
 }

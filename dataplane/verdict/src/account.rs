@@ -1,16 +1,17 @@
-//! Stage 7, account: every frame is counted once, for the rule or for the reason.
+//! Stage 7, account: count every frame once, for its rule or its drop reason, and report it as an event.
 
-use crate::abi::{Control, EVENT_DROP, EVENT_FLOW, Event, PORTS, Ruling, place};
+use crate::abi::{Control, EVENT_DROP, EVENT_FLOW, Event, PORTS, Ruling, location};
 use crate::address::Ip;
 use crate::admit::{self, Ingress};
 use crate::authorise::Denied;
 use crate::frame::Frame;
-use crate::parse::{self, Link, Packet};
+use crate::packet::{Link, Packet};
+use crate::parse;
 use crate::reason::Reason;
 use crate::tables::Tables;
 
-/// Counts a dropped frame and tells of it. Reads the frame again rather than have every packet carry
-/// what only this needs.
+/// Counts a dropped frame and reports it. Parses the frame again, so that the other stages need not carry what only
+/// this needs.
 #[inline(always)]
 pub fn dropped<F: Frame, T: Tables>(
     frame: &F,
@@ -21,14 +22,14 @@ pub fn dropped<F: Frame, T: Tables>(
 ) {
     let length = frame.len();
     tables.count_drop(denied.reason, length);
-    // A rule that would allow but for the posture decided nothing: its counter must stand still under quarantine.
+    // A rule that would allow the frame at another posture did not decide: its counter must not move under quarantine.
     if denied.reason == Reason::Rule {
         tables.count_rule(control.slot, denied.rule, length);
     }
-    // Looked up outside, because the tables are busy telling.
+    // Looked up here, because the closure below cannot borrow the tables.
     let segment = match parse::link(frame) {
         Ok(link) if (port as usize) < PORTS => {
-            let attachment = admit::at(tables, control.slot, link.place(port));
+            let attachment = admit::attachment_at(tables, control.slot, link.location(port));
             tables.admission(control.slot, attachment).segment
         }
         _ => 0,
@@ -39,7 +40,7 @@ pub fn dropped<F: Frame, T: Tables>(
         event.length = length as u32;
         event.segment = segment;
         describe_control(event, control);
-        event.place = place(port, 0, 0);
+        event.location = location(port, 0, 0);
         let Ok(link) = parse::link(frame) else {
             return;
         };
@@ -48,7 +49,7 @@ pub fn dropped<F: Frame, T: Tables>(
             parse::ETHERTYPE_IPV4 => parse::ipv4(frame, link.network),
             parse::ETHERTYPE_IPV6 => parse::ipv6(frame, link.network),
             parse::ETHERTYPE_ARP => {
-                // Which address was claimed, and of whom it was asked: what whoever mends the inventory wants to know.
+                // The claimed and the requested address: an operator needs them to correct the inventory.
                 event.source = Ip::v4(frame.u32(link.network + 14).unwrap_or(0));
                 event.destination = Ip::v4(frame.u32(link.network + 24).unwrap_or(0));
                 return;
@@ -61,9 +62,9 @@ pub fn dropped<F: Frame, T: Tables>(
     });
 }
 
-/// Tells of a flow that was opened, or of what is said to a group; answers whether it could.
+/// Reports a new flow, or a packet to a group. Returns whether the event was emitted.
 #[inline(always)]
-pub fn opened<T: Tables>(
+pub fn report_flow<T: Tables>(
     tables: &mut T,
     ingress: &Ingress,
     link: &Link,
@@ -92,7 +93,7 @@ fn describe_control(event: &mut Event, control: Control) {
 fn describe_link(event: &mut Event, link: &Link, port: u16) {
     event.source_mac = link.source;
     event.destination_mac = link.destination;
-    event.place = link.place(port);
+    event.location = link.location(port);
 }
 
 #[inline(always)]

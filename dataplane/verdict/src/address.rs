@@ -1,6 +1,6 @@
 //! Addresses as numbers, the same in frames, keys and records.
 
-/// A MAC address: the lower 48 bits, in the order it is written.
+/// A MAC address in the lower 48 bits, first octet highest.
 pub type Mac = u64;
 
 /// The group bit of a MAC address (IEEE 802.3 §3.2.3): set for multicast and broadcast.
@@ -39,7 +39,7 @@ impl Ip {
         self.hi == 0 && self.lo >> 32 == 0xffff
     }
 
-    /// All of it in 32 bits, to tell most addresses apart.
+    /// A 32-bit digest of the address. Different addresses may have the same.
     #[inline(always)]
     pub const fn folded(self) -> u32 {
         let word = self.hi ^ self.lo;
@@ -64,14 +64,14 @@ impl Ip {
         self.hi >> 54 == 0xfe80 >> 6
     }
 
-    /// `fe80::/10` or `::`: who speaks before, or without, an address that others know.
+    /// `fe80::/10` or `::`: sources that a host may use before it has a global address.
     #[inline(always)]
     pub const fn is_v6_link_local_or_unspecified(self) -> bool {
         self.is_v6_link_local() || (self.hi == 0 && self.lo == 0)
     }
 
     /// IPv4 multicast (RFC 5771), limited broadcast (RFC 919) or IPv6 multicast (RFC 4291 §2.7).
-    /// A subnet's directed broadcast is known to the tables only.
+    /// Directed broadcast addresses of subnets are known to the tables only.
     #[inline(always)]
     pub const fn is_group(self) -> bool {
         if self.is_v4() {
@@ -92,7 +92,7 @@ impl Ip {
         }
     }
 
-    /// The 16 bytes in network order, as longest-prefix tables want them.
+    /// The 16 bytes in network order, as the kernel's longest-prefix tables expect them.
     #[inline(always)]
     pub const fn octets(self) -> [u64; 2] {
         [self.hi.to_be(), self.lo.to_be()]

@@ -1,21 +1,21 @@
 //! Stage 2, admit: from (port, VLAN) to a segment.
 
 use crate::abi::{
-    Admission, Control, Limit, NO_ATTACHMENT, PORTS, PortRate, PortSetting, attachment, member,
-    place_inner, place_outer, place_port,
+    Admission, Control, Limit, NO_ATTACHMENT, PORTS, PortRate, PortSetting, attachment, fdb_key,
+    location_inner, location_outer, location_port,
 };
 use crate::address::MAC_GROUP;
-use crate::parse::Link;
+use crate::packet::Link;
 use crate::reason::Reason;
 use crate::tables::Tables;
 
-/// Where a frame came in, and under which policy and posture it is judged throughout.
+/// Where a frame came in, and the policy and posture that judge it in every stage.
 #[derive(Clone, Copy)]
 pub struct Ingress {
     pub control: Control,
     pub attachment: u16,
-    /// Where that is, whatever its number: see [`crate::abi::place`].
-    pub place: u32,
+    /// The attachment's [`crate::abi::location`], the same in every generation.
+    pub location: u32,
     pub admission: Admission,
 }
 
@@ -23,12 +23,12 @@ impl Ingress {
     /// The port.
     #[inline(always)]
     pub const fn port(&self) -> u16 {
-        place_port(self.place)
+        location_port(self.location)
     }
 }
 
-/// Holds a host to its share of what its port may send to groups, and then the port to it. Only of what would pass: what is
-/// dropped anyway takes nothing from others.
+/// Limits the rate of group frames, first of the host and then of its port. Only frames that would pass are counted:
+/// frames that are dropped anyway take nothing from other hosts.
 #[inline(always)]
 pub fn storm<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Result<(), Reason> {
     if link.destination & MAC_GROUP == 0 {
@@ -38,9 +38,9 @@ pub fn storm<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Resul
     let most = tables.port(control.slot, ingress.port()).storm;
     if most != 0 && !ingress.admission.is(Admission::UPLINK) {
         let now = tables.now();
-        let who = member(ingress.admission.segment, link.source);
-        // It was learned a moment ago: to forget it takes seven others of its row since.
-        if let Some(limit) = tables.limit(who) {
+        let host = fdb_key(ingress.admission.segment, link.source);
+        // The host was learned a moment ago: its entry is gone only if seven others were added to its bucket since.
+        if let Some(limit) = tables.limit(host) {
             limit.start(now);
             let share = (most / Limit::SHARE).clamp(1, u16::MAX as u32) as u16;
             if limit.groups >= share {
@@ -52,7 +52,7 @@ pub fn storm<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Resul
     storm_of_port(tables, control, ingress.port())
 }
 
-/// Holds a port to what it may send to groups, whoever it is from.
+/// Limits the rate of group frames of a port, over all its hosts.
 #[inline(always)]
 pub fn storm_of_port<T: Tables>(tables: &mut T, control: Control, port: u16) -> Result<(), Reason> {
     let most = tables.port(control.slot, port).storm;
@@ -69,7 +69,7 @@ pub fn storm_of_port<T: Tables>(tables: &mut T, control: Control, port: u16) -> 
     Ok(())
 }
 
-/// Starts counting anew in a new tick.
+/// Clears the counters when a new tick has begun.
 #[inline(always)]
 pub fn start(rate: &mut PortRate, now: u32) {
     if rate.tick != now {
@@ -80,6 +80,7 @@ pub fn start(rate: &mut PortRate, now: u32) {
     }
 }
 
+/// The attachment of a frame and the segment that it belongs to.
 #[inline(always)]
 pub fn admit<T: Tables>(
     tables: &T,
@@ -102,27 +103,27 @@ pub fn admit<T: Tables>(
     Ok(Ingress {
         control,
         attachment,
-        place: link.place(port),
+        location: link.location(port),
         admission,
     })
 }
 
-/// The attachment of a frame with two tags, the outer one of the type that is set for the port.
+/// The attachment of a frame with two tags, if the outer tag has the type that is set for the port.
 #[inline(always)]
 fn stacked<T: Tables>(tables: &T, control: Control, port: u16, link: &Link) -> u16 {
-    let customer = tables.port(control.slot, port).link_control & PortSetting::OUTER_8021Q != 0;
-    if customer == link.service {
+    let customer_tag = tables.port(control.slot, port).link_control & PortSetting::OUTER_8021Q != 0;
+    if customer_tag == link.service_tag {
         return NO_ATTACHMENT;
     }
-    tables.number(control.slot, link.place(port))
+    tables.number(control.slot, link.location(port))
 }
 
-/// The attachment at a place.
+/// The attachment at a [`crate::abi::location`].
 #[inline(always)]
-pub fn at<T: Tables>(tables: &T, slot: u8, place: u32) -> u16 {
-    if place_inner(place) == 0 {
-        attachment(place_port(place), place_outer(place))
+pub fn attachment_at<T: Tables>(tables: &T, slot: u8, location: u32) -> u16 {
+    if location_inner(location) == 0 {
+        attachment(location_port(location), location_outer(location))
     } else {
-        tables.number(slot, place)
+        tables.number(slot, location)
     }
 }

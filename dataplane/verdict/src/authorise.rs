@@ -1,18 +1,18 @@
 //! Stage 5, authorise: posture, then policy by (class, class, service).
 
-use crate::abi::{CLASS_STRANGER, PolicyKey, PolicyRow, Ruling, SERVICE_OTHER, service_index};
+use crate::abi::{CLASS_UNCLASSIFIED, PolicyKey, PolicyRow, Ruling, SERVICE_OTHER, service_index};
 use crate::admit::Ingress;
-use crate::parse::{Kind, Packet};
+use crate::flow::ConnState;
+use crate::packet::{Kind, Packet};
 use crate::reason::Reason;
 use crate::tables::Tables;
-use crate::track::Known;
 
-/// Why not, and by which rule (0 for none).
+/// Why a frame is dropped, and the rule that decided (0 for none).
 #[derive(Clone, Copy)]
 pub struct Denied {
-    /// Why.
+    /// The drop reason.
     pub reason: Reason,
-    /// By which rule.
+    /// The rule that decided, or that would allow the frame at posture normal; 0 for none.
     pub rule: u32,
 }
 
@@ -31,34 +31,34 @@ pub struct Classes {
 }
 
 impl Classes {
-    pub const STRANGERS: Classes = Classes {
-        source: CLASS_STRANGER,
-        destination: CLASS_STRANGER,
+    pub const UNCLASSIFIED: Classes = Classes {
+        source: CLASS_UNCLASSIFIED,
+        destination: CLASS_UNCLASSIFIED,
     };
 }
 
-/// A ruling, and whether it is the sender or the receiver of the packet who initiates.
+/// A ruling, and whether the sender of the packet is the initiator; else the receiver is.
 pub struct Authorised {
     pub ruling: Ruling,
     pub by_sender: bool,
 }
 
-/// Judges a packet that the flow table did not settle: in its own right, or as an answer.
+/// Judges a packet that did not pass by its flow: in its own right (from sender to receiver), or as an answer (from
+/// receiver to sender).
 ///
-/// As an answer it may pass if the other end opened the flow, or if it is TCP or SCTP in mid-stream: then
-/// nothing says who opened it, and either is enough (a packet that opens a connection is never an
-/// answer).
+/// It may pass as an answer if the other end opened the flow, or if it is TCP or SCTP in mid-stream: then the tables do
+/// not say which end opened it, and either ruling is enough. A packet that opens a connection is never an answer.
 #[inline(always)]
 pub fn authorise<T: Tables>(
     tables: &T,
     ingress: &Ingress,
     packet: &Packet,
     classes: Classes,
-    known: Known,
+    conn: ConnState,
 ) -> Result<Authorised, Denied> {
     let answers = matches!(
-        known,
-        Known::Flow { by_receiver: true } | Known::Half { by_receiver: true }
+        conn,
+        ConnState::Tracked { by_receiver: true } | ConnState::HalfOpen { by_receiver: true }
     );
     if packet.kind == Kind::EchoReply {
         if !answers {
@@ -80,7 +80,7 @@ pub fn authorise<T: Tables>(
         return Err(denied);
     }
     match as_answer(tables, ingress, packet, classes) {
-        // Of two refusals, the one of the flow it belongs to tells more.
+        // Of two refusals, that of the flow's own direction says more.
         Err(_) if !answers => Err(denied),
         other => other,
     }
@@ -124,7 +124,7 @@ fn as_answer<T: Tables>(
     })
 }
 
-/// What the policy says at the posture in force. Four look-ups at most, whatever its size.
+/// The policy's ruling at the posture in force: four look-ups at most, whatever the size of the policy.
 #[inline(always)]
 fn policy<T: Tables>(
     tables: &T,

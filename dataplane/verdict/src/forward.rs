@@ -1,20 +1,21 @@
-//! Stage 6, forward: which attachment, and the tags it wants.
+//! Stage 6, forward: find the egress attachment, and write the tags that it needs.
 
 use crate::abi::{
-    Admission, Control, Copies, CopyTo, Device, FLOOD_MEMBER, GATEWAY, Limit, NO_ATTACHMENT, PORTS,
-    PortRate, PortSetting, Ruling, STACKED, Stack, attachment_port, attachment_vlan, member, place,
-    place_inner, place_outer, place_port,
+    Admission, Control, Copies, CopyTarget, Device, FLOOD_MEMBER, GATEWAY, Limit, NO_ATTACHMENT,
+    PORTS, PortRate, PortSetting, Ruling, STACKED, Stack, attachment_port, attachment_vlan,
+    fdb_key, location, location_inner, location_outer, location_port,
 };
 use crate::address::{MAC_GROUP, Mac};
 use crate::admit::{self, Ingress, admit};
 use crate::frame::Frame;
 use crate::link_control;
-use crate::parse::{self, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN, Link};
+use crate::packet::Link;
+use crate::parse::{self, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN};
 use crate::reason::Reason;
 use crate::step::Egress;
 use crate::tables::Tables;
 
-/// Where a frame goes: to the attachment its destination was last seen at, else to all of the segment.
+/// Where a frame goes: to the attachment at which its destination was last seen, else to the whole segment.
 #[inline(always)]
 pub fn egress<T: Tables>(
     tables: &mut T,
@@ -24,7 +25,7 @@ pub fn egress<T: Tables>(
 ) -> Result<Egress, Reason> {
     let mut inside = ruling.is_inside();
     if link.destination & MAC_GROUP == 0 {
-        let destination = member(ingress.admission.segment, link.destination);
+        let destination = fdb_key(ingress.admission.segment, link.destination);
         let has_bound = ingress.admission.is(Admission::BOUND);
         let slot = ingress.control.slot;
         let device = match has_bound {
@@ -32,17 +33,17 @@ pub fn egress<T: Tables>(
             false => Device::NONE,
         };
         if device.is(Device::AT_ATTACHMENT) {
-            // Where it is, is written: whoever spoke as it elsewhere, before it was, hears nothing more.
-            if device.place == ingress.attachment && !link.proxied {
+            // The policy says where the device is. A host that used its MAC address elsewhere before gets nothing.
+            if device.bound_to == ingress.attachment && !link.proxied {
                 return Err(Reason::SameAttachment);
             }
-            return Ok(Egress::Attachment(device.place));
+            return Ok(Egress::Attachment(device.bound_to));
         }
         let (attachment, uplink) = seen_at(tables, ingress, link, device)?;
         if attachment != NO_ATTACHMENT && !uplink {
             return Ok(Egress::Attachment(attachment));
         }
-        // A listed device is never behind an uplink, so what is for one never leaves there; nor does it help to have been
+        // A listed device is never behind an uplink, so a frame to one never leaves there, even if the MAC address was
         // seen there before it was listed.
         let listed = match has_bound {
             true => device.is_listed(),
@@ -59,8 +60,8 @@ pub fn egress<T: Tables>(
     flood(tables, ingress, link, inside)
 }
 
-/// The attachment that the destination was last seen at, and whether that is at an uplink; [`NO_ATTACHMENT`] if it is not
-/// known, not the segment's, or not at the port that the device is bound to.
+/// The attachment at which the destination was last seen, and whether it is at an uplink. [`NO_ATTACHMENT`] if it is
+/// not known, not in the segment, or not at the port to which the device is bound.
 #[inline(always)]
 fn seen_at<T: Tables>(
     tables: &T,
@@ -70,17 +71,17 @@ fn seen_at<T: Tables>(
 ) -> Result<(u16, bool), Reason> {
     let slot = ingress.control.slot;
     let segment = ingress.admission.segment;
-    let Some(station) = tables.station(member(segment, link.destination)) else {
+    let Some(station) = tables.station(fdb_key(segment, link.destination)) else {
         return Ok((NO_ATTACHMENT, false));
     };
-    if device.is(Device::AT_PORT) && device.place != place_port(station.at()) {
+    if device.is(Device::AT_PORT) && device.bound_to != location_port(station.at()) {
         return Ok((NO_ATTACHMENT, false));
     }
-    if station.at() == ingress.place && !link.proxied {
+    if station.at() == ingress.location && !link.proxied {
         return Err(Reason::SameAttachment);
     }
-    let attachment = admit::at(tables, slot, station.at());
-    // Learned under an earlier policy, it may not belong to the segment any more.
+    let attachment = admit::attachment_at(tables, slot, station.at());
+    // The station may have been learned under an earlier policy, when the attachment belonged to the segment.
     let admission = tables.admission(slot, attachment);
     if !admission.is(Admission::IN_USE) || admission.segment != segment {
         return Ok((NO_ATTACHMENT, false));
@@ -88,7 +89,8 @@ fn seen_at<T: Tables>(
     Ok((attachment, admission.is(Admission::UPLINK)))
 }
 
-/// To all of the segment. Where that takes many copies, a port may cause so many in a tick.
+/// To the whole segment. Where copies are made per attachment, the copies that a host and a port cause in a tick are
+/// limited.
 #[inline(always)]
 pub fn flood<T: Tables>(
     tables: &mut T,
@@ -103,12 +105,12 @@ pub fn flood<T: Tables>(
         return Ok(Egress::Flood {
             segment,
             inside,
-            copies: Copies::BY_PORT,
+            copies: Copies::PER_PORT,
         });
     }
     let now = tables.now();
     if !ingress.admission.is(Admission::UPLINK)
-        && let Some(limit) = tables.limit(member(segment, link.source))
+        && let Some(limit) = tables.limit(fdb_key(segment, link.source))
     {
         limit.start(now);
         let made = (limit.copies as u32).saturating_add(copies as u32);
@@ -124,23 +126,23 @@ pub fn flood<T: Tables>(
         return Err(Reason::FloodLimit);
     }
     rate.copies = made;
-    let back = if link.proxied { Copies::BACK } else { 0 };
+    let back = if link.proxied { Copies::HAIRPIN } else { 0 };
     let (outer, inner) = link.priorities();
     Ok(Egress::Flood {
         segment,
         inside,
         copies: Copies {
-            flags: Copies::ONE_BY_ONE | back,
+            flags: Copies::PER_ATTACHMENT | back,
             priority: Copies::priority(outer, inner),
             ingress: ingress.attachment,
         },
     })
 }
 
-/// Makes a frame ready to leave, and says by which port if that is one: a flooded frame that is copied one by one loses its
-/// tags, one that is copied by port stays as it is.
+/// Writes the tags and MAC addresses that a frame leaves with; returns the egress port, or 0 for a flooded frame. A
+/// flooded frame that is copied per attachment loses its tags; one that is copied per port stays as it is.
 #[inline(always)]
-pub fn leave<F: Frame, T: Tables>(
+pub fn rewrite_for_egress<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &T,
     slot: u8,
@@ -149,7 +151,7 @@ pub fn leave<F: Frame, T: Tables>(
 ) -> Result<u16, Reason> {
     match egress {
         Egress::Attachment(attachment) => retag_any(frame, tables, slot, link, attachment),
-        Egress::Flood { copies, .. } if copies.are_one_by_one() => {
+        Egress::Flood { copies, .. } if copies.are_per_attachment() => {
             rewrite(frame, link, Tags::NONE).ok_or(Reason::Retag)?;
             Ok(0)
         }
@@ -157,17 +159,18 @@ pub fn leave<F: Frame, T: Tables>(
     }
 }
 
-/// Whether a frame leaves with more than a VLAN rewritten, or a tag more or less: then [`leave`] sees to it.
+/// Whether a frame needs [`rewrite_for_egress`]: two tags at ingress or egress, or other MAC addresses.
 #[inline(always)]
-pub fn is_beyond(link: &Link, attachment: u16) -> bool {
-    (attachment | link.beyond) >= STACKED
+pub fn needs_rewrite(link: &Link, attachment: u16) -> bool {
+    (attachment | link.force_rewrite) >= STACKED
 }
 
-/// The same where a frame keeps the tag that it has, or has none, but for the number in it; `None` for any other.
+/// As [`retag`], for a frame that leaves with as many tags as it came with: none, or one whose VLAN changes at most.
+/// `None` for any other.
 #[inline(always)]
-pub fn renumber<F: Frame>(frame: &mut F, link: &Link, attachment: u16) -> Option<u16> {
+pub fn retag_in_place<F: Frame>(frame: &mut F, link: &Link, attachment: u16) -> Option<u16> {
     let vlan = attachment_vlan(attachment);
-    if is_beyond(link, attachment) || (link.tags != 0) != (vlan != 0) {
+    if needs_rewrite(link, attachment) || (link.tags != 0) != (vlan != 0) {
         return None;
     }
     if vlan != link.vlan() {
@@ -176,7 +179,7 @@ pub fn renumber<F: Frame>(frame: &mut F, link: &Link, attachment: u16) -> Option
     Some(attachment_port(attachment))
 }
 
-/// Gives a frame the tag of its egress, and says which port that is at. Not for what [`is_beyond`].
+/// Gives a frame the tag of its egress attachment; returns the egress port. Not for a frame that [`needs_rewrite`].
 #[inline(always)]
 pub fn retag<F: Frame>(frame: &mut F, link: &Link, attachment: u16) -> Result<u16, Reason> {
     let port = attachment_port(attachment);
@@ -193,7 +196,7 @@ pub fn retag<F: Frame>(frame: &mut F, link: &Link, attachment: u16) -> Result<u1
     Ok(port)
 }
 
-/// The same, for two tags on this side or that, and MAC addresses to be rewritten, as well.
+/// As [`retag`], for any number of tags at ingress and egress, and with MAC addresses to rewrite.
 #[inline(always)]
 fn retag_any<F: Frame, T: Tables>(
     frame: &mut F,
@@ -205,26 +208,26 @@ fn retag_any<F: Frame, T: Tables>(
     let stack = stack_of(tables, slot, attachment);
     let tags = Tags::of(stack);
     let same = tags.count == link.tags && tags.outer == link.vlan();
-    if !same || is_beyond(link, attachment) {
+    if !same || needs_rewrite(link, attachment) {
         rewrite(frame, link, tags).ok_or(Reason::Retag)?;
     }
-    Ok(place_port(stack.place))
+    Ok(location_port(stack.location))
 }
 
-/// Where an attachment is, with however many tags.
+/// Location and outer tag type of an attachment, with up to two tags.
 #[inline(always)]
 fn stack_of<T: Tables>(tables: &T, slot: u8, attachment: u16) -> Stack {
     if attachment >= STACKED {
         return tables.stack(slot, attachment);
     }
     Stack {
-        place: place(attachment_port(attachment), attachment_vlan(attachment), 0),
+        location: location(attachment_port(attachment), attachment_vlan(attachment), 0),
         outer_type: ETHERTYPE_VLAN,
         pad: 0,
     }
 }
 
-/// The tags that a frame is to leave with: how many, and their VLANs.
+/// The tags that a frame leaves with.
 #[derive(Clone, Copy)]
 struct Tags {
     count: u8,
@@ -236,7 +239,7 @@ struct Tags {
 impl Tags {
     const NONE: Tags = Tags::one(0);
 
-    /// One, or none for VLAN 0.
+    /// One tag, or none for VLAN 0.
     #[inline(always)]
     const fn one(vlan: u16) -> Tags {
         Tags {
@@ -249,33 +252,20 @@ impl Tags {
 
     #[inline(always)]
     fn of(stack: Stack) -> Tags {
-        let inner = place_inner(stack.place);
+        let inner = location_inner(stack.location);
         if inner == 0 {
-            return Tags::one(place_outer(stack.place));
+            return Tags::one(location_outer(stack.location));
         }
         Tags {
             count: 2,
             outer_type: stack.outer_type,
-            outer: place_outer(stack.place),
+            outer: location_outer(stack.location),
             inner,
         }
     }
 }
 
-impl Link {
-    /// Priority bits for an outer and for an inner tag that it leaves with.
-    #[inline(always)]
-    pub fn priorities(&self) -> (u16, u16) {
-        let outer = self.outer & 0xf000;
-        let inner = match self.tags {
-            2 => self.inner & 0xf000,
-            _ => outer,
-        };
-        (outer, inner)
-    }
-}
-
-/// Writes what is in front of the EtherType anew.
+/// Writes the frame's MAC addresses and tags, with the priority bits of the tags that came in.
 #[inline(always)]
 fn rewrite<F: Frame>(frame: &mut F, link: &Link, tags: Tags) -> Option<()> {
     let source = if link.proxied { GATEWAY } else { link.source };
@@ -288,7 +278,7 @@ fn rewrite<F: Frame>(frame: &mut F, link: &Link, tags: Tags) -> Option<()> {
     write(frame, link.tags, (link.destination, source), tags)
 }
 
-/// Puts these addresses and tags in front of a frame that has `had` tags.
+/// Writes these addresses and tags to a frame that has `had` tags.
 #[inline(always)]
 fn write<F: Frame>(frame: &mut F, had: u8, macs: (Mac, Mac), tags: Tags) -> Option<()> {
     let by = (had as i32 - tags.count as i32) * 4;
@@ -307,17 +297,21 @@ fn write<F: Frame>(frame: &mut F, had: u8, macs: (Mac, Mac), tags: Tags) -> Opti
     Some(())
 }
 
-/// Makes one copy, for an attachment, of a frame that was readied for copies one by one, and says by which port it leaves.
-/// In the kernel a tc program does the same.
+/// Makes the copy for one attachment of a frame that is copied per attachment; returns the egress port. In the kernel a
+/// tc program does the same.
 ///
 /// # Errors
-/// [`Reason::Retag`] if it is not long enough to be a frame.
-pub fn one_copy<F: Frame>(frame: &mut F, to: CopyTo, copies: Copies) -> Result<u16, Reason> {
+/// [`Reason::Retag`] if the frame is too short for an Ethernet header.
+pub fn attachment_copy<F: Frame>(
+    frame: &mut F,
+    to: CopyTarget,
+    copies: Copies,
+) -> Result<u16, Reason> {
     let addresses = frame.u64(0).ok_or(Reason::Retag)?;
     let rest = frame.u32(8).ok_or(Reason::Retag)?;
     let macs = (addresses >> 16, (addresses & 0xffff) << 32 | rest as u64);
     let tags = Tags::of(Stack {
-        place: to.place,
+        location: to.location,
         outer_type: to.outer_type(),
         pad: 0,
     });
@@ -328,14 +322,14 @@ pub fn one_copy<F: Frame>(frame: &mut F, to: CopyTo, copies: Copies) -> Result<u
         ..tags
     };
     write(frame, 0, macs, tags).ok_or(Reason::Retag)?;
-    Ok(place_port(to.place))
+    Ok(location_port(to.location))
 }
 
-/// Judges one copy of a flooded frame on its way out of `egress`: rewrites the tags for a port where the
-/// segment is attached, and says to drop it elsewhere. One that is to stay inside does not leave by an uplink.
+/// Judges the copy of a flooded frame that is about to leave by port `egress`: writes the tags of the segment's
+/// attachment at that port. A copy that must stay `inside` does not leave by an uplink.
 ///
 /// # Errors
-/// The reason why no copy leaves there.
+/// Why no copy leaves there.
 #[inline(always)]
 pub fn flood_copy<F: Frame, T: Tables>(
     frame: &mut F,

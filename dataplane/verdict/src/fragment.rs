@@ -1,22 +1,22 @@
-//! Fragments: the first decides, the rest follow it; what overlaps, comes without a first or comes late is dropped.
+//! Fragments: the first is judged, the others follow it. Fragments that overlap, come without a first, or come too late
+//! are dropped.
 //!
-//! A later fragment has no ports to judge it by, so it is held to its first: same packet, same sender, same way, and
-//! the same epoch. In order: what fills a gap behind another could as well overwrite what was judged (RFC 5722,
-//! RFC 1858).
+//! A later fragment has no ports, so it passes by its first: it must belong to the same packet, and come from the same
+//! sender, on the same path, under the same epoch. Fragments must come in order: one that fills a gap could also
+//! overwrite the part that was judged (RFC 5722, RFC 1858).
 
-use crate::abi::{Flow, Fragments, FragmentsKey, Ruling, way_attachment, way_mac, way_word};
+use crate::abi::{Flow, Fragments, FragmentsKey, Ruling, path_attachment, path_mac, path_word};
 use crate::admit::{self, Ingress};
 use crate::forward;
-use crate::parse::{Link, Packet};
+use crate::packet::{Link, Packet, Walked};
 use crate::reason::Reason;
 use crate::step::Egress;
 use crate::tables::Tables;
-use crate::walk::Walked;
 
-/// For how long the rest is waited for, in ticks; hosts wait for 15 to 60 seconds (RFC 791, RFC 8200 §4.5).
-const PATIENCE: u32 = 30;
+/// How long after the first the others may come, in ticks. Hosts wait for 15 to 60 seconds (RFC 791, RFC 8200 §4.5).
+const REASSEMBLY_TIMEOUT: u32 = 30;
 
-/// Remembers what was decided of a packet, if more fragments of it follow.
+/// Records the decision on a first fragment, for the fragments that follow.
 #[inline(always)]
 pub fn remember<T: Tables>(
     tables: &mut T,
@@ -43,17 +43,17 @@ pub fn remember<T: Tables>(
     };
     let fragments = Fragments {
         judged: Flow::judged(ingress.control.epoch, Ruling::allow(ruling.rule())),
-        from: way_word(link.source, ingress.attachment),
-        to: way_word(link.destination, egress),
+        from: path_word(link.source, ingress.attachment),
+        to: path_word(link.destination, egress),
         next: packet.message.length,
         spread,
         seen: tables.now(),
     };
-    // Without room the rest is dropped: fail closed.
+    // If the table is full the other fragments are dropped: fail closed.
     tables.set_fragments(&key, &fragments);
 }
 
-/// A later fragment follows its first.
+/// Judges a later fragment: it passes as its first did.
 #[inline(always)]
 pub fn follow<T: Tables>(
     tables: &mut T,
@@ -66,7 +66,7 @@ pub fn follow<T: Tables>(
     let key = FragmentsKey {
         source: walked.source,
         destination: walked.destination,
-        id: walked.piece.id,
+        id: walked.fragment.id,
         segment,
         protocol: walked.protocol,
         pad: 0,
@@ -76,19 +76,19 @@ pub fn follow<T: Tables>(
     };
     let judged = fragments.judged;
     let follows = (judged >> 32) as u32 == ingress.control.epoch
-        && fragments.from == way_word(link.source, ingress.attachment)
-        && way_mac(fragments.to) == link.destination
-        && walked.piece.offset >= fragments.next
-        && now.wrapping_sub(fragments.seen) <= PATIENCE;
+        && fragments.from == path_word(link.source, ingress.attachment)
+        && path_mac(fragments.to) == link.destination
+        && walked.fragment.offset >= fragments.next
+        && now.wrapping_sub(fragments.seen) <= REASSEMBLY_TIMEOUT;
     if !follows {
         return Err(Reason::Fragment);
     }
-    fragments.next = if walked.piece.more {
-        walked.piece.offset.saturating_add(walked.length as u16)
+    fragments.next = if walked.fragment.more {
+        walked.fragment.offset.saturating_add(walked.length as u16)
     } else {
         u16::MAX
     };
-    let (spread, to) = (fragments.spread, way_attachment(fragments.to));
+    let (spread, to) = (fragments.spread, path_attachment(fragments.to));
     admit::storm(tables, ingress, link)?;
     let egress = match spread {
         Fragments::ONE => Egress::Attachment(to),

@@ -1,4 +1,4 @@
-//! What the decision may do with a frame.
+//! Access to a frame: bounds-checked loads and stores.
 
 /// A frame, from its destination MAC address on, without the frame check sequence.
 ///
@@ -8,7 +8,7 @@ pub trait Frame {
     /// Length of the frame.
     fn len(&self) -> usize;
 
-    /// Whether there is nothing in it.
+    /// Whether the frame has no bytes.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -25,7 +25,7 @@ pub trait Frame {
     /// Eight bytes.
     fn u64(&self, at: usize) -> Option<u64>;
 
-    /// The first [`HEAD`] bytes, if the frame is as long: compared once, and not for every load.
+    /// The first [`HEAD`] bytes, if the frame has as many: one bounds check for all loads.
     fn head(&self) -> Option<impl Head + use<Self>>;
 
     /// Overwrites two bytes.
@@ -37,14 +37,14 @@ pub trait Frame {
     /// Overwrites eight bytes.
     fn set_u64(&mut self, at: usize, value: u64) -> Option<()>;
 
-    /// Has the frame start `by` bytes later, or earlier if that is negative. What is then in front is not defined.
+    /// Moves the start of the frame `by` bytes later, or earlier if negative. Bytes that are added are undefined.
     fn shift(&mut self, by: i32) -> Option<()>;
 }
 
-/// Bytes that [`Frame::head`] shows: Ethernet with a tag, IPv4 and TCP without options.
+/// Bytes of [`Frame::head`]: Ethernet with a tag, IPv4 and TCP without options.
 pub const HEAD: usize = 58;
 
-/// The front of a frame. Loads are in network order, at constant offsets: what is loaded ends by [`HEAD`].
+/// The first [`HEAD`] bytes of a frame. Loads are in network order, at constant offsets, and must end by [`HEAD`].
 pub trait Head: Copy {
     /// One byte.
     fn u8(self, at: usize) -> u8;

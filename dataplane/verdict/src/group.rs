@@ -1,27 +1,28 @@
-//! What is said to groups, remembered as half-open flows with nobody at the other end: whom a group's members answer, each
-//! from its own address and the port they were asked at (WS-Discovery, SSDP, BACnet); and to tell of it once, not packet by
-//! packet.
+//! UDP to groups. A packet to a group is recorded as a half-open flow whose other end is the unspecified address, for
+//! two uses: the members of the group may answer it, each from its own address and the port that was asked
+//! (WS-Discovery, SSDP, BACnet); and it is reported once, not for every packet.
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
-use crate::abi::{Admission, Flow, Ruling, Way, way_mac, way_word};
+use crate::abi::{Admission, Flow, FlowPath, Ruling, path_mac, path_word};
 use crate::address::{Ip, MAC_GROUP};
 use crate::admit::Ingress;
 use crate::authorise::Authorised;
-use crate::half;
-use crate::parse::{Kind, Link, Packet};
+use crate::flow::{self, FlowId};
+use crate::half_open;
+use crate::packet::{Kind, Link, Packet};
 use crate::tables::Tables;
-use crate::track::{self, Track};
 
-/// For how long an answer to a group is taken for one, in ticks.
-const SOLICITED: u32 = 10;
-/// After how long what is still said to a group is told of again, in ticks.
-const TELL: u32 = 64;
+/// How long after a packet to a group its answers may come, in ticks.
+const ANSWER_TIMEOUT: u32 = 10;
+/// After how long packets that are still sent to a group are reported again, in ticks.
+const REPORT_INTERVAL: u32 = 64;
 
-/// Remembers who said what to a group. Says whether that is to be told of: somebody else said it last, to another group or
-/// under another policy, or it was told of long ago. Until it is [`told`], it is.
+/// Records a packet to a group. Returns whether it is to be reported: it is new, or the last one came from another
+/// sender, to another group or under another policy, or the last report was long ago. It stays due until
+/// [`mark_reported`].
 #[inline(always)]
-pub fn said<T: Tables>(
+pub fn record<T: Tables>(
     tables: &mut T,
     ingress: &Ingress,
     link: &Link,
@@ -32,67 +33,67 @@ pub fn said<T: Tables>(
     if link.destination & MAC_GROUP == 0 {
         return false;
     }
-    let track = asking(ingress, packet);
-    let way = Way {
-        from: way_word(link.source, ingress.attachment),
-        to: Way::NOWHERE,
+    let flow_id = query_flow(ingress, packet);
+    let path = FlowPath {
+        from: path_word(link.source, ingress.attachment),
+        to: FlowPath::UNKNOWN,
     };
     let group = packet.destination.folded();
     let now = tables.now();
     let judged = Flow::judged(ingress.control.epoch, ruling);
-    let flow = match half::lookup(tables, &track.key) {
+    let flow = match half_open::lookup(tables, &flow_id.key) {
         Some(flow) => flow,
-        None => match half::add(tables, &track.key, ingress.control.tick) {
+        None => match half_open::add(tables, &flow_id.key, ingress.control.tick) {
             Ok(flow) => flow,
-            // Without room answers are judged in their own right.
+            // If the table is full, answers are judged as any other packet.
             Err(_) => return true,
         },
     };
-    let [_, told] = flow.acknowledged;
-    let mut told = told >> 1;
-    let Some(this) = flow.way.get_mut(track.direction) else {
+    let [_, reported] = flow.acknowledged;
+    let mut reported = reported >> 1;
+    let Some(this) = flow.path.get_mut(flow_id.direction) else {
         return true;
     };
-    let is_news = flow.judged != judged
-        || this.from != way.from
+    let is_new = flow.judged != judged
+        || this.from != path.from
         || flow.group != group
-        || now.wrapping_sub(told) & (u32::MAX >> 1) >= TELL;
-    if is_news {
-        told = now.wrapping_sub(TELL);
+        || now.wrapping_sub(reported) & (u32::MAX >> 1) >= REPORT_INTERVAL;
+    if is_new {
+        reported = now.wrapping_sub(REPORT_INTERVAL);
     }
-    *this = way;
+    *this = path;
     flow.group = group;
-    flow.acknowledged = [now, told << 1 | stays(packet) as u32];
-    track::add_volume(flow, track.direction, length);
+    flow.acknowledged = [now, reported << 1 | is_link_scoped(packet) as u32];
+    flow::add_volume(flow, flow_id.direction, length);
     flow.seen = ingress.control.tick;
-    flow.initiator = track.direction as u8;
+    flow.initiator = flow_id.direction as u8;
     compiler_fence(Ordering::SeqCst);
     flow.judged = judged;
-    is_news
+    is_new
 }
 
-/// Takes note that it was told of.
+/// Notes that a packet to a group was reported.
 #[inline(always)]
-pub fn told<T: Tables>(tables: &mut T, ingress: &Ingress, packet: &Packet) {
+pub fn mark_reported<T: Tables>(tables: &mut T, ingress: &Ingress, packet: &Packet) {
     let now = tables.now();
-    let track = asking(ingress, packet);
-    if let Some(flow) = half::lookup(tables, &track.key) {
-        let [said, rest] = flow.acknowledged;
-        flow.acknowledged = [said, now << 1 | rest & 1];
+    let flow_id = query_flow(ingress, packet);
+    if let Some(flow) = half_open::lookup(tables, &flow_id.key) {
+        let [sent_at, rest] = flow.acknowledged;
+        flow.acknowledged = [sent_at, now << 1 | rest & 1];
     }
 }
 
-/// What is said to groups by this host from this port to that, whichever group.
+/// The flow of packets to any group, from this host and port to this destination port.
 #[inline(always)]
-fn asking(ingress: &Ingress, packet: &Packet) -> Track {
-    let to_nobody = Packet {
-        destination: nobody(packet.source),
+fn query_flow(ingress: &Ingress, packet: &Packet) -> FlowId {
+    let query = Packet {
+        destination: unspecified(packet.source),
         ..*packet
     };
-    track::of(ingress.admission.segment, &to_nobody)
+    FlowId::in_segment(ingress.admission.segment, &query)
 }
 
-/// Whether a packet answers one to a group, and by which rule.
+/// Whether a packet answers one to a group, and the rule by which it passes.
 #[inline(always)]
 pub fn answers<T: Tables>(
     tables: &mut T,
@@ -105,23 +106,23 @@ pub fn answers<T: Tables>(
         return None;
     }
     let now = tables.now();
-    let track = track::of(
+    let flow_id = FlowId::in_segment(
         ingress.admission.segment,
         &Packet {
-            source: nobody(packet.source),
+            source: unspecified(packet.source),
             ..*packet
         },
     );
-    let flow = half::lookup(tables, &track.key)?;
+    let flow = half_open::lookup(tables, &flow_id.key)?;
     let ruling = flow.ruling();
     let [asked_at, rest] = flow.acknowledged;
-    let asked = flow.way.get(track.direction ^ 1)?;
+    let asked = flow.path.get(flow_id.direction ^ 1)?;
     let fits = (flow.judged >> 32) as u32 == ingress.control.epoch
-        && way_mac(asked.from) == link.destination
-        && now.wrapping_sub(asked_at) <= SOLICITED
-        // Who was not asked does not answer.
+        && path_mac(asked.from) == link.destination
+        && now.wrapping_sub(asked_at) <= ANSWER_TIMEOUT
+        // A host behind an uplink did not get a query that stayed inside.
         && !(ruling.is_inside() && ingress.admission.is(Admission::UPLINK));
-    if !fits || (rest & 1 != 0 && !is_here(tables, ingress, packet.source)) {
+    if !fits || (rest & 1 != 0 && !is_on_segment(tables, ingress, packet.source)) {
         return None;
     }
     Some(Authorised {
@@ -130,21 +131,21 @@ pub fn answers<T: Tables>(
     })
 }
 
-/// Whether a question goes no further than its segment: broadcasts, and groups that routers keep to a link (RFC 5771 §4,
+/// Whether a packet to a group stays in its segment: broadcasts, and groups that routers do not forward (RFC 5771 §4,
 /// RFC 4291 §2.7).
 #[inline(always)]
-fn stays(packet: &Packet) -> bool {
+fn is_link_scoped(packet: &Packet) -> bool {
     let to = packet.destination;
     match to.is_v4() {
-        // What is sent to a group MAC and is no multicast is a broadcast.
+        // A packet to a group MAC address that is no multicast is a broadcast.
         true => to.low32() >> 28 != 0xe || to.low32() >> 8 == 0x00e0_0000,
         false => to.hi >> 48 & 0xf == 2,
     }
 }
 
-/// Whether an identified source is one of this segment.
+/// Whether a source that was identified is a host of this segment.
 #[inline(always)]
-fn is_here<T: Tables>(tables: &T, ingress: &Ingress, ip: Ip) -> bool {
+fn is_on_segment<T: Tables>(tables: &T, ingress: &Ingress, ip: Ip) -> bool {
     if !ingress.admission.is(Admission::UPLINK) || ip.is_v6_link_local() {
         return true;
     }
@@ -154,7 +155,7 @@ fn is_here<T: Tables>(tables: &T, ingress: &Ingress, ip: Ip) -> bool {
 
 /// The unspecified address of the same family.
 #[inline(always)]
-fn nobody(ip: Ip) -> Ip {
+fn unspecified(ip: Ip) -> Ip {
     if ip.is_v4() {
         Ip::v4(0)
     } else {

@@ -1,12 +1,13 @@
-//! Stage 3, identify: who is speaking and to whom, as classes.
+//! Stage 3, identify: find the classes of sender and receiver.
 //!
-//! A device is its MAC address in its segment, held to the IP addresses bound to it. What is behind an
-//! uplink, and what no device is listed for, is known by its network.
+//! A listed device is identified by its MAC address in its segment, and may use only the IP addresses bound to it.
+//! Hosts behind an uplink, and unlisted hosts, are identified by the network of their address.
 
-use crate::abi::{Admission, Device, Network, PortRate, Station, member};
+use crate::abi::{Admission, Device, Network, PortRate, Station, fdb_key};
 use crate::address::{Ip, MAC_GROUP};
 use crate::admit::{self, Ingress, start};
-use crate::parse::{Kind, Link, Packet, UDP};
+use crate::packet::{Kind, Link, Packet};
+use crate::protocol::UDP;
 use crate::reason::Reason;
 use crate::tables::Tables;
 
@@ -21,10 +22,10 @@ pub fn source<T: Tables>(
     if packet.source.is_unspecified() && !may_be_unspecified(packet) {
         return Err(Reason::AddressBinding);
     }
-    let class = speaker(tables, ingress, link, packet.source)?;
+    let class = sender(tables, ingress, link, packet.source)?;
     if packet.protocol == UDP && answers_dhcp(packet) && !ingress.admission.is(Admission::UPLINK) {
-        let member = member(ingress.admission.segment, link.source);
-        match tables.device(ingress.control.slot, member) {
+        let key = fdb_key(ingress.admission.segment, link.source);
+        match tables.device(ingress.control.slot, key) {
             Some(device) if device.is(Device::DHCP_SERVER) => {}
             _ => return Err(Reason::DhcpGuard),
         }
@@ -32,14 +33,15 @@ pub fn source<T: Tables>(
     Ok(class)
 }
 
-/// To a client's port (RFC 2131 §4.1, RFC 8415 §7.2), from whatever port: clients do not look at that.
+/// Whether a packet goes to the port of a DHCP client (RFC 2131 §4.1, RFC 8415 §7.2), from any port: clients do not
+/// check the source port.
 #[inline(always)]
 fn answers_dhcp(packet: &Packet) -> bool {
     matches!(packet.destination_port, 68 | 546)
 }
 
-/// Only a client that has no address yet may do without one: DHCP (RFC 2131 §4.1) and duplicate address
-/// detection (RFC 4862 §5.4).
+/// Whether the source may be unspecified: in a DHCP request (RFC 2131 §4.1) and in duplicate address detection
+/// (RFC 4862 §5.4).
 #[inline(always)]
 fn may_be_unspecified(packet: &Packet) -> bool {
     match packet.protocol {
@@ -52,10 +54,10 @@ fn may_be_unspecified(packet: &Packet) -> bool {
     }
 }
 
-/// The class of whoever sent this frame and claims to be `ip`: the check that packets, ARP and
-/// neighbour discovery share.
+/// The class of the frame's sender, which claims the address `ip`. Packets, ARP and neighbour discovery share this
+/// check.
 #[inline(always)]
-pub fn speaker<T: Tables>(
+pub fn sender<T: Tables>(
     tables: &T,
     ingress: &Ingress,
     link: &Link,
@@ -63,8 +65,8 @@ pub fn speaker<T: Tables>(
 ) -> Result<u16, Reason> {
     let slot = ingress.control.slot;
     let segment = ingress.admission.segment;
-    // Not an option: what is undefined of one must not be carried along, says the kernel's verifier.
-    let device = tables.device(slot, member(segment, link.source));
+    // Not an `Option`: the kernel's verifier refuses to spill the undefined part of one.
+    let device = tables.device(slot, fdb_key(segment, link.source));
     let device = device.unwrap_or(Device::NONE);
     let uplink = ingress.admission.is(Admission::UPLINK);
     if !uplink && device.is_at(ip) && device.may_be_at(ingress.port(), ingress.attachment) {
@@ -82,9 +84,9 @@ pub fn speaker<T: Tables>(
         }
         let network = tables.network(slot, ip);
         return match network.segment == segment {
-            // Nobody's own: what is sent in its name would have everybody answer everybody.
+            // No host has a directed broadcast address: answers to it would go to every host.
             _ if network.flags & Network::BROADCAST != 0 => Err(Reason::AddressBinding),
-            true => Ok(network.behind),
+            true => Ok(network.via_uplink),
             false => Ok(network.class),
         };
     }
@@ -106,22 +108,22 @@ pub fn speaker<T: Tables>(
         return Err(Reason::AddressBinding);
     }
     if ip.is_unspecified() {
-        return Ok(ingress.admission.anonymous);
+        return Ok(ingress.admission.unlisted_class);
     }
     let network = tables.network(slot, ip);
     if network.flags & Network::ROUTER != 0 {
         return Err(Reason::AddressBinding);
     }
     if ip.is_v6_link_local() {
-        return Ok(ingress.admission.anonymous);
+        return Ok(ingress.admission.unlisted_class);
     }
-    match has_hosts_of(&network, segment) {
+    match is_host_range_of(&network, segment) {
         true => Ok(network.class),
         false => Err(Reason::AddressBinding),
     }
 }
 
-/// Whether a device may use an address; `owner` is the number of the device the address is bound to.
+/// Whether a device may use an address; `owner` is the number of the device to which the address is bound.
 #[inline(always)]
 fn owns<T: Tables>(
     tables: &T,
@@ -140,14 +142,14 @@ fn owns<T: Tables>(
     let network = tables.network(ingress.control.slot, ip);
     match link_local {
         true => network.flags & Network::ROUTER == 0,
-        false => has_hosts_of(&network, ingress.admission.segment),
+        false => is_host_range_of(&network, ingress.admission.segment),
     }
 }
 
-/// Whether addresses of this network are a segment's, and free for its hosts: a directed broadcast address and a router's are
-/// not.
+/// Whether the addresses of this network belong to a segment and to its hosts: directed broadcast addresses and router
+/// addresses do not.
 #[inline(always)]
-fn has_hosts_of(network: &Network, segment: u16) -> bool {
+fn is_host_range_of(network: &Network, segment: u16) -> bool {
     network.segment == segment && network.flags & (Network::BROADCAST | Network::ROUTER) == 0
 }
 
@@ -162,7 +164,7 @@ pub fn destination<T: Tables>(
     let slot = ingress.control.slot;
     let segment = ingress.admission.segment;
     let ip = packet.destination;
-    let destination = member(segment, link.destination);
+    let destination = fdb_key(segment, link.destination);
     let device = match link.destination & MAC_GROUP {
         0 => tables.device(slot, destination).unwrap_or(Device::NONE),
         _ => Device::NONE,
@@ -172,7 +174,7 @@ pub fn destination<T: Tables>(
     }
     let owner = tables.address(slot, ip);
     let network = match owner {
-        Some(_) => Network::NOWHERE,
+        Some(_) => Network::UNCLASSIFIED,
         None => tables.network(slot, ip),
     };
     let broadcast = network.flags & Network::BROADCAST != 0;
@@ -191,60 +193,62 @@ pub fn destination<T: Tables>(
         };
     }
     if let Some(owner) = owner {
-        // A device of this very segment is reached by its own MAC address, and never by another, which might be anywhere.
+        // A device of this segment is reached by its own MAC address only: another MAC address may be at any
+        // attachment.
         return match owner.segment == segment {
             true => Err(Reason::AddressBinding),
             false => Ok(owner.class),
         };
     }
-    if network.segment == segment && is_behind_uplink(tables, ingress, destination) {
-        return Ok(network.behind);
+    if network.segment == segment && is_via_uplink(tables, ingress, destination) {
+        return Ok(network.via_uplink);
     }
     Ok(network.class)
 }
 
-/// Whether a host of the segment that is no listed device is on the wider network's side of it: where it was last
-/// seen, or, where only listed devices are admitted, in any case.
+/// Whether an unlisted host of the segment is behind an uplink: it was last seen there, or the segment admits listed
+/// devices only.
 #[inline(always)]
-fn is_behind_uplink<T: Tables>(tables: &T, ingress: &Ingress, member: u64) -> bool {
+fn is_via_uplink<T: Tables>(tables: &T, ingress: &Ingress, key: u64) -> bool {
     !ingress.admission.is(Admission::ADMIT_UNKNOWN)
-        || matches!(tables.station(member), Some(station) if seen_behind(tables, ingress, &station))
+        || matches!(tables.station(key), Some(station) if is_station_via_uplink(tables, ingress, &station))
 }
 
-/// Whether a station is at an uplink: by the policy in force, or as it was if that does not know the attachment.
+/// Whether a station is behind an uplink: by the policy in force, or, if that does not have the attachment, as it was
+/// when learned.
 #[inline(always)]
-fn seen_behind<T: Tables>(tables: &T, ingress: &Ingress, station: &Station) -> bool {
+fn is_station_via_uplink<T: Tables>(tables: &T, ingress: &Ingress, station: &Station) -> bool {
     let slot = ingress.control.slot;
-    let admission = tables.admission(slot, admit::at(tables, slot, station.at()));
+    let admission = tables.admission(slot, admit::attachment_at(tables, slot, station.at()));
     match admission.is(Admission::IN_USE) {
         true => admission.is(Admission::UPLINK),
         false => station.is_uplink(),
     }
 }
 
-/// Remembers behind which attachment the source of an identified frame is.
+/// Learns the source of an identified frame: writes its FDB entry.
 #[inline(always)]
 pub fn learn<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Result<(), Reason> {
-    let member = member(ingress.admission.segment, link.source);
+    let key = fdb_key(ingress.admission.segment, link.source);
     let uplink = ingress.admission.is(Admission::UPLINK);
     let flag = if uplink { Station::UPLINK } else { 0 };
-    let place = ingress.place | flag;
-    let known = tables.station(member);
-    if let Some(known) = known {
-        if known.place == place {
+    let location = ingress.location | flag;
+    let station = tables.station(key);
+    if let Some(station) = station {
+        if station.location == location {
             return Ok(());
         }
-        // A host that is no listed device must not pull the router's frames to itself.
+        // An unlisted host must not divert frames for the router to itself.
         if !uplink
-            && seen_behind(tables, ingress, &known)
-            && tables.device(ingress.control.slot, member).is_none()
+            && is_station_via_uplink(tables, ingress, &station)
+            && tables.device(ingress.control.slot, key).is_none()
         {
             return Err(Reason::StationMove);
         }
         tables.moved();
     }
     let since = tables.now();
-    if known.is_none() && !uplink && tables.device(ingress.control.slot, member).is_none() {
+    if station.is_none() && !uplink && tables.device(ingress.control.slot, key).is_none() {
         let rate = tables.rate(ingress.port()).ok_or(Reason::StationLimit)?;
         start(rate, since);
         if rate.stations >= PortRate::STATIONS {
@@ -252,6 +256,6 @@ pub fn learn<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Resul
         }
         rate.stations += 1;
     }
-    tables.learn(member, Station { place, since });
+    tables.learn(key, Station { location, since });
     Ok(())
 }

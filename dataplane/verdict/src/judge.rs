@@ -3,10 +3,10 @@
 use crate::abi::Control;
 use crate::account::dropped;
 use crate::authorise::Denied;
+use crate::fast_path::{FastPath, fast_path};
 use crate::frame::Frame;
 use crate::path::{Next, Stages, walk};
 use crate::reason::Reason;
-use crate::short::{Short, short};
 use crate::stage;
 use crate::step::{Egress, Passed, Pending, Step};
 use crate::tables::Tables;
@@ -36,7 +36,7 @@ pub fn judge<F: Frame, T: Tables>(frame: &mut F, tables: &mut T, port: u16) -> O
     };
     walk(&mut judging);
     let (verdict, rule) = match judging.step {
-        Ok(Step::Settled(passed)) => (Ok(passed.egress), passed.rule),
+        Ok(Step::Forwarded(passed)) => (Ok(passed.egress), passed.rule),
         // `walk` leaves no other step: the differential tests would see a difference to the kernel, which aborts here.
         Ok(_) => (Err(Reason::IpHeader), 0),
         Err(denied) => (Err(denied.reason), denied.rule),
@@ -67,14 +67,14 @@ impl<F, T> Judging<'_, F, T> {
     /// Keeps what a stage came to, and answers the stage that takes it from there.
     fn leave(&mut self, step: Result<Step, Denied>) -> Next {
         let next = match step {
-            Ok(Step::Settled(_)) => DONE,
+            Ok(Step::Forwarded(_)) => DONE,
             Ok(Step::Judge(pending)) => {
                 self.pending = Some(pending);
                 return Next::JUDGE;
             }
-            Ok(Step::Rare(_)) => Next::EXTENDED,
-            Ok(Step::Walked(_)) => Next::UPPER_LAYER,
-            Ok(Step::Depart(_)) => Next::REWRITE,
+            Ok(Step::Extended(_)) => Next::EXTENDED,
+            Ok(Step::UpperLayer(_)) => Next::UPPER_LAYER,
+            Ok(Step::Rewrite(_)) => Next::REWRITE,
             Err(_) => Next::DROP,
         };
         self.step = step;
@@ -90,16 +90,16 @@ impl<F, T> Judging<'_, F, T> {
     }
 
     fn passed(&mut self, passed: Passed) -> Next {
-        self.leave(Ok(Step::Settled(passed)))
+        self.leave(Ok(Step::Forwarded(passed)))
     }
 }
 
 impl<F: Frame, T: Tables> Stages for Judging<'_, F, T> {
     fn fast_path(&mut self) -> Next {
-        match short(self.frame, self.tables, self.control, self.port) {
-            Short::Passes(passed) => self.passed(passed),
-            Short::Stranger => Next::FLOW_MISS,
-            Short::Undecided => Next::UNDECIDED,
+        match fast_path(self.frame, self.tables, self.control, self.port) {
+            FastPath::Forwarded(passed) => self.passed(passed),
+            FastPath::FlowMiss => Next::FLOW_MISS,
+            FastPath::Undecided => Next::UNDECIDED,
         }
     }
 
@@ -110,7 +110,7 @@ impl<F: Frame, T: Tables> Stages for Judging<'_, F, T> {
     }
 
     fn extended(&mut self) -> Next {
-        let Ok(Step::Rare(extended)) = &self.step else {
+        let Ok(Step::Extended(extended)) = &self.step else {
             return DONE;
         };
         let step = stage::extended(self.frame, self.tables, extended);
@@ -118,7 +118,7 @@ impl<F: Frame, T: Tables> Stages for Judging<'_, F, T> {
     }
 
     fn upper_layer(&mut self) -> Next {
-        let Ok(Step::Walked(upper)) = &self.step else {
+        let Ok(Step::UpperLayer(upper)) = &self.step else {
             return DONE;
         };
         let step = stage::upper_layer(self.frame, self.tables, upper);
@@ -170,10 +170,10 @@ impl<F: Frame, T: Tables> Stages for Judging<'_, F, T> {
     }
 
     fn rewrite(&mut self) -> Next {
-        let Ok(Step::Depart(departing)) = &self.step else {
+        let Ok(Step::Rewrite(rewriting)) = &self.step else {
             return DONE;
         };
-        match stage::rewrite(self.frame, self.tables, departing) {
+        match stage::rewrite(self.frame, self.tables, rewriting) {
             Ok(passed) => self.passed(passed),
             Err(denied) => self.leave(Err(denied)),
         }

@@ -1,12 +1,12 @@
-//! What bridges keep to themselves (IEEE 802.1Q §8.6.3), and PTP: crosses between ports that are both set to let it,
-//! untagged, as it is.
+//! Link-control protocols, which bridges do not forward (IEEE 802.1Q §8.6.3), and PTP. Their frames cross unchanged
+//! between ports that are both set to let the protocol pass.
 
 use crate::abi::{Control, PortSetting, SEVER};
 use crate::frame::Frame;
 use crate::reason::Reason;
 use crate::tables::Tables;
 
-/// The bit of the protocol in [`PortSetting::link_control`]; 0 for one that never crosses.
+/// The protocol's bit in [`PortSetting::link_control`]; 0 for a protocol that never crosses.
 #[inline(always)]
 fn protocol<F: Frame>(frame: &F) -> Result<u32, Reason> {
     let destination = frame.u64(0).ok_or(Reason::Truncated)? >> 16;
@@ -25,11 +25,11 @@ fn protocol<F: Frame>(frame: &F) -> Result<u32, Reason> {
 
 /// PTP over Ethernet (IEEE 1588 annex E).
 pub const PTP: u16 = 0x88f7;
-/// Its two addresses: for everybody, and for the other end of a link.
+/// Its two addresses: one that bridges forward, and one for the other end of the link.
 const PTP_FORWARDED: u64 = 0x011b_1900_0000;
 const PTP_LINK: u64 = 0x0180_c200_000e;
 
-/// Whether a port is set to let a frame in, or out.
+/// Whether a port is set to let a link-control frame in, or out.
 ///
 /// # Errors
 /// [`Reason::LinkControl`] if it is not; [`Reason::Posture`] where the site is severed.

@@ -1,4 +1,4 @@
-//! ARP (RFC 826) and IPv6 neighbour discovery (RFC 4861): nobody speaks for another's address.
+//! ARP (RFC 826) and IPv6 neighbour discovery (RFC 4861): a host may claim its own addresses only.
 
 use crate::abi::{Admission, Control, RULE_ARP, RULE_ND, Ruling, SEVER};
 use crate::address::{Ip, MAC_GROUP};
@@ -6,19 +6,19 @@ use crate::admit::Ingress;
 use crate::authorise::Denied;
 use crate::frame::Frame;
 use crate::identify;
-use crate::parse::{Link, Packet};
+use crate::packet::{Link, Packet};
 use crate::reason::Reason;
 use crate::tables::Tables;
 
-/// Bytes of an ARP packet and of padding, with room for tags that were taken off on the way.
+/// Bytes of an ARP packet with padding; more than the minimum frame needs, where tags were removed on the way.
 const LONGEST_ARP: usize = 54;
 
-/// Whose address an ARP packet speaks of.
+/// The addresses in an ARP packet.
 #[derive(Clone, Copy)]
 pub struct Claim {
     /// The sender's.
     pub sender: Ip,
-    /// The one that it claims: its own, or, of a sender that has none yet, the one that it would like to have (RFC 5227).
+    /// The address that the sender claims: its own, or in a probe (RFC 5227) the target address.
     pub claimed: Ip,
 }
 
@@ -50,7 +50,7 @@ pub fn arp_claim<F: Frame>(frame: &F, link: &Link) -> Result<Claim, Reason> {
     })
 }
 
-/// Judges an ARP packet: who claims an address is held to their binding; the rest is open at every posture but sever.
+/// Judges an ARP packet: the claimed address must be the sender's by its binding. Passes at every posture but sever.
 #[inline(always)]
 pub fn arp<T: Tables>(
     tables: &T,
@@ -58,11 +58,11 @@ pub fn arp<T: Tables>(
     link: &Link,
     claim: &Claim,
 ) -> Result<Ruling, Denied> {
-    identify::speaker(tables, ingress, link, claim.claimed)?;
-    open_unless_severed(ingress.control, RULE_ARP)
+    identify::sender(tables, ingress, link, claim.claimed)?;
+    allow_unless_severed(ingress.control, RULE_ARP)
 }
 
-/// Judges neighbour and router discovery, its source already identified.
+/// Judges neighbour and router discovery. The source was identified already.
 #[inline(always)]
 pub fn discovery<F: Frame, T: Tables>(
     frame: &F,
@@ -96,7 +96,7 @@ pub fn discovery<F: Frame, T: Tables>(
         ROUTER_ADVERTISEMENT if !uplink => return Err(Reason::RaGuard.into()),
         ROUTER_ADVERTISEMENT => {}
         NEIGHBOUR_SOLICITATION if length == 24 => {}
-        // With the nonce of RFC 7527 instead of an address, while the sender has none yet.
+        // A sender without an address sends the nonce of RFC 7527 instead of its link-layer address.
         NEIGHBOUR_SOLICITATION if length == 32 && packet.source.is_unspecified() => {
             if frame.u16(at + 24).ok_or(Reason::Truncated)? != 0x0e01 {
                 return Err(Reason::NeighbourDiscovery.into());
@@ -107,9 +107,10 @@ pub fn discovery<F: Frame, T: Tables>(
         NEIGHBOUR_ADVERTISEMENT if length == 32 => own_link_address(frame, link, at + 24, 2)?,
         _ => return Err(Reason::NeighbourDiscovery.into()),
     }
-    // Who advertises an address claims it; so does who asks for it without having one yet (RFC 4862 §5.4).
-    let asks_first = message == NEIGHBOUR_SOLICITATION && packet.source.is_unspecified();
-    if message == NEIGHBOUR_ADVERTISEMENT || asks_first {
+    // An advertisement claims its target; so does a solicitation from `::` (duplicate address detection, RFC 4862
+    // §5.4).
+    let is_probe = message == NEIGHBOUR_SOLICITATION && packet.source.is_unspecified();
+    if message == NEIGHBOUR_ADVERTISEMENT || is_probe {
         let target = Ip {
             hi: frame.u64(at + 8).ok_or(Reason::Truncated)?,
             lo: frame.u64(at + 16).ok_or(Reason::Truncated)?,
@@ -117,12 +118,12 @@ pub fn discovery<F: Frame, T: Tables>(
         if target.is_group() || target.is_v4() || target.is_unspecified() {
             return Err(Reason::NeighbourDiscovery.into());
         }
-        identify::speaker(tables, ingress, link, target).map_err(|_| Reason::NeighbourDiscovery)?;
+        identify::sender(tables, ingress, link, target).map_err(|_| Reason::NeighbourDiscovery)?;
     }
-    open_unless_severed(ingress.control, RULE_ND)
+    allow_unless_severed(ingress.control, RULE_ND)
 }
 
-/// The one option there is must be a link-layer address of this type, and the sender's own.
+/// The one option must be a link-layer address option of this type, with the frame's source MAC address.
 #[inline(always)]
 fn own_link_address<F: Frame>(frame: &F, link: &Link, at: usize, kind: u64) -> Result<(), Reason> {
     let option = frame.u64(at).ok_or(Reason::Truncated)?;
@@ -132,8 +133,9 @@ fn own_link_address<F: Frame>(frame: &F, link: &Link, at: usize, kind: u64) -> R
     }
 }
 
+/// Passes by a built-in rule at every posture but sever.
 #[inline(always)]
-pub fn open_unless_severed(control: Control, rule: u32) -> Result<Ruling, Denied> {
+pub fn allow_unless_severed(control: Control, rule: u32) -> Result<Ruling, Denied> {
     if control.posture >= SEVER {
         Err(Denied {
             reason: Reason::Posture,

@@ -1,9 +1,10 @@
-//! EtherTypes that a segment lets pass unread: by who sends them only, and not across the boundary of a closed site.
+//! EtherTypes other than IP and ARP that a segment lets pass: judged by the sender's MAC address only, and never across
+//! the boundary of a contained site.
 
-use crate::abi::{Admission, CONTAIN, LOCKDOWN, RULE_ETHER_TYPE, Ruling, member};
+use crate::abi::{Admission, CONTAIN, LOCKDOWN, RULE_ETHER_TYPE, Ruling, fdb_key};
 use crate::admit::Ingress;
 use crate::authorise::Denied;
-use crate::parse::Link;
+use crate::packet::Link;
 use crate::reason::Reason;
 use crate::tables::Tables;
 
@@ -16,7 +17,7 @@ pub fn ether_type<T: Tables>(tables: &T, ingress: &Ingress, link: &Link) -> Resu
         return Err(Reason::EtherType.into());
     }
     let uplink = ingress.admission.is(Admission::UPLINK);
-    match tables.device(slot, member(segment, link.source)) {
+    match tables.device(slot, fdb_key(segment, link.source)) {
         Some(_) if uplink => return Err(Reason::DeviceOnUplink.into()),
         Some(device) if !device.may_be_at(ingress.port(), ingress.attachment) => {
             return Err(Reason::PortBinding.into());

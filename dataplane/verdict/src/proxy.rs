@@ -1,27 +1,31 @@
-//! The gateway stands in for a segment's devices: it says that their addresses are at its own MAC address, and carries what
-//! is sent there to them. For switches that let nobody speak to their neighbour but through the gateway, and to spare many
-//! VLANs the questions.
+//! Proxy ARP and proxy neighbour discovery: the gateway answers for a segment's devices with its own MAC address, and
+//! forwards the frames that it gets to the devices. For switches that isolate their ports from each other, and to keep
+//! requests out of segments with many VLANs.
 //!
-//! The MAC address of the device is put in where a frame comes in, so that every stage sees who it is for; the gateway's
-//! where it leaves. Answers are made here, of the question's own bytes: they need nobody in user space.
+//! A frame's destination is resolved to the MAC address of the device at ingress, so that every stage sees the device;
+//! at egress the source becomes the gateway's MAC address. Answers are made in place, from the bytes of the request:
+//! they need no daemon.
 
 use crate::abi::{Admission, GATEWAY};
 use crate::address::Ip;
 use crate::admit::Ingress;
 use crate::frame::Frame;
-use crate::parse::{ETHERTYPE_ARP, Link, Packet};
+use crate::packet::{Link, Packet};
+use crate::parse::ETHERTYPE_ARP;
+use crate::protocol::ICMPV6;
 use crate::reason::Reason;
 use crate::tables::Tables;
 
-/// Whether a frame is sent to the gateway, in a segment where it stands in for devices.
+/// Whether a frame is sent to the gateway's MAC address, in a segment with a proxy.
 #[inline(always)]
 pub fn is_for_gateway(ingress: &Ingress, link: &Link) -> bool {
     ingress.admission.is(Admission::PROXY) && link.destination == GATEWAY
 }
 
-/// Of a frame that is sent to the gateway, puts in the MAC address of the device it is for.
+/// Resolves the destination of a frame that is sent to the gateway: sets the MAC address of the device with this
+/// address.
 #[inline(always)]
-pub fn stand_in<T: Tables>(
+pub fn resolve<T: Tables>(
     tables: &T,
     ingress: &Ingress,
     link: &mut Link,
@@ -36,11 +40,11 @@ pub fn stand_in<T: Tables>(
     }
     link.destination = mac;
     link.proxied = true;
-    link.beyond = crate::abi::STACKED;
+    link.force_rewrite = crate::abi::STACKED;
     Ok(())
 }
 
-/// Whether the gateway answers an ARP packet that passes, of this sender.
+/// Whether the gateway answers an ARP packet that passes, from this sender address.
 #[inline(always)]
 pub fn answers_arp<F: Frame, T: Tables>(
     frame: &F,
@@ -58,7 +62,7 @@ pub fn answers_arp<F: Frame, T: Tables>(
     answers(tables, ingress, link, asks, target)
 }
 
-/// Whether the gateway answers a packet of discovery that passes.
+/// Whether the gateway answers a neighbour discovery packet that passes.
 #[inline(always)]
 pub fn answers_discovery<F: Frame, T: Tables>(
     frame: &F,
@@ -71,7 +75,7 @@ pub fn answers_discovery<F: Frame, T: Tables>(
         return Ok(false);
     }
     let at = packet.message.at as usize;
-    // A solicitation with one option behind it, which is the sender's own address unless it has none.
+    // A solicitation with one option: with a source address, that is the sender's link-layer address.
     let asks = frame.u8(at).ok_or(Reason::Truncated)? == 135
         && packet.message.length == 32
         && at == link.network + 40
@@ -84,7 +88,8 @@ pub fn answers_discovery<F: Frame, T: Tables>(
     answers(tables, ingress, link, asks, target)
 }
 
-/// Answers where a device asks for another of its segment. What is sent to the gateway and not answered is for nobody.
+/// The gateway answers a device that asks for another device of its segment. Other frames to the gateway's MAC address
+/// have no receiver, and are refused.
 #[inline(always)]
 fn answers<T: Tables>(
     tables: &T,
@@ -105,7 +110,7 @@ fn answers<T: Tables>(
     }
 }
 
-/// Turns a question into its answer.
+/// Turns a request into its answer.
 #[inline(always)]
 pub fn answer<F: Frame>(frame: &mut F, link: &Link, packet: Option<&Packet>) -> Option<()> {
     frame.set_u64(0, link.source << 16 | GATEWAY >> 32)?;
@@ -129,22 +134,22 @@ fn reply<F: Frame>(frame: &mut F, link: &Link) -> Option<()> {
     frame.set_u64(at + 20, link.source << 32 | sender as u64)
 }
 
-/// A neighbour advertisement (RFC 4861 §4.4): solicited, no router, does not override what is known. The IPv6 header stays
-/// but for its addresses.
+/// A neighbour advertisement (RFC 4861 §4.4) with the flag S only: solicited, not from a router, no override. Of the
+/// IPv6 header only the addresses change.
 #[inline(always)]
 fn advertise<F: Frame>(frame: &mut F, link: &Link, packet: &Packet) -> Option<()> {
     let network = link.network;
     let at = network + 40;
-    let asker = packet.source;
+    let requester = packet.source;
     let target = Ip {
         hi: frame.u64(at + 8)?,
         lo: frame.u64(at + 16)?,
     };
     frame.set_u64(network + 8, target.hi)?;
     frame.set_u64(network + 16, target.lo)?;
-    frame.set_u64(network + 24, asker.hi)?;
-    frame.set_u64(network + 32, asker.lo)?;
-    let checksum = checksum(asker, target);
+    frame.set_u64(network + 24, requester.hi)?;
+    frame.set_u64(network + 32, requester.lo)?;
+    let checksum = checksum(requester, target);
     let types = 0x8800_0000 | checksum as u64;
     frame.set_u64(at, types << 32 | SOLICITED)?;
     frame.set_u64(at + 24, LINK_ADDRESS)
@@ -154,15 +159,15 @@ const SOLICITED: u64 = 0x4000_0000;
 /// The option with the target's link-layer address.
 const LINK_ADDRESS: u64 = 0x0201 << 48 | GATEWAY;
 
-/// The checksum of the advertisement with its pseudo header (RFC 8200 §8.1): 32 bytes, all of them known.
+/// The checksum of the advertisement with its pseudo header (RFC 8200 §8.1); all 32 bytes of the message are known.
 #[inline(always)]
-fn checksum(asker: Ip, target: Ip) -> u16 {
-    // Halves of 32 bits: ones' complement sums of 16 bits come out the same.
+fn checksum(requester: Ip, target: Ip) -> u16 {
+    // Sums of 32-bit halves: folded to 16 bits, the ones' complement sum is the same.
     let halves = |word: u64| (word >> 32) + (word & 0xffff_ffff);
-    let addresses = halves(asker.hi) + halves(asker.lo);
-    // Once as the source, once in the message.
+    let addresses = halves(requester.hi) + halves(requester.lo);
+    // The target is the source address and is in the message.
     let targets = 2 * (halves(target.hi) + halves(target.lo));
-    let pseudo = 32 + 58;
+    let pseudo = 32 + ICMPV6 as u64;
     let message = 0x8800_0000 + SOLICITED + halves(LINK_ADDRESS);
     let sum = halves(addresses + targets + pseudo + message);
     let sum = (sum >> 16) + (sum & 0xffff);

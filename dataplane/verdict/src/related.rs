@@ -1,26 +1,27 @@
-//! ICMP errors (RFC 792, RFC 4443): one passes if it answers a packet that this gateway let pass.
+//! ICMP errors (RFC 792, RFC 4443): an error passes if it answers a packet that this gateway let pass.
 //!
-//! The packet quoted inside must be of a flow in force, the error must come from where that packet went, and go back
-//! to where it came from; of TCP it must have been sent lately, by its number. Traceroute and path MTU discovery need no
-//! more; an error that a stranger makes up needs to know all of that and to be in the path.
+//! The packet that the error quotes must belong to a flow in force. The error must come from where that packet went,
+//! and go back to where it came from; a quoted TCP sequence number must be near the last acknowledgement. This is
+//! enough for traceroute and path MTU discovery. To forge an error, a host must know all of that and be on the path.
 
-use crate::abi::{Admission, Ruling, way_attachment, way_mac};
+use crate::abi::{Admission, Ruling, path_attachment, path_mac};
 use crate::address::Ip;
 use crate::admit::Ingress;
 use crate::authorise::Denied;
+use crate::flow::FlowId;
 use crate::frame::Frame;
 use crate::identify;
-use crate::parse::{self, Kind, Link, Message, Packet};
+use crate::packet::{Kind, Link, Message, Packet, Walked};
+use crate::protocol;
 use crate::reason::Reason;
 use crate::tables::Tables;
-use crate::track::{self, Crossed};
-use crate::walk::Walked;
+use crate::track::{self, DirectionState};
 
-/// Bytes that every host takes in one packet, and that no path need take less than.
-const LEAST: u32 = 576;
-const LEAST_V6: u32 = 1280;
+/// The packet length in bytes that every host accepts (RFC 791), and the smallest MTU of an IPv6 link (RFC 8200 §5).
+const MIN_MTU: u32 = 576;
+const MIN_MTU_V6: u32 = 1280;
 
-/// Judges an ICMP error: by which rule it passes, and to which attachment.
+/// Judges an ICMP error: the ruling by which it passes, and its egress attachment.
 #[inline(always)]
 pub fn error<F: Frame, T: Tables>(
     frame: &F,
@@ -32,59 +33,59 @@ pub fn error<F: Frame, T: Tables>(
     if walked.source.is_unspecified() {
         return Err(Reason::AddressBinding.into());
     }
-    identify::speaker(tables, ingress, link, walked.source)?;
-    measure(frame, walked)?;
+    identify::sender(tables, ingress, link, walked.source)?;
+    check_size(frame, walked)?;
     let quoted = quoted(frame, walked)?;
-    // Of what was said to a group nobody has an error to tell (RFC 1122 §3.2.2, RFC 4443 §2.4).
-    let to_nobody = quoted.destination.is_unspecified() || quoted.destination.is_group();
-    if quoted.source != walked.destination || to_nobody {
+    // Hosts send no errors about packets to a group (RFC 1122 §3.2.2, RFC 4443 §2.4).
+    let not_to_host = quoted.destination.is_unspecified() || quoted.destination.is_group();
+    if quoted.source != walked.destination || not_to_host {
         return Err(Reason::IcmpError.into());
     }
-    let track = track::of(ingress.admission.segment, &quoted);
-    let Some(crossed) = track::direction(tables, &track) else {
+    let flow_id = FlowId::in_segment(ingress.admission.segment, &quoted);
+    let Some(state) = track::direction_state(tables, &flow_id) else {
         return Err(Reason::IcmpError.into());
     };
-    let Crossed { judged, way, .. } = crossed;
+    let DirectionState { judged, path, .. } = state;
     let ruling = Ruling(judged as u32);
-    let sent = quoted.kind != Kind::Tcp || track::is_near(quoted.sequence, crossed.acknowledged);
-    // Among devices nobody but the receiver has an error to tell; behind an uplink there are routers.
-    let heard = ingress.admission.is(Admission::UPLINK) || way_mac(way.to) == link.source;
+    let sent = quoted.kind != Kind::Tcp || track::is_near(quoted.sequence, state.acknowledged);
+    // From a device-facing port only the receiver itself may send an error; behind an uplink routers do too.
+    let may_send = ingress.admission.is(Admission::UPLINK) || path_mac(path.to) == link.source;
     let answers = (judged >> 32) as u32 == ingress.control.epoch
-        && way.from != 0
-        && way_attachment(way.to) == ingress.attachment
-        && way_mac(way.from) == link.destination
+        && path.from != 0
+        && path_attachment(path.to) == ingress.attachment
+        && path_mac(path.from) == link.destination
         && sent
-        && heard;
+        && may_send;
     if !answers {
-        // Without the flow's rule, which may be one of an earlier policy.
+        // Does not name the flow's rule, which may be one of an earlier policy.
         return Err(Reason::IcmpError.into());
     }
-    Ok((ruling, way_attachment(way.from)))
+    Ok((ruling, path_attachment(path.from)))
 }
 
-/// An error says no more than it needs to, and no path takes less than every host must (RFC 791, RFC 8200 §5).
+/// Checks that the error is no longer than hosts send, and that a path MTU in it is not below the minimum.
 #[inline(always)]
-fn measure<F: Frame>(frame: &F, walked: &Walked) -> Result<(), Reason> {
+fn check_size<F: Frame>(frame: &F, walked: &Walked) -> Result<(), Reason> {
     const TOO_BIG: u16 = 0x0304;
     const TOO_BIG_V6: u8 = 2;
     let wrong = Reason::IcmpError;
     let v4 = walked.source.is_v4();
-    let least = if v4 { LEAST } else { LEAST_V6 };
-    if walked.length > least as usize {
+    let min_mtu = if v4 { MIN_MTU } else { MIN_MTU_V6 };
+    if walked.length > min_mtu as usize {
         return Err(wrong);
     }
     let kind = frame.u16(walked.at).ok_or(wrong)?;
     let mtu = frame.u32(walked.at + 4).ok_or(wrong)?;
     let mtu = match v4 {
-        // Older routers say nothing (RFC 1191, section 4).
+        // Older routers leave the MTU at 0 (RFC 1191 §4).
         true if kind == TOO_BIG && mtu & 0xffff != 0 => mtu & 0xffff,
         false if (kind >> 8) as u8 == TOO_BIG_V6 => mtu,
         _ => return Ok(()),
     };
-    if mtu < least { Err(wrong) } else { Ok(()) }
+    if mtu < min_mtu { Err(wrong) } else { Ok(()) }
 }
 
-/// The packet inside: its addresses, and the eight bytes behind them that every error quotes.
+/// The quoted packet: its IP header, and the eight bytes after it that every error quotes.
 #[inline(always)]
 fn quoted<F: Frame>(frame: &F, walked: &Walked) -> Result<Packet, Reason> {
     let at = walked.at + 8;
@@ -142,18 +143,18 @@ fn quoted<F: Frame>(frame: &F, walked: &Walked) -> Result<Packet, Reason> {
         fragment: 0,
     };
     match protocol {
-        parse::TCP => {
+        protocol::TCP => {
             packet.kind = Kind::Tcp;
             packet.sequence = frame.u32(at + 4).ok_or(wrong)?;
         }
-        parse::UDP => {}
-        parse::SCTP => packet.kind = Kind::Sctp,
-        parse::ICMP | parse::ICMPV6 => {
+        protocol::UDP => {}
+        protocol::SCTP => packet.kind = Kind::Sctp,
+        protocol::ICMP | protocol::ICMPV6 => {
             packet.source_port = identifier;
             packet.destination_port = identifier;
             packet.kind = match (protocol, ports >> 16) {
-                (parse::ICMP, 0x0800) | (parse::ICMPV6, 0x8000) => Kind::EchoRequest,
-                (parse::ICMP, 0x0000) | (parse::ICMPV6, 0x8100) => Kind::EchoReply,
+                (protocol::ICMP, 0x0800) | (protocol::ICMPV6, 0x8000) => Kind::EchoRequest,
+                (protocol::ICMP, 0x0000) | (protocol::ICMPV6, 0x8100) => Kind::EchoReply,
                 _ => return Err(wrong),
             };
         }

@@ -1,23 +1,23 @@
-//! A frame between two stages of the packet path: what one leaves to the next.
+//! The state of a frame between two stages of the packet path.
 
 use crate::abi::{Control, Copies, NO_ATTACHMENT, Ruling};
 use crate::admit::Ingress;
 use crate::authorise::Classes;
-use crate::parse::{Link, Packet};
-use crate::track::Known;
-use crate::walk::Walked;
+use crate::flow::ConnState;
+use crate::packet::{Link, Packet, Walked};
 
 /// Where a frame leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Egress {
     /// By one attachment; the frame has its tags already.
     Attachment(u16),
-    /// By every other attachment of the segment: as `copies` says, one a port, and [`crate::flood_copy`] gives each its
-    /// tags; or one by one, and [`crate::one_copy`] gives each its tags, since the frame has lost its own.
+    /// By every other attachment of the segment. `copies` says how: one copy for each port, which [`crate::flood_copy`]
+    /// gives its tags; or one for each attachment, which [`crate::attachment_copy`] gives its tags: the frame has lost its
+    /// own.
     Flood {
         /// The segment.
         segment: u16,
-        /// Not by uplinks.
+        /// No copy leaves by an uplink.
         inside: bool,
         /// How copies are made.
         copies: Copies,
@@ -29,42 +29,42 @@ pub enum Egress {
 pub struct Passed {
     /// Where it leaves.
     pub egress: Egress,
-    /// The rule that lets it.
+    /// The rule that allows it.
     pub rule: u32,
     /// The port it leaves by, unless it is flooded.
     pub port: u16,
 }
 
-/// What is known once the flow table was asked.
+/// What a stage came to: the frame passes, or a later stage goes on with it.
 pub enum Step {
-    /// An established flow: everything was decided before.
-    Settled(Passed),
-    /// To be judged.
+    /// It passes and leaves as it is.
+    Forwarded(Passed),
+    /// To be identified, authorised, forwarded and accounted.
     Judge(Pending),
-    /// To be parsed the long way: see [`crate::rare`].
-    Rare(Rare),
-    /// Parsed the long way, as far as the transport layer: see [`crate::behind`].
-    Walked(Behind),
-    /// To be let pass, with other tags or MAC addresses perhaps: see [`crate::depart`].
-    Depart(Departing),
+    /// To [`crate::stage::extended`].
+    Extended(Extended),
+    /// To [`crate::stage::upper_layer`].
+    UpperLayer(UpperLayer),
+    /// It passes; to [`crate::stage::rewrite`].
+    Rewrite(Rewriting),
 }
 
-/// A frame on its way from [`crate::rare`] to [`crate::behind`]. Two pieces, since what the kernel's verifier has to look at in the second
-/// is the same for every way through the first.
+/// A frame on its way from [`crate::stage::extended`] to [`crate::stage::upper_layer`]. These are two stages because the
+/// kernel's verifier then checks the second once, and not once for every path through the first.
 #[derive(Clone, Copy)]
-pub struct Behind {
+pub struct UpperLayer {
     pub(crate) ingress: Ingress,
     pub(crate) link: Link,
     pub(crate) walked: Walked,
 }
 
-/// A frame on its way to [`crate::depart`].
+/// A frame on its way to [`crate::stage::rewrite`].
 #[derive(Clone, Copy)]
-pub struct Departing {
+pub struct Rewriting {
     pub(crate) ingress: Ingress,
     pub(crate) link: Link,
-    /// An [`Egress`], laid out flat: what one kind of it has and another has not would be undefined, which the kernel's
-    /// verifier does not let be written down. [`NO_ATTACHMENT`] for a flood.
+    /// An [`Egress`], laid out flat: an enum would have undefined bytes, which the kernel's verifier does not allow to be
+    /// stored. [`NO_ATTACHMENT`] for a flood.
     pub(crate) attachment: u16,
     pub(crate) segment: u16,
     pub(crate) inside: bool,
@@ -72,18 +72,18 @@ pub struct Departing {
     pub(crate) ruling: Ruling,
 }
 
-impl Departing {
+impl Rewriting {
     #[inline(always)]
     pub(crate) fn step(ingress: &Ingress, link: &Link, egress: Egress, ruling: Ruling) -> Step {
         let (attachment, segment, inside, copies) = match egress {
-            Egress::Attachment(attachment) => (attachment, 0, false, Copies::BY_PORT),
+            Egress::Attachment(attachment) => (attachment, 0, false, Copies::PER_PORT),
             Egress::Flood {
                 segment,
                 inside,
                 copies,
             } => (NO_ATTACHMENT, segment, inside, copies),
         };
-        Step::Depart(Departing {
+        Step::Rewrite(Rewriting {
             ingress: *ingress,
             link: *link,
             attachment,
@@ -94,7 +94,7 @@ impl Departing {
         })
     }
 
-    /// It passes, by this port unless it is flooded.
+    /// The frame once it is rewritten; it leaves by `port` unless it is flooded.
     #[inline(always)]
     pub fn passed(&self, port: u16) -> Passed {
         Passed {
@@ -117,27 +117,27 @@ impl Departing {
     }
 }
 
-/// A frame on its way from [`crate::enter`] to [`crate::rare`].
+/// A frame on its way from [`crate::stage::begin`] to [`crate::stage::extended`].
 #[derive(Clone, Copy)]
-pub struct Rare {
+pub struct Extended {
     pub(crate) ingress: Ingress,
     pub(crate) link: Link,
 }
 
-/// A frame on its way through the stages behind [`crate::enter`]: what is known of it so far.
+/// A frame on its way through identify, authorise, forward and account.
 #[derive(Clone, Copy)]
 pub struct Pending {
     pub(crate) ingress: Ingress,
     pub(crate) link: Link,
     /// `None` for ARP.
     pub(crate) packet: Option<Packet>,
-    pub(crate) known: Known,
+    pub(crate) conn: ConnState,
     pub(crate) classes: Classes,
     /// [`Ruling::NONE`] until it is decided.
     pub(crate) ruling: Ruling,
-    /// Whether the sender is who opened the flow.
+    /// Whether the sender of the packet is the flow's initiator; else the receiver is.
     pub(crate) by_sender: bool,
-    /// Whether the gateway answers it: see `proxy`.
+    /// Whether the gateway answers the frame itself: see `proxy`.
     pub(crate) answered: bool,
     /// Whether it establishes its flow: see [`crate::establish`].
     pub establishes: bool,
@@ -150,14 +150,14 @@ impl Pending {
         ingress: Ingress,
         link: Link,
         packet: Option<Packet>,
-        known: Known,
+        conn: ConnState,
     ) -> Pending {
         Pending {
             ingress,
             link,
             packet,
-            known,
-            classes: Classes::STRANGERS,
+            conn,
+            classes: Classes::UNCLASSIFIED,
             ruling: Ruling::NONE,
             by_sender: true,
             answered: false,
@@ -165,14 +165,14 @@ impl Pending {
             egress: Egress::Flood {
                 segment: ingress.admission.segment,
                 inside: true,
-                copies: Copies::BY_PORT,
+                copies: Copies::PER_PORT,
             },
         }
     }
 }
 
 /// A frame that is on its way.
-pub trait Waiting {
+pub trait InFlight {
     /// The policy and posture it is judged under.
     fn control(&self) -> Control;
 
@@ -180,10 +180,10 @@ pub trait Waiting {
     fn port(&self) -> u16;
 }
 
-macro_rules! waiting {
+macro_rules! in_flight {
     ($($step:ty),+) => {
         $(
-            impl Waiting for $step {
+            impl InFlight for $step {
                 #[inline(always)]
                 fn control(&self) -> Control {
                     self.ingress.control
@@ -198,4 +198,4 @@ macro_rules! waiting {
     };
 }
 
-waiting!(Rare, Behind, Pending, Departing);
+in_flight!(Extended, UpperLayer, Pending, Rewriting);

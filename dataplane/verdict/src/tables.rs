@@ -1,4 +1,4 @@
-//! What the decision looks up.
+//! The tables that the packet path looks up and updates.
 
 use crate::abi::{
     Address, Admission, Control, Device, Event, Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey,
@@ -7,14 +7,14 @@ use crate::abi::{
 use crate::address::{Ip, Mac};
 use crate::reason::Reason;
 
-/// A table had no room for an entry.
+/// A table is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
 /// The tables, as the kernel's maps or in memory.
 ///
-/// `slot` names one of the two generations of the policy tables; a packet uses the one its [`Control`]
-/// named for all of its look-ups.
+/// `slot` is 0 or 1: one of the two generations of the policy tables. A packet uses the slot of its [`Control`] for all
+/// of its look-ups. A `fdb_key` argument is a [`crate::abi::fdb_key`].
 pub trait Tables {
     /// The policy and posture in force.
     fn control(&self) -> Control;
@@ -22,64 +22,64 @@ pub trait Tables {
     /// Ticks of the monotonic clock: 2^30 nanoseconds, 1.07 seconds, each.
     fn now(&self) -> u32;
 
-    /// What an attachment belongs to.
+    /// The segment of an attachment, and its flags.
     fn admission(&self, slot: u8, attachment: u16) -> Admission;
 
-    /// The number of the attachment with two tags at a [`crate::abi::place`]; [`crate::abi::NO_ATTACHMENT`] if there is
-    /// none.
-    fn number(&self, slot: u8, place: u32) -> u16;
+    /// The number of the attachment with two tags at a [`crate::abi::location`]; [`crate::abi::NO_ATTACHMENT`] if there
+    /// is none.
+    fn number(&self, slot: u8, location: u32) -> u16;
 
-    /// Where an attachment with two tags is, by its number.
+    /// Location and tags of an attachment with two tags, by its number.
     fn stack(&self, slot: u8, attachment: u16) -> Stack;
 
-    /// The MAC address of the device of a segment that an address is bound to, where the gateway stands in for it; 0 if
-    /// there is none.
+    /// The MAC address of the device of a segment to which an address is bound, in segments with a proxy; 0 if there is
+    /// none.
     fn proxy(&self, slot: u8, segment: u16, ip: Ip) -> Mac;
 
     /// The attachment a segment has at a port: [`crate::abi::FLOOD_MEMBER`] with its number, or
     /// [`crate::abi::FLOOD_NONE`].
     fn flood(&self, slot: u8, segment: u16, port: u16) -> u32;
 
-    /// What is set for a port.
+    /// The settings of a port.
     fn port(&self, slot: u8, port: u16) -> PortSetting;
 
-    /// What came in at a port lately, in place.
+    /// The rate counters of a port, in place.
     fn rate(&mut self, port: u16) -> Option<&mut PortRate>;
 
     /// Whether a segment lets an EtherType pass.
     fn ether_type(&self, slot: u8, segment: u16, ether_type: u16) -> bool;
 
-    /// The device with this [`crate::abi::member`] key.
-    fn device(&self, slot: u8, member: u64) -> Option<Device>;
+    /// The listed device with this MAC address in its segment.
+    fn device(&self, slot: u8, fdb_key: u64) -> Option<Device>;
 
-    /// Whose an address is.
+    /// The device to which an address is bound.
     fn address(&self, slot: u8, ip: Ip) -> Option<Address>;
 
-    /// The longest network prefix an address is in; [`Network::NOWHERE`] if it is in none.
+    /// The network with the longest prefix that matches; [`Network::UNCLASSIFIED`] if none does.
     fn network(&self, slot: u8, ip: Ip) -> Network;
 
     /// The service class at a [`crate::abi::service_index`].
     fn service(&self, slot: u8, index: u32) -> u16;
 
-    /// Which set of rows the policy has for flows from one class to another; none if no rule matches them.
+    /// The set of policy rows for flows from one class to another; `None` if no rule matches them.
     fn set(&self, slot: u8, from: u16, to: u16) -> Option<u32>;
 
-    /// What the policy says in a set of a service class.
+    /// The policy row of a service class in a set.
     fn policy(&self, slot: u8, key: &PolicyKey) -> Option<PolicyRow>;
 
-    /// Where a [`crate::abi::member`] key was last seen.
-    fn station(&self, member: u64) -> Option<Station>;
+    /// The FDB entry: where a MAC address was last seen.
+    fn station(&self, fdb_key: u64) -> Option<Station>;
 
-    /// Remembers where it was seen. A table without room forgets the oldest.
-    fn learn(&mut self, member: u64, station: Station);
+    /// Adds or updates an FDB entry. A full table evicts the oldest.
+    fn learn(&mut self, fdb_key: u64, station: Station);
 
-    /// Notes that some station moved: established flows to it go where it was, until user space has them judged again.
+    /// Counts a station move. Established flows keep their old egress until user space has them judged again.
     fn moved(&mut self);
 
-    /// An IPv4 flow, in place.
+    /// An established IPv4 flow, in place.
     fn flow4(&mut self, key: &FlowKey4) -> Option<&mut Flow>;
 
-    /// An IPv6 flow, in place.
+    /// An established IPv6 flow, in place.
     fn flow6(&mut self, key: &FlowKey6) -> Option<&mut Flow>;
 
     /// A half-open IPv4 flow, in place.
@@ -88,47 +88,47 @@ pub trait Tables {
     /// A half-open IPv6 flow, in place.
     fn half6(&mut self, key: &FlowKey6) -> Option<&mut Flow>;
 
-    /// Adds a half-open IPv4 flow, a [`Flow::blank`] to be filled in. A table without room forgets the oldest.
+    /// Adds a half-open IPv4 flow, a [`Flow::blank`] for the caller to fill in. A full table evicts the oldest.
     ///
     /// # Errors
-    /// [`Full`] if there is no room all the same.
+    /// [`Full`] if none can be evicted.
     fn add_half4(&mut self, key: &FlowKey4, seen: u16) -> Result<&mut Flow, Full>;
 
-    /// Adds a half-open IPv6 flow, a [`Flow::blank`] to be filled in. A table without room forgets the oldest.
+    /// Adds a half-open IPv6 flow, a [`Flow::blank`] for the caller to fill in. A full table evicts the oldest.
     ///
     /// # Errors
-    /// [`Full`] if there is no room all the same.
+    /// [`Full`] if none can be evicted.
     fn add_half6(&mut self, key: &FlowKey6, seen: u16) -> Result<&mut Flow, Full>;
 
     /// Moves a half-open IPv4 flow to the established ones.
     ///
     /// # Errors
-    /// [`Full`] if there is no room, or it is half-open no more.
+    /// [`Full`] if the table is full, or the half-open entry is gone.
     fn establish4(&mut self, key: &FlowKey4) -> Result<(), Full>;
 
     /// Moves a half-open IPv6 flow to the established ones.
     ///
     /// # Errors
-    /// [`Full`] if there is no room, or it is half-open no more.
+    /// [`Full`] if the table is full, or the half-open entry is gone.
     fn establish6(&mut self, key: &FlowKey6) -> Result<(), Full>;
 
-    /// How many flows a [`crate::abi::member`] opens, in place; `None` if the table has forgotten who that is.
-    fn limit(&mut self, member: u64) -> Option<&mut Limit>;
+    /// The rate counters of a host, in place; `None` if the table has evicted the host.
+    fn limit(&mut self, fdb_key: u64) -> Option<&mut Limit>;
 
-    /// What was decided of the packet that fragments belong to, in place.
+    /// The decision on a fragmented packet, in place.
     fn fragments(&mut self, key: &FragmentsKey) -> Option<&mut Fragments>;
 
-    /// Remembers what was decided of a first fragment. A table without room forgets the longest unused.
+    /// Records the decision on a first fragment. A full table evicts the least recently used.
     fn set_fragments(&mut self, key: &FragmentsKey, fragments: &Fragments);
 
-    /// Counts a frame for a rule that decided on it.
+    /// Counts a frame for the rule that decided.
     fn count_rule(&mut self, slot: u8, rule: u32, bytes: usize);
 
     /// Counts a dropped frame.
     fn count_drop(&mut self, reason: Reason, bytes: usize);
 
-    /// Tells of something that happened, of this [`Event::kind`]: `fill` describes it in an [`Event::BLANK`], in place, so
-    /// that it costs no room on the kernel's small stack. May sample, and then `fill` is not called; what is not told is
-    /// counted as lost. Answers whether it was told. Kind and time are filled in by the tables.
+    /// Emits an event of this [`Event::kind`]. `fill` writes it into an [`Event::BLANK`] in place, so that it takes no
+    /// room on the kernel's small stack; the tables set kind and time. Tables may sample: then `fill` is not called,
+    /// and the event is counted as lost. Returns whether the event was emitted.
     fn event(&mut self, kind: u8, fill: impl FnOnce(&mut Event)) -> bool;
 }

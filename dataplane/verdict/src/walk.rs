@@ -1,64 +1,24 @@
-//! Stage 1, the long way: options, extension headers and fragments, which most packets have none of.
+//! Stage 1, the extended parse: IPv4 options, IPv6 extension headers and fragments. Most packets have none.
 
 use crate::address::Ip;
 use crate::frame::Frame;
-use crate::parse::{self, ETHERTYPE_IPV4, Link};
+use crate::packet::{FragmentInfo, Link, Walked};
+use crate::parse::{self, ETHERTYPE_IPV4};
 use crate::reason::Reason;
 
-/// Extension headers that are walked over. More than any sender has a use for.
+/// Extension headers that are skipped at most. No real sender uses more.
 const EXTENSIONS: usize = 4;
-/// Options that are looked at.
+/// IPv4 options that are read at most.
 const OPTIONS: usize = 8;
-/// Where a header, and what is behind the last, starts at the latest: 14 + 8 bytes of link, 40 of IPv6, and room for
-/// extensions.
+/// The highest offset at which a header, or the payload after the last header, may start: 22 bytes of link layer, 40 of
+/// IPv6, and room for extension headers.
 const FARTHEST: usize = 256;
 
 const HOP_BY_HOP: u8 = 0;
 const FRAGMENT: u8 = 44;
 const DESTINATION_OPTIONS: u8 = 60;
 
-/// The network layer, whatever was in front of the transport layer.
-#[derive(Clone, Copy)]
-pub struct Walked {
-    pub source: Ip,
-    pub destination: Ip,
-    pub protocol: u8,
-    /// Time to live, or hop limit.
-    pub hops: u8,
-    /// Whether it carries the router alert option (RFC 2113, RFC 2711).
-    pub router_alert: bool,
-    /// Where what is carried starts, and how many bytes of it are here.
-    pub at: usize,
-    pub length: usize,
-    pub piece: Piece,
-}
-
-/// What part of a packet a frame carries.
-#[derive(Clone, Copy)]
-pub struct Piece {
-    /// The packet's identification.
-    pub id: u32,
-    /// Where it belongs, in bytes.
-    pub offset: u16,
-    /// Whether more follow.
-    pub more: bool,
-}
-
-impl Piece {
-    const WHOLE: Piece = Piece {
-        id: 0,
-        offset: 0,
-        more: false,
-    };
-
-    /// All of it.
-    #[inline(always)]
-    pub const fn is_whole(&self) -> bool {
-        self.offset == 0 && !self.more
-    }
-}
-
-/// Walks over everything in front of the transport layer.
+/// Parses the network layer, and skips its options or extension headers.
 #[inline(always)]
 pub fn headers<F: Frame>(frame: &F, link: &Link) -> Result<Walked, Reason> {
     let walked = if link.ether_type == ETHERTYPE_IPV4 {
@@ -67,8 +27,8 @@ pub fn headers<F: Frame>(frame: &F, link: &Link) -> Result<Walked, Reason> {
         ipv6(frame, link.network)?
     };
     parse::addresses(walked.source, walked.destination)?;
-    // What more fragments follow ends where the next begins, and offsets count in eights (RFC 791, RFC 8200 §4.5).
-    let Piece { offset, more, .. } = walked.piece;
+    // Offsets count in units of 8 bytes, so all fragments but the last have a multiple of 8 (RFC 791, RFC 8200 §4.5).
+    let FragmentInfo { offset, more, .. } = walked.fragment;
     let ends = offset as usize + walked.length;
     if ends > u16::MAX as usize || (more && (walked.length == 0 || walked.length % 8 != 0)) {
         return Err(Reason::Fragment);
@@ -86,7 +46,7 @@ fn ipv4<F: Frame>(frame: &F, at: usize) -> Result<Walked, Reason> {
     let destination = frame.u32(at + 16).ok_or(Reason::Truncated)?;
     let total = first as usize & 0xffff;
     let header = (first >> 24 & 0xf) as usize * 4;
-    // The bit that RFC 791 reserves marks nothing good.
+    // RFC 791 reserves this bit: no legitimate sender sets it.
     let reserved = identification & 0x8000 != 0;
     if header < 20 || total < header || total > frame.len() - at || reserved {
         return Err(Reason::IpHeader);
@@ -99,7 +59,7 @@ fn ipv4<F: Frame>(frame: &F, at: usize) -> Result<Walked, Reason> {
         router_alert: header > 20 && options(frame, at + 20, at + header)?,
         at: at + header,
         length: total - header,
-        piece: Piece {
+        fragment: FragmentInfo {
             id: identification >> 16,
             offset: (identification & 0x1fff) as u16 * 8,
             more: identification & 0x2000 != 0,
@@ -107,7 +67,8 @@ fn ipv4<F: Frame>(frame: &F, at: usize) -> Result<Walked, Reason> {
     })
 }
 
-/// Nothing but router alert and padding: routes recorded or dictated by the sender have no place here (RFC 7126).
+/// Allows router alert and padding only. Source routing and route recording are refused (RFC 7126). Returns whether
+/// there is a router alert.
 #[inline(always)]
 fn options<F: Frame>(frame: &F, from: usize, end: usize) -> Result<bool, Reason> {
     let mut at = from;
@@ -164,14 +125,14 @@ fn ipv6<F: Frame>(frame: &F, at: usize) -> Result<Walked, Reason> {
         router_alert: false,
         at: at + 40,
         length,
-        piece: Piece::WHOLE,
+        fragment: FragmentInfo::WHOLE,
     };
     extensions(frame, &mut walked)?;
     Ok(walked)
 }
 
-/// Hop-by-hop options in front, destination options, and one fragment header as the last; nothing else (RFC 8200 §4.1,
-/// RFC 5095 for routing headers).
+/// Skips extension headers: hop-by-hop options in the first place, destination options, and one fragment header as the
+/// last. All others are refused (RFC 8200 §4.1; RFC 5095 for routing headers).
 #[inline(always)]
 fn extensions<F: Frame>(frame: &F, walked: &mut Walked) -> Result<(), Reason> {
     let mut fragmented = false;
@@ -202,7 +163,7 @@ fn extensions<F: Frame>(frame: &F, walked: &mut Walked) -> Result<(), Reason> {
         let word = frame.u64(at).ok_or(Reason::Truncated)?;
         if !options {
             fragmented = true;
-            walked.piece = Piece {
+            walked.fragment = FragmentInfo {
                 id: word as u32,
                 offset: (word >> 32) as u16 & 0xfff8,
                 more: word >> 32 & 1 != 0,
@@ -216,8 +177,8 @@ fn extensions<F: Frame>(frame: &F, walked: &mut Walked) -> Result<(), Reason> {
         if walked.at > FARTHEST {
             return Err(Reason::Ipv6Extension);
         }
-        if walked.piece.offset != 0 {
-            // What a later fragment carries is not to be read as a header.
+        if walked.fragment.offset != 0 {
+            // The payload of a later fragment does not start with a header.
             return Ok(());
         }
     }

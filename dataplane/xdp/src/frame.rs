@@ -1,4 +1,4 @@
-//! A frame as the kernel shows it: two pointers.
+//! A frame in the XDP context: two pointers.
 
 use core::arch::asm;
 use core::intrinsics::is_val_statically_known;
@@ -10,17 +10,17 @@ use aya_ebpf::helpers::{bpf_xdp_adjust_head, generated::bpf_xdp_get_buff_len};
 use aya_ebpf::programs::XdpContext;
 use cordon_verdict::{Frame, HEAD, Head};
 
-/// No header starts farther into a frame. The verifier wants to know that there is a bound.
+/// The highest offset of a load or store. The verifier needs a bound.
 const FARTHEST: usize = 512;
 
-/// What an offset is cut to, where it may not be known: [`FARTHEST`] at least.
-const REACH: usize = 1023;
-const _: () = assert!(FARTHEST <= REACH);
+/// The mask that bounds an offset for the verifier; at least [`FARTHEST`].
+const OFFSET_MASK: usize = 1023;
+const _: () = assert!(FARTHEST <= OFFSET_MASK);
 
 pub struct XdpFrame {
     ctx: *mut xdp_md,
     data: usize,
-    /// Of the part that can be read here. A jumbo frame goes on in other pages, behind every header.
+    /// End of the first page. The rest of a jumbo frame is in other pages, after all headers.
     end: usize,
     length: usize,
 }
@@ -50,7 +50,7 @@ impl XdpFrame {
         }
     }
 
-    /// Any record, as it lies there.
+    /// Reads a value, in the frame's byte order.
     #[inline(always)]
     pub fn read<T: Copy>(&self, at: usize) -> Option<T> {
         // SAFETY: within the frame, checked; the kernel allows unaligned access to it on the architectures
@@ -58,7 +58,7 @@ impl XdpFrame {
         self.at(at).map(|pointer| unsafe { *pointer })
     }
 
-    /// Overwrites any record.
+    /// Overwrites a value, in the frame's byte order.
     #[inline(always)]
     fn write<T>(&mut self, at: usize, value: T) -> Option<()> {
         let to: *mut T = self.at(at)?;
@@ -68,23 +68,24 @@ impl XdpFrame {
     }
 }
 
-/// The same offset, in a register of which the verifier knows that it is bounded.
+/// The same offset, in a register that the verifier knows to be bounded.
 ///
-/// That it was compared is not enough: LLVM may have compared another copy of it. Kernels before 6.8 do not know that
-/// what is read back from the stack twice is the same number.
+/// A comparison is not enough: LLVM may have compared another copy of it, and kernels before 6.8 do not track that two
+/// loads from the same stack slot are the same number.
 #[inline(always)]
 fn bounded(at: usize) -> usize {
     if is_val_statically_known(at) {
         at
     } else {
-        opaque(at) & REACH
+        opaque(at) & OFFSET_MASK
     }
 }
 
-/// What a frame of several pages has in its first at least: drivers fill that before they take another.
+/// The least size of the first page of a frame with several pages: drivers fill the first page first.
 const FIRST_PAGE: usize = 512;
 
-/// Bytes of the frame, in all of its pages. To ask costs more than to count, so that is left out where there is but one.
+/// Bytes of the frame in all of its pages. The helper call is skipped where there can be only one page: it costs more
+/// than the rest.
 #[inline(always)]
 fn length(ctx: &XdpContext) -> usize {
     let first = ctx.data_end() - ctx.data();
@@ -95,11 +96,11 @@ fn length(ctx: &XdpContext) -> usize {
     unsafe { bpf_xdp_get_buff_len(ctx.ctx) as usize }
 }
 
-/// The same pointer, as far as LLVM can tell another: it may otherwise check one and read through its twin, or cut
-/// one to the 32 bits it was loaded with, and the verifier can follow neither.
+/// The same pointer, which LLVM must take for another. Otherwise LLVM may check one copy of a pointer and read through
+/// another, or truncate one to the 32 bits with which it was loaded; the verifier accepts neither.
 #[inline(always)]
 pub fn opaque(mut pointer: usize) -> usize {
-    // SAFETY: does nothing, to nothing. Not an empty string: that makes the BTF line info invalid.
+    // SAFETY: has no effect. Not an empty string: that makes the BTF line info invalid.
     unsafe {
         asm!("{0} = {0}", inout(reg) pointer, options(nomem, nostack, preserves_flags, pure));
     }
@@ -160,7 +161,7 @@ impl Frame for XdpFrame {
     fn shift(&mut self, by: i32) -> Option<()> {
         // SAFETY: the context is valid.
         let failed = unsafe { bpf_xdp_adjust_head(self.ctx, by) } != 0;
-        // Whether it failed or not, the verifier takes every pointer into the frame for stale.
+        // The verifier invalidates all pointers into the frame, whether the call failed or not.
         let ctx = XdpContext::new(self.ctx);
         self.data = opaque(ctx.data());
         self.end = opaque(ctx.data_end());
@@ -169,15 +170,15 @@ impl Frame for XdpFrame {
     }
 }
 
-/// The front of a frame: a pointer of which the verifier knows that [`HEAD`] bytes are behind it.
+/// The front of a frame: a pointer to [`HEAD`] bytes that the verifier knows to be in the frame.
 #[derive(Clone, Copy)]
 struct Front(usize);
 
 impl Front {
     #[inline(always)]
     fn read<T: Copy>(self, at: usize) -> T {
-        // SAFETY: within the first `HEAD` bytes, which are there: at a constant offset, or the verifier would refuse the
-        // program. Unaligned as in `XdpFrame::read`.
+        // SAFETY: within the first `HEAD` bytes, which were checked; the offset is a constant, or the verifier would
+        // refuse the program. Unaligned access as in `XdpFrame::read`.
         unsafe { *((self.0 + at) as *const T) }
     }
 }

@@ -12,10 +12,10 @@
 )]
 
 mod copies;
+mod evicting;
 mod flows;
 mod frame;
 mod maps;
-mod recent;
 mod tables;
 
 use core::arch::asm;
@@ -25,11 +25,11 @@ use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use cordon_verdict::abi::{Control, Copies, Copying, Trace};
+use cordon_verdict::abi::{Control, CopyMetadata, Trace};
 use cordon_verdict::path::{Next, Stages, walk};
 use cordon_verdict::{
-    Denied, Departing, Egress, Passed, Pending, Short, Step, Tables as _, Waiting as _, dropped,
-    flood_copy, short, stage,
+    Denied, Egress, FastPath, InFlight as _, Passed, Pending, Rewriting, Step, Tables as _,
+    dropped, flood_copy, stage,
 };
 
 use frame::XdpFrame;
@@ -106,7 +106,7 @@ impl Stages for Pieces {
 
     #[inline(always)]
     fn copy(&mut self) -> Next {
-        Next(copy_one_by_one(self.ctx))
+        Next(copy_per_attachment(self.ctx))
     }
 }
 
@@ -116,10 +116,10 @@ fn fast_path(ctx: *mut xdp_md) -> u32 {
     let ctx = XdpContext::new(ctx);
     let port = port_of(ctx.ingress_ifindex() as u32);
     let control = Maps.control();
-    match short(&mut XdpFrame::new(&ctx), &mut Maps, control, port) {
-        Short::Passes(passed) => send(passed, control),
-        Short::Stranger => Next::FLOW_MISS.0,
-        Short::Undecided => Next::UNDECIDED.0,
+    match cordon_verdict::fast_path(&mut XdpFrame::new(&ctx), &mut Maps, control, port) {
+        FastPath::Forwarded(passed) => send(passed, control),
+        FastPath::FlowMiss => Next::FLOW_MISS.0,
+        FastPath::Undecided => Next::UNDECIDED.0,
     }
 }
 
@@ -131,18 +131,18 @@ fn begin(ctx: *mut xdp_md, after: u32) -> u32 {
     let control = Maps.control();
     let miss = after == Next::FLOW_MISS.0;
     match stage::begin(&mut frame, &mut Maps, control, port, miss) {
-        Ok(Step::Settled(passed)) => send(passed, control),
+        Ok(Step::Forwarded(passed)) => send(passed, control),
         Ok(Step::Judge(pending)) => leave(Next::JUDGE, |scratch| {
             scratch.pending = MaybeUninit::new(pending);
         }),
-        Ok(Step::Rare(rare)) => leave(Next::EXTENDED, |scratch| {
-            scratch.rare = MaybeUninit::new(rare);
+        Ok(Step::Extended(extended)) => leave(Next::EXTENDED, |scratch| {
+            scratch.extended = MaybeUninit::new(extended);
         }),
-        Ok(Step::Depart(departing)) => leave(Next::REWRITE, |scratch| {
-            scratch.departing = MaybeUninit::new(departing);
+        Ok(Step::Rewrite(rewriting)) => leave(Next::REWRITE, |scratch| {
+            scratch.rewriting = MaybeUninit::new(rewriting);
         }),
         // Only the extended parse answers this.
-        Ok(Step::Walked(_)) => XDP_ABORTED,
+        Ok(Step::UpperLayer(_)) => XDP_ABORTED,
         Err(denied) => leave(Next::DROP, |scratch| {
             scratch.control = control;
             scratch.port = port;
@@ -160,10 +160,10 @@ extern "C" fn extended(ctx: *mut xdp_md) -> u32 {
         return XDP_ABORTED;
     };
     // SAFETY: `begin` wrote it, on this processor, for this frame.
-    let waiting = &unsafe { scratch.rare.assume_init() };
+    let state = &unsafe { scratch.extended.assume_init() };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    let step = stage::extended(&mut frame, &mut Maps, waiting);
-    go_on(scratch, step, waiting.control(), waiting.port())
+    let step = stage::extended(&mut frame, &mut Maps, state);
+    hand_over(scratch, step, state.control(), state.port())
 }
 
 /// Parses what follows the headers that `extended` parsed.
@@ -174,32 +174,37 @@ extern "C" fn upper_layer(ctx: *mut xdp_md) -> u32 {
         return XDP_ABORTED;
     };
     // SAFETY: `extended` wrote it, on this processor, for this frame.
-    let waiting = &unsafe { scratch.behind.assume_init() };
-    let (control, port) = (waiting.control(), waiting.port());
+    let state = &unsafe { scratch.upper_layer.assume_init() };
+    let (control, port) = (state.control(), state.port());
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    let step = stage::upper_layer(&mut frame, &mut Maps, waiting);
-    go_on(scratch, step, control, port)
+    let step = stage::upper_layer(&mut frame, &mut Maps, state);
+    hand_over(scratch, step, control, port)
 }
 
 /// Leaves the result of a stage to the next one.
 #[inline(always)]
-fn go_on(scratch: &mut Scratch, step: Result<Step, Denied>, control: Control, port: u16) -> u32 {
+fn hand_over(
+    scratch: &mut Scratch,
+    step: Result<Step, Denied>,
+    control: Control,
+    port: u16,
+) -> u32 {
     match step {
-        Ok(Step::Settled(passed)) => send(passed, control),
+        Ok(Step::Forwarded(passed)) => send(passed, control),
         Ok(Step::Judge(pending)) => {
             scratch.pending = MaybeUninit::new(pending);
             Next::JUDGE.0
         }
-        Ok(Step::Walked(waiting)) => {
-            scratch.behind = MaybeUninit::new(waiting);
+        Ok(Step::UpperLayer(state)) => {
+            scratch.upper_layer = MaybeUninit::new(state);
             Next::UPPER_LAYER.0
         }
-        Ok(Step::Depart(departing)) => {
-            scratch.departing = MaybeUninit::new(departing);
+        Ok(Step::Rewrite(rewriting)) => {
+            scratch.rewriting = MaybeUninit::new(rewriting);
             Next::REWRITE.0
         }
         // No stage after `begin` answers this.
-        Ok(Step::Rare(_)) => XDP_ABORTED,
+        Ok(Step::Extended(_)) => XDP_ABORTED,
         Err(denied) => {
             scratch.control = control;
             scratch.port = port;
@@ -254,12 +259,12 @@ extern "C" fn account(ctx: *mut xdp_md) -> u32 {
     };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
     let done = match stage::account(&mut frame, &mut Maps, pending) {
-        Ok(Step::Settled(passed)) => Ok(send(passed, pending.control())),
-        Ok(Step::Depart(departing)) => Ok(leave(Next::REWRITE, |scratch| {
-            scratch.departing = MaybeUninit::new(departing);
+        Ok(Step::Forwarded(passed)) => Ok(send(passed, pending.control())),
+        Ok(Step::Rewrite(rewriting)) => Ok(leave(Next::REWRITE, |scratch| {
+            scratch.rewriting = MaybeUninit::new(rewriting);
         })),
         // `account` answers one of the two above.
-        Ok(Step::Rare(_) | Step::Walked(_) | Step::Judge(_)) => Ok(XDP_ABORTED),
+        Ok(Step::Extended(_) | Step::UpperLayer(_) | Step::Judge(_)) => Ok(XDP_ABORTED),
         Err(denied) => Err(denied),
     };
     let establish = if pending.establishes {
@@ -289,19 +294,19 @@ extern "C" fn rewrite(ctx: *mut xdp_md) -> u32 {
         return XDP_ABORTED;
     };
     // SAFETY: one of the stages above wrote it, on this processor, for this frame.
-    let departing = unsafe { scratch.departing.assume_init_ref() };
+    let rewriting = unsafe { scratch.rewriting.assume_init_ref() };
     let mut frame = XdpFrame::new(&XdpContext::new(ctx));
-    match stage::rewrite(&mut frame, &mut Maps, departing) {
+    match stage::rewrite(&mut frame, &mut Maps, rewriting) {
         Ok(Passed { port, .. }) => {
             // Read again: if it were kept, LLVM would spill its padding, which is undefined and which Linux 6.1 refuses.
-            let again = frame::opaque(core::ptr::from_ref(departing) as usize) as *const Departing;
+            let again = frame::opaque(core::ptr::from_ref(rewriting) as usize) as *const Rewriting;
             // SAFETY: the same reference.
-            let departing = unsafe { &*again };
-            send(departing.passed(port), departing.control())
+            let rewriting = unsafe { &*again };
+            send(rewriting.passed(port), rewriting.control())
         }
         Err(denied) => {
-            scratch.control = departing.control();
-            scratch.port = departing.port();
+            scratch.control = rewriting.control();
+            scratch.port = rewriting.port();
             scratch.denied = MaybeUninit::new(denied);
             Next::DROP.0
         }
@@ -359,13 +364,13 @@ extern "C" fn drop_frame(ctx: *mut xdp_md) -> u32 {
 /// Hands a frame on to the tc program, which copies it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn copy_one_by_one(ctx: *mut xdp_md) -> u32 {
+extern "C" fn copy_per_attachment(ctx: *mut xdp_md) -> u32 {
     let Some(scratch) = scratch() else {
         return XDP_ABORTED;
     };
     // SAFETY: one of the stages above wrote it, on this processor, for this frame.
-    let copying = unsafe { scratch.copying.assume_init() };
-    copies::announce(ctx, copying)
+    let metadata = unsafe { scratch.metadata.assume_init() };
+    copies::announce(ctx, metadata)
 }
 
 /// Leaves something to the next stage.
@@ -407,21 +412,10 @@ fn send(passed: Passed, control: Control) -> u32 {
                 rule,
                 ..Trace::default()
             });
-            if copies.are_one_by_one() {
-                let inside = if inside { Copies::INSIDE } else { 0 };
+            if copies.are_per_attachment() {
                 return leave(Next::COPY, |scratch| {
-                    scratch.copying = MaybeUninit::new(Copying {
-                        magic: Copying::MAGIC,
-                        epoch: control.epoch,
-                        number: 0,
-                        segment,
-                        copies: Copies {
-                            flags: copies.flags | inside,
-                            ..copies
-                        },
-                        slot: control.slot,
-                        pad: 0,
-                    });
+                    let metadata = CopyMetadata::new(control, segment, inside, copies);
+                    scratch.metadata = MaybeUninit::new(metadata);
                 });
             }
             let ports = if inside { &FLOOD_INSIDE } else { &FLOOD_PORTS };

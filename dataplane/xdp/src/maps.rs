@@ -2,32 +2,33 @@
 
 use core::mem::MaybeUninit;
 
-use crate::recent::Recent;
+use crate::evicting::EvictingTable;
 use aya_ebpf::btf_maps::{
     Array, ArrayOfMaps, DevMap, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, Stack,
 };
 use aya_ebpf::macros::btf_map;
-use cordon_verdict::abi::frozen::{
-    Bucket, FROZEN_PAIRS, SEATS, VALUE_WORDS, mask_index, pair, set_of, spots, stored,
+use cordon_verdict::abi::cuckoo::{
+    Bucket, CUCKOO_PAIRS, SLOT_OFFSETS, VALUE_WORDS, candidate_buckets, mask_index, pair, set_of,
+    stored,
 };
 use cordon_verdict::abi::{
-    Address, Admission, Control, CopyTo, Copying, Counter, Device, Entry, Event, Flow, Fragments,
-    FragmentsKey, HOST_WORDS, Host, Line, Network, PORTS, PolicyRow, PortRate, PortSetting,
-    ProxyKey, RULES, SEGMENTS, SERVICES, STACKS as MOST_STACKS, Sampling, Span, Stack as TagStack,
-    Trace, WORDS4, WORDS6,
+    Address, Admission, Control, CopyMetadata, CopyTarget, Counter, Device, Entry, Event, Flow,
+    Fragments, FragmentsKey, HOST_WORDS, Host, Line, Network, PORTS, PolicyRow, PortRate,
+    PortSetting, ProxyKey, RULES, SEGMENTS, SERVICES, STACKS as MOST_STACKS, Sampling, Span,
+    Stack as TagStack, Trace, WORDS4, WORDS6,
 };
-use cordon_verdict::{Behind, Denied, Departing, Ip, Pending, Rare, Reason};
+use cordon_verdict::{Denied, Extended, Pending, Reason, Rewriting, UpperLayer};
 
 /// Generations of the policy tables: the one in force and the one being built.
 const SLOTS: usize = 2;
-/// What the four bits of a port can say, in an index.
+/// Values of the four bits for a port in an index.
 const PORT_NUMBERS: usize = 16;
 
-/// For the loader: the ABI's version, which build of the program is in force, and the seed of the flow tables.
+/// For the loader: the ABI version, the build of the program in force, and the seed of the flow tables.
 #[btf_map]
 pub static META: Array<u64, 3> = Array::new();
 
-/// One word: `abi::Control`.
+/// The control word, `abi::Control`.
 #[btf_map]
 pub static CONTROL: Array<u64, 1> = Array::new();
 
@@ -35,29 +36,29 @@ pub static CONTROL: Array<u64, 1> = Array::new();
 #[btf_map]
 static PORTS_IN: Array<u32, 65536> = Array::new();
 
-/// By port: where to send.
+/// By port: its interface.
 #[btf_map]
 pub static PORTS_OUT: DevMap<PORTS> = DevMap::new();
 
-/// By port: where to send copies of what is flooded, through `cordon_flood`.
+/// By port: its interface, for copies of flooded frames, through the program `cordon_flood`.
 #[btf_map]
 pub static FLOOD_PORTS: DevMap<PORTS> = DevMap::new();
 
-/// The same, through `cordon_inside`: for what may leave by device-facing ports only.
+/// The same through `cordon_inside`, for frames that may leave by device-facing ports only.
 #[btf_map]
 pub static FLOOD_INSIDE: DevMap<PORTS> = DevMap::new();
 
-/// By port: the interface that copies made one by one leave by.
+/// By port: the index of its interface, for copies per attachment.
 #[btf_map]
 pub static PORT_NICS: Array<u32, PORTS> = Array::new();
 
-/// By `abi::stack_key`.
+/// By `abi::stack_key`: the numbers of attachments with two tags.
 #[btf_map]
 pub static STACKS: HashMap<u64, u32, { SLOTS * MOST_STACKS }> = HashMap::new();
 
-/// By `abi::stack_index`.
+/// By `abi::stack_index`: locations of attachments with two tags.
 #[btf_map]
-pub static PLACES: Array<TagStack, { SLOTS << 12 }> = Array::new();
+pub static LOCATIONS: Array<TagStack, { SLOTS << 12 }> = Array::new();
 
 /// By `abi::span_index`.
 #[btf_map]
@@ -65,7 +66,7 @@ pub static COPY_SPANS: Array<Span, { SLOTS << 12 }> = Array::new();
 
 /// By `abi::copy_index`.
 #[btf_map]
-pub static COPIES: Array<CopyTo, { SLOTS << 16 }> = Array::new();
+pub static COPIES: Array<CopyTarget, { SLOTS << 16 }> = Array::new();
 
 /// By slot, then by segment and address: the MAC address.
 #[btf_map]
@@ -91,50 +92,50 @@ pub static PORT_RATES: Array<PortRate, PORTS> = Array::new();
 #[btf_map]
 pub static ETHER_TYPES: HashMap<u64, u32, 8192> = HashMap::new();
 
-/// How many buckets, less one, by `abi::frozen::mask_index`.
+/// By `abi::cuckoo::mask_index`: the number of buckets of a table, less one.
 #[btf_map]
 pub static MASKS: Array<u32, { SLOTS * 4 }> = Array::new();
 
-/// Inner arrays may be of any size (`BPF_F_INNER_MAP`), and are written in the loader's memory.
+/// Inner arrays of any size (`BPF_F_INNER_MAP`) that the loader maps into its memory.
 const ANY_SIZE: usize = 1 << 12 | MAPPED;
 
-/// By slot, then `abi::frozen`: devices. The sizes of inner maps here are templates': the loader makes each as
-/// large as its generation needs.
+/// By slot, then `abi::cuckoo`: devices. The sizes of inner maps here are those of templates: the loader makes each map
+/// as large as its generation needs.
 ///
-/// Their values are words as far as BTF is concerned, read with [`record`]: where a template's value is a `struct`
-/// there, kernels before 6.2 refuse every inner map without BTF as another kind of map (`bpf_map_meta_equal` compares
-/// where a timer would be, and looks for one in structs only).
+/// BTF declares their values as words, which [`record`] converts. If the value of a template is a `struct` in BTF,
+/// kernels before 6.2 refuse every inner map without BTF as a different kind of map (`bpf_map_meta_equal` compares the
+/// offsets of timers, which it looks for in structs only).
 #[btf_map]
 pub static DEVICES: ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
 
-/// By slot, then `abi::frozen`: whose addresses are.
+/// By slot, then `abi::cuckoo`: the devices to which addresses are bound.
 #[btf_map]
 pub static ADDRESSES: ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
 
-/// By slot, then by longest prefix.
+/// By slot, then by longest prefix: networks.
 #[btf_map]
 pub static NETWORKS: ArrayOfMaps<LpmTrie<[u64; 2], [u64; words::<Network>()], 1>, SLOTS> =
     ArrayOfMaps::new();
 
-/// By slot, then `abi::steps`: networks of IPv4.
+/// By slot, then `abi::trie`: IPv4 networks.
 #[btf_map]
-pub static STEPS: ArrayOfMaps<Array<u64, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
+pub static TRIE: ArrayOfMaps<Array<u64, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
 
 /// By slot, then by `abi::service_index`.
 #[btf_map]
 pub static SERVICE_CLASSES: ArrayOfMaps<Array<u16, SERVICES>, SLOTS> = ArrayOfMaps::new();
 
-/// By slot, then `abi::frozen`: which set of rows two classes have.
+/// By slot, then `abi::cuckoo`: the sets of rows of pairs of classes.
 #[btf_map]
 pub static PAIRS: ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
 
-/// By slot, then `abi::frozen`: what the policy says, by set and service.
+/// By slot, then `abi::cuckoo`: policy rows, by set and service.
 #[btf_map]
 pub static POLICY: ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS> = ArrayOfMaps::new();
 
-/// What a table of a generation has for a key.
+/// Looks up a key in a cuckoo table of a generation.
 #[inline(always)]
-pub fn frozen(
+pub fn cuckoo(
     table: &ArrayOfMaps<Array<Bucket, 1, ANY_SIZE>, SLOTS>,
     (slot, which): (u8, u32),
     key: u64,
@@ -142,25 +143,25 @@ pub fn frozen(
     let table = table.get(slot as u32)?;
     let mask = *MASKS.get(mask_index(slot, which))?;
     let first = stored(key);
-    for spot in spots(first, mask) {
-        let bucket = table.get(spot)?;
-        for seat in SEATS {
-            if bucket[seat] == first {
-                return Some([bucket[seat + 1], bucket[seat + 2], bucket[seat + 3]]);
+    for number in candidate_buckets(first, mask) {
+        let bucket = table.get(number)?;
+        for slot in SLOT_OFFSETS {
+            if bucket[slot] == first {
+                return Some([bucket[slot + 1], bucket[slot + 2], bucket[slot + 3]]);
             }
         }
     }
     None
 }
 
-/// Which set of rows two classes have.
+/// The set of rows of two classes.
 #[inline(always)]
 pub fn set(slot: u8, from: u16, to: u16) -> Option<u32> {
     let table = PAIRS.get(slot as u32)?;
-    let mask = *MASKS.get(mask_index(slot, FROZEN_PAIRS))?;
+    let mask = *MASKS.get(mask_index(slot, CUCKOO_PAIRS))?;
     let pair = pair(from, to);
-    for spot in spots(pair as u64, mask) {
-        for word in table.get(spot)? {
+    for number in candidate_buckets(pair as u64, mask) {
+        for word in table.get(number)? {
             if let Some(set) = set_of(*word, pair) {
                 return Some(set);
             }
@@ -169,35 +170,35 @@ pub fn set(slot: u8, from: u16, to: u16) -> Option<u32> {
     None
 }
 
-/// How many words a record is.
+/// The size of a record in words.
 const fn words<T>() -> usize {
     assert!(size_of::<T>() % 8 == 0 && align_of::<T>() <= 8);
     size_of::<T>() / 8
 }
 
-/// A record of the ABI that BTF is told is words.
+/// A record of the ABI that BTF declares as words.
 #[inline(always)]
 pub fn record<T: Record, const N: usize>(value: &[u64; N]) -> T {
     const { assert!(words::<T>() == N) };
-    // SAFETY: it is as large, no more aligned, and any content is a valid one.
+    // SAFETY: the same size, no higher alignment, and any content is valid.
     unsafe { *core::ptr::from_ref(value).cast() }
 }
 
-/// Plain integers, whatever their bytes.
+/// Records of plain integers, for which any bytes are valid.
 pub trait Record: Copy {}
 impl Record for Device {}
 impl Record for Address {}
 impl Record for Network {}
 impl Record for PolicyRow {}
 
-/// How often a station moved.
+/// The number of station moves.
 #[btf_map]
 pub static MOVES: Array<u64, 1> = Array::new();
 
-/// User space has the flow tables in its memory (`BPF_F_MMAPABLE`).
+/// The loader maps the table into its memory (`BPF_F_MMAPABLE`).
 pub const MAPPED: usize = 1 << 10;
 
-/// IPv4 flows, see `abi::Line` for all of these: the index.
+/// IPv4 flows: the index. See `abi::Line` for this and the next six maps.
 #[btf_map]
 pub static INDEX4: Array<Line, 65536, MAPPED> = Array::new();
 
@@ -205,7 +206,7 @@ pub static INDEX4: Array<Line, 65536, MAPPED> = Array::new();
 #[btf_map]
 pub static FLOWS4: Array<Entry<WORDS4, Flow>, 262_144, MAPPED> = Array::new();
 
-/// Numbers of entries that were used before.
+/// Free list: numbers of entries that were used before.
 #[btf_map]
 pub static SPARE4: Stack<u32, 262_144> = Stack::new();
 
@@ -217,15 +218,15 @@ pub static INDEX6: Array<Line, 16384, MAPPED> = Array::new();
 #[btf_map]
 pub static FLOWS6: Array<Entry<WORDS6, Flow>, 65536, MAPPED> = Array::new();
 
-/// Numbers of entries that were used before.
+/// Free list: numbers of entries that were used before.
 #[btf_map]
 pub static SPARE6: Stack<u32, 65536> = Stack::new();
 
-/// How many entries were ever used, IPv4 and IPv6; more, where somebody asked for more than there are.
+/// The number of entries that were ever used, of IPv4 and of IPv6; higher if more were asked for than there are.
 #[btf_map]
 pub static USED: Array<u64, 2> = Array::new();
 
-/// Half-open IPv4 flows, see `abi::Ring` for all of these. Unlike the two above they make room by themselves.
+/// Half-open IPv4 flows. See `abi::BucketHeader` for this and the next two maps, which evict entries when full.
 #[btf_map]
 pub static HALF4: Array<Entry<WORDS4, Flow>, 65536, MAPPED> = Array::new();
 
@@ -233,12 +234,12 @@ pub static HALF4: Array<Entry<WORDS4, Flow>, 65536, MAPPED> = Array::new();
 #[btf_map]
 pub static HALF6: Array<Entry<WORDS6, Flow>, 16384, MAPPED> = Array::new();
 
-/// Hosts that have spoken, by `abi::member`. Four times as many as there should be at a time, so that hardly any eight of
-/// them share a row.
+/// Hosts that have sent, by `abi::fdb_key`. Four times as many entries as the hosts to be expected, so that hardly ever
+/// eight of them share a bucket.
 #[btf_map]
 pub static HOSTS: Array<Entry<HOST_WORDS, Host>, 524_288, MAPPED> = Array::new();
 
-/// Packets of which a first fragment passed.
+/// Packets whose first fragment passed.
 #[btf_map]
 pub static FRAGMENTS: LruHashMap<FragmentsKey, Fragments, 16384> = LruHashMap::new();
 
@@ -246,7 +247,7 @@ pub static FRAGMENTS: LruHashMap<FragmentsKey, Fragments, 16384> = LruHashMap::n
 #[btf_map]
 pub static RULE_COUNTERS: PerCpuArray<Counter, { SLOTS * RULES }> = PerCpuArray::new();
 
-/// By number of the reason.
+/// By number of the drop reason.
 #[btf_map]
 pub static DROP_COUNTERS: PerCpuArray<Counter, 256> = PerCpuArray::new();
 
@@ -254,29 +255,29 @@ pub static DROP_COUNTERS: PerCpuArray<Counter, 256> = PerCpuArray::new();
 #[btf_map]
 pub static EVENTS: RingBuf<Event, { 1 << 20 }> = RingBuf::new();
 
-/// How many events were told of.
+/// How many events were emitted and lost.
 #[btf_map]
 pub static SAMPLING: PerCpuArray<Sampling, 1> = PerCpuArray::new();
 
-/// The last outcome, where `TRACE` is set.
+/// The outcome of the last frame, if `TRACE` is set.
 #[btf_map]
 pub static TRACE_OUT: PerCpuArray<Trace, 1> = PerCpuArray::new();
 
-/// What one piece of the packet path leaves to the next.
+/// State that one stage of the packet path passes to the next.
 pub struct Scratch {
     pub control: Control,
     pub port: u16,
-    pub rare: MaybeUninit<Rare>,
+    pub extended: MaybeUninit<Extended>,
     pub pending: MaybeUninit<Pending>,
-    pub behind: MaybeUninit<Behind>,
-    pub departing: MaybeUninit<Departing>,
+    pub upper_layer: MaybeUninit<UpperLayer>,
+    pub rewriting: MaybeUninit<Rewriting>,
     pub denied: MaybeUninit<Denied>,
-    pub copying: MaybeUninit<Copying>,
-    /// Of the last frame handed on to be copied: see `Copying::number`.
+    pub metadata: MaybeUninit<CopyMetadata>,
+    /// Number of the last frame passed on to be copied: see `CopyMetadata::number`.
     pub copied: u32,
 }
 
-/// Words, as far as BTF is concerned: it has no way to describe a Rust enum with content.
+/// Declared as words: BTF cannot describe a Rust enum with fields.
 #[btf_map]
 static SCRATCH: PerCpuArray<[u64; SCRATCH_WORDS], 1> = PerCpuArray::new();
 
@@ -286,19 +287,19 @@ const _: () = assert!(align_of::<Scratch>() <= 8);
 /// This processor's scratch space.
 #[inline(always)]
 pub fn scratch() -> Option<&'static mut Scratch> {
-    // SAFETY: an element of a per-processor array, valid while the program runs; one frame is judged at a time on a
-    // processor, and its pieces use it one after the other.
-    // It is large and aligned enough, and any content is valid: what is not plain is `MaybeUninit`.
+    // SAFETY: an element of a per-processor array, valid while the program runs. A processor judges one frame at a
+    // time, and the stages use the space one after the other. Size and alignment suffice, and any content is valid:
+    // fields that are not plain integers are `MaybeUninit`.
     SCRATCH
         .get_ptr_mut(0)
         .map(|scratch| unsafe { &mut *scratch.cast() })
 }
 
-/// Set by the loader to have outcomes written to `TRACE_OUT`; the verifier removes the code otherwise.
+/// Set by the loader to have outcomes written to `TRACE_OUT`. If not set, the verifier removes the code.
 #[unsafe(no_mangle)]
 static TRACE: u8 = 0;
 
-/// Set by the loader: what the places of flows depend on, and how many lines the indices have, less one.
+/// Set by the loader: the hash seed of the flow tables, and the number of lines of each index, less one.
 #[unsafe(no_mangle)]
 static FLOW_SEED: u64 = 0;
 #[unsafe(no_mangle)]
@@ -306,7 +307,7 @@ static FLOW_MASK4: u32 = 0;
 #[unsafe(no_mangle)]
 static FLOW_MASK6: u32 = 0;
 
-/// The IPv4 flows' table.
+/// The table of established IPv4 flows.
 #[inline(always)]
 pub fn table4() -> Table<WORDS4, 65536, 262_144> {
     Table {
@@ -320,7 +321,7 @@ pub fn table4() -> Table<WORDS4, 65536, 262_144> {
     }
 }
 
-/// The IPv6 flows' table.
+/// The table of established IPv6 flows.
 #[inline(always)]
 pub fn table6() -> Table<WORDS6, 16384, 65536> {
     Table {
@@ -336,8 +337,8 @@ pub fn table6() -> Table<WORDS6, 16384, 65536> {
 
 /// Half-open IPv4 flows.
 #[inline(always)]
-pub fn half4() -> Recent<WORDS4, Flow, 65536> {
-    Recent {
+pub fn half4() -> EvictingTable<WORDS4, Flow, 65536> {
+    EvictingTable {
         entries: &HALF4,
         seed: seed(),
     }
@@ -345,8 +346,8 @@ pub fn half4() -> Recent<WORDS4, Flow, 65536> {
 
 /// Half-open IPv6 flows.
 #[inline(always)]
-pub fn half6() -> Recent<WORDS6, Flow, 16384> {
-    Recent {
+pub fn half6() -> EvictingTable<WORDS6, Flow, 16384> {
+    EvictingTable {
         entries: &HALF6,
         seed: seed(),
     }
@@ -354,8 +355,8 @@ pub fn half6() -> Recent<WORDS6, Flow, 16384> {
 
 /// Hosts.
 #[inline(always)]
-pub fn hosts() -> Recent<HOST_WORDS, Host, 524_288> {
-    Recent {
+pub fn hosts() -> EvictingTable<HOST_WORDS, Host, 524_288> {
+    EvictingTable {
         entries: &HOSTS,
         seed: seed(),
     }
@@ -372,21 +373,21 @@ pub struct Table<const W: usize, const LINES: usize, const FLOWS: usize> {
     pub index: &'static Array<Line, LINES, MAPPED>,
     pub entries: &'static Array<Entry<W, Flow>, FLOWS, MAPPED>,
     pub spare: &'static Stack<u32, FLOWS>,
-    /// Which element of [`USED`].
+    /// Index of its element of [`USED`].
     pub used: u32,
     pub seed: u64,
     /// Lines less one.
     pub mask: u32,
 }
 
-/// Set by the loader to have outcomes written to `TRACE_OUT`; the verifier removes the code otherwise.
+/// Whether outcomes are written to `TRACE_OUT`.
 #[inline(always)]
 pub fn tracing() -> bool {
-    // SAFETY: a valid static; volatile, because the loader changes what the compiler sees.
+    // SAFETY: a valid static; volatile, because the loader changes its value after compilation.
     unsafe { core::ptr::read_volatile(&raw const TRACE) != 0 }
 }
 
-/// The port behind an interface; one that is out of range for one that is none.
+/// The port of an interface; out of range for an interface that is not a port.
 #[inline(always)]
 pub fn port_of(ifindex: u32) -> u16 {
     match PORTS_IN.get(ifindex) {

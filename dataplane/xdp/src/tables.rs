@@ -1,9 +1,9 @@
-//! The verdict's tables, as maps.
+//! The verdict's tables as kernel maps.
 
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
-use cordon_verdict::abi::frozen::{FROZEN_ADDRESSES, FROZEN_DEVICES, FROZEN_POLICY, address_key};
-use cordon_verdict::abi::steps::{find, network};
+use cordon_verdict::abi::cuckoo::{CUCKOO_ADDRESSES, CUCKOO_DEVICES, CUCKOO_POLICY, address_key};
+use cordon_verdict::abi::trie::{find, network};
 use cordon_verdict::abi::{
     Address, Admission, Control, Counter, DROPS_PER_TICK, Device, EVENT_DROP, EVENTS_PER_TICK,
     Event, Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Host, Limit, NO_ATTACHMENT, Network,
@@ -12,13 +12,13 @@ use cordon_verdict::abi::{
 };
 use cordon_verdict::{Full, Ip, Mac, Reason, Tables};
 
+use crate::evicting::EvictingTable;
 use crate::maps::{
     ADDRESSES, ADMISSIONS, CONTROL, DEVICES, DROP_COUNTERS, ETHER_TYPES, EVENTS, FLOODS, FRAGMENTS,
-    MOVES, NETWORKS, PLACES, POLICY, PORT_RATES, PORT_SETTINGS, PROXIES, RULE_COUNTERS, SAMPLING,
-    SERVICE_CLASSES, STACKS, STEPS, Table, frozen, half4, half6, hosts, record, set, table4,
-    table6,
+    LOCATIONS, MOVES, NETWORKS, POLICY, PORT_RATES, PORT_SETTINGS, PROXIES, RULE_COUNTERS,
+    SAMPLING, SERVICE_CLASSES, STACKS, TRIE, Table, cuckoo, half4, half6, hosts, record, set,
+    table4, table6,
 };
-use crate::recent::Recent;
 
 pub struct Maps;
 
@@ -26,8 +26,8 @@ impl Tables for Maps {
     #[inline(always)]
     fn control(&self) -> Control {
         match CONTROL.get(0) {
-            // SAFETY: valid while the program runs; volatile, because user space changes it at any time
-            // and a packet must see one value.
+            // SAFETY: valid while the program runs; volatile, because user space may change it at any time and a packet
+            // must read one value.
             Some(word) => Control::unpack(unsafe { core::ptr::read_volatile(word) }),
             None => Control {
                 epoch: 0,
@@ -53,9 +53,9 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn number(&self, slot: u8, place: u32) -> u16 {
-        // SAFETY: four bytes, read at once; the slot in force is not written to.
-        match unsafe { STACKS.get(stack_key(slot, place)) } {
+    fn number(&self, slot: u8, location: u32) -> u16 {
+        // SAFETY: four bytes, read at once; the slot in force is never written.
+        match unsafe { STACKS.get(stack_key(slot, location)) } {
             Some(number) => *number as u16,
             None => NO_ATTACHMENT,
         }
@@ -63,7 +63,7 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn stack(&self, slot: u8, attachment: u16) -> Stack {
-        PLACES
+        LOCATIONS
             .get(stack_index(slot, attachment))
             .copied()
             .unwrap_or_default()
@@ -75,7 +75,7 @@ impl Tables for Maps {
             ip,
             segment: segment as u64,
         };
-        // SAFETY: generations are built before and dropped after any packet can see them.
+        // SAFETY: a generation is built before, and freed after, any packet can use it.
         PROXIES
             .get(slot as u32)
             .and_then(|map| unsafe { map.get(&key) })
@@ -101,7 +101,7 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn rate(&mut self, port: u16) -> Option<&mut PortRate> {
-        // SAFETY: valid while the program runs. Processors count into it together, and may lose a few.
+        // SAFETY: valid while the program runs. All processors count here, and some counts may be lost.
         PORT_RATES
             .get_ptr_mut(port as u32)
             .map(|rate| unsafe { &mut *rate })
@@ -109,27 +109,27 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn ether_type(&self, slot: u8, segment: u16, ether_type: u16) -> bool {
-        // SAFETY: only whether it is there counts.
+        // SAFETY: the value is not read.
         unsafe { ETHER_TYPES.get(ether_type_key(slot, segment, ether_type)) }.is_some()
     }
 
     #[inline(always)]
-    fn device(&self, slot: u8, member: u64) -> Option<Device> {
-        frozen(&DEVICES, (slot, FROZEN_DEVICES), member).map(|value| record(&value))
+    fn device(&self, slot: u8, fdb_key: u64) -> Option<Device> {
+        cuckoo(&DEVICES, (slot, CUCKOO_DEVICES), fdb_key).map(|value| record(&value))
     }
 
     #[inline(always)]
     fn address(&self, slot: u8, ip: Ip) -> Option<Address> {
-        let [hi, lo, owner] = frozen(&ADDRESSES, (slot, FROZEN_ADDRESSES), address_key(ip))?;
+        let [hi, lo, owner] = cuckoo(&ADDRESSES, (slot, CUCKOO_ADDRESSES), address_key(ip))?;
         (Ip { hi, lo } == ip).then(|| record(&[owner]))
     }
 
     #[inline(always)]
     fn network(&self, slot: u8, ip: Ip) -> Network {
-        let steps = STEPS.get(slot as u32);
+        let trie = TRIE.get(slot as u32);
         if ip.is_v4()
-            && let Some(steps) = steps
-            && let Some(entry) = find(ip.low32(), |at| steps.get(at).copied())
+            && let Some(trie) = trie
+            && let Some(entry) = find(ip.low32(), |at| trie.get(at).copied())
         {
             return network(entry);
         }
@@ -138,7 +138,7 @@ impl Tables for Maps {
             .and_then(|map| map.get(&Key::new(128, ip.octets())))
         {
             Some(network) => record(network),
-            None => Network::NOWHERE,
+            None => Network::UNCLASSIFIED,
         }
     }
 
@@ -158,32 +158,33 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn policy(&self, slot: u8, key: &PolicyKey) -> Option<PolicyRow> {
-        frozen(&POLICY, (slot, FROZEN_POLICY), key.word()).map(|value| record(&value))
+        cuckoo(&POLICY, (slot, CUCKOO_POLICY), key.word()).map(|value| record(&value))
     }
 
     #[inline(always)]
-    fn station(&self, member: u64) -> Option<Station> {
-        hosts().find(&[member]).map(|host| host.station)
+    fn station(&self, fdb_key: u64) -> Option<Station> {
+        hosts().find(&[fdb_key]).map(|host| host.station)
     }
 
     #[inline(always)]
-    fn learn(&mut self, member: u64, station: Station) {
-        if let Some(host) = hosts().find(&[member]) {
+    fn learn(&mut self, fdb_key: u64, station: Station) {
+        if let Some(host) = hosts().find(&[fdb_key]) {
             host.station = station;
             return;
         }
-        // Without room the frame is flooded: nothing is lost but the short cut.
+        // If the bucket is full, frames to the host are flooded: they still arrive.
         let host = Host {
             station,
             limit: Limit::default(),
         };
-        let _ = hosts().add(&[member], host);
+        let _ = hosts().add(&[fdb_key], host);
     }
 
     #[inline(always)]
     fn moved(&mut self) {
         if let Some(moves) = MOVES.get_ptr_mut(0) {
-            // SAFETY: valid while the program runs. Two processors may count as one: that it changes is enough.
+            // SAFETY: valid while the program runs. Two moves at once may count as one: only a change of the value
+            // matters.
             unsafe { *moves += 1 };
         }
     }
@@ -229,14 +230,14 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn limit(&mut self, member: u64) -> Option<&mut Limit> {
-        hosts().find(&[member]).map(|host| &mut host.limit)
+    fn limit(&mut self, fdb_key: u64) -> Option<&mut Limit> {
+        hosts().find(&[fdb_key]).map(|host| &mut host.limit)
     }
 
     #[inline(always)]
     fn fragments(&mut self, key: &FragmentsKey) -> Option<&mut Fragments> {
-        // SAFETY: valid while the program runs. An element that is evicted meanwhile belongs to another packet, whose
-        // key differs: one fragment may follow the wrong first, of a packet that was let pass as well.
+        // SAFETY: valid while the program runs. If the element is evicted meanwhile it belongs to another packet: one
+        // fragment may then follow the first fragment of that packet, which passed as well.
         FRAGMENTS
             .get_ptr_mut(key)
             .map(|fragments| unsafe { &mut *fragments })
@@ -267,13 +268,13 @@ impl Tables for Maps {
         let sampling = unsafe { &mut *sampling };
         if sampling.tick != tick {
             sampling.tick = tick;
-            sampling.told = 0;
+            sampling.emitted = 0;
         }
         let most = match kind {
             EVENT_DROP => DROPS_PER_TICK,
             _ => EVENTS_PER_TICK,
         };
-        if sampling.told >= most {
+        if sampling.emitted >= most {
             sampling.lost += 1;
             return false;
         }
@@ -281,7 +282,7 @@ impl Tables for Maps {
             sampling.lost += 1;
             return false;
         };
-        sampling.told += 1;
+        sampling.emitted += 1;
         let event = entry.write(Event::BLANK);
         event.kind = kind;
         // SAFETY: takes no argument.
@@ -292,16 +293,17 @@ impl Tables for Maps {
     }
 }
 
-/// What is read of a half-open flow may be another's by then, in part: published is what was still there afterwards.
+/// Moves a flow to the established ones. The half-open entry may be given to another flow while it is copied, so the
+/// copy is published only if the entry is still current afterwards.
 #[inline(always)]
 fn establish<const W: usize, const L: usize, const N: usize, const H: usize>(
     table: &Table<W, L, N>,
-    half: &Recent<W, Flow, H>,
+    half: &EvictingTable<W, Flow, H>,
     key: &[u64; W],
 ) -> Result<(), Full> {
-    let seat = half.seat(key).ok_or(Full)?;
-    table.add(key, seat.value(), || seat.is_taken())?;
-    seat.leave();
+    let found = half.entry_of(key).ok_or(Full)?;
+    table.add(key, found.value(), || found.is_current())?;
+    found.remove();
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use cordon_compile::{Compiled, compile, rule_index};
 use cordon_policy::{Date, Policy, Posture, Problem, Service, Sources, from_sources};
 use cordon_verdict::Ip;
-use cordon_verdict::abi::{CLASS_STRANGER, PolicyRow, Ruling, SERVICE_OTHER, service_index};
+use cordon_verdict::abi::{CLASS_UNCLASSIFIED, PolicyRow, Ruling, SERVICE_OTHER, service_index};
 
 /// Ports `access0` (0) and `core0` (1, the uplink).
 pub const PORTS: &str =
@@ -85,11 +85,11 @@ impl Tables {
             let segment = self.number(name);
             let mut all = generation.admissions.values();
             let admission = all.find(|admission| admission.segment == segment);
-            return admission.expect("it is attached").anonymous;
+            return admission.expect("it is attached").unlisted_class;
         }
         if let Some(address) = who.strip_prefix("behind ") {
             let network = generation.network(ip(address.parse().expect("an address")));
-            return network.expect("is in a network").behind;
+            return network.expect("is in a network").via_uplink;
         }
         if let Ok(address) = who.parse::<IpAddr>() {
             let address = ip(address);
@@ -99,7 +99,7 @@ impl Tables {
             ) {
                 (Some(owner), _) => owner.class,
                 (None, Some(network)) => network.class,
-                (None, None) => CLASS_STRANGER,
+                (None, None) => CLASS_UNCLASSIFIED,
             };
         }
         let found = |device: &cordon_policy::Device| device.name == who;

@@ -163,8 +163,8 @@ fn what_is_brought_up_to_date_says_what_the_rules_say() {
 fn held(generation: &Generation) -> BTreeMap<u64, (u32, u16, Ip)> {
     let devices = generation.devices.iter();
     let held = devices.map(|(key, device)| {
-        let flags = device.word & !Device::MOST;
-        (*key, (flags, device.place, device.address))
+        let flags = device.word & !Device::MAX_ID;
+        (*key, (flags, device.bound_to, device.address))
     });
     held.collect()
 }

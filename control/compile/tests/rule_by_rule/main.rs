@@ -10,7 +10,7 @@ use common::{ip, policy, today};
 use cordon_compile::compile;
 use cordon_policy::{Place, Policy};
 use cordon_portable::Generation;
-use cordon_verdict::abi::{CLASS_STRANGER, POSTURES, Ruling, SERVICE_OTHER, member};
+use cordon_verdict::abi::{CLASS_UNCLASSIFIED, POSTURES, Ruling, SERVICE_OTHER, fdb_key};
 use made::{DEVICES, indices, invariants, rules, site};
 use proptest::prelude::*;
 use read::{End, Who, between, broken, ends, expected, segment_of, who};
@@ -22,16 +22,16 @@ fn class(policy: &Policy, generation: &Generation, end: End) -> u16 {
             let device = &policy.devices[index];
             let [a, b, c, d, e, f] = device.mac.0;
             let mac = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
-            return generation.devices[&member(policy.segments[device.segment].number, mac)].class;
+            return generation.devices[&fdb_key(policy.segments[device.segment].number, mac)].class;
         }
         End::Unlisted(segment) => {
             let mut all = generation.admissions.values();
             return all
                 .find(|admission| admission.segment == policy.segments[segment].number)
                 .expect("is attached")
-                .anonymous;
+                .unlisted_class;
         }
-        End::Stranger => return CLASS_STRANGER,
+        End::Stranger => return CLASS_UNCLASSIFIED,
         End::Address(address) | End::Behind(address) => address,
     };
     if let Some(owner) = generation.addresses.get(&ip(address)) {
@@ -47,9 +47,9 @@ fn class(policy: &Policy, generation: &Generation, end: End) -> u16 {
         assert_eq!(found, segment, "the segment of {address}");
     }
     match (network, end) {
-        (Some(network), End::Behind(_)) => network.behind,
+        (Some(network), End::Behind(_)) => network.via_uplink,
         (Some(network), _) => network.class,
-        (None, _) => CLASS_STRANGER,
+        (None, _) => CLASS_UNCLASSIFIED,
     }
 }
 

@@ -7,7 +7,7 @@ pub mod packet;
 use cordon_policy::{Binding, Posture, Reach};
 use cordon_portable::Portable;
 use cordon_protocol::{AtPosture, Explanation, Question, WouldDrop};
-use cordon_verdict::abi::{place, place_port};
+use cordon_verdict::abi::{location, location_port};
 use cordon_verdict::{Egress, Outcome, Reason};
 
 use crate::engine::Gateway;
@@ -161,7 +161,7 @@ fn attachment_of(
             && bound.is_none_or(|bound| bound.allows(**attachment))
     };
     match segment.attachments.iter().find(wanted) {
-        Some(found) => Ok(place(found.port as u16, found.vlan, found.inner)),
+        Some(found) => Ok(location(found.port as u16, found.vlan, found.inner)),
         None => Err(Refusal::NotFound {
             message: format!(
                 "segment `{}` is attached to no {}, so no such packet comes in",
@@ -232,7 +232,7 @@ fn cross(
             macs: crossing.macs,
             ips: [ends.from.ip(), ends.to.ip()],
         });
-        let judged = portable.judge(place_port(crossing.ingress), &frame);
+        let judged = portable.judge(location_port(crossing.ingress), &frame);
         let passes = judged.outcome.verdict.is_ok();
         last = Some(judged.outcome);
         if !passes {

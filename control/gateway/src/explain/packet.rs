@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use cordon_policy::Service;
-use cordon_verdict::abi::{place_inner, place_outer};
+use cordon_verdict::abi::{location_inner, location_outer};
 use etherparse::{
     IpHeaders, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, PacketBuilder, VlanId,
 };
@@ -86,7 +86,7 @@ impl Packet {
         let ip = self.ip(wire.ips);
         let v4 = wire.ips[0].is_ipv4();
         let vlan = |id| VlanId::try_new(id).expect("a place has twelve bits for it");
-        let packet = match (place_outer(wire.ingress), place_inner(wire.ingress)) {
+        let packet = match (location_outer(wire.ingress), location_inner(wire.ingress)) {
             (0, _) => ethernet.ip(ip),
             (outer, 0) => ethernet.single_vlan(vlan(outer)).ip(ip),
             (outer, inner) => ethernet.double_vlan(vlan(outer), vlan(inner)).ip(ip),
@@ -112,7 +112,7 @@ impl Packet {
                 .write_to_vec(&mut frame, &[]),
         };
         written.expect("headers without payload fit any length there is");
-        if place_inner(wire.ingress) != 0 {
+        if location_inner(wire.ingress) != 0 {
             // The library always has a service tag there.
             frame[12..14].copy_from_slice(&wire.outer_type.to_be_bytes());
         }

@@ -2,7 +2,7 @@
 
 use cordon_kernel::FlowEntry;
 use cordon_protocol::{Apply, Party, Sources};
-use cordon_verdict::abi::{Flow, Way, attachment, way_word};
+use cordon_verdict::abi::{Flow, FlowPath, attachment, path_word};
 use tempfile::TempDir;
 
 use super::*;
@@ -119,9 +119,9 @@ impl Site {
             Ok(InForce::Tables(control)) => control,
             other => panic!("{other:?}"),
         };
-        let way = |from: At, to: At| Way {
-            from: way_word(from.mac, from.attachment),
-            to: way_word(to.mac, to.attachment),
+        let way = |from: At, to: At| FlowPath {
+            from: path_word(from.mac, from.attachment),
+            to: path_word(to.mac, to.attachment),
         };
         let ruling =
             abi::Ruling::allow(number.unwrap_or_else(|| panic!("there is no rule {rule}")));
@@ -131,11 +131,11 @@ impl Site {
             port: ports,
             segment: self.number(if vlan == GUEST { "guest" } else { "imaging" }),
             protocol,
-            asker: 0,
+            requester: 0,
             half_open: false,
             flow: Flow {
                 judged: Flow::judged(control.epoch, ruling),
-                way: [way(from, to), way(to, from)],
+                path: [way(from, to), way(to, from)],
                 volume: [100, 10],
                 acknowledged: [0; 2],
                 seen: control.tick,
@@ -197,7 +197,7 @@ fn a_flow_is_judged_as_if_its_segment_were_enforced() {
         let mut entry = site.flow(from, to, protocol, ports, "observe:guest");
         if from.ip == CT.ip {
             // Somebody has its address.
-            entry.flow.way[0].from = way_word(VISITOR.mac, VISITOR.attachment);
+            entry.flow.path[0].from = path_word(VISITOR.mac, VISITOR.attachment);
         }
         let opening = Opening::of_flow(&entry, &site.named()).expect("it is known how it came in");
         // However often: nothing is left behind that would count.
@@ -335,7 +335,7 @@ fn an_event_says_what_enforcement_would_do() {
         destination_port: port,
         source_mac: VISITOR.mac,
         destination_mac: WORLD.mac,
-        place: abi::place(0, GUEST, 0),
+        location: abi::location(0, GUEST, 0),
         segment: site.number("guest"),
         ..abi::Event::BLANK
     };
@@ -377,7 +377,7 @@ fn what_is_said_to_groups_is_told_by_who_says_it() {
         destination_port: ports[1],
         source_mac: from.mac,
         destination_mac: mac,
-        place: abi::place((from.mac == ROUTER).into(), GUEST, 0),
+        location: abi::location((from.mac == ROUTER).into(), GUEST, 0),
         segment: site.number("guest"),
         ..abi::Event::BLANK
     };

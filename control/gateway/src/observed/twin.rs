@@ -7,7 +7,7 @@ use cordon_kernel::FlowEntry;
 use cordon_policy::{Mode, Origin, Posture};
 use cordon_protocol::WouldDrop;
 use cordon_verdict::abi::{
-    self, Admission, EVENT_FLOW, Way, place_port, service_index, way_attachment, way_mac,
+    self, Admission, EVENT_FLOW, FlowPath, location_port, service_index, path_attachment, path_mac,
 };
 use cordon_verdict::{Ip, MAC_GROUP, Mac, Reason};
 
@@ -95,7 +95,7 @@ impl Twin {
         self.enforced.portable(|portable| {
             portable.set_posture(Posture::Normal as u8);
             forget(portable);
-            let outcome = portable.judge(place_port(opening.ingress), &frame).outcome;
+            let outcome = portable.judge(location_port(opening.ingress), &frame).outcome;
             forget(portable);
             match outcome.verdict {
                 Ok(_) => Enforced::Passes(outcome.rule),
@@ -157,24 +157,24 @@ impl Opening {
     pub fn of_flow(entry: &FlowEntry, named: &Named) -> Option<Opening> {
         let from = usize::from(entry.flow.initiator & 1);
         let to = from ^ 1;
-        let [way, back] = [entry.flow.way[from], entry.flow.way[to]];
+        let [way, back] = [entry.flow.path[from], entry.flow.path[to]];
         if way.from == 0 && back.to == 0 {
             return None;
         }
         // It may be that only its answers were heard of late.
         let from_word = if way.from != 0 { way.from } else { back.to };
         let to_word = if way.from != 0 { way.to } else { back.from };
-        let nowhere = |word: u64| word == 0 || word == Way::NOWHERE;
-        let place = |word| named.generation(|generation| generation.place(way_attachment(word)));
+        let nowhere = |word: u64| word == 0 || word == FlowPath::UNKNOWN;
+        let place = |word| named.generation(|generation| generation.place(path_attachment(word)));
         Some(Opening {
             ingress: place(from_word),
             back: (!nowhere(to_word)).then(|| place(to_word)),
             macs: [
-                way_mac(from_word),
+                path_mac(from_word),
                 if nowhere(to_word) {
                     0
                 } else {
-                    way_mac(to_word)
+                    path_mac(to_word)
                 },
             ],
             ips: [entry.address[from], entry.address[to]],
@@ -186,8 +186,8 @@ impl Opening {
     /// Of a flow that is told of.
     pub fn of_event(event: &abi::Event, named: &Named) -> Option<Opening> {
         (event.kind == EVENT_FLOW && event.protocol != 0).then(|| Opening {
-            ingress: event.place,
-            back: opposite(named, event.segment, event.place),
+            ingress: event.location,
+            back: opposite(named, event.segment, event.location),
             macs: [event.source_mac, event.destination_mac],
             ips: [event.source, event.destination],
             ports: [event.source_port, event.destination_port],

@@ -3,7 +3,7 @@
 use cordon_portable::{Generation, Prefix};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{
-    Address, Admission, Device, Network, PolicyRow, RULE_FIRST, Ruling, attachment, member,
+    Address, Admission, Device, Network, PolicyRow, RULE_FIRST, Ruling, attachment, fdb_key,
     service_index,
 };
 
@@ -20,7 +20,7 @@ pub fn generation() -> Generation {
         let admission = Admission {
             segment: 7,
             flags,
-            anonymous: 0,
+            unlisted_class: 0,
             copies: 0,
         };
         generation
@@ -30,11 +30,11 @@ pub fn generation() -> Generation {
     }
     let address = Ip::v4(0x0a15_000b);
     generation.devices.insert(
-        member(7, CT),
+        fdb_key(7, CT),
         Device {
             word: 1,
             class: 1,
-            place: 0,
+            bound_to: 0,
             address,
         },
     );
@@ -50,7 +50,7 @@ pub fn generation() -> Generation {
         class: 2,
         segment: Network::NO_SEGMENT,
         flags: 0,
-        behind: 2,
+        via_uplink: 2,
     };
     generation.add_network(
         Prefix {

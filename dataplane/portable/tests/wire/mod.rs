@@ -3,7 +3,7 @@
 use cordon_portable::{Generation, Prefix};
 use cordon_verdict::abi::{
     Address, Admission, Device, Network, POSTURES, PolicyRow, PortSetting, RULE_FIRST, Ruling,
-    STACKED, attachment, member, place,
+    STACKED, attachment, fdb_key, location,
 };
 use cordon_verdict::{Ip, Mac};
 
@@ -67,8 +67,8 @@ pub const WIDE: Host = host(99, UPLINK, &[(0x8100, 310)]);
 pub fn generation() -> Generation {
     let mut generation = Generation::default();
     let stacks = [
-        (place(0, 100, 210), STACK_PLAIN),
-        (place(0, 400, 401), STACK_STITCHED),
+        (location(0, 100, 210), STACK_PLAIN),
+        (location(0, 400, 401), STACK_STITCHED),
     ];
     generation.stacks.extend(stacks);
     let plain = [STACK_PLAIN, attachment(1, 210), attachment(UPLINK, 0)];
@@ -82,7 +82,7 @@ pub fn generation() -> Generation {
     ];
     for number in plain {
         admit(&mut generation, number, PLAIN);
-        let port = cordon_verdict::abi::place_port(generation.place(number));
+        let port = cordon_verdict::abi::location_port(generation.place(number));
         generation.floods.insert((PLAIN, port), number);
     }
     for number in stitched {
@@ -108,7 +108,7 @@ pub fn generation() -> Generation {
 
 fn admit(generation: &mut Generation, number: u16, segment: u16) {
     let mut flags = Admission::IN_USE;
-    if cordon_verdict::abi::place_port(generation.place(number)) == UPLINK {
+    if cordon_verdict::abi::location_port(generation.place(number)) == UPLINK {
         flags |= Admission::UPLINK;
     }
     let mut copies = 0;
@@ -119,7 +119,7 @@ fn admit(generation: &mut Generation, number: u16, segment: u16) {
     let admission = Admission {
         segment,
         flags,
-        anonymous: 0,
+        unlisted_class: 0,
         copies,
     };
     generation.admissions.insert(number, admission);
@@ -130,10 +130,10 @@ fn list(generation: &mut Generation, segment: u16, host: Host) {
     let device = Device {
         word: id,
         class: 1,
-        place: 0,
+        bound_to: 0,
         address: Ip::v4(host.v4),
     };
-    generation.devices.insert(member(segment, host.mac), device);
+    generation.devices.insert(fdb_key(segment, host.mac), device);
     let address = Address {
         device: id,
         segment,
@@ -149,7 +149,7 @@ fn rules(generation: &mut Generation) {
         class,
         segment: Network::NO_SEGMENT,
         flags: 0,
-        behind: class,
+        via_uplink: class,
     };
     for (bits, address, class) in [
         (96, Ip::v4(0), 3),

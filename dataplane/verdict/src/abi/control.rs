@@ -1,15 +1,15 @@
-//! The one word that says which policy and which posture are in force.
+//! The control word: the policy and the posture in force.
 
 /// Number of postures: `normal watch contain isolate lockdown sever`, in this order.
 pub const POSTURES: usize = 6;
 
-/// Seconds from one [`Control::tick`] to the next: 65,536 of them are three days, more than a flow may be idle.
+/// Seconds from one [`Control::tick`] to the next. 65,536 ticks are three days, longer than any flow may be idle.
 pub const AGE_SECONDS: u64 = 4;
-/// The number of the posture from which on the site is cut off.
+/// The lowest posture at which the site is cut off from the wider network.
 pub const CONTAIN: u8 = 2;
-/// The number of the posture that leaves the continuity list.
+/// The posture at which only the continuity list passes.
 pub const LOCKDOWN: u8 = 4;
-/// The number of the last posture, at which nothing passes.
+/// The highest posture, at which no frame passes.
 pub const SEVER: u8 = 5;
 
 /// The control word, read once per packet: a change is one 64-bit store.
@@ -20,8 +20,8 @@ pub struct Control {
     /// Grows by one with every change of policy or posture. A flow judged under another epoch is judged
     /// again. 0: no policy yet.
     pub epoch: u32,
-    /// Counts [`AGE_SECONDS`] while the daemon runs, round and round: what the age of flows is told by. In this word
-    /// because it is at hand, where reading a clock costs a packet more than all its counters.
+    /// Counts periods of [`AGE_SECONDS`] while the daemon runs, and wraps: the clock by which flows age. It is in this
+    /// word because every packet reads the word; reading a clock would cost more than all counters of a packet.
     pub tick: u16,
     /// The posture in force, 0 (normal) to 5 (sever).
     pub posture: u8,
@@ -39,8 +39,7 @@ impl Control {
             | self.slot as u64
     }
 
-    /// From one word. A posture or slot out of range is read as the strictest there is, so that a
-    /// damaged word closes rather than opens.
+    /// From one word. A posture out of range reads as [`SEVER`], so that a damaged word fails closed.
     #[inline(always)]
     pub const fn unpack(word: u64) -> Control {
         let posture = (word >> 8) as u8;

@@ -1,13 +1,13 @@
-//! What the gateway tells as it happens.
+//! Events that the packet program emits.
 
 use crate::address::{Ip, Mac};
 
 /// [`Event::kind`]: a frame was dropped.
 pub const EVENT_DROP: u8 = 1;
-/// [`Event::kind`]: a flow was opened, or judged again; or something is said to a group, and goes on being said.
+/// [`Event::kind`]: a flow was opened or judged again, or packets are sent to a group.
 pub const EVENT_FLOW: u8 = 2;
 
-/// A sampled event. 88 bytes. Fields that a frame did not get far enough to have are zero.
+/// A sampled event. 88 bytes. Fields that the frame's last stage did not yet know are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Event {
@@ -21,9 +21,9 @@ pub struct Event {
     pub source: Ip,
     /// Destination address.
     pub destination: Ip,
-    /// Epoch it was judged under.
+    /// Epoch under which the frame was judged.
     pub epoch: u32,
-    /// The rule that decided, or that would have but for the posture; 0 for none.
+    /// The rule that decided, or that would allow the frame at posture normal; 0 for none.
     pub rule: u32,
     /// Length of the frame in bytes.
     pub length: u32,
@@ -31,9 +31,10 @@ pub struct Event {
     pub source_port: u16,
     /// Destination port.
     pub destination_port: u16,
-    /// Where it came in: [`super::place`]. An attachment's number says nothing once the policy is another.
-    pub place: u32,
-    /// Segment; meaningful unless the reason is an earlier stage's.
+    /// The [`super::location`] where the frame came in. Not the attachment's number, which the next generation may
+    /// reuse.
+    pub location: u32,
+    /// Segment; not set if the frame was dropped before it was admitted.
     pub segment: u16,
     /// IP protocol, 0 if not known.
     pub protocol: u8,
@@ -41,16 +42,16 @@ pub struct Event {
     pub kind: u8,
     /// The number of the [`crate::Reason`], 0 for a flow.
     pub reason: u8,
-    /// The posture it was judged under.
+    /// The posture under which the frame was judged.
     pub posture: u8,
-    /// The slot whose rules [`Event::rule`] counts in.
+    /// The slot of the generation that numbers [`Event::rule`].
     pub slot: u8,
     /// Zero.
     pub pad: [u8; 5],
 }
 
 impl Event {
-    /// Nothing known.
+    /// All fields zero.
     pub const BLANK: Event = Event {
         at: 0,
         source_mac: 0,
@@ -62,7 +63,7 @@ impl Event {
         length: 0,
         source_port: 0,
         destination_port: 0,
-        place: 0,
+        location: 0,
         segment: 0,
         protocol: 0,
         kind: 0,

@@ -1,15 +1,15 @@
-//! Flows: what an established packet costs one look-up of.
+//! Flow table entries, and what is recorded of hosts and fragments.
 
 use crate::address::{Ip, Mac};
 
-/// What was decided: the top bit says allow, the next that no copy may leave by an uplink, the rest is the number of
-/// the rule, 0 for none.
+/// A decision. The top bit is allow; the next says that no copy may leave by an uplink; the rest is the number of the
+/// rule, 0 for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Ruling(pub u32);
 
 impl Ruling {
-    /// Nothing decided, so nothing allowed.
+    /// No decision; does not allow.
     pub const NONE: Ruling = Ruling(0);
     const ALLOW: u32 = 1 << 31;
     const INSIDE: u32 = 1 << 30;
@@ -21,7 +21,7 @@ impl Ruling {
         Ruling(rule & Ruling::RULE | Ruling::ALLOW)
     }
 
-    /// Rule `rule` allows what is flooded, to device-facing ports only.
+    /// Rule `rule` allows; a flooded frame leaves by device-facing ports only.
     #[inline(always)]
     pub const fn allow_inside(rule: u32) -> Ruling {
         Ruling(rule & Ruling::RULE | Ruling::ALLOW | Ruling::INSIDE)
@@ -33,13 +33,13 @@ impl Ruling {
         Ruling(rule & Ruling::RULE)
     }
 
-    /// Whether it allows.
+    /// Whether the decision is to allow.
     #[inline(always)]
     pub const fn allows(self) -> bool {
         self.0 & Ruling::ALLOW != 0
     }
 
-    /// Whether no copy may leave by an uplink. Bears on what is flooded only.
+    /// Whether no copy of a flooded frame may leave by an uplink.
     #[inline(always)]
     pub const fn is_inside(self) -> bool {
         self.0 & Ruling::INSIDE != 0
@@ -54,7 +54,7 @@ impl Ruling {
 
 /// A flow's key for IPv4, the same in both directions: the end with the smaller (address, port) is first.
 ///
-/// In words, because a hash reads words: what was stored in smaller pieces just before keeps it waiting.
+/// In 32-bit words, because the hash reads words: reading a word just after its parts were stored stalls the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct FlowKey4 {
@@ -65,20 +65,20 @@ pub struct FlowKey4 {
 }
 
 impl FlowKey4 {
-    /// The ends, each an address and a port (for ICMP echo, the identifier twice), the segment the flow was seen in, the
-    /// IP protocol, and for ICMP echo 1 if the second end asks, else 0.
+    /// The two ends, each an address and a port (for ICMP echo, the identifier as both), the segment, the IP protocol,
+    /// and for ICMP echo 1 if the second end sends the requests, else 0.
     #[inline(always)]
     pub const fn new(
         address: [u32; 2],
         port: [u16; 2],
         segment: u16,
         protocol: u8,
-        asker: u8,
+        requester: u8,
     ) -> FlowKey4 {
         FlowKey4 {
             address,
             ports: port[0] as u32 | (port[1] as u32) << 16,
-            rest: segment as u32 | (protocol as u32) << 16 | (asker as u32) << 24,
+            rest: segment as u32 | (protocol as u32) << 16 | (requester as u32) << 24,
         }
     }
 
@@ -97,8 +97,8 @@ impl FlowKey4 {
         (self.rest >> 16) as u8
     }
 
-    /// For ICMP echo, 1 if the second end asks; else 0.
-    pub const fn asker(&self) -> u8 {
+    /// For ICMP echo, 1 if the second end sends the requests; else 0.
+    pub const fn requester(&self) -> u8 {
         (self.rest >> 24) as u8
     }
 }
@@ -111,71 +111,72 @@ pub struct FlowKey6 {
     pub address: [Ip; 2],
     /// Ports of the two ends.
     pub port: [u16; 2],
-    /// The segment the flow was seen in.
+    /// The segment.
     pub segment: u16,
     /// IP protocol.
     pub protocol: u8,
     /// As in [`FlowKey4`].
-    pub asker: u8,
+    pub requester: u8,
 }
 
-/// How one direction of a flow crosses the gateway: two words of MAC address and attachment, each
-/// written and compared as a whole, so that no mixture of two states is ever acted on.
+/// The path of one direction of a flow through the gateway: two words of MAC address and attachment, each written and
+/// compared as a whole, so that a reader never sees parts of two states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
-pub struct Way {
-    /// Source MAC address and ingress attachment. 0: this direction has not been seen yet.
+pub struct FlowPath {
+    /// Source MAC address and ingress attachment; 0 before the first packet in this direction.
     pub from: u64,
-    /// Destination MAC address and egress attachment; [`Way::NOWHERE`] while it is not known where that is.
+    /// Destination MAC address and egress attachment; [`FlowPath::UNKNOWN`] while the egress attachment is not known.
     pub to: u64,
 }
 
-impl Way {
-    /// A destination that no packet of a flow has: a group's MAC address.
-    pub const NOWHERE: u64 = u64::MAX;
+impl FlowPath {
+    /// A word that no packet of a flow matches: its MAC address is a group address.
+    pub const UNKNOWN: u64 = u64::MAX;
 }
 
 /// A MAC address and an attachment in one word.
 #[inline(always)]
-pub const fn way_word(mac: Mac, attachment: u16) -> u64 {
+pub const fn path_word(mac: Mac, attachment: u16) -> u64 {
     mac << 16 | attachment as u64
 }
 
-/// The MAC address of a word of a [`Way`].
+/// The MAC address of a word of a [`FlowPath`].
 #[inline(always)]
-pub const fn way_mac(word: u64) -> Mac {
+pub const fn path_mac(word: u64) -> Mac {
     word >> 16
 }
 
-/// The attachment of a word of a [`Way`].
+/// The attachment of a word of a [`FlowPath`].
 #[inline(always)]
-pub const fn way_attachment(word: u64) -> u16 {
+pub const fn path_attachment(word: u64) -> u16 {
     word as u16
 }
 
-/// A flow. 64 bytes: one cache line of its own behind a line of hash node and key.
+/// A flow. 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Flow {
-    /// Epoch in the upper, [`Ruling`] in the lower half: one store, so that no packet ever sees a
-    /// ruling with another's epoch. Always an allow: what is denied is not remembered.
+    /// Epoch in the upper half, [`Ruling`] in the lower: one store, so that no packet sees a ruling with another's
+    /// epoch. Always an allow: denied packets are not recorded.
     pub judged: u64,
     /// The two directions: 0 from the first end of the key to the second.
-    pub way: [Way; 2],
-    /// What was seen in each direction, in units of [`Flow::VOLUME`] bytes, every frame rounded up; approximate where
-    /// two processors see the same direction. Starts again behind 64 GiB.
+    pub path: [FlowPath; 2],
+    /// Volume of each direction, in units of [`Flow::VOLUME`] bytes, every frame rounded up. Approximate if two
+    /// processors handle one direction. Wraps at 64 GiB.
     pub volume: [u32; 2],
-    /// The last TCP acknowledgement number in each direction (RFC 9293 §3.1): what the other side may go on with.
-    /// 0 before there is one. Of what was said to a group, the first is when, in ticks (see `Tables::now`); the second is
-    /// when it was told of, shifted left by one, and 1 if it stays within the segment.
+    /// The last TCP acknowledgement number in each direction (RFC 9293 §3.1), 0 before the first. Of a flow to a group,
+    /// the first word is the time of the last packet in ticks (see `Tables::now`); the second is the time of the last
+    /// report, shifted left by one, with bit 0 set if the packets do not leave the segment.
     pub acknowledged: [u32; 2],
-    /// [`super::Control::tick`] when the last packet was seen.
+    /// [`super::Control::tick`] at the last packet.
     pub seen: u16,
-    /// Which direction the one speaks in who opened it first, or asked for a new connection last, 0 or 1.
+    /// The direction, 0 or 1, in which the initiator sends: the end that opened the flow first, or reopened it last.
     pub initiator: u8,
-    /// [`Flow::FIN`] and [`Flow::OPENED`] per direction, and their neighbours.
+    /// Of [`Flow::FIN`] and [`Flow::OPENED`], each per direction, [`Flow::RST`], [`Flow::REOPENED`],
+    /// [`Flow::ANSWERED`].
     pub state: u8,
-    /// Of what was said to a group, the group's address in 32 bits: see [`Ip::folded`]; else 0.
+    /// Of a flow to a group, [`Ip::folded`] of the group's address; else 0.
     pub group: u32,
 }
 
@@ -184,21 +185,21 @@ impl Flow {
     pub const FIN: u8 = 1;
     /// A RST was seen.
     pub const RST: u8 = 4;
-    /// The end that speaks in direction 0 has opened the flow, so that the other may answer; shifted left by one, that
-    /// of direction 1. Once both have, what either may do must not depend on who was heard last.
+    /// The end that sends in direction 0 has opened the flow, so that the other end may answer; shifted left by one,
+    /// the end of direction 1. Both may be set: what an end may send must not depend on which end sent last.
     pub const OPENED: u8 = 8;
-    /// A new connection was asked for with the same addresses and ports.
-    pub const AGAIN: u8 = 32;
-    /// Half-open TCP: one end has spoken to the other that was heard before.
+    /// A SYN asked for a new connection with the same addresses and ports.
+    pub const REOPENED: u8 = 32;
+    /// Of a half-open TCP flow: one end has sent to the other after that had sent.
     pub const ANSWERED: u8 = 64;
     /// The unit of [`Flow::volume`] in bytes.
     pub const VOLUME: usize = 16;
-    /// One that nothing is known of yet, but when it was seen, in ticks of the control word.
+    /// An empty entry, seen at this tick of the control word.
     #[inline(always)]
     pub const fn blank(seen: u16) -> Flow {
         Flow {
             judged: 0,
-            way: [Way { from: 0, to: 0 }; 2],
+            path: [FlowPath { from: 0, to: 0 }; 2],
             volume: [0; 2],
             acknowledged: [0; 2],
             seen,
@@ -221,27 +222,28 @@ impl Flow {
     }
 }
 
-/// What a host does in a tick, by `abi::member`.
+/// The rate counters of a host, by `abi::fdb_key`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Limit {
-    /// The tick that is counted in.
+    /// The tick that the counters below are of.
     pub tick: u32,
-    /// Flows opened in it.
+    /// Flows opened in the tick.
     pub opened: u32,
-    /// 1 if it has as many flows as it may: counted by user space, from time to time.
+    /// 1 if the host has as many flows as it may; user space counts them now and then.
     pub over: u32,
-    /// Group frames in it.
+    /// Group frames in the tick.
     pub groups: u16,
-    /// Copies, one by one, of what of it was flooded.
+    /// Copies per attachment in the tick, of flooded frames.
     pub copies: u16,
 }
 
 impl Limit {
-    /// What one host on a device-facing port may take of what is its port's, in parts: nobody silences the others alone.
+    /// The part of its port's limits that one host on a device-facing port may use is 1/`SHARE`, so that no host uses
+    /// up the limit alone.
     pub const SHARE: u32 = 4;
 
-    /// Starts counting anew in a new tick.
+    /// Clears the counters when a new tick has begun.
     #[inline(always)]
     pub fn start(&mut self, now: u32) {
         if self.tick != now {
@@ -254,13 +256,13 @@ impl Limit {
 
     /// Flows that a host on a device-facing port may open in a tick.
     pub const DEVICE: u32 = 4096;
-    /// Flows that a host behind an uplink may open in a tick: a router speaks for many.
+    /// Flows that a host behind an uplink may open in a tick: a router forwards for many.
     pub const UPLINK: u32 = 65536;
 }
 
 const _: () = assert!(size_of::<Limit>() == 16);
 
-/// Which packet fragments belong to.
+/// The packet to which fragments belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct FragmentsKey {
@@ -278,21 +280,21 @@ pub struct FragmentsKey {
     pub pad: u8,
 }
 
-/// What was decided of a packet's first fragment, and what may follow it.
+/// The decision on a packet's first fragment, and which fragment may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Fragments {
-    /// As in [`Flow`].
+    /// As [`Flow::judged`].
     pub judged: u64,
     /// Source MAC address and ingress attachment.
     pub from: u64,
-    /// Destination MAC address and egress attachment; 0 for the latter if it was flooded.
+    /// Destination MAC address and egress attachment; attachment 0 if the first was flooded.
     pub to: u64,
-    /// When the first was seen, in ticks.
+    /// The time of the first, in ticks.
     pub seen: u32,
-    /// Where the next may start, in bytes.
+    /// The lowest offset of the next, in bytes.
     pub next: u16,
-    /// [`Fragments::ONE`] and its neighbours.
+    /// One of [`Fragments::ONE`], [`Fragments::FLOOD`], [`Fragments::INSIDE`].
     pub spread: u16,
 }
 

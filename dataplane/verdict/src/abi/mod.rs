@@ -5,26 +5,28 @@
 
 mod control;
 mod copies;
+pub mod cuckoo;
 mod event;
+mod evicting;
 mod flow;
-pub mod frozen;
-mod recent;
+mod identity;
 mod records;
-pub mod steps;
 mod table;
-mod who;
+pub mod trie;
 
 pub use control::{AGE_SECONDS, CONTAIN, Control, LOCKDOWN, POSTURES, SEVER};
-pub use copies::{Copies, CopyTo, Copying, Span, copy_index, span_index};
+pub use copies::{Copies, CopyMetadata, CopyTarget, Span, copy_index, span_index};
 pub use event::{EVENT_DROP, EVENT_FLOW, Event};
-pub use flow::{
-    Flow, FlowKey4, FlowKey6, Fragments, FragmentsKey, Limit, Ruling, Way, way_attachment, way_mac,
-    way_word,
+pub use evicting::{
+    BUCKET_ENTRIES, BUCKET_STRIDE, BucketHeader, CLAIMED, HOST_WORDS, Host, bucket_tag,
 };
-pub use recent::{CLAIMED, HOST_WORDS, Host, RING, ROW, Ring, ring_tag};
+pub use flow::{
+    Flow, FlowKey4, FlowKey6, FlowPath, Fragments, FragmentsKey, Limit, Ruling, path_attachment,
+    path_mac, path_word,
+};
+pub use identity::{Address, Device, Network};
 pub use records::*;
 pub use table::{EMPTY, Entry, Line, OVERFLOW, Search, TAG, WAYS, WORDS4, WORDS6, lines, search};
-pub use who::{Address, Device, Network};
 
 /// The version of this ABI. A program and a loader of different versions refuse each other.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;

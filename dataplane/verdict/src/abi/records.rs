@@ -1,14 +1,15 @@
-//! The policy tables' and counters' records.
+//! Records of the policy tables and of the counters, the FDB, and the indices of tables.
 
 use super::control::POSTURES;
 use super::flow::Ruling;
 use crate::address::{Ip, Mac};
+use crate::protocol::{SCTP, TCP, UDP};
 
-/// Ports a gateway can have; an attachment has four bits for the port, and the last value says two tags.
+/// Ports that a gateway can have. An attachment has four bits for the port, and the highest value says two tags.
 pub const PORTS: usize = 15;
-/// Segments a gateway can have.
+/// Segments that a gateway can have.
 pub const SEGMENTS: usize = 4096;
-/// Rules a generation can have, built-in ones included. Rule counters hold two generations.
+/// Rules that a generation can have, built-in rules included. There are rule counters for two generations.
 pub const RULES: usize = 131_072;
 /// The number of the built-in rule that lets ARP pass.
 pub const RULE_ARP: u32 = 1;
@@ -20,10 +21,10 @@ pub const RULE_MEMBERSHIP: u32 = 3;
 pub const RULE_LINK_CONTROL: u32 = 4;
 /// The number of the built-in rule that lets other EtherTypes of a segment pass.
 pub const RULE_ETHER_TYPE: u32 = 5;
-/// The number of the first rule that is not built in; some before are kept free.
+/// The number of the first rule that is not built in; some numbers below are reserved.
 pub const RULE_FIRST: u32 = 16;
 
-/// What a built-in rule is called, and what it is for; none for a number that is no built-in rule's.
+/// Name and purpose of a built-in rule; `None` for any other number.
 pub const fn built_in(rule: u32) -> Option<(&'static str, &'static str)> {
     match rule {
         RULE_ARP => Some(("arp", "devices find each other's addresses")),
@@ -36,7 +37,7 @@ pub const fn built_in(rule: u32) -> Option<(&'static str, &'static str)> {
 }
 
 /// The number of an attachment with one tag or none: port in the upper 4 bits, VLAN in the lower 12, 0 for untagged.
-/// Attachments with two tags are numbered from [`STACKED`] on, anew in every generation.
+/// Attachments with two tags are numbered from [`STACKED`] on; their numbers change with every generation.
 #[inline(always)]
 pub const fn attachment(port: u16, vlan: u16) -> u16 {
     port << 12 | vlan & 0xfff
@@ -48,42 +49,42 @@ pub const STACKED: u16 = (PORTS as u16) << 12;
 pub const STACKS: usize = 4095;
 /// A number that no attachment has.
 pub const NO_ATTACHMENT: u16 = u16::MAX;
-/// Attachments that a segment can have whose floods are copied one by one: see [`Admission::COPIES`].
+/// Attachments that a segment with [`Admission::COPIES`] can have.
 pub const COPIES_MOST: usize = 4096;
-/// The gateway's own MAC address, where it stands in for devices: locally administered, and "CORD" in it.
+/// The gateway's own MAC address, for proxied segments: locally administered, with "CORDN" in its last octets.
 pub const GATEWAY: Mac = 0x0243_4f52_444e;
 
-/// Where an attachment is, whatever its number in a generation: 8 bits port, 12 outer VLAN, 12 inner VLAN. With one tag
-/// the inner VLAN is 0, untagged both are.
+/// The layer 2 location of an attachment, the same in every generation: 8 bits port, 12 outer VLAN, 12 inner VLAN. With
+/// one tag the inner VLAN is 0, untagged both are.
 #[inline(always)]
-pub const fn place(port: u16, outer: u16, inner: u16) -> u32 {
+pub const fn location(port: u16, outer: u16, inner: u16) -> u32 {
     (port as u32) << 24 | (outer as u32 & 0xfff) << 12 | inner as u32 & 0xfff
 }
 
-/// The port of a place.
+/// The port of a [`location`].
 #[inline(always)]
-pub const fn place_port(place: u32) -> u16 {
-    (place >> 24) as u16 & 0x7f
+pub const fn location_port(location: u32) -> u16 {
+    (location >> 24) as u16 & 0x7f
 }
 
-/// The outer, or only, VLAN of a place; 0 for untagged.
+/// The outer, or only, VLAN of a [`location`]; 0 for untagged.
 #[inline(always)]
-pub const fn place_outer(place: u32) -> u16 {
-    (place >> 12) as u16 & 0xfff
+pub const fn location_outer(location: u32) -> u16 {
+    (location >> 12) as u16 & 0xfff
 }
 
-/// The inner VLAN of a place with two tags, else 0.
+/// The inner VLAN of a [`location`] with two tags, else 0.
 #[inline(always)]
-pub const fn place_inner(place: u32) -> u16 {
-    place as u16 & 0xfff
+pub const fn location_inner(location: u32) -> u16 {
+    location as u16 & 0xfff
 }
 
-/// Where an attachment with two tags is, by its number.
+/// Location and outer tag type of an attachment with two tags, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Stack {
-    /// The place; 0 if there is no such attachment.
-    pub place: u32,
+    /// The [`location`]; 0 if there is no such attachment.
+    pub location: u32,
     /// EtherType of its outer tag.
     pub outer_type: u16,
     /// Zero.
@@ -96,35 +97,35 @@ pub const fn stack_index(slot: u8, attachment: u16) -> u32 {
     (slot as u32) << 12 | attachment as u32 & 0xfff
 }
 
-/// The key of the table of numbers of attachments with two tags.
+/// The key of an attachment with two tags in the table of their numbers.
 #[inline(always)]
-pub const fn stack_key(slot: u8, place: u32) -> u64 {
-    (slot as u64) << 32 | place as u64
+pub const fn stack_key(slot: u8, location: u32) -> u64 {
+    (slot as u64) << 32 | location as u64
 }
 
-/// The port of an attachment without two tags.
+/// The port of an attachment with one tag or none.
 #[inline(always)]
 pub const fn attachment_port(attachment: u16) -> u16 {
     attachment >> 12
 }
 
-/// The VLAN of an attachment without two tags, 0 for untagged.
+/// The VLAN of an attachment with one tag or none; 0 for untagged.
 #[inline(always)]
 pub const fn attachment_vlan(attachment: u16) -> u16 {
     attachment & 0xfff
 }
 
-/// What an attachment belongs to. All zeroes: to nothing.
+/// The segment of an attachment. All zeroes: the attachment does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Admission {
     /// The segment.
     pub segment: u16,
-    /// [`Admission::IN_USE`] and its neighbours.
+    /// Of [`Admission::IN_USE`] and the flags after it.
     pub flags: u16,
-    /// The class of members of the segment that are no listed device.
-    pub anonymous: u16,
-    /// Attachments of the segment, where copies are made one by one: see [`Admission::COPIES`].
+    /// The class of the segment's unlisted hosts.
+    pub unlisted_class: u16,
+    /// The number of the segment's attachments, with [`Admission::COPIES`].
     pub copies: u16,
 }
 
@@ -135,11 +136,11 @@ impl Admission {
     pub const UPLINK: u16 = 2;
     /// Unknown devices of the segment are admitted.
     pub const ADMIT_UNKNOWN: u16 = 4;
-    /// What is flooded in the segment is copied one by one: it has several attachments at one port, or a proxy.
+    /// Flooded frames are copied per attachment: the segment has several attachments at one port, or a proxy.
     pub const COPIES: u16 = 8;
-    /// The gateway stands in for the segment's devices.
+    /// The gateway answers ARP and neighbour discovery for the segment's devices.
     pub const PROXY: u16 = 16;
-    /// Devices of the segment are bound to ports or attachments: where none is, nobody need look.
+    /// Some device of the segment is bound to a port or attachment; without it the binding need not be looked up.
     pub const BOUND: u16 = 32;
 
     /// Whether a flag is set.
@@ -149,19 +150,21 @@ impl Admission {
     }
 }
 
-/// The key of devices and stations: segment in the upper 16, MAC address in the lower 48 bits.
+/// The key of the forwarding database (FDB), and of the table of devices: segment in the upper 16 bits, MAC address in
+/// the lower 48.
 #[inline(always)]
-pub const fn member(segment: u16, mac: Mac) -> u64 {
+pub const fn fdb_key(segment: u16, mac: Mac) -> u64 {
     (segment as u64) << 48 | mac
 }
 
-/// What is set for a port.
+/// The settings of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct PortSetting {
-    /// Group frames that may come in in a tick; 0 for any number.
+    /// Group frames that the port may receive in a tick; 0 for no limit.
     pub storm: u32,
-    /// Link-control protocols that may come in and leave: [`PortSetting::STP`] and its neighbours.
+    /// Link-control protocols that may come in and leave, as bits from [`PortSetting::STP`] to [`PortSetting::PTP`];
+    /// and [`PortSetting::OUTER_8021Q`].
     pub link_control: u32,
 }
 
@@ -176,28 +179,28 @@ impl PortSetting {
     pub const LLDP: u32 = 8;
     /// Precision time over Ethernet.
     pub const PTP: u32 = 16;
-    /// The outer of two tags has EtherType 0x8100 there; else 0x88a8.
+    /// The outer of two tags has EtherType 0x8100 at this port; else 0x88a8.
     pub const OUTER_8021Q: u32 = 1 << 31;
 }
 
-/// What came in at a port in a tick of the clock.
+/// The rate counters of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct PortRate {
-    /// The tick.
+    /// The tick that the counters below are of.
     pub tick: u32,
-    /// Group frames in it.
+    /// Group frames in the tick.
     pub groups: u32,
-    /// Hosts, no listed devices, that were not known before.
+    /// Unlisted hosts that were first seen in the tick.
     pub stations: u32,
-    /// Copies, one by one, of what was flooded.
+    /// Copies per attachment in the tick, of flooded frames.
     pub copies: u32,
 }
 
 impl PortRate {
-    /// New hosts that a device-facing port may show in a tick.
+    /// New unlisted hosts at a device-facing port in a tick, at most.
     pub const STATIONS: u32 = 64;
-    /// Copies that a port may cause in a tick.
+    /// Copies that the frames of a port may cause in a tick.
     pub const COPIES: u32 = 65536;
 }
 
@@ -213,33 +216,34 @@ pub const fn port_index(slot: u8, port: u16) -> u32 {
     (slot as u32) << 4 | port as u32 & 0xf
 }
 
-/// What no rule can name: addresses outside every network.
-pub const CLASS_STRANGER: u16 = 0;
+/// The class of addresses that no device or network claims. No rule can name it.
+pub const CLASS_UNCLASSIFIED: u16 = 0;
 
 /// Entries of the service table: TCP ports, UDP ports, SCTP ports, then ICMP echo.
 pub const SERVICES: usize = 3 * 65536 + 1;
 
-/// The service table's index of a protocol and destination port. Protocols other than TCP, UDP, SCTP and
-/// ICMP echo do not come this far.
+/// The service table's index of a protocol and destination port. Only TCP, UDP, SCTP and ICMP echo have services: all
+/// other protocols are decided by earlier stages.
 #[inline(always)]
 pub const fn service_index(protocol: u8, port: u16) -> u32 {
     match protocol {
-        6 => port as u32,
-        17 => 65536 + port as u32,
-        132 => 2 * 65536 + port as u32,
+        TCP => port as u32,
+        UDP => 65536 + port as u32,
+        SCTP => 2 * 65536 + port as u32,
         _ => 3 * 65536,
     }
 }
 
-/// The service class of what no rule names: its row holds what rules with `service: any` say.
+/// The service class of all services that no rule names. Its row has the rulings of rules with `service: any`.
 pub const SERVICE_OTHER: u16 = 0;
 
-/// The key of the policy table. Two classes have a *set* of rows, one for each service class that a rule tells from the
-/// others; pairs that the same rules match share one. A hospital's policy has millions of pairs, and some thousands of sets.
+/// The key of the policy table. A pair of classes has a *set* of rows, one for each service class that a rule
+/// distinguishes; pairs that the same rules match share a set. A hospital's policy has millions of pairs, and some
+/// thousands of sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct PolicyKey {
-    /// The set that two classes have: see `frozen::set_of`.
+    /// The set of the two classes: see `cuckoo::set_of`.
     pub set: u32,
     /// Service class.
     pub service: u16,
@@ -248,7 +252,7 @@ pub struct PolicyKey {
 }
 
 impl PolicyKey {
-    /// The row of a service class, in a set.
+    /// The row of a service class in a set.
     #[inline(always)]
     pub const fn new(set: u32, service: u16) -> PolicyKey {
         PolicyKey {
@@ -273,40 +277,40 @@ pub struct PolicyRow {
     pub rulings: [Ruling; POSTURES],
 }
 
-/// The key of the table of who the gateway stands in for: the MAC address of the device in a segment that has an address.
+/// The key of the proxy table, whose values are the MAC addresses of devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct ProxyKey {
-    /// The address.
+    /// An address that is bound to a device.
     pub ip: Ip,
     /// The segment.
     pub segment: u64,
 }
 
-/// Where a MAC address was last seen, by [`member`].
+/// An FDB entry, by [`fdb_key`]: where a MAC address was last seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Station {
-    /// The [`place`], and [`Station::UPLINK`]. Not the attachment's number, which is another in the next generation.
-    pub place: u32,
-    /// When it was learned or moved, in ticks (see `Tables::now`).
+    /// The [`location`], and [`Station::UPLINK`]. Not the attachment's number, which changes with the generation.
+    pub location: u32,
+    /// The time when the station was learned or moved, in ticks (see `Tables::now`).
     pub since: u32,
 }
 
 impl Station {
-    /// Behind an uplink.
+    /// The station was behind an uplink.
     pub const UPLINK: u32 = 1 << 31;
 
-    /// The place.
+    /// The [`location`].
     #[inline(always)]
     pub const fn at(self) -> u32 {
-        self.place & !Station::UPLINK
+        self.location & !Station::UPLINK
     }
 
-    /// Whether it was behind an uplink.
+    /// Whether the station was behind an uplink.
     #[inline(always)]
     pub const fn is_uplink(self) -> bool {
-        self.place & Station::UPLINK != 0
+        self.location & Station::UPLINK != 0
     }
 }
 
@@ -320,7 +324,7 @@ pub struct Counter {
     pub bytes: u64,
 }
 
-/// The flood table's index: which attachment a segment has at a port.
+/// The flood table's index of a segment's attachment at a port.
 #[inline(always)]
 pub const fn flood_index(slot: u8, segment: u16, port: u16) -> u32 {
     (slot as u32) << 16 | (segment as u32 & 0xfff) << 4 | (port as u32 & 0xf)
@@ -338,29 +342,29 @@ pub const fn rule_index(slot: u8, rule: u32) -> u32 {
     (slot as u32) << 17 | rule & 0x1_ffff
 }
 
-/// A flood table entry: not attached there.
+/// A flood table entry: the segment is not attached to the port.
 pub const FLOOD_NONE: u32 = 0;
-/// A flood table entry: attached, with the attachment's number in the lower 16 bits.
+/// Bit of a flood table entry: the segment is attached; the attachment's number is in the lower 16 bits.
 pub const FLOOD_MEMBER: u32 = 1 << 31;
 
-/// How many events a processor told of in a tick of the clock, and how many it did not.
+/// How many events a processor emitted in a tick, and how many it lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Sampling {
-    /// The tick that [`Sampling::told`] counts in.
+    /// The tick that [`Sampling::emitted`] is of.
     pub tick: u32,
-    /// Events told of in this tick.
-    pub told: u32,
-    /// Events not told of, ever: over the limit, or the ring was full.
+    /// Events emitted in this tick.
+    pub emitted: u32,
+    /// Events lost since the start: over the limit, or the ring buffer was full.
     pub lost: u64,
 }
 
-/// Events a processor tells of in one tick of the clock.
+/// Events that a processor emits in one tick, at most.
 pub const EVENTS_PER_TICK: u32 = 1000;
-/// Of those, events of drops: whoever has frames dropped does not keep others from being heard.
+/// Drop events of those, at most: a flood of drops must not suppress the events of flows.
 pub const DROPS_PER_TICK: u32 = 750;
 
-/// What became of the last frame on a processor, for tests: written only by a program loaded to trace.
+/// The outcome of the last frame on a processor, for tests. Only a program loaded to trace writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Trace {

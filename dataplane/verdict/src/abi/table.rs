@@ -1,13 +1,14 @@
-//! The tables of established flows: an index of cache lines, and entries beside it.
+//! The tables of established flows: a hash index of cache lines, and an array of entries.
 //!
-//! A hash map of the kernel's costs several calls for every look-up, and where the processor makes returning expensive
-//! (as the mitigation of AMD's speculative return stack overflow does) more than all the rest of an established packet.
-//! Here a look-up is arithmetic and three loads: a line of the index, the entry's key, the flow.
+//! A look-up in a kernel hash map costs several calls. On processors with expensive returns (with the mitigation of
+//! AMD's speculative return stack overflow) it costs more than the rest of an established packet. Here a look-up is
+//! arithmetic and three loads: a line of the index, the entry's key, the flow.
 //!
-//! A word of the index says whose entry is where. It is in the first of two lines that the key's hash names, or in the
-//! second if that was full ([`OVERFLOW`]); and no line has two words with one tag. An entry is taken from the spare ones, or from those that were never used; filled; and
-//! *published* by a compare-and-swap of a word from [`EMPTY`]. User space alone makes entries spare again: it withdraws
-//! the word, and waits until no packet can be using the entry.
+//! A word of the index has the tag of a key and the number of its entry. It is in the first of two lines that the key's
+//! hash selects, or in the second if the first was full ([`OVERFLOW`]). No line has two words with the same tag. A new
+//! entry comes from the free list, or from the entries that were never used; it is filled, then *published* by a
+//! compare-and-swap of a word from [`EMPTY`]. Only user space frees entries: it withdraws the word, and waits until no
+//! packet can use the entry.
 
 use super::flow::{Flow, FlowKey4, FlowKey6};
 
@@ -19,31 +20,31 @@ pub const WAYS: usize = 8;
 #[repr(C, align(64))]
 pub struct Line(pub [u64; WAYS]);
 
-/// A word of the index that says nothing.
+/// An unused word of the index.
 pub const EMPTY: u64 = 0;
 
-/// The half of a word that tells keys apart; the other half is the entry's number.
+/// The half of a word with the tag of the key; the other half is the entry's number.
 pub const TAG: u64 = !0 << 32;
 
-/// In the last word of a line, whatever else that says: the line was full once, and some of its keys may be in the other
-/// line that they have. Where it is not, nobody need look there; and it is never taken away.
+/// Bit in the last word of a line, used or not: the line was full once, so some of its keys may be in their second
+/// line. It is never cleared. Without it a look-up need not read the second line.
 pub const OVERFLOW: u64 = 1 << 62;
 
-/// What is kept under a key of `W` words: a flow, in these tables.
+/// An entry with a key of `W` words. In these tables the value is a flow.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Entry<const W: usize, V> {
-    /// Whose it is.
+    /// The key.
     pub key: [u64; W],
-    /// What is kept.
+    /// The value.
     pub value: V,
 }
 
 impl<const W: usize, V> Entry<W, V> {
-    /// Whether it is this one's.
-    // Not `==`: that is a call, for which Linux 6.1 has no room on the stack left.
+    /// Whether this is the entry of a key.
+    // Not `==`: that is a call, for which the stack has no room left on Linux 6.1.
     #[inline(always)]
-    pub fn is_of(&self, key: &[u64; W]) -> bool {
+    pub fn has_key(&self, key: &[u64; W]) -> bool {
         let pairs = self.key.iter().zip(key);
         pairs.fold(0, |all, (one, other)| all | (one ^ other)) == 0
     }
@@ -58,7 +59,7 @@ const _: () = assert!(size_of::<Line>() == 64);
 const _: () = assert!(size_of::<Entry<WORDS4, Flow>>() == 80);
 const _: () = assert!(size_of::<Entry<WORDS6, Flow>>() == 104);
 
-/// Lines of the index of so many flows: at most half full, so that hardly any flow finds no room in both of its lines.
+/// Lines of an index for `flows` flows: at most half full, so that both lines of a flow are hardly ever full.
 pub const fn lines(flows: u32) -> u32 {
     let lines = flows.div_ceil(WAYS as u32 / 2);
     if lines > 1 << 24 {
@@ -68,17 +69,17 @@ pub const fn lines(flows: u32) -> u32 {
     }
 }
 
-/// Where a key is looked for.
+/// Where a key is looked up.
 #[derive(Clone, Copy, Debug)]
 pub struct Search {
-    /// The lines.
+    /// The two lines.
     pub lines: [u32; 2],
-    /// The [`TAG`] half of its word; not [`EMPTY`].
+    /// The [`TAG`] half of the key's word; not [`EMPTY`].
     pub tag: u64,
 }
 
-/// Where a key is looked for. `seed` is the table's own, so that nobody outside knows which keys meet; `mask` is the
-/// number of lines less one.
+/// Where a key is looked up. `seed` is random for each table, so that no sender can choose keys that collide; `mask` is
+/// the number of lines less one.
 #[inline(always)]
 pub fn search<const W: usize>(key: &[u64; W], seed: u64, mask: u32) -> Search {
     let mut hash = seed;
@@ -119,7 +120,8 @@ impl FlowKey6 {
     pub const fn words(&self) -> [u64; WORDS6] {
         let [first, second] = self.address;
         let ports = self.port[0] as u64 | (self.port[1] as u64) << 16;
-        let rest = self.segment as u64 | (self.protocol as u64) << 16 | (self.asker as u64) << 24;
+        let rest =
+            self.segment as u64 | (self.protocol as u64) << 16 | (self.requester as u64) << 24;
         [first.hi, first.lo, second.hi, second.lo, ports | rest << 32]
     }
 
@@ -132,7 +134,7 @@ impl FlowKey6 {
             port: [last as u16, (last >> 16) as u16],
             segment: (last >> 32) as u16,
             protocol: (last >> 48) as u8,
-            asker: (last >> 56) as u8,
+            requester: (last >> 56) as u8,
         }
     }
 }

@@ -1,20 +1,21 @@
 //! The last stages: account, establish.
 
 use super::pass;
-use crate::account as report;
+use crate::account::report_flow;
 use crate::address::MAC_GROUP;
 use crate::authorise::Denied;
+use crate::flow::{ConnState, Decided, FlowId};
 use crate::forward;
 use crate::fragment;
 use crate::frame::Frame;
 use crate::group;
-use crate::half;
-use crate::parse::{Kind, Packet};
+use crate::half_open;
+use crate::packet::{Kind, Packet};
 use crate::proxy;
 use crate::reason::Reason;
-use crate::step::{Departing, Egress, Pending, Step};
+use crate::step::{Egress, Pending, Rewriting, Step};
 use crate::tables::Tables;
-use crate::track::{self, Decided, Known, Track};
+use crate::track;
 
 /// Counts a packet that passes, and remembers its flow and fragments for the packets to come.
 ///
@@ -43,18 +44,18 @@ pub fn account<F: Frame, T: Tables>(
         ..
     } = &*pending;
     if let Egress::Attachment(attachment) = *egress
-        && let Some(port) = forward::renumber(frame, link, attachment)
+        && let Some(port) = forward::retag_in_place(frame, link, attachment)
     {
         return Ok(settled(frame, tables, pending, port));
     }
-    Ok(Departing::step(ingress, link, *egress, *ruling))
+    Ok(Rewriting::step(ingress, link, *egress, *ruling))
 }
 
 /// The frame leaves without being rewritten.
 #[inline(always)]
 fn settled<F: Frame, T: Tables>(frame: &F, tables: &mut T, pending: &Pending, port: u16) -> Step {
     let control = pending.ingress.control;
-    Step::Settled(pass(
+    Step::Forwarded(pass(
         frame,
         tables,
         control,
@@ -73,8 +74,8 @@ pub fn establish<T: Tables>(tables: &mut T, pending: &Pending) {
     if !pending.establishes {
         return;
     }
-    if let Some(track) = track::key(&pending.ingress, &pending.link, packet) {
-        half::establish(tables, &track.key);
+    if let Some(flow) = FlowId::of(&pending.ingress, &pending.link, packet) {
+        half_open::establish(tables, &flow.key);
     }
 }
 
@@ -92,21 +93,21 @@ fn remember<T: Tables>(
         egress,
         ..
     } = pending;
-    let (establishes, is_news) = match track::key(ingress, link, packet) {
-        Some(track) => {
-            let establishes = keep(tables, pending, packet, &track, length)?;
-            (establishes, matches!(pending.known, Known::Nothing))
+    let (establishes, is_new) = match FlowId::of(ingress, link, packet) {
+        Some(flow) => {
+            let establishes = keep(tables, pending, packet, &flow, length)?;
+            (establishes, matches!(pending.conn, ConnState::Miss))
         }
         None => {
-            let is_news = group::said(tables, ingress, link, packet, *ruling, length);
-            (false, is_news)
+            let is_new = group::record(tables, ingress, link, packet, *ruling, length);
+            (false, is_new)
         }
     };
-    if is_news
-        && report::opened(tables, ingress, link, packet, *ruling, length)
+    if is_new
+        && report_flow(tables, ingress, link, packet, *ruling, length)
         && link.destination & MAC_GROUP != 0
     {
-        group::told(tables, ingress, packet);
+        group::mark_reported(tables, ingress, packet);
     }
     // Only now: later fragments may follow only a first fragment that passed.
     fragment::remember(tables, ingress, link, packet, (*egress, *ruling));
@@ -119,14 +120,14 @@ fn keep<T: Tables>(
     tables: &mut T,
     pending: &Pending,
     packet: &Packet,
-    track: &Track,
+    flow: &FlowId,
     length: usize,
 ) -> Result<bool, Denied> {
     let Pending {
         ingress,
         link,
         ruling,
-        known,
+        conn,
         ..
     } = pending;
     let decided = Decided {
@@ -138,10 +139,8 @@ fn keep<T: Tables>(
         },
         length,
     };
-    track::remember(tables, *known, ingress, link, packet, track, decided).map_err(|reason| {
-        Denied {
-            reason,
-            rule: ruling.rule(),
-        }
+    track::remember(tables, *conn, ingress, link, packet, flow, decided).map_err(|reason| Denied {
+        reason,
+        rule: ruling.rule(),
     })
 }

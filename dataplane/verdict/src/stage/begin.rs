@@ -4,15 +4,16 @@ use super::{closed_by, pass};
 use crate::abi::{Control, Copies, PORTS, RULE_LINK_CONTROL, Ruling};
 use crate::admit::{admit, storm_of_port};
 use crate::authorise::Denied;
+use crate::flow::{ConnState, FlowId};
 use crate::forward;
 use crate::frame::Frame;
 use crate::link_control;
 use crate::parse::{self, Unparsed};
 use crate::proxy;
 use crate::reason::Reason;
-use crate::step::{Departing, Egress, Pending, Rare, Step};
+use crate::step::{Egress, Extended, Pending, Rewriting, Step};
 use crate::tables::Tables;
-use crate::track::{self, Known};
+use crate::track;
 
 /// Parses the headers, admits the frame to a segment and looks its flow up. A packet of an established flow is forwarded.
 /// With `flow_miss` the fast path has looked already, and there is no entry.
@@ -46,40 +47,35 @@ pub fn begin<F: Frame, T: Tables>(
                 ingress,
                 link,
                 None,
-                Known::Nothing,
+                ConnState::Miss,
             )));
         }
-        _ => Err(Unparsed::Rare),
+        _ => Err(Unparsed::Extended),
     };
     let packet = match packet {
         Ok(packet) => packet,
-        Err(Unparsed::Rare) => return Ok(Step::Rare(Rare { ingress, link })),
+        Err(Unparsed::Extended) => return Ok(Step::Extended(Extended { ingress, link })),
         Err(Unparsed::Drop(reason)) => return Err(reason.into()),
     };
-    proxy::stand_in(tables, &ingress, &mut link, packet.destination)?;
-    let known = match track::key(&ingress, &link, &packet) {
-        Some(track) if !flow_miss => {
-            track::find(tables, &ingress, &link, &packet, &track, frame.len())
+    proxy::resolve(tables, &ingress, &mut link, packet.destination)?;
+    let conn = match FlowId::of(&ingress, &link, &packet) {
+        Some(flow) if !flow_miss => {
+            track::find(tables, &ingress, &link, &packet, &flow, frame.len())
         }
-        _ => Known::Nothing,
+        _ => ConnState::Miss,
     };
-    if let Known::Settled { ruling, egress } = known {
-        if forward::is_beyond(&link, egress) {
+    if let ConnState::Established { ruling, egress } = conn {
+        if forward::needs_rewrite(&link, egress) {
             let egress = Egress::Attachment(egress);
-            return Ok(Departing::step(&ingress, &link, egress, ruling));
+            return Ok(Rewriting::step(&ingress, &link, egress, ruling));
         }
         let port = forward::retag(frame, &link, egress)?;
         let egress = Egress::Attachment(egress);
-        return Ok(Step::Settled(pass(
+        return Ok(Step::Forwarded(pass(
             frame, tables, control, egress, port, ruling,
         )));
     }
-    Ok(Step::Judge(Pending::new(
-        ingress,
-        link,
-        Some(packet),
-        known,
-    )))
+    Ok(Step::Judge(Pending::new(ingress, link, Some(packet), conn)))
 }
 
 /// Link-control frames belong to no segment: they cross from port to port.
@@ -99,10 +95,10 @@ fn between_ports<F: Frame, T: Tables>(
     let egress = Egress::Flood {
         segment: u16::MAX,
         inside: false,
-        copies: Copies::BY_PORT,
+        copies: Copies::PER_PORT,
     };
     let ruling = Ruling::allow(RULE_LINK_CONTROL);
-    Ok(Step::Settled(pass(
+    Ok(Step::Forwarded(pass(
         frame, tables, control, egress, 0, ruling,
     )))
 }

@@ -2,17 +2,18 @@
 
 use super::{deliver, storm};
 use crate::authorise::{self as policy, Classes, Denied};
+use crate::flow::{ConnState, FlowId};
 use crate::frame::Frame;
 use crate::group;
-use crate::half;
+use crate::half_open;
 use crate::identify as identity;
 use crate::neighbour;
-use crate::parse::{self, Kind};
+use crate::packet::{Kind, TCP_RST};
 use crate::proxy;
 use crate::reason::Reason;
 use crate::step::{Egress, Pending};
 use crate::tables::Tables;
-use crate::track::{self, Known};
+use crate::track;
 
 /// Identifies the source and the destination. ARP and neighbour discovery are decided here as well: they depend on the
 /// source alone.
@@ -59,31 +60,31 @@ pub fn authorise<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(),
         Some(packet) if !pending.ruling.allows() => packet,
         _ => return Ok(()),
     };
-    let track = track::key(ingress, link, packet);
-    let known = match (pending.known, &track) {
-        (Known::Nothing, Some(track)) => half::known(tables, track),
-        (Known::Unasked, Some(track)) => track::ask(tables, ingress, packet, track),
-        (known, _) => known,
+    let flow = FlowId::of(ingress, link, packet);
+    let conn = match (pending.conn, &flow) {
+        (ConnState::Miss, Some(flow)) => half_open::conn_state(tables, flow),
+        (ConnState::NotLookedUp, Some(flow)) => track::conn_state(tables, ingress, packet, flow),
+        (conn, _) => conn,
     };
     // A reset of a flow without an entry: its ends can end the flow without it, so dropping it costs nothing.
     let stray_reset =
-        matches!(known, Known::Nothing | Known::Unasked) && packet.flags & parse::TCP_RST != 0;
+        matches!(conn, ConnState::Miss | ConnState::NotLookedUp) && packet.flags & TCP_RST != 0;
     if stray_reset {
         return Err(Reason::TcpSequence.into());
     }
-    if let Known::Outside { ruling } = known {
+    if let ConnState::OutOfWindow { ruling } = conn {
         return Err(Denied {
             reason: Reason::TcpSequence,
             rule: ruling.rule(),
         });
     }
-    let authorised = match policy::authorise(tables, ingress, packet, pending.classes, known) {
+    let authorised = match policy::authorise(tables, ingress, packet, pending.classes, conn) {
         // A written deny rule also denies answers.
         Err(denied) if denied.reason == Reason::Rule => return Err(denied),
         Err(denied) => group::answers(tables, ingress, link, packet).ok_or(denied)?,
         Ok(authorised) => authorised,
     };
-    pending.known = known;
+    pending.conn = conn;
     pending.ruling = authorised.ruling;
     pending.by_sender = authorised.by_sender;
     Ok(())

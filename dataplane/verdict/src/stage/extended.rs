@@ -3,18 +3,20 @@
 use super::deliver;
 use crate::admit::Ingress;
 use crate::authorise::Denied;
+use crate::flow::ConnState;
 use crate::fragment;
 use crate::frame::Frame;
 use crate::membership;
 use crate::other;
-use crate::parse::{self, Link, Unparsed};
+use crate::packet::{Link, Walked};
+use crate::parse::{self, Unparsed};
+use crate::protocol;
 use crate::proxy;
 use crate::reason::Reason;
 use crate::related;
-use crate::step::{Behind, Departing, Egress, Pending, Rare, Step};
+use crate::step::{Egress, Extended, Pending, Rewriting, Step, UpperLayer};
 use crate::tables::Tables;
-use crate::track::Known;
-use crate::walk::{self, Walked};
+use crate::walk;
 
 /// Parses IPv4 options, IPv6 extension headers and fragments; judges other EtherTypes than IPv4, IPv6 and ARP.
 ///
@@ -24,9 +26,9 @@ use crate::walk::{self, Walked};
 pub fn extended<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &mut T,
-    state: &Rare,
+    state: &Extended,
 ) -> Result<Step, Denied> {
-    let Rare { ingress, link } = state;
+    let Extended { ingress, link } = state;
     if !matches!(
         link.ether_type,
         parse::ETHERTYPE_IPV4 | parse::ETHERTYPE_IPV6
@@ -36,10 +38,10 @@ pub fn extended<F: Frame, T: Tables>(
         }
         let ruling = other::ether_type(tables, ingress, link)?;
         let (egress, ruling) = deliver(tables, ingress, link, ruling)?;
-        return Ok(Departing::step(ingress, link, egress, ruling));
+        return Ok(Rewriting::step(ingress, link, egress, ruling));
     }
     let walked = walk::headers(frame, link)?;
-    Ok(Step::Walked(Behind {
+    Ok(Step::UpperLayer(UpperLayer {
         ingress: *ingress,
         link: *link,
         walked,
@@ -54,17 +56,17 @@ pub fn extended<F: Frame, T: Tables>(
 pub fn upper_layer<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &mut T,
-    state: &Behind,
+    state: &UpperLayer,
 ) -> Result<Step, Denied> {
-    let Behind {
+    let UpperLayer {
         ingress, walked, ..
     } = state;
     let mut link = state.link;
     let link = &mut link;
-    if walked.piece.offset != 0 {
-        proxy::stand_in(tables, ingress, link, walked.destination)?;
+    if walked.fragment.offset != 0 {
+        proxy::resolve(tables, ingress, link, walked.destination)?;
         let (egress, ruling) = fragment::follow(tables, ingress, link, walked)?;
-        return Ok(Departing::step(ingress, link, egress, ruling));
+        return Ok(Rewriting::step(ingress, link, egress, ruling));
     }
     let Walked {
         source,
@@ -74,25 +76,25 @@ pub fn upper_layer<F: Frame, T: Tables>(
         length,
         ..
     } = *walked;
-    let packet = if walked.piece.is_whole() {
+    let packet = if walked.fragment.is_whole() {
         parse::transport(frame, source, destination, protocol, at, length)
     } else {
         parse::first_fragment(frame, walked).map_err(Unparsed::Drop)
     };
     let packet = match packet {
         Ok(packet) => packet,
-        Err(Unparsed::Rare) => {
-            proxy::stand_in(tables, ingress, link, destination)?;
+        Err(Unparsed::Extended) => {
+            proxy::resolve(tables, ingress, link, destination)?;
             return control_message(frame, tables, ingress, link, walked);
         }
         Err(Unparsed::Drop(reason)) => return Err(reason.into()),
     };
-    proxy::stand_in(tables, ingress, link, destination)?;
+    proxy::resolve(tables, ingress, link, destination)?;
     Ok(Step::Judge(Pending::new(
         *ingress,
         *link,
         Some(packet),
-        Known::Unasked,
+        ConnState::NotLookedUp,
     )))
 }
 
@@ -105,12 +107,12 @@ fn control_message<F: Frame, T: Tables>(
     link: &Link,
     walked: &Walked,
 ) -> Result<Step, Denied> {
-    if walked.protocol != parse::IGMP && !parse::is_listener(frame, walked)? {
+    if walked.protocol != protocol::IGMP && !parse::is_listener(frame, walked)? {
         let (ruling, egress) = related::error(frame, tables, ingress, link, walked)?;
         let egress = Egress::Attachment(egress);
-        return Ok(Departing::step(ingress, link, egress, ruling));
+        return Ok(Rewriting::step(ingress, link, egress, ruling));
     }
     let ruling = membership::membership(frame, tables, ingress, link, walked)?;
     let (egress, ruling) = deliver(tables, ingress, link, ruling)?;
-    Ok(Departing::step(ingress, link, egress, ruling))
+    Ok(Rewriting::step(ingress, link, egress, ruling))
 }

@@ -11,9 +11,9 @@ use crate::authorise::Denied;
 use crate::forward;
 use crate::frame::Frame;
 use crate::identify;
-use crate::parse::Link;
+use crate::packet::Link;
 use crate::reason::Reason;
-use crate::step::{Departing, Egress, Passed};
+use crate::step::{Egress, Passed, Rewriting};
 use crate::tables::Tables;
 
 pub use account::{account, establish};
@@ -29,16 +29,16 @@ pub use extended::{extended, upper_layer};
 pub fn rewrite<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &mut T,
-    departing: &Departing,
+    rewriting: &Rewriting,
 ) -> Result<Passed, Denied> {
-    let Departing {
+    let Rewriting {
         ingress,
         link,
         ruling,
         ..
-    } = departing;
-    let (control, egress) = (ingress.control, departing.egress());
-    let port = forward::leave(frame, tables, control.slot, link, egress)?;
+    } = rewriting;
+    let (control, egress) = (ingress.control, rewriting.egress());
+    let port = forward::rewrite_for_egress(frame, tables, control.slot, link, egress)?;
     Ok(pass(frame, tables, control, egress, port, *ruling))
 }
 

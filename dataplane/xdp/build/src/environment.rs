@@ -1,14 +1,14 @@
-//! What a build script's environment holds that must not reach another toolchain's cargo.
+//! Environment variables of a build script that must not reach another toolchain's cargo.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
-/// Set by cargo for build scripts, by rustup's proxies for cargo, or by a person for the outer build.
+/// Prefixes of variables that cargo sets for build scripts, rustup's proxies for cargo, or a user for the outer build.
 const FOREIGN: &[&str] = &["RUST", "CARGO", "DEP_", "CLIPPY_"];
 
-/// How to reach registries and where things are installed: true for every toolchain.
+/// Prefixes of variables about registries and installation folders, which every toolchain needs.
 const SHARED: &[&str] = &[
     "CARGO_HOME",
     "CARGO_HTTP_",
@@ -18,7 +18,7 @@ const SHARED: &[&str] = &[
     "RUSTUP_",
 ];
 
-/// Without a prefix that would tell them.
+/// Variables of build scripts without a common prefix.
 const OF_BUILD_SCRIPTS: &[&str] = &[
     "OUT_DIR",
     "TARGET",
@@ -27,7 +27,7 @@ const OF_BUILD_SCRIPTS: &[&str] = &[
     "OPT_LEVEL",
     "DEBUG",
     "NUM_JOBS",
-    // Where the outer compiler's own libraries are.
+    // The path of the outer compiler's own libraries.
     "LD_LIBRARY_PATH",
 ];
 
@@ -52,7 +52,7 @@ pub fn path_with(folder: Option<&Path>) -> OsString {
         .map(Path::to_path_buf)
         .into_iter()
         .chain(env::split_paths(&path));
-    // Fails only for a folder with a colon in its name, which is on no PATH.
+    // Fails only for a folder with a colon in its name, which no PATH can contain.
     env::join_paths(folders).unwrap_or(path)
 }
 

@@ -1,6 +1,6 @@
 //! Finds a toolchain that can build the XDP program, and builds it.
 //!
-//! Two compilers will do: rustup's nightly with `rust-src`, or Debian's `rustc-web`, `cargo-web` and
+//! Two compilers are suitable: rustup's nightly with `rust-src`, or Debian's `rustc-web`, `cargo-web` and
 //! `rust-web-src`. Both need `bpf-linker`. Nothing is installed here: `cargo xtask setup` does that.
 
 mod environment;
@@ -12,16 +12,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fmt, fs, io};
 
-/// What every build of the program is built with: type information for the loader.
+/// Compiler flags of every build: they add type information for the loader.
 const FLAGS: &str = "-C link-arg=--btf -C target-cpu=v3 -C debuginfo=2";
 const TARGET: &str = "bpfel-unknown-none";
 
 /// A toolchain that can build the XDP program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Toolchain {
-    /// What compiles.
+    /// The compiler.
     pub compiler: Compiler,
-    /// Where `bpf-linker` is.
+    /// Path of `bpf-linker`.
     pub linker: PathBuf,
 }
 
@@ -32,28 +32,28 @@ pub enum Compiler {
     Nightly,
     /// Debian's packages.
     Debian {
-        /// Where its cargo is.
+        /// Path of its cargo.
         cargo: PathBuf,
-        /// Where its compiler is.
+        /// Path of its compiler.
         rustc: PathBuf,
     },
 }
 
-/// Why there is no XDP program.
+/// Why the XDP program was not built.
 #[derive(Debug)]
 pub enum Error {
-    /// Part of the toolchain is not there.
+    /// Part of the toolchain is missing.
     Missing {
-        /// No compiler will do.
+        /// There is no suitable compiler.
         compiler: bool,
         /// There is no `bpf-linker`.
         linker: bool,
     },
-    /// cargo could not be run, or what it built not be found.
+    /// cargo could not be run, or its output could not be found.
     Run(io::Error),
-    /// The build failed; cargo said why.
+    /// The build failed.
     Failed {
-        /// What cargo printed.
+        /// The output of cargo.
         output: String,
     },
 }
@@ -117,18 +117,18 @@ fn choose(compiler: Option<Compiler>, linker: Option<PathBuf>) -> Result<Toolcha
     }
 }
 
-/// The compiler to use. A person who has set nightly up has done so for programs like this one: it comes first.
+/// The compiler to use. Nightly comes first: a user who has installed it with `rust-src` wants it used.
 pub fn compiler() -> Option<Compiler> {
     nightly().or_else(|| debian(Path::new("/usr")))
 }
 
 fn nightly() -> Option<Compiler> {
-    let asked = Command::new("rustup")
+    let output = Command::new("rustup")
         .args(["run", "nightly", "rustc", "--print", "sysroot"])
         .output()
         .ok()?;
-    let sysroot = PathBuf::from(String::from_utf8(asked.stdout).ok()?.trim());
-    (asked.status.success() && source_of_core(&sysroot).exists()).then_some(Compiler::Nightly)
+    let sysroot = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    (output.status.success() && source_of_core(&sysroot).exists()).then_some(Compiler::Nightly)
 }
 
 fn debian(usr: &Path) -> Option<Compiler> {
@@ -141,7 +141,7 @@ fn source_of_core(sysroot: &Path) -> PathBuf {
     sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml")
 }
 
-/// `bpf-linker`, on the PATH or where cargo installs.
+/// `bpf-linker`, on the PATH or in cargo's installation folder.
 pub fn linker() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let cargo_home = env::var_os("CARGO_HOME")
@@ -153,7 +153,7 @@ pub fn linker() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Builds the crate in the folder `program` below `target`, and answers with the folder that its binaries are in.
+/// Builds the crate in the folder `program` below the folder `target`; returns the folder with its binaries.
 ///
 /// # Errors
 /// [`Error::Run`] and [`Error::Failed`].
@@ -181,7 +181,7 @@ fn command(toolchain: &Toolchain, program: &Path, target: &Path) -> Command {
     };
     environment::clear(&mut command);
     if let Compiler::Debian { rustc, .. } = &toolchain.compiler {
-        // A release compiler takes `-Z` only so.
+        // A release compiler accepts `-Z` only with this.
         command.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
     }
     command
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_said_with_its_remedy_and_nothing_else() {
+    fn the_error_lists_the_missing_parts_only_and_how_to_install_them() {
         let text = choose(Some(Compiler::Nightly), None)
             .expect_err("no linker")
             .to_string();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_debian_without_the_source_of_core_will_not_do() {
+    fn debian_without_the_source_of_core_is_not_a_compiler() {
         let usr = env::temp_dir().join(format!("cordon-xdp-build-{}", std::process::id()));
         fs::create_dir_all(usr.join("bin")).expect("can make a folder");
         for tool in ["bin/cargo", "bin/rustc"] {

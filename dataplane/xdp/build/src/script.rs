@@ -1,12 +1,12 @@
-//! What the build script of a crate does that holds a program.
+//! For the build script of a crate that embeds an eBPF program.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use crate::{Error, build, find};
 
-/// Builds the crate in the folder `program`, and puts its binary `name` into `OUT_DIR` as `name.o`, so that it is in
-/// the caller and can never be another version's. Done again whenever one of `sources` changes.
+/// Builds the crate in the folder `program`, and copies its binary `name` to `OUT_DIR` as `name.o`, for the caller to
+/// embed: caller and program are then always of the same version. Rebuilt when one of `sources` changes.
 ///
 /// # Errors
 /// Those of [`find`] and [`build`].
@@ -20,8 +20,9 @@ pub fn embed(program: &Path, name: &str, sources: &[PathBuf]) -> Result<(), Erro
     Ok(())
 }
 
-/// The target folder, which cargo marks, as it does the folder of a target triple in it: a program is the same
-/// whatever it is built into, and building it with `core` takes half a minute.
+/// The target folder: the outer of the one or two folders that cargo marks (it marks the folder of a target triple
+/// too). All builds share it, because the program does not depend on its caller, and building it with `core` takes half
+/// a minute.
 fn target_folder(out: &Path) -> &Path {
     let is_marked = |folder: &&Path| folder.join("CACHEDIR.TAG").exists();
     let Some(folder) = out.ancestors().find(is_marked) else {

@@ -213,7 +213,7 @@ pub const FAULTS: &[Fault] = &[
         });
     }),
     in_tables("identify: what is behind an uplink is inside", |tables| {
-        in_networks(tables, |network| network.behind = network.class);
+        in_networks(tables, |network| network.via_uplink = network.class);
     }),
     in_tables("identify: directed broadcasts are hosts", |tables| {
         in_networks(tables, |network| network.flags &= !Network::BROADCAST);
@@ -235,7 +235,7 @@ pub const FAULTS: &[Fault] = &[
         in_flows(portable, |flow| flow.acknowledged = [0; 2]);
     }),
     before_frames("track: a new connection is always asked for", |portable| {
-        in_flows(portable, |flow| flow.state |= Flow::AGAIN);
+        in_flows(portable, |flow| flow.state |= Flow::REOPENED);
     }),
     before_frames("group: nobody has asked", |portable| {
         let asks = |ends: [u32; 2]| ends.contains(&0);
@@ -320,7 +320,7 @@ pub const FAULTS: &[Fault] = &[
     }),
     before_frames("forward: stations are all at the first port", |portable| {
         for station in portable.memory.stations.values_mut() {
-            station.place &= Station::UPLINK | 0x00ff_ffff;
+            station.location &= Station::UPLINK | 0x00ff_ffff;
         }
     }),
     in_frames("parse: an inner tag is not looked at", |frame| {
@@ -442,7 +442,7 @@ pub const FAULTS: &[Fault] = &[
         "forward: copies go back where they came from",
         |port, frame, judged| {
             if let Ok(Egress::Flood { copies, .. }) = judged.outcome.verdict
-                && copies.are_one_by_one()
+                && copies.are_per_attachment()
                 && !judged
                     .leaving
                     .iter()
@@ -469,7 +469,7 @@ pub const FAULTS: &[Fault] = &[
         "forward: stations are in the first VLAN of a stack",
         |portable| {
             for station in portable.memory.stations.values_mut() {
-                station.place &= 0xffff_f000;
+                station.location &= 0xffff_f000;
             }
         },
     ),

@@ -8,7 +8,7 @@ use cordon_oracle::{Answer, Decided, Leaves};
 use cordon_portable::{Generation, Judged, copied};
 use cordon_verdict::abi::{
     RULE_ARP, RULE_ETHER_TYPE, RULE_LINK_CONTROL, RULE_MEMBERSHIP, RULE_ND, STACKED,
-    attachment_port, attachment_vlan, place,
+    attachment_port, attachment_vlan, location,
 };
 use cordon_verdict::{Egress, Reason};
 
@@ -62,7 +62,7 @@ fn place_in(generation: &Generation, attachment: u16) -> Option<u32> {
     match attachment < STACKED {
         true => {
             let (port, vlan) = (attachment_port(attachment), attachment_vlan(attachment));
-            Some(place(port, vlan, 0))
+            Some(location(port, vlan, 0))
         }
         false => {
             let mut stacks = generation.stacks.iter();
@@ -127,7 +127,7 @@ impl Said {
         let verdict = match verdict {
             Err(reason) => Verdict::Drop(reason),
             Ok(Leaves::By(by) | Leaves::Answered(by)) => Verdict::Leaves {
-                at: place(by.port as u16, by.vlan, by.inner),
+                at: location(by.port as u16, by.vlan, by.inner),
                 frame: copies.pop().map(|(_, frame)| frame).unwrap_or_default(),
             },
             Ok(Leaves::Flood { segment, inside }) => Verdict::Flood {

@@ -7,7 +7,7 @@ use cordon_kernel::Idle;
 use cordon_oracle::Oracle;
 use cordon_policy::{Date, Mac, Policy, Posture};
 use cordon_portable::{Generation, Portable};
-use cordon_verdict::abi::member;
+use cordon_verdict::abi::fdb_key;
 
 use super::faults::Fault;
 use super::kernel::{Kernel, PORTS};
@@ -159,7 +159,7 @@ impl Sides {
             kernel.dataplane.sweep(&idle).expect("can be swept");
         }
         let [a, b, c, d, e, f] = mac.0;
-        let key = member(number, u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
+        let key = fdb_key(number, u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
         self.portable.memory.limits.entry(key).or_default().over = 1;
         self.oracle.set_replete(segment.into(), mac, true);
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use cordon_compile::rule_index;
 use cordon_policy::{Origin, Policy, Posture};
 use cordon_verdict::Reason;
-use cordon_verdict::abi::{built_in, place};
+use cordon_verdict::abi::{built_in, location};
 
 use super::kinds::{KINDS, kinds};
 use super::said::{Said, Verdict, port_of};
@@ -266,7 +266,7 @@ fn to_one(port: u16, frame: &[u8], at: u32, out: &[u8]) -> &'static str {
         (false, false) => "to one attachment",
         (false, true) => "to another VLAN of the port",
         (true, false) => "proxied, to another port",
-        (true, true) if at == place(port, vlan, inner) => "proxied, back where it came from",
+        (true, true) if at == location(port, vlan, inner) => "proxied, back where it came from",
         (true, true) => "proxied, to another VLAN of the port",
     }
 }

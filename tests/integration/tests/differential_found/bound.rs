@@ -85,8 +85,8 @@ fn what_is_for_a_bound_device_goes_where_it_is_bound_to() {
     let for_server = in_vlan(Some(10), PUMP_V4, SERVER_V4);
     for (binding, expected) in [
         ("p1", None),
-        ("p1.10", Some(place(1, 10, 0))),
-        ("p1.20", Some(place(1, 20, 0))),
+        ("p1.10", Some(location(1, 10, 0))),
+        ("p1.20", Some(location(1, 20, 0))),
     ] {
         let mut gateway = Gateway::with(&wards(attach, ["", ""], "  []\n"));
         // Somebody spoke as the server before it was bound.

@@ -10,7 +10,7 @@ use cordon_integration::differential::{Said, Sides, Verdict};
 use cordon_integration::generate::frame::{self, ACK, ICMP, ICMP6, IGMP, RST, SYN, TCP, UDP};
 use cordon_policy::{Mac, Policy, Posture, Sources, from_sources};
 use cordon_verdict::Reason;
-use cordon_verdict::abi::{RULE_ARP, RULE_ETHER_TYPE, RULE_LINK_CONTROL, place};
+use cordon_verdict::abi::{RULE_ARP, RULE_ETHER_TYPE, RULE_LINK_CONTROL, location};
 
 const PUMP: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const SERVER: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -103,8 +103,8 @@ fn a_flow_that_both_may_open_is_answered_whoever_was_heard_last() {
     // By its own rule, so that it was the server who was heard last.
     gateway.said(1, &udp(OF_SERVER, OF_PUMP));
     gateway.0.set_posture(Posture::Lockdown);
-    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), place(0, 10, 0));
-    assert_eq!(gateway.egress(0, &udp(OF_PUMP, OF_SERVER)), place(1, 10, 0));
+    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), location(0, 10, 0));
+    assert_eq!(gateway.egress(0, &udp(OF_PUMP, OF_SERVER)), location(1, 10, 0));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn an_end_that_never_opened_is_not_answered() {
     let unasked = udp(OF_SERVER, OF_PUMP);
     assert_eq!(gateway.verdict(1, &unasked), Verdict::Drop(Reason::NoRule));
     gateway.said(0, &udp(OF_PUMP, OF_SERVER));
-    assert_eq!(gateway.egress(1, &unasked), place(0, 10, 0));
+    assert_eq!(gateway.egress(1, &unasked), location(0, 10, 0));
 }
 
 #[test]
@@ -126,10 +126,10 @@ fn a_flow_follows_a_station_that_moves() {
         "  - {name: r, from: pump, to: server, service: udp/2000}\n",
     ));
     gateway.said(0, &udp(OF_PUMP, OF_SERVER));
-    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), place(0, 10, 0));
+    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), location(0, 10, 0));
     gateway.said(0, &udp(OF_PUMP, OF_SERVER));
     gateway.said(3, &udp(OF_PUMP, OF_SERVER));
-    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), place(3, 10, 0));
+    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), location(3, 10, 0));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_port_that_becomes_an_uplink_takes_its_stations_along() {
     let syn = frame::tcp((1000, 80), SYN, &[]);
     gateway.said(1, &packet(other, guest, TCP, &syn));
     let inside = gateway.egress(0, &packet(guest, other, TCP, &syn));
-    assert_eq!(inside, place(1, 20, 0));
+    assert_eq!(inside, location(1, 20, 0));
 
     gateway.0.install(&policy(true, rules), Posture::Normal);
     let outside = gateway.verdict(0, &packet(guest, other, TCP, &syn));
@@ -282,7 +282,7 @@ fn an_error_about_a_flow_of_an_earlier_policy_names_none_of_its_rules() {
         let message = frame::icmp(3, 3, 0, &asks[18..]);
         packet((SERVER, "10.1.0.2"), (PUMP, "10.1.0.1"), ICMP, &message)
     };
-    assert_eq!(gateway.egress(1, &unreachable(&asks)), place(0, 10, 0));
+    assert_eq!(gateway.egress(1, &unreachable(&asks)), location(0, 10, 0));
     gateway.0.install(&policy(false, "  []\n"), Posture::Normal);
     let said = gateway.said(1, &unreachable(&asks));
     assert_eq!(

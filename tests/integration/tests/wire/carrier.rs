@@ -110,8 +110,8 @@ pub fn behind(frame: &[u8]) -> Option<(Tags, &[u8])> {
 /// The answer to an ARP request for the router, or to an echo request to anybody.
 fn answer(frame: &[u8], tags: Tags) -> Option<Vec<u8>> {
     let (_, asked) = behind(frame)?;
-    let asker = &frame[6..12];
-    let mut answer = [asker, &MAC.0].concat();
+    let requester = &frame[6..12];
+    let mut answer = [requester, &MAC.0].concat();
     for (of, vlan) in tags {
         answer.extend(of.to_be_bytes());
         answer.extend(vlan.to_be_bytes());
@@ -121,7 +121,7 @@ fn answer(frame: &[u8], tags: Tags) -> Option<Vec<u8>> {
             answer.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
             answer.extend(MAC.0);
             answer.extend(ROUTER.octets());
-            answer.extend(asker);
+            answer.extend(requester);
             answer.extend(&rest[14..18]);
         }
         [8, 0, 0x45, rest @ ..] if rest[8] == 1 && rest[19] == 8 => {

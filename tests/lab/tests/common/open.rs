@@ -39,7 +39,7 @@ fn generation(vlans: &[u16]) -> Generation {
             let admission = Admission {
                 segment,
                 flags: Admission::IN_USE | side,
-                anonymous: ANYONE,
+                unlisted_class: ANYONE,
                 ..Admission::default()
             };
             generation
@@ -59,7 +59,7 @@ fn generation(vlans: &[u16]) -> Generation {
             Network {
                 class: ANYONE,
                 segment,
-                behind: ANYONE,
+                via_uplink: ANYONE,
                 ..Network::default()
             },
         );

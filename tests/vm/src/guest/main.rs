@@ -11,7 +11,7 @@ use cordon_compile::Compiled;
 use cordon_kernel::{Dataplane, Options};
 use cordon_portable::Generation;
 use cordon_verdict::Reason;
-use cordon_verdict::abi::place_port;
+use cordon_verdict::abi::location_port;
 use cordon_vm::scenario::{self, Fate, Gateway, NICS};
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
@@ -106,7 +106,7 @@ impl Gateway for Kernel {
             (XDP_REDIRECT, 0) if run.trace.flood > 0 => Fate::Flooded,
             (XDP_PASS, 0) if run.copies.is_some() => Fate::Flooded,
             (XDP_REDIRECT, 0) => Fate::Forwarded {
-                port: place_port(self.tables.place(run.trace.egress)),
+                port: location_port(self.tables.place(run.trace.egress)),
                 frame: run.frame,
             },
             (action, reason) => {

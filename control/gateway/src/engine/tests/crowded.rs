@@ -1,6 +1,6 @@
 //! Where the flow table is nearly full.
 
-use cordon_verdict::abi::member;
+use cordon_verdict::abi::fdb_key;
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn who_is_listed_is_asked_of_the_policy_in_force_and_a_crowd_is_told_of() {
     let gives = |mac: u64| {
         let current = gateway.engine().current();
         let segment = current.map_or(1, |named| named.policy.segments[0].number);
-        machine.kernel.tables().openers = vec![member(segment, mac)];
+        machine.kernel.tables().openers = vec![fdb_key(segment, mac)];
         gateway.tick();
         let (swept, _) = gateway.engine().flow_counts();
         swept.surplus == 1

@@ -15,7 +15,7 @@ fn flow(epoch: u32, port: u16) -> FlowEntry {
         port: [40000, port],
         segment: 0,
         protocol: 6,
-        asker: 0,
+        requester: 0,
         half_open: false,
         flow: Flow {
             judged: Flow::judged(epoch, Ruling::allow(RULE_FIRST)),

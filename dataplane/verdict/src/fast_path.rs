@@ -1,75 +1,77 @@
-//! The short cut of the packet path: an established flow's packet as almost all are, one tag or none, IPv4 without
-//! options or fragments, TCP or UDP.
+//! The fast path: packets of established flows with at most one tag, over IPv4 without options or fragments, TCP or
+//! UDP. Nearly all packets are such.
 //!
-//! It decides nothing that [`crate::path::enter`] would not decide the same way, and where anything is out of the
-//! ordinary it decides nothing: then the frame goes the whole way. That is why there are no reasons here, and few checks:
-//! the flow's entry says what was checked, of the very same addresses, ports, MAC addresses and attachments, under the
-//! same epoch. What remains is to see that they are the same, and what a flow's packets may differ in. Without reasons to
-//! carry along, all of it fits into the registers of a BPF program, which costs half of what the whole way does.
+//! It forwards a frame only if the whole packet path would forward it in the same way, and leaves every other frame to
+//! that path. So it has no drop reasons and few checks: the flow's entry holds what was checked for the same addresses,
+//! ports, MAC addresses and attachments under the same epoch. The fast path compares them, and checks the fields in
+//! which packets of one flow may differ. Without reasons it fits into the registers of a BPF program, at half of the
+//! cost of the whole path.
 
 use crate::abi::{
     Control, Flow, FlowKey4, PORTS, Ruling, STACKED, attachment, attachment_port, attachment_vlan,
-    way_attachment,
+    path_attachment,
 };
 use crate::address::MAC_GROUP;
 use crate::frame::{Frame, Head};
-use crate::parse::{ETHERTYPE_IPV4, ETHERTYPE_VLAN, TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, UDP};
+use crate::packet::{TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN};
+use crate::parse::{ETHERTYPE_IPV4, ETHERTYPE_VLAN};
+use crate::protocol::{TCP, UDP};
 use crate::step::{Egress, Passed};
 use crate::tables::Tables;
 
-/// What the short cut comes to.
-pub enum Short {
-    /// A packet of an established flow, which passes.
-    Passes(Passed),
-    /// Of no established flow: to go the whole way, without asking for one again.
-    Stranger,
-    /// To go the whole way.
+/// What the fast path decides.
+pub enum FastPath {
+    /// The packet belongs to an established flow, and is forwarded.
+    Forwarded(Passed),
+    /// There is no established flow. The frame takes the whole path, which need not look up the flow again.
+    FlowMiss,
+    /// The frame takes the whole path.
     Undecided,
 }
 
-/// Lets a packet of an established flow pass.
+/// Forwards a packet of an established flow.
 #[inline(always)]
-pub fn short<F: Frame, T: Tables>(
+pub fn fast_path<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &mut T,
     control: Control,
     port: u16,
-) -> Short {
-    let mut stranger = false;
-    match ways(frame, tables, control, port, &mut stranger) {
-        Some(passed) => Short::Passes(passed),
-        None if stranger => Short::Stranger,
-        None => Short::Undecided,
+) -> FastPath {
+    let mut flow_miss = false;
+    match at_either_offset(frame, tables, control, port, &mut flow_miss) {
+        Some(passed) => FastPath::Forwarded(passed),
+        None if flow_miss => FastPath::FlowMiss,
+        None => FastPath::Undecided,
     }
 }
 
 #[inline(always)]
-fn ways<F: Frame, T: Tables>(
+fn at_either_offset<F: Frame, T: Tables>(
     frame: &mut F,
     tables: &mut T,
     control: Control,
     port: u16,
-    stranger: &mut bool,
+    flow_miss: &mut bool,
 ) -> Option<Passed> {
     let head = frame.head()?;
     match head.u16(12) {
-        ETHERTYPE_IPV4 => settle::<F, T, 14>(frame, head, tables, control, port, stranger),
+        ETHERTYPE_IPV4 => forward::<F, T, 14>(frame, head, tables, control, port, flow_miss),
         ETHERTYPE_VLAN if head.u16(16) == ETHERTYPE_IPV4 => {
-            settle::<F, T, 18>(frame, head, tables, control, port, stranger)
+            forward::<F, T, 18>(frame, head, tables, control, port, flow_miss)
         }
         _ => None,
     }
 }
 
-/// The same, with the network layer at `AT`: 14 untagged, 18 tagged.
+/// The same with the network layer at offset `AT`: 14 untagged, 18 tagged.
 #[inline(always)]
-fn settle<F: Frame, T: Tables, const AT: usize>(
+fn forward<F: Frame, T: Tables, const AT: usize>(
     frame: &mut F,
     head: impl Head,
     tables: &mut T,
     control: Control,
     port: u16,
-    stranger: &mut bool,
+    flow_miss: &mut bool,
 ) -> Option<Passed> {
     let length = frame.len();
     let first = head.u32(AT);
@@ -110,7 +112,7 @@ fn settle<F: Frame, T: Tables, const AT: usize>(
     let ingress = attachment(port, vlan);
     let segment = tables.admission(control.slot, ingress).segment;
 
-    // Address and port of an end in one word: the smaller is first, as in every key.
+    // Address and port of an end in one word. The smaller is first, as in every key.
     let source = (head.u32(AT + 12) as u64) << 16 | (ports >> 16) as u64;
     let destination = (head.u32(AT + 16) as u64) << 16 | (ports & 0xffff) as u64;
     let swap = source > destination;
@@ -122,18 +124,19 @@ fn settle<F: Frame, T: Tables, const AT: usize>(
     let address = [(low >> 16) as u32, (high >> 16) as u32];
     let key = FlowKey4::new(address, [low as u16, high as u16], segment, protocol, 0);
     let Some(flow) = tables.flow4(&key) else {
-        *stranger = true;
+        *flow_miss = true;
         return None;
     };
-    // A MAC address and what is behind it in the frame, which is not of interest, in one word: see `abi::Way`.
+    // A MAC address in the upper 48 bits, as in a word of `abi::FlowPath`; the next two bytes of the frame are masked
+    // off.
     const MAC: u64 = !0xffff;
     let (to, from) = (head.u64(0) & MAC, head.u64(6) & MAC | ingress as u64);
     let judged = flow.judged;
-    let way = flow.way.get(swap as usize).copied()?;
-    let egress = way_attachment(way.to);
-    let same = (judged >> 32) as u32 == control.epoch && way.from == from && way.to & MAC == to;
-    // A question that is under way is for the whole path to close; a group has no flow.
-    if !same || flow.state & Flow::AGAIN != 0 || to & MAC_GROUP << 16 != 0 {
+    let path = flow.path.get(swap as usize).copied()?;
+    let egress = path_attachment(path.to);
+    let same = (judged >> 32) as u32 == control.epoch && path.from == from && path.to & MAC == to;
+    // The whole path handles a flow that is being reopened. Frames to a group address belong to no flow.
+    if !same || flow.state & Flow::REOPENED != 0 || to & MAC_GROUP << 16 != 0 {
         return None;
     }
     let out = attachment_vlan(egress);

@@ -1,29 +1,29 @@
-//! Tables of a generation that are built before any packet sees them, and never change while one does: devices, their
-//! addresses, and what the policy says.
+//! Cuckoo hash tables, for the tables of a generation that are built before packets use them, and do not change while
+//! packets do: devices, their addresses, and the policy.
 //!
-//! An array of buckets, each a cache line of entries. A key is in one of two buckets; whoever builds the table moves others
-//! to where they may be as well, to make room (*cuckoo hashing*). A look-up is two loads at most, whatever the size, and one
-//! nearly always. A hash map of the kernel's has a list for each bucket instead, and all of it is somewhere else in memory:
-//! where 100,000 devices speak, that was a fifth of a new flow.
+//! A table is an array of buckets, each a cache line of slots. A key is in one of its two candidate buckets; to make
+//! room, an insertion moves other entries to their other bucket (*cuckoo hashing*). A look-up is two loads at most,
+//! whatever the size, and nearly always one. A kernel hash map has a linked list for each bucket, and its nodes are
+//! spread over memory: with 100,000 active devices that took a fifth of the time of a new flow.
 //!
-//! Entries are of four words, a key and three words beside it, or of one: a key of 32 bits, and a number that is not 0 in
-//! the upper half. An entry whose first word is 0 is none.
+//! An entry is four words (a key and three words of value), or one word (a key of 32 bits, and a number other than 0 in
+//! the upper half). A slot whose first word is 0 is free.
 
 use crate::address::Ip;
 
-/// A cache line of a table.
+/// A bucket: one cache line.
 pub type Bucket = [u64; 8];
 
-/// Words of an entry that has something beside its key.
+/// Words of an entry with a value.
 pub const ENTRY_WORDS: usize = 1 + VALUE_WORDS;
 
-/// Words beside a key.
+/// Words of a value.
 pub const VALUE_WORDS: usize = 3;
 
-/// Where the entries of a bucket start.
-pub const SEATS: [usize; 2] = [0, ENTRY_WORDS];
+/// The offsets in a bucket, in words, of its slots for entries with a value.
+pub const SLOT_OFFSETS: [usize; 2] = [0, ENTRY_WORDS];
 
-/// Buckets for so many entries of so many words: at most half full.
+/// Buckets for `entries` entries of `words` words: at most half full.
 pub const fn buckets(entries: u32, words: usize) -> u32 {
     match entries.div_ceil(8 / words as u32 / 2) {
         0 => 1,
@@ -31,7 +31,7 @@ pub const fn buckets(entries: u32, words: usize) -> u32 {
     }
 }
 
-/// The part of an entry's first word that tells keys apart.
+/// The part of an entry's first word that is the key.
 const fn key_part(words: usize) -> u64 {
     match words {
         1 => u32::MAX as u64,
@@ -39,49 +39,51 @@ const fn key_part(words: usize) -> u64 {
     }
 }
 
-/// The buckets where a key may be; `mask` is their number less one. Keys are the policy's: nobody outside chooses which meet.
+/// The two candidate buckets of a key; `mask` is the number of buckets less one. The hash needs no seed: keys come from
+/// the policy, so no sender can choose keys that collide.
 #[inline(always)]
-pub const fn spots(key: u64, mask: u32) -> [u32; 2] {
+pub const fn candidate_buckets(key: u64, mask: u32) -> [u32; 2] {
     let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let hash = (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
     [(hash >> 40) as u32 & mask, (hash >> 16) as u32 & mask]
 }
 
-/// A key of a whole word as a bucket has it. The highest is none: there is neither such a device nor such a set of rows.
+/// A key of a whole word as it is stored, never 0. The highest key is not allowed: no device and no set of rows has it.
 #[inline(always)]
 pub const fn stored(key: u64) -> u64 {
     key.wrapping_add(1)
 }
 
-/// The key of two classes, of the initiator and of the other end.
+/// The key of a pair of classes: that of the initiator, and that of the other end.
 #[inline(always)]
 pub const fn pair(from: u16, to: u16) -> u32 {
     from as u32 | (to as u32) << 16
 }
 
-/// Two classes, and the number of the set of rows that they have, as an entry.
+/// The entry of a pair of classes: the pair, and the number of its set of rows.
 #[inline(always)]
 pub const fn pair_word(pair: u32, set: u32) -> u64 {
     pair as u64 | (set as u64 + 1) << 32
 }
 
-/// The number of the set of rows, if that is what a word says of two classes.
+/// The number of the set of rows in an entry, if the entry is that of this pair.
 #[inline(always)]
 pub const fn set_of(word: u64, pair: u32) -> Option<u32> {
-    // Of strangers the key is 0, and so is what is in an empty seat.
+    // The key of two unclassified ends is 0, as is a free slot; but a stored number is never 0.
     match word as u32 == pair && word >> 32 != 0 {
         true => Some((word >> 32) as u32 - 1),
         false => None,
     }
 }
 
-/// Which of the tables, in the list of how large they are.
+/// The index of a table in the list of masks: buckets less one.
 #[inline(always)]
 pub const fn mask_index(slot: u8, table: u32) -> u32 {
     (slot as u32 & 1) << 2 | table
 }
 
-/// The key of an address: of IPv4 no two have the same one, of IPv6 hardly; the address itself is beside it.
+/// The key of an address. Keys of IPv4 addresses are unique, those of IPv6 addresses nearly; the value has the whole
+/// address.
 #[inline(always)]
 pub const fn address_key(ip: Ip) -> u64 {
     match ip.is_v4() {
@@ -90,84 +92,85 @@ pub const fn address_key(ip: Ip) -> u64 {
     }
 }
 
-/// Devices, by `member`.
-pub const FROZEN_DEVICES: u32 = 0;
-/// What the policy says, by the word of a `PolicyKey`.
-pub const FROZEN_POLICY: u32 = 1;
-/// Whose addresses are, by [`address_key`].
-pub const FROZEN_ADDRESSES: u32 = 2;
-/// Which set of rows two classes have: entries of one word, by [`pair`].
-pub const FROZEN_PAIRS: u32 = 3;
+/// Devices, by `fdb_key`.
+pub const CUCKOO_DEVICES: u32 = 0;
+/// Policy rows, by the word of a `PolicyKey`.
+pub const CUCKOO_POLICY: u32 = 1;
+/// The devices to which addresses are bound, by [`address_key`].
+pub const CUCKOO_ADDRESSES: u32 = 2;
+/// The sets of rows of pairs of classes, by [`pair`]: entries of one word.
+pub const CUCKOO_PAIRS: u32 = 3;
 
-/// Where buckets are.
+/// Storage of a table's buckets.
 pub trait Buckets {
-    /// What goes wrong.
+    /// Why a bucket cannot be read or written.
     type Error;
 
-    /// How many, less one; they are a power of two.
+    /// The number of buckets, a power of two, less one.
     fn mask(&self) -> u32;
 
-    /// Reads one.
+    /// Reads a bucket.
     ///
     /// # Errors
-    /// What goes wrong.
-    fn read(&self, spot: u32) -> Result<Bucket, Self::Error>;
+    /// That of the storage.
+    fn read(&self, number: u32) -> Result<Bucket, Self::Error>;
 
-    /// Writes one.
+    /// Writes a bucket.
     ///
     /// # Errors
-    /// What goes wrong.
-    fn write(&mut self, spot: u32, bucket: &Bucket) -> Result<(), Self::Error>;
+    /// That of the storage.
+    fn write(&mut self, number: u32, bucket: &Bucket) -> Result<(), Self::Error>;
 }
 
-/// How often another entry is moved to make room for one.
-const MOVES: u32 = 512;
+/// Entries that are moved to make room for one, at most.
+const MAX_MOVES: u32 = 512;
 
-/// Sets an entry of `W` words. `false` if there is no room: then one of the entries is lost, and the table has to be built
-/// anew.
+/// Inserts or replaces an entry of `W` words. Returns `false` if there is no room: then some entry is lost, and the
+/// table must be rebuilt.
 ///
 /// # Errors
-/// What goes wrong with the buckets.
+/// That of the storage.
 pub fn set<const W: usize, B: Buckets>(table: &mut B, entry: [u64; W]) -> Result<bool, B::Error> {
     let mask = table.mask();
-    let both = spots(entry[0] & key_part(W), mask);
+    let candidates = candidate_buckets(entry[0] & key_part(W), mask);
     for wanted in [Some(entry[0]), None] {
-        for spot in both {
-            let mut bucket = table.read(spot)?;
+        for number in candidates {
+            let mut bucket = table.read(number)?;
             if put(&mut bucket, wanted, entry) {
-                table.write(spot, &bucket)?;
+                table.write(number, &bucket)?;
                 return Ok(true);
             }
         }
     }
-    let (mut entry, [_, mut spot]) = (entry, both);
-    for turn in 0..MOVES {
-        let mut bucket = table.read(spot)?;
-        // Another every time, by the bits of the turn.
+    let (mut entry, [_, mut number]) = (entry, candidates);
+    for turn in 0..MAX_MOVES {
+        let mut bucket = table.read(number)?;
+        // A different slot each time, from the bits of the turn.
         let chance = u64::from(turn.wrapping_mul(0x9e37_79b9));
-        let seat = ((chance * (8 / W as u64)) >> 32) as usize * W;
+        let slot = ((chance * (8 / W as u64)) >> 32) as usize * W;
         let mut moved = [0; W];
-        moved.copy_from_slice(&bucket[seat..][..W]);
-        bucket[seat..][..W].copy_from_slice(&entry);
-        table.write(spot, &bucket)?;
+        moved.copy_from_slice(&bucket[slot..][..W]);
+        bucket[slot..][..W].copy_from_slice(&entry);
+        table.write(number, &bucket)?;
         entry = moved;
-        let [first, second] = spots(entry[0] & key_part(W), mask);
-        spot = if spot == first { second } else { first };
-        let mut bucket = table.read(spot)?;
+        let [first, second] = candidate_buckets(entry[0] & key_part(W), mask);
+        number = if number == first { second } else { first };
+        let mut bucket = table.read(number)?;
         if put(&mut bucket, None, entry) {
-            table.write(spot, &bucket)?;
+            table.write(number, &bucket)?;
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// Puts an entry where one is with the key of a first word, or where there is none.
+/// Writes an entry to the slot with the key of this first word, or for `None` to a free slot. Returns whether there is
+/// one.
 fn put<const W: usize>(bucket: &mut Bucket, wanted: Option<u64>, entry: [u64; W]) -> bool {
-    let mut seats = bucket.chunks_exact_mut(W);
-    let there = seats.find(|seat| match wanted {
-        Some(first) => seat[0] != 0 && (seat[0] ^ first) & key_part(W) == 0,
-        None => seat[0] == 0,
+    let mut slots = bucket.chunks_exact_mut(W);
+    let there = slots.find(|slot| match wanted {
+        Some(first) => slot[0] != 0 && (slot[0] ^ first) & key_part(W) == 0,
+        None => slot[0] == 0,
     });
     if let Some(there) = there {
         there.copy_from_slice(&entry);
@@ -176,15 +179,15 @@ fn put<const W: usize>(bucket: &mut Bucket, wanted: Option<u64>, entry: [u64; W]
     false
 }
 
-/// Takes an entry of `W` words away, if it is there: by its first word.
+/// Removes the entry of `W` words with the key of this first word, if there is one.
 ///
 /// # Errors
-/// What goes wrong with the buckets.
+/// That of the storage.
 pub fn remove<const W: usize, B: Buckets>(table: &mut B, first: u64) -> Result<(), B::Error> {
-    for spot in spots(first & key_part(W), table.mask()) {
-        let mut bucket = table.read(spot)?;
+    for number in candidate_buckets(first & key_part(W), table.mask()) {
+        let mut bucket = table.read(number)?;
         if put(&mut bucket, Some(first), [0; W]) {
-            table.write(spot, &bucket)?;
+            table.write(number, &bucket)?;
         }
     }
     Ok(())
@@ -209,12 +212,12 @@ mod tests {
             self.0.len() as u32 - 1
         }
 
-        fn read(&self, spot: u32) -> Result<Bucket, Infallible> {
-            Ok(self.0[spot as usize])
+        fn read(&self, number: u32) -> Result<Bucket, Infallible> {
+            Ok(self.0[number as usize])
         }
 
-        fn write(&mut self, spot: u32, bucket: &Bucket) -> Result<(), Infallible> {
-            self.0[spot as usize] = *bucket;
+        fn write(&mut self, number: u32, bucket: &Bucket) -> Result<(), Infallible> {
+            self.0[number as usize] = *bucket;
             Ok(())
         }
     }
@@ -225,11 +228,11 @@ mod tests {
         }
 
         fn find(&self, key: u64) -> Option<u64> {
-            let mut found = spots(stored(key), self.mask())
+            let mut found = candidate_buckets(stored(key), self.mask())
                 .into_iter()
-                .flat_map(|spot| {
-                    let bucket = self.0[spot as usize];
-                    SEATS.map(|seat| (bucket[seat], bucket[seat + 1]))
+                .flat_map(|number| {
+                    let bucket = self.0[number as usize];
+                    SLOT_OFFSETS.map(|slot| (bucket[slot], bucket[slot + 1]))
                 });
             found
                 .find(|(there, _)| *there == stored(key))
@@ -237,14 +240,14 @@ mod tests {
         }
 
         fn find_pair(&self, pair: u32) -> Option<u32> {
-            let mut words = spots(u64::from(pair), self.mask())
+            let mut words = candidate_buckets(u64::from(pair), self.mask())
                 .into_iter()
-                .flat_map(|spot| self.0[spot as usize]);
+                .flat_map(|number| self.0[number as usize]);
             words.find_map(|word| set_of(word, pair))
         }
     }
 
-    /// Keys in a row, as those of devices and of policies are.
+    /// Consecutive keys, as those of devices and policies are.
     fn key(number: u64) -> u64 {
         (number % 7) << 48 | (number / 7) << 16
     }
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_is_found_and_what_was_removed_is_not() {
+    fn set_entries_are_found_and_removed_entries_are_not() {
         let mut table = Memory::new(buckets(10_000, ENTRY_WORDS));
         let mut wanted = BTreeMap::new();
         for number in 0..10_000 {
@@ -277,16 +280,16 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_is_found_with_its_set() {
+    fn every_pair_of_classes_is_found_with_its_set() {
         const CLASSES: u16 = 200;
         let pairs = || (0..CLASSES).flat_map(|from| (0..CLASSES).map(move |to| (from, to)));
-        // Every other of them, strangers to strangers and the highest number there can be among them.
+        // Every other pair, with (unclassified, unclassified) and the highest number of a set among them.
         let wanted = |from: u16, to: u16| match (from ^ to) & 1 {
             0 => Some(u32::from(from) * 7 + u32::from(to == 0) * (u32::MAX - 2000)),
             _ => None,
         };
         let mut table = Memory::new(buckets(u32::from(CLASSES) * u32::from(CLASSES) / 2, 1));
-        // Twice, with another set at first.
+        // Twice, first with another set.
         for other in [5, 0] {
             for (from, to) in pairs() {
                 if let Some(number) = wanted(from, to) {
@@ -302,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_full_says_so() {
+    fn set_fails_when_the_table_is_full() {
         let fill = |fits: &dyn Fn(&mut Memory, u64) -> bool| {
             let mut table = Memory::new(16);
             (0..256)
