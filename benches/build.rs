@@ -1,4 +1,4 @@
-//! Builds the XDP programs of `programs/`, with the toolchain that builds Cordon's own.
+//! Builds the XDP programs of `programs/` with the toolchain of Cordon's own packet program.
 
 use std::path::Path;
 use std::process;

@@ -1,26 +1,28 @@
 //! One gateway between a sender and a sink.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::gateways::{self, Account, Gateway, Kind};
+use crate::gateways::{self, Gateway, GatewayCounters, Kind};
 use crate::namespace::Namespace;
+use crate::payload::Payload;
 use crate::processor;
-use crate::programs::{Arrived, Generator, Pattern, Sink, What};
+use crate::programs::{Generator, Pattern, Received, Sink};
+use crate::stop;
 use crate::traffic::{FLOWS, NEW_FLOWS, Site};
 
-/// In how many turns flows come to stand at the latest.
-const TURNS: u32 = 5;
+/// The most attempts to establish all flows.
+const ATTEMPTS: u32 = 5;
 
-/// A gateway with a cable on either side, and every flow established through it.
+/// A gateway with a veth pair on either side, and every flow established through it.
 pub struct Bed {
-    /// Which gateway.
+    /// The kind of gateway.
     pub kind: Kind,
-    /// What it is told of.
+    /// The site that it is configured for.
     pub site: Site,
-    // Fields are dropped in this order: the gateway and the programs before the namespaces they are in.
+    // Drop order: the gateway and the programs before their namespaces.
     gateway: Box<dyn Gateway>,
     generators: Vec<(u32, Generator)>,
     sink: Option<Sink>,
@@ -30,33 +32,61 @@ pub struct Bed {
     _left: Namespace,
 }
 
-/// What has been counted at every place, since the bed was set up.
+/// All counters since the bed was set up.
 pub struct Counts {
     /// Frames sent.
     pub sent: u64,
-    /// Frames that arrived.
-    pub arrived: Arrived,
-    /// What the gateway says.
-    pub account: Account,
+    /// Frames received by the sink.
+    pub arrived: Received,
+    /// The gateway's counters.
+    pub counters: GatewayCounters,
+}
+
+/// Sets up a bed for each of these kinds of gateway and sites.
+///
+/// # Errors
+/// If the setup fails, or the benchmark is interrupted.
+pub fn set_up(needed: impl Iterator<Item = (Kind, Site)>, sender: usize) -> Result<Vec<Bed>> {
+    let mut beds: Vec<Bed> = Vec::new();
+    for (kind, site) in needed {
+        if beds.iter().any(|bed| bed.kind == kind && bed.site == site) {
+            continue;
+        }
+        stop::check()?;
+        let since = Instant::now();
+        let bed = Bed::new(kind, site, sender)?;
+        let devices = match kind {
+            Kind::Redirect => String::new(),
+            _ => format!(", {} devices", site.devices()),
+        };
+        eprintln!(
+            "  {}{devices}: {} ({:.1} s)",
+            kind.name(),
+            bed.description(),
+            since.elapsed().as_secs_f64()
+        );
+        beds.push(bed);
+    }
+    Ok(beds)
 }
 
 fn pattern(kind: Kind, site: Site, flows: u32, answers: bool) -> Pattern {
     Pattern {
         flows,
         site,
-        alone: None,
+        device: None,
         tagged: kind != Kind::Nftables,
         routed: kind == Kind::Nftables,
         answers,
-        what: What::Udp,
+        payload: Payload::Udp,
     }
 }
 
 impl Bed {
-    /// Sets a gateway up, and establishes every flow through it.
+    /// Sets up a gateway, and establishes every flow through it.
     ///
     /// # Errors
-    /// If something is refused, or the flows do not come to stand.
+    /// If the setup fails, or the flows are not established.
     pub fn new(kind: Kind, site: Site, sender: usize) -> Result<Bed> {
         let [left, inside, right] = [Namespace::new()?, Namespace::new()?, Namespace::new()?];
         left.cable("sender", &inside, "eth1")?;
@@ -92,12 +122,12 @@ impl Bed {
         Ok(bed)
     }
 
-    /// Every flow is opened, answered, and goes on. The fewer flows are the first ones of the most.
+    /// Opens every flow, answers it, and continues it. A smaller number of flows is a prefix of the largest one.
     fn establish(&mut self, answers: &Generator, flows: u32, sender: usize) -> Result<()> {
         let mut established = 0;
-        for _ in 0..TURNS {
+        for _ in 0..ATTEMPTS {
             let opening = self.generator(flows)?;
-            processor::on(sender, || {
+            processor::run_on(sender, || {
                 opening.send(flows)?;
                 answers.send(flows)?;
                 opening.send(flows)
@@ -106,51 +136,53 @@ impl Bed {
             if established == u64::from(flows) {
                 break;
             }
-            // A device may open so many flows at a time: the rest waits its turn.
+            // Cordon limits the flows that a device opens within a tick: the rest follows in the next attempt.
             thread::sleep(Duration::from_millis(1100));
         }
-        let account = self.counts(flows)?.account;
-        let opened = account.opened.unwrap_or(u64::from(flows));
+        let counters = self.counts(flows)?.counters;
+        let opened = counters.opened.unwrap_or(u64::from(flows));
         ensure!(
             established == u64::from(flows) && opened == u64::from(flows),
-            "{} with {}: {established} of {flows} flows stand: {account:?}",
+            "{} with {}: {established} of {flows} flows are established: {counters:?}",
             self.kind.name(),
             self.site.name(),
         );
         Ok(())
     }
 
-    /// What sends so many flows.
+    /// The generator for a number of flows.
     ///
     /// # Errors
-    /// If nothing does.
+    /// If there is none.
     pub fn generator(&self, flows: u32) -> Result<&Generator> {
         let found = self.generators.iter().find(|(of, _)| *of == flows);
-        Ok(&found.context("there is no generator for so many flows")?.1)
+        Ok(&found
+            .context("there is no generator for this number of flows")?
+            .1)
     }
 
-    /// What has arrived at the servers' end.
+    /// Frames received at the servers' end.
     ///
     /// # Errors
     /// If the counter cannot be read.
-    pub fn arrived(&self) -> Result<Arrived> {
+    pub fn arrived(&self) -> Result<Received> {
         self.sink.as_ref().context("there is no sink")?.arrived()
     }
 
-    /// What has come back to the devices' end.
+    /// Frames received at the devices' end.
     ///
     /// # Errors
     /// If the counter cannot be read.
-    pub fn answered(&self) -> Result<Arrived> {
+    pub fn answered(&self) -> Result<Received> {
         self.answered.arrived()
     }
 
-    /// From now on servers answer every frame, or none.
+    /// Makes the servers answer every frame, or none.
     ///
     /// # Errors
     /// If the kernel refuses the program.
-    pub fn have_answered(&mut self, answers: bool) -> Result<()> {
-        // An interface has room for one.
+    pub fn set_answering(&mut self, answers: bool) -> Result<()> {
+        // An interface has one XDP program: the old one goes first.
         self.sink = None;
         let sink = match answers {
             true => Sink::answering,
@@ -160,16 +192,16 @@ impl Bed {
         Ok(())
     }
 
-    /// Makes the gateway forget all flows.
+    /// Removes all flows from the gateway.
     ///
     /// # Errors
-    /// If it does not.
-    pub fn forget(&mut self) -> Result<()> {
+    /// If the gateway fails to.
+    pub fn flush_flows(&mut self) -> Result<()> {
         let gateway = &mut self.gateway;
-        self.inside.run(|| gateway.forget())
+        self.inside.run(|| gateway.flush_flows())
     }
 
-    /// How many flows the gateway has heard both ends of.
+    /// The number of established flows in the gateway.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -178,28 +210,28 @@ impl Bed {
         self.inside.run(|| gateway.established())
     }
 
-    /// Everything that was counted so far.
+    /// All counters.
     ///
     /// # Errors
     /// If a counter cannot be read.
     pub fn counts(&mut self, flows: u32) -> Result<Counts> {
         let gateway = &mut self.gateway;
         Ok(Counts {
-            account: self.inside.run(|| gateway.account())?,
+            counters: self.inside.run(|| gateway.counters())?,
             sent: self.generator(flows)?.sent()?,
             arrived: self.arrived()?,
         })
     }
 
-    /// How the gateway is set up.
-    pub fn described(&self) -> String {
-        self.gateway.described()
+    /// A description of the gateway's setup.
+    pub fn description(&self) -> String {
+        self.gateway.description()
     }
 
-    /// Does something in the gateway's namespace.
+    /// Runs a job in the gateway's namespace.
     ///
     /// # Errors
-    /// What `job` says.
+    /// The job's error.
     pub fn inside<T: Send>(&self, job: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         self.inside.run(job)
     }

@@ -1,4 +1,4 @@
-//! One gateway between real hosts: sockets, and programs that people run.
+//! A gateway between hosts with sockets and real programs.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -10,14 +10,15 @@ use nix::unistd::Pid;
 
 use crate::gateways::{self, Gateway, Kind};
 use crate::namespace::{Namespace, ip, tool, transmitted};
+use crate::payload::Payload;
 use crate::processor;
-use crate::programs::{Generator, Pattern, What};
+use crate::programs::{Generator, Pattern};
 use crate::traffic::{self, Device, ROUTER_MAC, SERVER_MAC, Site};
 
-/// Of what kinds of devices there are servers that answer.
+/// The number of device kinds whose servers answer.
 pub const SERVERS: u32 = 4;
-/// How long a socket waits before its owner looks whether it is over.
-const LOOK: Duration = Duration::from_millis(50);
+/// The read timeout of sockets, after which their owner checks whether to stop.
+const READ_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// A gateway with devices on one side and servers on the other.
 ///
@@ -27,9 +28,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// ...                ┘
 /// ```
 ///
-/// Nobody asks for anybody's MAC address, because everybody knows them.
+/// All neighbour entries are static, so there is no ARP.
 pub struct Hosts {
-    /// Which gateway.
+    /// The kind of gateway.
     pub kind: Kind,
     gateway: Box<dyn Gateway>,
     devices: Vec<(Device, Namespace)>,
@@ -39,21 +40,21 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// Sets a gateway up between these devices and their servers.
+    /// Sets up a gateway between these devices and their servers.
     ///
     /// # Errors
-    /// If something is refused.
+    /// If the setup fails.
     pub fn new(kind: Kind, devices: &[Device]) -> Result<Hosts> {
         let [trunk, inside, servers] = [Namespace::new()?, Namespace::new()?, Namespace::new()?];
         trunk.cable("sender", &inside, "eth1")?;
         inside.cable("eth2", &servers, "sink")?;
         for (namespace, end) in [(&trunk, "sender"), (&servers, "sink")] {
-            // A partial checksum does not survive a redirect; without GRO nobody receives what was redirected.
+            // Partial checksums do not survive a redirect, and without GRO a veth does not receive redirected frames.
             let settings = ["tx", "off", "tso", "off", "gso", "off", "gro", "on"];
             namespace.run(|| tool("ethtool", &[&["-K", end], &settings[..]].concat()))?;
         }
         let gateway = inside.run(|| gateways::new(kind, Site::Hosts))?;
-        // A gateway that bridges leaves the router's address to the servers' end.
+        // With a bridging gateway, the servers' end has the router's MAC address.
         let routed = kind == Kind::Nftables;
         servers.run(|| servers_end(devices, routed))?;
         let plug_in = |device: &Device| -> Result<(Device, Namespace)> {
@@ -73,25 +74,25 @@ impl Hosts {
         })
     }
 
-    /// From now on the gateway takes what comes from devices on this processor, in a thread of its own, whoever sends it.
+    /// Makes the gateway receive frames from devices in its own thread on this processor, regardless of the sender's.
     ///
     /// # Errors
-    /// If the kernel has no such threads (Linux 5.12 or later has).
+    /// If the kernel has no threaded NAPI (Linux 5.12 or later).
     pub fn forward_on(&self, processor: usize) -> Result<()> {
         let before = napi_threads()?;
         self.inside
             .set_interface("eth1", "threaded", "1")
-            .context("cannot give the gateway a thread of its own")?;
+            .context("cannot enable threaded NAPI for the gateway")?;
         for thread in napi_threads()? {
             if !before.contains(&thread) {
-                processor::stay(processor, thread)?;
-                processor::ahead(thread);
+                processor::pin(processor, thread)?;
+                processor::prioritise(thread);
             }
         }
         Ok(())
     }
 
-    /// A socket of a device, connected to the service of its kind.
+    /// A socket of a device, connected to its server.
     ///
     /// # Errors
     /// If it cannot be opened.
@@ -101,7 +102,7 @@ impl Hosts {
         self.at(device)?.run(|| {
             let socket = UdpSocket::bind((device.ip(), 0))?;
             socket.connect(to)?;
-            socket.set_read_timeout(Some(LOOK))?;
+            socket.set_read_timeout(Some(READ_TIMEOUT))?;
             Ok(socket)
         })
     }
@@ -115,7 +116,7 @@ impl Hosts {
         let address = SocketAddrV4::new(traffic::Kind::server(kind), traffic::Kind::port(kind));
         self.servers.run(|| {
             let socket = UdpSocket::bind(address)?;
-            socket.set_read_timeout(Some(LOOK))?;
+            socket.set_read_timeout(Some(READ_TIMEOUT))?;
             Ok(socket)
         })
     }
@@ -137,41 +138,41 @@ impl Hosts {
         })
     }
 
-    /// What sends a device's frames, each of a new flow as long as there are numbers for them.
+    /// A generator of a device's frames, each of a new flow until its numbers repeat.
     ///
     /// # Errors
     /// If the kernel refuses the program.
-    pub fn generator(&self, device: Device, what: What) -> Result<Generator> {
-        let flows = match what {
-            What::Udp | What::Syn | What::Icmp => 40_000,
-            // Ports do not matter: identifications are used up later.
-            What::Fragments => 8 << 16,
-            What::RandomSources => 1 << 24,
+    pub fn generator(&self, device: Device, payload: Payload) -> Result<Generator> {
+        let flows = match payload {
+            Payload::Udp | Payload::Syn | Payload::Icmp => 40_000,
+            // Eight fragments for each IP identification.
+            Payload::Fragments => 8 << 16,
+            Payload::RandomSources => 1 << 24,
         };
         let pattern = Pattern {
             flows,
             site: Site::Hosts,
-            alone: Some(device),
+            device: Some(device),
             tagged: false,
             routed: false,
             answers: false,
-            what,
+            payload,
         };
         self.trunk.run(|| Generator::new(pattern, "sender"))
     }
 
-    /// Frames that the devices have sent with sockets.
+    /// Frames that the devices have sent through sockets.
     ///
     /// # Errors
-    /// If the kernel does not say.
+    /// If the counters cannot be read.
     pub fn sent(&self) -> Result<u64> {
         self.trunk.run(|| transmitted("sender"))
     }
 
-    /// Does something with the gateway.
+    /// Runs a job on the gateway, in its namespace.
     ///
     /// # Errors
-    /// What `job` says.
+    /// The job's error.
     pub fn gateway<T: Send>(
         &mut self,
         job: impl FnOnce(&mut dyn Gateway) -> Result<T> + Send,
@@ -186,7 +187,7 @@ impl Hosts {
     }
 }
 
-/// The kernel's threads that receive what comes to any `eth1`.
+/// The kernel's NAPI threads of interfaces named `eth1`.
 fn napi_threads() -> Result<Vec<Pid>> {
     let mut threads = Vec::new();
     for entry in fs::read_dir("/proc").context("cannot list processes")? {

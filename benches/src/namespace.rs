@@ -1,4 +1,4 @@
-//! Network namespaces and a bpf file system that nobody else sees and that vanish with the process, however it ends.
+//! Unnamed network namespaces and a private bpf file system, which are removed with the process however it ends.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -10,14 +10,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
-/// Where programs are pinned. In a mount of our own, so that the name need not be.
+/// Where programs are pinned, in a private mount.
 pub const PINS: &str = "/sys/fs/bpf/cordon-bench";
 
-/// Gives the process a bpf file system of its own. To be called before any thread is started.
+/// Mounts a private bpf file system for the process. To be called before any thread is started.
 ///
 /// # Errors
-/// If the process may not.
-pub fn own_bpf_file_system() -> Result<()> {
+/// If the process lacks the privileges.
+pub fn mount_private_bpf() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)
         .context("cannot make a mount namespace: the benchmark runs as root")?;
     let none: Option<&str> = None;
@@ -37,10 +37,10 @@ pub fn own_bpf_file_system() -> Result<()> {
 pub struct Namespace(File);
 
 impl Namespace {
-    /// A new one, without IPv6, so that nothing but the benchmark speaks in it.
+    /// A new namespace, without IPv6, so that the kernel sends no frames of its own.
     ///
     /// # Errors
-    /// If the process may not.
+    /// If the process lacks the privileges.
     pub fn new() -> Result<Namespace> {
         let make = || {
             unshare(CloneFlags::CLONE_NEWNET)
@@ -52,30 +52,30 @@ impl Namespace {
             let file = File::open("/proc/thread-self/ns/net").context("cannot open a namespace")?;
             Ok(Namespace(file))
         };
-        thread::scope(|scope| joined(scope.spawn(make)))
+        thread::scope(|scope| join(scope.spawn(make)))
     }
 
-    /// Does something in it.
+    /// Runs a job in it.
     ///
     /// # Errors
-    /// What `job` says.
+    /// The job's error.
     pub fn run<T: Send>(&self, job: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let enter = || {
             setns(&self.0, CloneFlags::CLONE_NEWNET).context("cannot enter a namespace")?;
             job()
         };
-        thread::scope(|scope| joined(scope.spawn(enter)))
+        thread::scope(|scope| join(scope.spawn(enter)))
     }
 
-    /// A path for `ip`.
+    /// Its path, as an argument of `ip`.
     fn path(&self) -> String {
         format!("/proc/{}/fd/{}", process::id(), self.0.as_raw_fd())
     }
 
-    /// A pair of virtual interfaces from here, called `name`, to another namespace.
+    /// A veth pair between `name` here and `other` in another namespace.
     ///
     /// # Errors
-    /// What `ip` says.
+    /// The error of `ip`.
     pub fn cable(&self, name: &str, to: &Namespace, other: &str) -> Result<()> {
         let there = to.path();
         self.run(|| {
@@ -85,7 +85,7 @@ impl Namespace {
         })?;
         for (namespace, end) in [(self, name), (to, other)] {
             namespace.run(|| {
-                // VLAN tags stay in the frames.
+                // VLAN tags must stay in the frames.
                 tool("ethtool", &["-K", end, "txvlan", "off", "rxvlan", "off"])?;
                 ip(&format!("link set {end} up"))
             })?;
@@ -93,10 +93,10 @@ impl Namespace {
         Ok(())
     }
 
-    /// Writes a setting of an interface that is in `/sys` only.
+    /// Writes a setting of an interface that exists only in `/sys`.
     ///
     /// # Errors
-    /// If there is none such.
+    /// If there is no such setting.
     pub fn set_interface(&self, name: &str, setting: &str, value: &str) -> Result<()> {
         self.run(|| {
             // `/sys` shows the interfaces of the namespace that it was mounted in.
@@ -114,10 +114,10 @@ impl Namespace {
         })
     }
 
-    /// A macvlan of an interface from here, called `name`, in another namespace.
+    /// A macvlan of an interface here, as `name` in another namespace.
     ///
     /// # Errors
-    /// What `ip` says.
+    /// The error of `ip`.
     pub fn macvlan(&self, of: &str, name: &str, mac: &str, to: &Namespace) -> Result<()> {
         let there = to.path();
         self.run(|| {
@@ -129,51 +129,51 @@ impl Namespace {
     }
 }
 
-fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     match thread.join() {
         Ok(value) => value,
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 
-/// Writes a setting of the kernel, in the namespace of the calling thread.
+/// Writes a sysctl, in the namespace of the calling thread.
 ///
 /// # Errors
-/// If it is not there.
+/// If it does not exist.
 pub fn set(setting: &str, value: &str) -> Result<()> {
     fs::write(format!("/proc/sys/{setting}"), value)
         .with_context(|| format!("cannot set {setting} to {value}"))
 }
 
-/// Reads a number among the settings of the kernel.
+/// Reads a numeric sysctl.
 ///
 /// # Errors
-/// If it is not there.
+/// If it does not exist.
 pub fn get(setting: &str) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/sys/{setting}"))
         .with_context(|| format!("cannot read {setting}"))?;
     text.trim()
         .parse()
-        .with_context(|| format!("{setting} is no number"))
+        .with_context(|| format!("{setting} is not a number"))
 }
 
-/// Packets an interface of the calling thread's namespace has sent.
+/// Packets that an interface of the calling thread's namespace has sent.
 ///
 /// # Errors
-/// If the kernel does not say.
+/// If the counters cannot be read.
 pub fn transmitted(interface: &str) -> Result<u64> {
     let text = fs::read_to_string("/proc/thread-self/net/dev").context("cannot read net/dev")?;
     let prefix = format!("{interface}:");
     text.lines()
         .find_map(|line| line.trim_start().strip_prefix(&prefix))
         .and_then(|line| line.split_whitespace().nth(9)?.parse().ok())
-        .with_context(|| format!("net/dev does not say what {interface} has sent"))
+        .with_context(|| format!("net/dev has no counters of {interface}"))
 }
 
 /// Runs `ip`.
 ///
 /// # Errors
-/// What it says.
+/// Its error output.
 pub fn ip(arguments: &str) -> Result<()> {
     tool("ip", &arguments.split(' ').collect::<Vec<_>>())
 }
@@ -181,7 +181,7 @@ pub fn ip(arguments: &str) -> Result<()> {
 /// Runs a program.
 ///
 /// # Errors
-/// What it says.
+/// Its error output.
 pub fn tool(name: &str, arguments: &[&str]) -> Result<()> {
     let output = Command::new(name)
         .args(arguments)
@@ -196,10 +196,10 @@ pub fn tool(name: &str, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Has `nft` take rules over.
+/// Loads rules with `nft`.
 ///
 /// # Errors
-/// What it says.
+/// Its error output.
 pub fn nft(rules: &str) -> Result<()> {
     let mut child = Command::new("nft")
         .args(["-f", "-"])
@@ -215,8 +215,8 @@ pub fn nft(rules: &str) -> Result<()> {
     }
     let output = child.wait_with_output().context("cannot wait for nft")?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let first: Vec<_> = said.lines().take(3).collect();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let first: Vec<_> = errors.lines().take(3).collect();
         bail!("nft: {}", first.join("; "));
     }
     Ok(())

@@ -1,8 +1,8 @@
-//! How fast new flows are set up: every frame opens one that the policy allows.
+//! The rate of new flows: every frame opens an allowed flow.
 //!
-//! *Opened*: servers are silent. *Answered*: a server answers every first frame, and what is counted are the answers that
-//! came back, so that each is a flow both ends of which the gateway has heard. Both start with an empty table, and open
-//! no more flows than it holds, because no gateway is measured by how it turns flows away.
+//! *Opened*: servers do not answer. *Answered*: a server answers every first frame, and the answers that come back are
+//! counted, so that each is an established flow. Both start with an empty table and open no more flows than it holds,
+//! because the refusal of flows is not measured.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,35 +16,47 @@ use nix::unistd::{Pid, gettid};
 
 use crate::bed::Bed;
 use crate::gateways::Kind;
+use crate::plan::Plan;
 use crate::processor;
 use crate::report::{Aim, Findings, Record, at_least, median, record, span};
-use crate::rounds::Plan;
 use crate::stop;
 use crate::traffic::{DEVICES, NEW_FLOWS, RULES, Site};
 
-/// Whose devices open flows, through either gateway.
+/// The sites for which both gateways are measured.
 const SITES: [Site; 2] = [Site::Devices(1024), Site::Devices(DEVICES[1])];
-/// Each case is measured so often at most: tables are emptied and read in between, which takes longer.
+/// The most rounds: emptying and reading the tables between measurements takes longer than the measurements.
 const ROUNDS: usize = 3;
-/// One flow in so many may not come to be.
+/// One flow in this many may be missing.
 const TOLERANCE: u64 = 1000;
-/// What is counted: from this many flows on, up to that many, so that neither end of a run is.
-const COUNTED: [u64; 2] = [NEW_FLOWS as u64 / 10, NEW_FLOWS as u64 * 19 / 20];
+/// The range of flows over which the rate is taken, without the start and the end of a run.
+const MEASURED: [u64; 2] = [NEW_FLOWS as u64 / 10, NEW_FLOWS as u64 * 19 / 20];
 
-/// A gateway that sets flows up.
+/// A measured combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Case {
-    /// Which gateway.
+    /// The kind of gateway.
     pub kind: Kind,
-    /// What it is told of.
+    /// The site that it is configured for.
     pub site: Site,
     /// Whether servers answer.
     pub answered: bool,
 }
 
+/// The cases that the plan asks for.
+pub fn cases(plan: &Plan) -> Vec<Case> {
+    let mut cases = Case::all();
+    cases.retain(|case| plan.wants(&case.name()));
+    cases
+}
+
+/// The names of all cases.
+pub fn names() -> impl Iterator<Item = String> {
+    Case::all().into_iter().map(Case::name)
+}
+
 impl Case {
-    /// All of them. With ten devices there is none: each may open 4,096 flows in a second, and no more.
-    pub fn all() -> Vec<Case> {
+    /// All cases. None has ten devices, because Cordon allows a device only 4,096 new flows a tick.
+    fn all() -> Vec<Case> {
         let mut cases = Vec::new();
         for answered in [false, true] {
             for (kind, site) in SITES
@@ -62,44 +74,44 @@ impl Case {
         cases
     }
 
-    fn manner(self) -> &'static str {
+    fn mode(self) -> &'static str {
         match self.answered {
             true => "answered",
             false => "opened",
         }
     }
 
-    /// Its name, as in the records.
+    /// Its name in the records.
     pub fn name(self) -> String {
         let (kind, site) = (self.kind.name(), self.site.name());
-        format!("newflows.{kind}.{}.{site}", self.manner())
+        format!("newflows.{kind}.{}.{site}", self.mode())
     }
 }
 
-/// Rates in million flows a second, one a round, and what was wrong.
+/// Rates in million flows a second, one for each round, and the number of rounds that do not add up.
 #[derive(Default)]
 struct Rates {
     rates: Vec<f64>,
     wrong: usize,
 }
 
-/// Measures, with beds that were set up for the cases of the plan.
+/// Measures the cases of the plan with beds that were set up for them.
 ///
 /// # Errors
-/// If nothing can be sent, or someone wants to stop.
+/// If frames cannot be sent, or the benchmark is interrupted.
 pub fn measure(plan: &Plan, beds: &mut [Bed]) -> Result<Findings> {
     let mut all: BTreeMap<Case, Rates> = BTreeMap::new();
     for bed in beds.iter_mut() {
-        let ours = |case: &Case| case.kind == bed.kind && case.site == bed.site;
-        if plan.new_flows().iter().any(ours) {
+        let is_ours = |case: &Case| case.kind == bed.kind && case.site == bed.site;
+        if cases(plan).iter().any(is_ours) {
             stop::check()?;
-            // Every device and server has been heard, and it is known where they are.
-            take(bed, true, plan.sender)?;
+            // Makes the gateway learn the location of every device and server.
+            measure_once(bed, true, plan.sender)?;
         }
     }
     let rounds = plan.rounds.min(ROUNDS);
     for round in 1..=rounds {
-        let mut cases = plan.new_flows();
+        let mut cases = cases(plan);
         if round % 2 == 0 {
             cases.reverse();
         }
@@ -110,7 +122,7 @@ pub fn measure(plan: &Plan, beds: &mut [Bed]) -> Result<Findings> {
                 .iter_mut()
                 .find(|bed| bed.kind == case.kind && bed.site == case.site)
                 .with_context(|| format!("{} was not set up", case.name()))?;
-            let (rate, wrong) = take(bed, case.answered, plan.sender)?;
+            let (rate, wrong) = measure_once(bed, case.answered, plan.sender)?;
             for wrong in &wrong {
                 eprintln!("  {}: {wrong}", case.name());
             }
@@ -126,42 +138,39 @@ pub fn measure(plan: &Plan, beds: &mut [Bed]) -> Result<Findings> {
     Ok(findings(&all))
 }
 
-/// Opens flows, and answers how many million a second, and what is wrong with that.
-fn take(bed: &mut Bed, answered: bool, sender: usize) -> Result<(f64, Vec<String>)> {
-    bed.have_answered(answered)?;
-    bed.forget()?;
-    let came = |bed: &Bed| -> Result<u64> {
+/// Opens flows. Returns the rate in million flows a second, and what does not add up.
+fn measure_once(bed: &mut Bed, answered: bool, sender: usize) -> Result<(f64, Vec<String>)> {
+    bed.set_answering(answered)?;
+    bed.flush_flows()?;
+    let completed = |bed: &Bed| -> Result<u64> {
         let arrived = match answered {
             true => bed.answered()?,
             false => bed.arrived()?,
         };
         Ok(arrived.ours)
     };
-    let before = (bed.counts(NEW_FLOWS)?.account, came(bed)?);
-    let rate = rate(bed, sender, before.1, &came)?;
-    let after = (bed.counts(NEW_FLOWS)?.account, came(bed)?);
+    let before = (bed.counts(NEW_FLOWS)?.counters, completed(bed)?);
+    let rate = rate(bed, sender, before.1, &completed)?;
+    let after = (bed.counts(NEW_FLOWS)?.counters, completed(bed)?);
     let mut wrong = Vec::new();
-    let mut say = |count: u64, what: &str| {
+    let mut report = |count: u64, what: &str| {
         if count > u64::from(NEW_FLOWS) / TOLERANCE {
             wrong.push(format!("{count} of {NEW_FLOWS} flows {what}"));
         }
     };
     let through = after.1 - before.1;
-    say(
-        u64::from(NEW_FLOWS).abs_diff(through),
-        "did not come through",
-    );
+    report(u64::from(NEW_FLOWS).abs_diff(through), "did not pass");
     if answered {
         let established = bed.established()?;
-        say(
+        report(
             u64::from(NEW_FLOWS).abs_diff(established),
-            "are not in the gateway's table, both ends heard",
+            "are not established in the gateway's table",
         );
     }
     for (reason, count) in &after.0.dropped {
         let was = before.0.dropped.iter().find(|(name, _)| name == reason);
         let was = was.map_or(0, |(_, count)| *count);
-        say(
+        report(
             count.saturating_sub(was),
             &format!("were dropped: {reason}"),
         );
@@ -169,7 +178,7 @@ fn take(bed: &mut Bed, answered: bool, sender: usize) -> Result<(f64, Vec<String
     Ok((rate, wrong))
 }
 
-struct Look {
+struct Reading {
     at: Instant,
     /// How long the sender has waited for its processor.
     waited: Duration,
@@ -180,34 +189,34 @@ fn rate(
     bed: &Bed,
     sender: usize,
     before: u64,
-    came: &(impl Fn(&Bed) -> Result<u64> + Sync),
+    completed: &(impl Fn(&Bed) -> Result<u64> + Sync),
 ) -> Result<f64> {
     let generator = bed.generator(NEW_FLOWS)?;
     let done = AtomicBool::new(false);
-    let (tell, told) = mpsc::channel();
-    let looks = thread::scope(|scope| -> Result<Vec<Look>> {
+    let (thread_id, started) = mpsc::channel();
+    let readings = thread::scope(|scope| -> Result<Vec<Reading>> {
         let sending = scope.spawn(|| {
-            let sent = processor::on(sender, || {
-                // The other end waits for it.
-                let _ = tell.send(gettid());
+            let sent = processor::run_on(sender, || {
+                // The receiver waits for it.
+                let _ = thread_id.send(gettid());
                 generator.send(NEW_FLOWS)
             });
             done.store(true, Ordering::Release);
             sent
         });
-        let sent_by = told
+        let sent_by = started
             .recv_timeout(Duration::from_secs(10))
             .unwrap_or(Pid::this());
-        // Ahead of others as well: it is over in a tenth of a second.
-        let looks = processor::on(processor::other_than(sender), || {
-            let mut looks = Vec::new();
+        // With priority as well: it takes only a tenth of a second.
+        let readings = processor::run_on(processor::other_than(sender), || {
+            let mut readings = Vec::new();
             while !done.load(Ordering::Acquire) {
                 let at = Instant::now();
                 let waited = processor::waited(sent_by).unwrap_or_default();
-                let through = came(bed)? - before;
-                // Unless this thread was held up meanwhile.
+                let through = completed(bed)? - before;
+                // A reading is discarded if this thread was interrupted.
                 if at.elapsed() < Duration::from_micros(500) {
-                    looks.push(Look {
+                    readings.push(Reading {
                         at,
                         waited,
                         through,
@@ -215,27 +224,27 @@ fn rate(
                 }
                 thread::sleep(Duration::from_micros(500));
             }
-            Ok(looks)
+            Ok(readings)
         });
         sending
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        looks
+        readings
     })?;
-    let [from, to] = COUNTED;
-    let first = looks.iter().find(|look| look.through >= from);
-    let last = looks.iter().rfind(|look| look.through <= to);
+    let [from, to] = MEASURED;
+    let first = readings.iter().find(|reading| reading.through >= from);
+    let last = readings.iter().rfind(|reading| reading.through <= to);
     let (first, last) = first
         .zip(last)
         .filter(|(first, last)| last.through > first.through)
         .with_context(|| {
-            let seen = looks.last().map_or(0, |look| look.through);
+            let seen = readings.last().map_or(0, |reading| reading.through);
             format!(
-                "{} with {}: {} looks, the last at {seen} of {NEW_FLOWS} new flows: the machine is too busy to measure, or \
-                 they do not come through",
+                "{} with {}: {} readings, the last at {seen} of {NEW_FLOWS} new flows: the machine is too busy to measure, or \
+                 the flows do not pass",
                 bed.kind.name(),
                 bed.site.name(),
-                looks.len()
+                readings.len()
             )
         })?;
     let waited = last.waited.saturating_sub(first.waited);
@@ -263,18 +272,18 @@ fn findings(all: &BTreeMap<Case, Rates>) -> Findings {
         let name = case.name();
         let rate = rate(*case).unwrap_or(f64::NAN);
         records.push(record(name, rate, "Mflows/s"));
-        let beside = Case {
+        let reference = Case {
             kind: Kind::Nftables,
             ..*case
         };
         let over = (case.kind == Kind::Cordon)
-            .then(|| ratio(*case, beside))
+            .then(|| ratio(*case, reference))
             .flatten();
         let (low, high) = span(rates.rates.iter().copied());
         let _ = writeln!(
             table,
             "{:<9} {:<9} {:>12}  {rate:>10.2} {:>15} {:>8.0}  {:>14}",
-            case.manner(),
+            case.mode(),
             case.kind.name(),
             case.site.name(),
             format!("{low:.2} - {high:.2}"),
@@ -282,13 +291,13 @@ fn findings(all: &BTreeMap<Case, Rates>) -> Findings {
             over.map_or_else(String::new, |over| format!("{over:.2}")),
         );
         if let Some(over) = over {
-            let (manner, site) = (case.manner(), case.site.name());
+            let (mode, site) = (case.mode(), case.site.name());
             records.push(record(
-                format!("ratio.newflows.{manner}.{site}"),
+                format!("ratio.newflows.{mode}.{site}"),
                 over,
                 "ratio",
             ));
-            let what = format!("Cordon over nftables, new flows {manner}, {site} devices");
+            let what = format!("Cordon over nftables, new flows {mode}, {site} devices");
             aims.push(at_least(what, over, 3.0));
         }
     }
@@ -299,16 +308,16 @@ fn findings(all: &BTreeMap<Case, Rates>) -> Findings {
                 site,
                 answered,
             });
-            if let Some(grown) = ratio(many, few) {
-                let manner = many.manner();
+            if let Some(growth) = ratio(many, few) {
+                let mode = many.mode();
                 records.push(record(
-                    format!("ratio.newflows.{manner}.{of}"),
-                    grown,
+                    format!("ratio.newflows.{mode}.{of}"),
+                    growth,
                     "ratio",
                 ));
                 let [few, many] = sites.map(|site| site.name().replace("rules.", ""));
-                let what = format!("Cordon, new flows {manner}, {many} over {few} {of}");
-                aims.push(at_least(what, grown, 0.9));
+                let what = format!("Cordon, new flows {mode}, {many} over {few} {of}");
+                aims.push(at_least(what, growth, 0.9));
             }
         }
     }
@@ -325,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ratios_are_beside_nftables_in_the_same_round() {
+    fn ratios_compare_with_nftables_in_the_same_round() {
         let mut all = BTreeMap::new();
         for (kind, rates) in [
             (Kind::Nftables, vec![0.2, 0.1, 0.2]),

@@ -1,4 +1,4 @@
-//! The hospital that Cordon is given: its policy, as the text of the files an operator would write.
+//! The policy for Cordon, as the text of a policy directory.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -56,8 +56,8 @@ fn name_of(segment: Segment) -> String {
     format!("ward-{:03}", segment.0)
 }
 
-/// Each kind of device may send to its own servers and fetch updates, each server may ask its devices; some of it
-/// survives a quarantine.
+/// Each kind of device may send to its own servers and fetch updates, and each server may query its devices. Some rules
+/// survive a lockdown.
 fn policy() -> String {
     let mut text = String::from("services:\n");
     for (number, kind) in KINDS.iter().enumerate() {
@@ -91,7 +91,7 @@ fn policy() -> String {
     text
 }
 
-/// Each kind of device may send to its own servers, by one rule for each service.
+/// Each kind of device may send to its own servers, with one rule for each service.
 fn many_rules(site: Site) -> String {
     let mut text = String::from("services:\n");
     for kind in 0..site.kinds().min(8) {
@@ -159,14 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn the_policies_are_such_as_an_operator_could_apply() {
+    fn the_policies_are_valid_without_warnings() {
         let policy = validated(Site::Devices(3000));
         assert_eq!((policy.devices.len(), policy.segments.len()), (3000, 3));
         assert_eq!(validated(Site::Hosts).devices.len(), 10);
     }
 
     #[test]
-    fn many_rules_are_many() {
+    fn a_policy_has_the_requested_number_of_rules() {
         assert_eq!(validated(Site::Rules(10)).rules.len(), 10);
         let policy = validated(Site::Rules(5000));
         assert!((5000..6024).contains(&policy.rules.len()));

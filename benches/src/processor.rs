@@ -1,5 +1,5 @@
-//! The sender's processor. Sender, gateway and sink all run there: a veth hands a frame over on the processor that
-//! sends it.
+//! Pins threads to processors. Sender, gateway and sink share one, because a veth delivers a frame on the processor
+//! that sends it.
 
 use std::time::Duration;
 use std::{fs, thread};
@@ -10,14 +10,14 @@ use nix::unistd::{Pid, gettid};
 
 use crate::namespace::tool;
 
-/// Does something on one processor, ahead of whatever else wants it.
+/// Runs a job on one processor, with real-time priority.
 ///
 /// # Errors
-/// What `job` says.
-pub fn on<T: Send>(processor: usize, job: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+/// The job's error.
+pub fn run_on<T: Send>(processor: usize, job: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let pinned = || {
-        stay(processor, Pid::from_raw(0))?;
-        ahead(gettid());
+        pin(processor, Pid::from_raw(0))?;
+        prioritise(gettid());
         job()
     };
     thread::scope(|scope| {
@@ -28,24 +28,27 @@ pub fn on<T: Send>(processor: usize, job: impl FnOnce() -> Result<T> + Send) -> 
     })
 }
 
-/// Has a thread, 0 for this one, stay on one processor.
+/// Pins a thread, 0 for this one, to one processor.
 ///
 /// # Errors
 /// If there is no such processor.
-pub fn stay(processor: usize, thread: Pid) -> Result<()> {
-    let mut one = CpuSet::new();
-    one.set(processor).context("there is no such processor")?;
-    sched_setaffinity(thread, &one).with_context(|| format!("there is no processor {processor}"))
+pub fn pin(processor: usize, thread: Pid) -> Result<()> {
+    let mut processors = CpuSet::new();
+    processors
+        .set(processor)
+        .context("there is no such processor")?;
+    sched_setaffinity(thread, &processors)
+        .with_context(|| format!("there is no processor {processor}"))
 }
 
-/// Has a thread go ahead of whatever else wants its processor.
-pub fn ahead(thread: Pid) {
-    // Real-time, because niceness counts only among the processes of one terminal (autogroup in sched(7)). Where it is
-    // not to be had, `waited` tells.
+/// Gives a thread real-time priority.
+pub fn prioritise(thread: Pid) {
+    // Niceness counts only among the processes of one terminal (autogroup in sched(7)). If real-time priority is not
+    // available, `waited` shows the effect.
     let _ = tool("chrt", &["--fifo", "--pid", "1", &thread.to_string()]);
 }
 
-/// How long a thread of this process has been ready to run and kept waiting, so far.
+/// How long a thread of this process has been runnable without running, so far.
 pub fn waited(thread: Pid) -> Option<Duration> {
     let path = format!("/proc/self/task/{thread}/schedstat");
     let text = fs::read_to_string(path).ok()?;
@@ -53,12 +56,12 @@ pub fn waited(thread: Pid) -> Option<Duration> {
     Some(Duration::from_nanos(nanoseconds))
 }
 
-/// The last one: what interrupts there are mostly go to the first.
+/// The last processor: most interrupts go to the first ones.
 pub fn last() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZero::get) - 1
 }
 
-/// Another one, if there is one.
+/// Another processor, if there is one.
 pub fn other_than(processor: usize) -> usize {
     (0..=last())
         .find(|other| *other != processor)

@@ -1,4 +1,4 @@
-//! The XDP programs of `../programs`, loaded.
+//! Loads the XDP programs of `../programs`.
 
 use anyhow::{Context as _, Result};
 use aya::maps::{DevMap, PerCpuArray};
@@ -6,46 +6,32 @@ use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use nix::net::if_::if_nametoindex;
 
+use crate::payload::Payload;
 use crate::traffic::{Device, Site};
 
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/cordon-bench-programs.o"));
 
-/// Frames the kernel takes through the program at a time: its own default.
+/// Frames that the kernel runs through the program at a time: its default.
 const BATCH: u32 = 64;
 
-/// What a generator writes.
+/// The frames of a generator.
 #[derive(Clone, Copy, Debug)]
 pub struct Pattern {
-    /// How many flows.
+    /// The number of flows.
     pub flows: u32,
-    /// Of whose devices, to what servers.
+    /// The site with the devices and servers.
     pub site: Site,
-    /// Of one device alone.
-    pub alone: Option<Device>,
-    /// In a VLAN.
+    /// The only sender, or all devices of the site.
+    pub device: Option<Device>,
+    /// Whether frames have a VLAN tag.
     pub tagged: bool,
-    /// To a gateway that routes.
+    /// Whether the gateway routes.
     pub routed: bool,
-    /// The other way: from servers to devices.
+    /// Whether frames are answers, from servers to devices.
     pub answers: bool,
-    /// What is in them.
-    pub what: What,
-}
-
-/// What is in frames, by the number that `../programs/src/transport.rs` knows it by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
-    /// Datagrams.
-    Udp = 0,
-    /// TCP connections asked for.
-    Syn = 1,
-    /// ICMP echo requests.
-    Icmp = 2,
-    /// Datagrams in eight pieces each.
-    Fragments = 3,
-    /// As `Syn`, each from another address.
-    RandomSources = 4,
+    /// The transport payload.
+    pub payload: Payload,
 }
 
 fn load(settings: &[(&'static str, u32)]) -> Result<Ebpf> {
@@ -63,7 +49,7 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp> {
         .try_into()?;
     program
         .load()
-        .with_context(|| format!("program {name} is refused"))?;
+        .with_context(|| format!("the kernel refuses program {name}"))?;
     Ok(program)
 }
 
@@ -81,7 +67,7 @@ fn index(interface: &str) -> Result<u32> {
 fn attach(ebpf: &mut Ebpf, name: &'static str, interface: &str) -> Result<()> {
     program(ebpf, name)?
         .attach_to_if_index(index(interface)?, XdpMode::Driver)
-        .with_context(|| format!("cannot put {name} on {interface} in driver mode"))?;
+        .with_context(|| format!("cannot attach {name} to {interface} in driver mode"))?;
     Ok(())
 }
 
@@ -92,12 +78,12 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// One for an interface of the calling thread's namespace.
+    /// A generator for an interface of the calling thread's namespace.
     ///
     /// # Errors
     /// If the kernel refuses the program.
     pub fn new(pattern: Pattern, interface: &str) -> Result<Generator> {
-        let (first, devices) = match pattern.alone {
+        let (first, devices) = match pattern.device {
             Some(device) => (device, 1),
             None => (Device(0), pattern.site.devices()),
         };
@@ -110,7 +96,7 @@ impl Generator {
             ("TAGGED", pattern.tagged.into()),
             ("ROUTED", pattern.routed.into()),
             ("ANSWERS", pattern.answers.into()),
-            ("WHAT", pattern.what as u32),
+            ("WHAT", pattern.payload as u32),
         ])?;
         send_to(&mut ebpf, interface)?;
         program(&mut ebpf, "generate")?;
@@ -118,13 +104,16 @@ impl Generator {
         Ok(Generator { ebpf, tagged })
     }
 
-    /// Sends so many frames, and returns when they are through.
+    /// Sends frames, and returns when all of them are processed.
     ///
     /// # Errors
-    /// If the kernel does not take them.
+    /// If the kernel refuses them.
     pub fn send(&self, frames: u32) -> Result<()> {
         let frame = [0; 64];
-        let program = self.ebpf.program("generate").context("it was loaded")?;
+        let program = self
+            .ebpf
+            .program("generate")
+            .context("there is no program generate")?;
         let program: &Xdp = program.try_into()?;
         program
             .test_run(TestRunOptions {
@@ -148,13 +137,13 @@ impl Generator {
     }
 }
 
-/// Sends on whatever comes in.
+/// Redirects all frames of an interface.
 pub struct Redirector {
     _ebpf: Ebpf,
 }
 
 impl Redirector {
-    /// From one interface to another of the calling thread's namespace.
+    /// Redirects from one interface to another of the calling thread's namespace.
     ///
     /// # Errors
     /// If the kernel refuses the program.
@@ -166,22 +155,22 @@ impl Redirector {
     }
 }
 
-/// Counts what arrives, and swallows it or sends it back.
+/// Counts received frames, and drops or answers them.
 pub struct Sink {
     ebpf: Ebpf,
 }
 
-/// What a sink has seen.
+/// The frames that a sink has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrived {
+pub struct Received {
     /// Frames of the benchmark.
     pub ours: u64,
-    /// Others.
+    /// Other frames.
     pub others: u64,
 }
 
 impl Sink {
-    /// One on an interface of the calling thread's namespace.
+    /// A sink on an interface of the calling thread's namespace, which drops frames.
     ///
     /// # Errors
     /// If the kernel refuses the program.
@@ -189,7 +178,7 @@ impl Sink {
         Sink::of("count", interface)
     }
 
-    /// One that answers every frame.
+    /// A sink that answers every frame.
     ///
     /// # Errors
     /// If the kernel refuses the program.
@@ -204,18 +193,18 @@ impl Sink {
         Ok(Sink { ebpf })
     }
 
-    /// What it has seen so far.
+    /// The frames received so far.
     ///
     /// # Errors
     /// If the map cannot be read.
-    pub fn arrived(&self) -> Result<Arrived> {
+    pub fn arrived(&self) -> Result<Received> {
         let map = self
             .ebpf
             .map("COUNTED")
             .context("there is no map COUNTED")?;
         let map: PerCpuArray<_, u64> = map.try_into()?;
         let sum = |key: u32| -> Result<u64> { Ok(map.get(&key, 0)?.iter().sum()) };
-        Ok(Arrived {
+        Ok(Received {
             ours: sum(0)?,
             others: sum(1)?,
         })
@@ -237,18 +226,18 @@ mod tests {
     use super::*;
     use crate::namespace::{Namespace, ip};
 
-    /// The first frames that are written, without sending them.
-    fn written(what: What, frames: usize) -> Vec<Vec<u8>> {
+    /// The first frames that the generator writes, without sending them.
+    fn written(payload: Payload, frames: usize) -> Vec<Vec<u8>> {
         let mut ebpf = load(&[
             ("FLOWS", 1 << 24),
             ("DEVICES", 1),
             ("FIRST_DEVICE", 7),
             ("KIND_MASK", 7),
             ("SERVICES", 1),
-            ("WHAT", what as u32),
+            ("WHAT", payload as u32),
         ])
-        .expect("the object is in order");
-        let program = program(&mut ebpf, "generate").expect("it needs root");
+        .expect("the object loads");
+        let program = program(&mut ebpf, "generate").expect("the test runs as root");
         let write = || {
             let mut frame = vec![0; 60];
             program
@@ -257,29 +246,34 @@ mod tests {
                     data_out: Some(&mut frame),
                     ..TestRunOptions::new()
                 })
-                .expect("it runs");
+                .expect("the program runs");
             frame
         };
         (0..frames).map(|_| write()).collect()
     }
 
     #[test]
-    fn what_is_written_is_what_it_is_called() {
-        use What::{Fragments, Icmp, RandomSources, Syn, Udp};
-        for what in [Udp, Syn, Icmp, Fragments, RandomSources] {
-            let frames = written(what, 16);
+    fn generated_frames_are_valid_packets_of_their_kind() {
+        use Payload::{Fragments, Icmp, RandomSources, Syn, Udp};
+        for payload in [Udp, Syn, Icmp, Fragments, RandomSources] {
+            let frames = written(payload, 16);
             for (number, frame) in frames.iter().enumerate() {
                 let packet = SlicedPacket::from_ethernet(frame).expect("a whole packet");
                 let Some(NetSlice::Ipv4(ip)) = &packet.net else {
-                    panic!("{what:?}: {packet:?}");
+                    panic!("{payload:?}: {packet:?}");
                 };
                 let header = ip.header().to_header();
                 assert_eq!(header.calc_header_checksum(), header.header_checksum);
                 assert_eq!(header.destination, [10, 200, 7, 10]);
                 let own = header.source == [10, 64, 0, 23];
-                assert_eq!(own, what != RandomSources, "{what:?}: {:?}", header.source);
+                assert_eq!(
+                    own,
+                    payload != RandomSources,
+                    "{payload:?}: {:?}",
+                    header.source
+                );
                 let port = 20000 + number as u16;
-                match (what, &packet.transport) {
+                match (payload, &packet.transport) {
                     (Udp, Some(TransportSlice::Udp(udp))) => {
                         let ports = (udp.source_port(), udp.destination_port());
                         assert_eq!(ports, (port, 24107));
@@ -289,7 +283,11 @@ mod tests {
                         assert_eq!((tcp.source_port(), tcp.destination_port()), (port, 443));
                         assert!(tcp.syn() && !tcp.ack() && tcp.payload().is_empty());
                         let sum = tcp.to_header().calc_checksum_ipv4(&header, &[]);
-                        assert_eq!(sum.expect("short"), tcp.checksum(), "{what:?}");
+                        assert_eq!(
+                            sum.expect("the segment is short"),
+                            tcp.checksum(),
+                            "{payload:?}"
+                        );
                     }
                     (Icmp, Some(TransportSlice::Icmpv4(icmp))) => {
                         let sum = icmp.icmp_type().calc_checksum(icmp.payload());
@@ -304,63 +302,65 @@ mod tests {
                         assert_eq!(header.total_len, 44);
                         let ports = [port - 7 * (number as u16 / 8), 24107, 192, 0];
                         let ports: Vec<u8> = ports.iter().flat_map(|n| n.to_be_bytes()).collect();
-                        let payload = ip.payload().payload;
-                        assert_eq!(payload.starts_with(&ports), piece == 0, "{payload:?}");
+                        let bytes = ip.payload().payload;
+                        assert_eq!(bytes.starts_with(&ports), piece == 0, "{bytes:?}");
                     }
-                    (_, other) => panic!("{what:?}: {other:?}"),
+                    (_, other) => panic!("{payload:?}: {other:?}"),
                 }
                 let before = &frames[..number];
-                assert!(!before.contains(frame), "{what:?}: twice the same");
+                assert!(!before.contains(frame), "{payload:?}: a repeated frame");
             }
         }
     }
 
-    /// What hping3 sends with the arguments of a flood, as the other end of a cable hears it.
-    fn sent_by_hping3(what: What, frames: usize) -> Vec<Vec<u8>> {
-        let [device, server] = [(); 2].map(|()| Namespace::new().expect("it needs root"));
-        device.cable("eth0", &server, "eth0").expect("a cable");
+    /// The frames that hping3 sends with the arguments of a flood, as the peer of a veth receives them.
+    fn sent_by_hping3(payload: Payload, frames: usize) -> Vec<Vec<u8>> {
+        let [device, server] = [(); 2].map(|()| Namespace::new().expect("the test runs as root"));
+        device
+            .cable("eth0", &server, "eth0")
+            .expect("the veth pair is created");
         let set_up = || {
             ip("address add 10.64.0.23/32 dev eth0")?;
             ip("route add 10.200.0.0/16 dev eth0")?;
             ip("neighbour replace 10.200.7.10 lladdr 02:00:00:00:00:01 nud permanent dev eth0")
         };
-        device.run(set_up).expect("an address");
-        let hear = || {
-            let ear = socket(
+        device.run(set_up).expect("the address is set");
+        let open = || {
+            let receiver = socket(
                 AddressFamily::Packet,
                 SockType::Raw,
                 SockFlag::empty(),
                 SockProtocol::EthAll,
             )?;
-            setsockopt(&ear, sockopt::ReceiveTimeout, &TimeVal::seconds(5))?;
-            Ok(ear)
+            setsockopt(&receiver, sockopt::ReceiveTimeout, &TimeVal::seconds(5))?;
+            Ok(receiver)
         };
-        let ear = server.run(hear).expect("a socket");
+        let receiver = server.run(open).expect("the socket opens");
         let send = || {
             let some = ["-q", "-i", "u1000", "-c", "16"];
-            let arguments = [&some, crate::floods::arguments(what), &["10.200.7.10"]].concat();
-            // Nobody answers, which it calls a failure.
+            let arguments = [&some, payload.hping3_arguments(), &["10.200.7.10"]].concat();
+            // hping3 fails if there are no answers.
             Ok(Command::new("hping3").args(arguments).output()?)
         };
         device.run(send).expect("hping3 is installed");
-        let mut heard = Vec::new();
-        while heard.len() < frames {
+        let mut received = Vec::new();
+        while received.len() < frames {
             let mut frame = vec![0; 2048];
-            let length = recv(ear.as_raw_fd(), &mut frame, MsgFlags::empty());
-            frame.truncate(length.expect("hping3 sends as many"));
-            heard.push(frame);
+            let length = recv(receiver.as_raw_fd(), &mut frame, MsgFlags::empty());
+            frame.truncate(length.expect("hping3 sends the frames"));
+            received.push(frame);
         }
-        heard
+        received
     }
 
-    /// What gateways look at in a frame, but for numbers that differ from frame to frame.
-    fn likeness(frame: &[u8]) -> String {
+    /// The fields of a frame that gateways inspect, except those that differ from frame to frame.
+    fn inspected_fields(frame: &[u8]) -> String {
         let packet = SlicedPacket::from_ethernet(frame).expect("a whole packet");
         let Some(NetSlice::Ipv4(ip)) = &packet.net else {
             panic!("{packet:?}");
         };
         let header = ip.header().to_header();
-        let behind = match &packet.transport {
+        let transport = match &packet.transport {
             Some(TransportSlice::Udp(udp)) => format!("UDP to {}", udp.destination_port()),
             Some(TransportSlice::Tcp(tcp)) => format!(
                 "TCP to {}, flags {:#x}, window {}, {} bytes",
@@ -382,20 +382,20 @@ mod tests {
         let to = header.destination;
         let own = header.source == [10, 64, 0, 23];
         format!(
-            "{} bytes to {to:?}, own address {own}, TTL {}, part {part:?}, {behind}",
+            "{} bytes to {to:?}, own address {own}, TTL {}, part {part:?}, {transport}",
             header.total_len, header.time_to_live
         )
     }
 
     #[test]
-    fn the_kernel_writes_what_hping3_sends() {
-        use What::{Fragments, Icmp, RandomSources, Syn, Udp};
-        for what in [Udp, Syn, Icmp, Fragments, RandomSources] {
+    fn generated_floods_have_the_same_fields_as_hping3s() {
+        use Payload::{Fragments, Icmp, RandomSources, Syn, Udp};
+        for payload in [Udp, Syn, Icmp, Fragments, RandomSources] {
             let all = |frames: Vec<Vec<u8>>| -> Vec<String> {
-                frames.iter().map(|frame| likeness(frame)).collect()
+                frames.iter().map(|frame| inspected_fields(frame)).collect()
             };
-            let (kernel, hping3) = (all(written(what, 16)), all(sent_by_hping3(what, 16)));
-            assert_eq!(kernel, hping3, "{what:?}");
+            let (kernel, hping3) = (all(written(payload, 16)), all(sent_by_hping3(payload, 16)));
+            assert_eq!(kernel, hping3, "{payload:?}");
         }
     }
 }

@@ -1,27 +1,27 @@
-//! What it comes to: tables for people, records for machines, and whether the aims were met.
+//! Results: tables for people, records for machines, and aims.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-/// One figure.
+/// One result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
-    /// `mpps.cordon.1k.10`, say.
+    /// For example `mpps.cordon.1k.10`.
     pub name: String,
-    /// How much.
+    /// The value.
     pub value: f64,
-    /// Of what.
+    /// The unit.
     pub unit: &'static str,
 }
 
-/// A figure, to three places.
+/// A result, rounded to three decimals.
 pub fn record(name: String, value: f64, unit: &'static str) -> Record {
     let value = (value * 1000.0).round() / 1000.0;
     Record { name, value, unit }
 }
 
-/// Something to reach.
+/// A bound that a result should meet.
 #[derive(Clone, Debug)]
 pub struct Aim {
     what: String,
@@ -30,7 +30,7 @@ pub struct Aim {
     least: bool,
 }
 
-/// It is to be so much, or more.
+/// An aim with a lower bound.
 pub fn at_least(what: String, reached: f64, bound: f64) -> Aim {
     Aim {
         what,
@@ -40,7 +40,7 @@ pub fn at_least(what: String, reached: f64, bound: f64) -> Aim {
     }
 }
 
-/// It is to be so much, or less.
+/// An aim with an upper bound.
 pub fn at_most(what: String, reached: f64, bound: f64) -> Aim {
     Aim {
         what,
@@ -50,21 +50,21 @@ pub fn at_most(what: String, reached: f64, bound: f64) -> Aim {
     }
 }
 
-/// What one part of the benchmark found.
+/// The results of one part of the benchmark.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
-    /// For people.
+    /// A table for people.
     pub table: String,
-    /// For machines.
+    /// Records for machines.
     pub records: Vec<Record>,
-    /// What was to be reached.
+    /// Aims.
     pub aims: Vec<Aim>,
-    /// Measurements that cannot be believed.
+    /// The number of measurements that do not add up.
     pub wrong: usize,
 }
 
 impl Findings {
-    /// Adds what another part found.
+    /// Adds the results of another part.
     pub fn add(&mut self, other: Findings) {
         self.table.push_str(&other.table);
         self.records.extend(other.records);
@@ -73,7 +73,7 @@ impl Findings {
     }
 }
 
-/// Whether the aims were reached, a line each.
+/// Lists the aims and whether they were met, a line each.
 pub fn aims(aims: &[Aim]) -> String {
     let mut text = String::new();
     if !aims.is_empty() {
@@ -96,7 +96,7 @@ pub fn aims(aims: &[Aim]) -> String {
     text
 }
 
-/// The one in the middle.
+/// The median, if there are values.
 pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -108,7 +108,7 @@ pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     }
 }
 
-/// The least and the most.
+/// The smallest and the largest value.
 pub fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, 0.0), |(low, high), value| {
         (low.min(value), high.max(value))
@@ -120,13 +120,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_median_of_an_even_number_is_between_the_middle_two() {
+    fn the_median_of_an_even_number_is_the_mean_of_the_middle_two() {
         assert_eq!(median([4.0, 1.0, 2.0, 9.0].into_iter()), Some(3.0));
         assert_eq!(median(std::iter::empty()), None);
     }
 
     #[test]
-    fn an_aim_may_be_little() {
+    fn aims_have_lower_or_upper_bounds() {
         let text = aims(&[
             at_most("added".to_owned(), 3.0, 20.0),
             at_least("ratio".to_owned(), 3.0, 4.0),

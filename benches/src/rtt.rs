@@ -1,7 +1,7 @@
-//! Round trips: what a gateway adds to one, beside a bare bridge.
+//! The time that a gateway adds to a round trip, compared with a bare bridge.
 //!
-//! A device sends a small datagram, a server answers, and nothing else is on the wire. Both are on one processor, so that
-//! no time is spent waking another up, which takes longer than any gateway and is never twice the same.
+//! A device sends a small datagram and a server answers, without other traffic. Both run on one processor: waking up
+//! another one would take longer than any gateway, and varies.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,33 +12,34 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
+use crate::echo;
 use crate::gateways::Kind;
 use crate::hosts::Hosts;
+use crate::plan::Plan;
 use crate::processor;
 use crate::report::{Aim, Findings, Record, at_most, median, record};
-use crate::rounds::Plan;
 use crate::stop;
 use crate::traffic::Device;
 
-/// Whose round trips are compared.
+/// The gateways that are compared.
 const KINDS: [Kind; 4] = [Kind::Bridge, Kind::Redirect, Kind::Nftables, Kind::Cordon];
 const DEVICE: Device = Device(0);
-/// Before anything is measured: the flow comes to stand.
+/// Round measure_once before the measurement, which establish the flow.
 const WARM_UP: usize = 500;
-/// Round trips of a round.
+/// Round measure_once of a round.
 const TRIPS: usize = 10_000;
 const PAYLOAD: usize = 18;
-/// What a gateway may add at the median, in microseconds.
+/// The most that Cordon should add to the median, in microseconds.
 const MOST: f64 = 20.0;
 
-/// Microseconds of one round.
+/// The result of one round, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Round {
     median: f64,
     p99: f64,
 }
 
-/// What can be measured here.
+/// The names of the cases.
 pub fn names() -> impl Iterator<Item = String> {
     KINDS.into_iter().map(name)
 }
@@ -47,10 +48,10 @@ fn name(kind: Kind) -> String {
     format!("rtt_us.{}", kind.name())
 }
 
-/// Measures.
+/// Measures the cases of the plan.
 ///
 /// # Errors
-/// If something cannot be set up, or someone wants to stop.
+/// If the setup fails, or the benchmark is interrupted.
 pub fn measure(plan: &Plan) -> Result<Findings> {
     let mut beds = Vec::new();
     for kind in KINDS.into_iter().filter(|kind| plan.wants(&name(*kind))) {
@@ -62,11 +63,11 @@ pub fn measure(plan: &Plan) -> Result<Findings> {
         let mut line = Vec::new();
         for bed in &beds {
             stop::check()?;
-            let found = trips(bed, plan.sender)?;
+            let found = measure_once(bed, plan.sender)?;
             line.push(format!("{} {:.1}", name(bed.kind), found.median));
             all.entry(bed.kind).or_default().push(found);
         }
-        // So that nobody always comes after the same other one.
+        // Alternates the order, so that a case does not always follow the same other one.
         beds.reverse();
         if !line.is_empty() {
             eprintln!("  round {round} of {}: {}", plan.rounds, line.join(", "));
@@ -75,13 +76,14 @@ pub fn measure(plan: &Plan) -> Result<Findings> {
     Ok(findings(&all))
 }
 
-fn trips(bed: &Hosts, processor: usize) -> Result<Round> {
+fn measure_once(bed: &Hosts, processor: usize) -> Result<Round> {
     let (server, client) = (bed.server(DEVICE)?, bed.client(DEVICE)?);
-    let over = AtomicBool::new(false);
+    let stopped = AtomicBool::new(false);
     let mut took = thread::scope(|scope| {
-        let answering = scope.spawn(|| processor::on(processor, || answer(&server, &over)));
-        let took = processor::on(processor, || ask(&client));
-        over.store(true, Ordering::Relaxed);
+        let answering =
+            scope.spawn(|| processor::run_on(processor, || echo::serve(&server, &stopped)));
+        let took = processor::run_on(processor, || exchange(&client));
+        stopped.store(true, Ordering::Relaxed);
         let answered = answering
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -94,22 +96,7 @@ fn trips(bed: &Hosts, processor: usize) -> Result<Round> {
     })
 }
 
-/// Sends back whatever comes, until it is over.
-///
-/// # Errors
-/// If a socket fails.
-pub fn answer(server: &UdpSocket, over: &AtomicBool) -> Result<()> {
-    let mut message = [0; 64];
-    while !over.load(Ordering::Relaxed) {
-        if let Ok((length, from)) = server.recv_from(&mut message) {
-            // What finds no room is lost, and counted where it is missed.
-            let _ = server.send_to(&message[..length], from);
-        }
-    }
-    Ok(())
-}
-
-fn ask(client: &UdpSocket) -> Result<Vec<f64>> {
+fn exchange(client: &UdpSocket) -> Result<Vec<f64>> {
     let mut took = Vec::with_capacity(TRIPS);
     let mut answer = [0; PAYLOAD];
     for number in 1..=WARM_UP + TRIPS {
@@ -120,7 +107,7 @@ fn ask(client: &UdpSocket) -> Result<Vec<f64>> {
         while answer != message {
             client
                 .recv(&mut answer)
-                .context("a datagram was not answered, with nothing else on the wire")?;
+                .context("a datagram was not answered, without other traffic")?;
         }
         if number > WARM_UP {
             took.push(sent.elapsed().as_secs_f64() * 1e6);
@@ -178,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_added_is_taken_within_rounds() {
+    fn added_time_is_compared_within_rounds() {
         let rounds = |medians: [f64; 3]| {
             let round = |median| Round { median, p99: 99.0 };
             medians.map(round).to_vec()

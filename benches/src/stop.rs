@@ -1,4 +1,4 @@
-//! Ending early: Ctrl-C takes effect between two measurements, and everything is taken down as at the end.
+//! Interruption: Ctrl-C takes effect between two measurements, and everything is cleaned up as at the end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,8 +8,8 @@ use nix::sys::signal::{SigSet, Signal};
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// Takes Ctrl-C and its like from now on. To be called before any thread is started: they inherit what is blocked, so
-/// that no measurement is interrupted half way.
+/// Handles SIGINT, SIGTERM and SIGHUP from now on. To be called before any thread is started: threads inherit the
+/// blocked signals, so that no measurement is interrupted half way.
 ///
 /// # Errors
 /// If the kernel refuses.
@@ -21,7 +21,7 @@ pub fn listen() -> Result<()> {
     thread::spawn(move || {
         while signals.wait().is_ok() {
             if STOPPED.swap(true, Ordering::Relaxed) {
-                // Asked twice. The namespaces and pins go with the process anyway.
+                // A second signal. The namespaces and pins are removed with the process anyway.
                 std::process::exit(130);
             }
             eprintln!("\nstopping after this measurement");
@@ -30,10 +30,10 @@ pub fn listen() -> Result<()> {
     Ok(())
 }
 
-/// An error once someone wants to stop.
+/// Fails once the benchmark is interrupted.
 ///
 /// # Errors
-/// Then.
+/// If it is interrupted.
 pub fn check() -> Result<()> {
     if STOPPED.load(Ordering::Relaxed) {
         bail!("stopped");

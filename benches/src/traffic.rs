@@ -1,23 +1,22 @@
-//! Who speaks in the benchmark: devices, servers, flows.
+//! The devices, servers and flows of the benchmark.
 //!
 //! The arithmetic is the same as in `../programs/src/generate.rs`, which writes the frames.
 
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// Flows that are measured: few enough for the processor's cache, and too many for it.
+/// The numbers of established flows: one fits the processor's cache, the other does not.
 pub const FLOWS: [u32; 2] = [1_000, 60_000];
-/// Flows that are opened where the rate of that is measured: what nftables' connection table has room for by default, less
-/// a quarter.
+/// The number of new flows: three quarters of the default size of nftables' connection table.
 pub const NEW_FLOWS: u32 = 200_000;
-/// Devices that the gateways know.
+/// The numbers of devices.
 pub const DEVICES: [u32; 2] = [10, 100_000];
-/// Rules that Cordon is given: about so many, of which every one is another.
+/// The approximate numbers of rules for Cordon, all of them different.
 pub const RULES: [u32; 2] = [10, 100_000];
 
-/// The router behind the uplink. A gateway that routes has this address itself.
+/// The router at the uplink. A routing gateway has this address itself.
 pub const ROUTER_MAC: Mac = Mac(0x02c0_ff00_0001);
-/// The next hop of a gateway that routes, on either side.
+/// The next hop of a routing gateway, on either side.
 pub const SERVER_MAC: Mac = Mac(0x02c0_ff00_0002);
 const DEVICE_MAC: u64 = 0x02c0_0000_0000;
 
@@ -26,7 +25,7 @@ const FIRST_SERVER: u32 = 0x0ac8_000a;
 const FIRST_VLAN: u32 = 100;
 const FIRST_PORT: u16 = 24100;
 
-/// What a kind of device is called, and what it sends to its servers.
+/// A kind of device.
 pub struct Kind {
     /// Profile in the inventory, and group in the policy.
     pub profile: &'static str,
@@ -34,7 +33,7 @@ pub struct Kind {
     pub service: &'static str,
 }
 
-/// The kinds of a usual site. Device `n` is of kind `n % 8`.
+/// The kinds of a usual site. Device `n` has kind `n % 8`.
 pub const KINDS: [Kind; 8] = [
     kind("patient-monitor", "monitor-vitals"),
     kind("infusion-pump", "pump-status"),
@@ -56,7 +55,7 @@ impl Kind {
         Kind::port_of(number, 0)
     }
 
-    /// The UDP port of a service of kind number `number`; every eighth kind has the same ones.
+    /// The UDP port of a service of kind number `number`; every eighth kind has the same ports.
     pub fn port_of(number: u32, service: u32) -> u16 {
         FIRST_PORT + (number & 7) as u16 + (service << 3) as u16
     }
@@ -67,22 +66,22 @@ impl Kind {
     }
 }
 
-/// What a gateway is told of.
+/// The site for which a gateway is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Site {
-    /// So many devices, of eight kinds, each with one service and a few rules beside.
+    /// A number of devices of eight kinds, each kind with one service and a few other rules.
     Devices(u32),
-    /// So many rules or a few more, one for each service of each kind, for 1,024 devices.
+    /// A number of rules or slightly more, one for each service of each kind, for 1,024 devices.
     Rules(u32),
-    /// Ten devices, without VLANs, so that real hosts can be they.
+    /// Ten devices without VLANs, for real hosts.
     Hosts,
 }
 
 impl Site {
-    /// Rules beside those of kinds and services: time and names.
+    /// Rules other than those of kinds and services: NTP and DNS.
     const INFRASTRUCTURE: u32 = 2;
 
-    /// How many devices there are.
+    /// The number of devices.
     pub fn devices(self) -> u32 {
         match self {
             Site::Devices(devices) => devices,
@@ -91,7 +90,7 @@ impl Site {
         }
     }
 
-    /// How many kinds of them: a power of two.
+    /// The number of kinds, a power of two.
     pub fn kinds(self) -> u32 {
         match self {
             Site::Rules(1024..) => 1024,
@@ -99,7 +98,7 @@ impl Site {
         }
     }
 
-    /// How many services a kind has.
+    /// The number of services of a kind.
     pub fn services(self) -> u32 {
         match self {
             Site::Rules(rules) => rules
@@ -110,7 +109,7 @@ impl Site {
         }
     }
 
-    /// As it is in the names of records.
+    /// Its name in records.
     pub fn name(self) -> String {
         match self {
             Site::Devices(devices) => devices.to_string(),
@@ -119,7 +118,7 @@ impl Site {
         }
     }
 
-    /// Which kind a device is of.
+    /// The kind of a device.
     pub fn kind(self, device: Device) -> u32 {
         device.0 & (self.kinds() - 1)
     }
@@ -136,38 +135,38 @@ impl fmt::Display for Mac {
     }
 }
 
-/// A device, by its number.
+/// A device by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device(pub u32);
 
 impl Device {
-    /// All of them.
+    /// The first `count` devices.
     pub fn all(count: u32) -> impl Iterator<Item = Device> {
         (0..count).map(Device)
     }
 
-    /// Its address in the cable.
+    /// Its MAC address.
     pub fn mac(self) -> Mac {
         Mac(DEVICE_MAC + u64::from(self.0))
     }
 
-    /// Its address in the network.
+    /// Its IP address.
     pub fn ip(self) -> Ipv4Addr {
         Ipv4Addr::from_bits(FIRST_ADDRESS + (self.segment().0 << 11) + (self.0 & 1023))
     }
 
-    /// Where it is.
+    /// Its segment.
     pub fn segment(self) -> Segment {
         Segment(self.0 >> 10)
     }
 }
 
-/// A segment of 1,024 devices, by its number.
+/// A segment of 1,024 devices by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment(pub u32);
 
 impl Segment {
-    /// Those that so many devices fill.
+    /// The segments of a number of devices.
     pub fn all(devices: u32) -> impl Iterator<Item = Segment> {
         (0..devices.div_ceil(1024)).map(Segment)
     }
@@ -177,13 +176,13 @@ impl Segment {
         FIRST_VLAN + self.0
     }
 
-    /// Its network, of 21 bits.
+    /// The address of its /21 network.
     pub fn network(self) -> Ipv4Addr {
         Ipv4Addr::from_bits((FIRST_ADDRESS & !0x7ff) + (self.0 << 11))
     }
 }
 
-/// "1k", as it is in the names of records.
+/// A number as in the names of records, for example "1k".
 pub fn short(count: u32) -> String {
     match count {
         0..1000 => count.to_string(),
@@ -196,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_have_addresses_of_their_own_inside_their_segment() {
+    fn devices_have_unique_addresses_within_their_segment() {
         let mut ips = std::collections::HashSet::new();
         for device in Device::all(DEVICES[1]) {
             assert!(ips.insert(device.ip()), "{device:?}");
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_device_is_where_the_generator_says() {
+    fn the_last_devices_addresses_match_the_generator() {
         let last = Device(99_999);
         assert_eq!(last.mac().to_string(), "02:c0:00:01:86:9f");
         assert_eq!(last.ip().to_string(), "10.67.10.175");
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_is_another() {
+    fn all_rules_are_different() {
         let [few, many] = RULES.map(Site::Rules);
         assert_eq!((few.kinds(), few.services()), (8, 1));
         let mut rules = std::collections::HashSet::new();

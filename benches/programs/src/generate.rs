@@ -1,8 +1,8 @@
-//! Frames of many flows, one after the other.
+//! Generates frames of many flows in turn.
 //!
-//! Pages come back as the gateway left them, so every byte that matters is written every time. What is written is
-//! computed, not looked up: a table of frames would push the gateway's own tables out of the cache. The arithmetic is
-//! the same as in `../../src/traffic.rs`, which tells the gateways under test who these devices are.
+//! Pages come back as the gateway left them, so every relevant byte is written every time. The values are computed and
+//! not looked up: a table of frames would evict the gateway's own tables from the cache. The arithmetic is the same as
+//! in `../../src/traffic.rs`, from which the configurations of the gateways are made.
 
 use aya_ebpf::btf_maps::PerCpuArray;
 use aya_ebpf::macros::btf_map;
@@ -11,7 +11,7 @@ use aya_ebpf::programs::XdpContext;
 use crate::opaque;
 use crate::transport::{self, Flow};
 
-/// What the loader sets. The verifier removes what a setting makes unreachable.
+/// Settings of the loader. The verifier removes code that a setting makes unreachable.
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident, $read:ident;)*) => {
         $(
@@ -21,7 +21,7 @@ macro_rules! settings {
 
             #[inline(always)]
             fn $read() -> u32 {
-                // SAFETY: a valid static; volatile, because the loader changes what the compiler sees.
+                // SAFETY: a valid static; volatile, because the loader changes its value.
                 unsafe { core::ptr::read_volatile(&raw const $name) }
             }
         )*
@@ -29,27 +29,27 @@ macro_rules! settings {
 }
 
 settings! {
-    /// How many flows there are.
+    /// The number of flows.
     FLOWS, flows;
-    /// How many devices they belong to.
+    /// The number of devices.
     DEVICES, devices;
-    /// The first of these.
+    /// The first device.
     FIRST_DEVICE, first_device;
-    /// 1 for frames in a VLAN.
+    /// 1 for frames with a VLAN tag.
     TAGGED, tagged;
-    /// 1 for a gateway that routes: frames are for its own MAC address then.
+    /// 1 for a routing gateway: frames go to its own MAC address.
     ROUTED, routed;
-    /// 1 for the answers, from servers to devices.
+    /// 1 for answers, from servers to devices.
     ANSWERS, answers;
-    /// What the frames are: the number of a `transport::What`.
+    /// The number of the payload in `transport`.
     WHAT, what;
-    /// How many kinds of devices there are, a power of two, less one.
+    /// The number of device kinds (a power of two) less one.
     KIND_MASK, kind_mask;
-    /// How many services each kind has.
+    /// The number of services of each kind.
     SERVICES, services;
 }
 
-/// The next flow: device, round over all devices, flow, service; and how many frames were written.
+/// The next flow (device, round over all devices, flow, service), and the number of frames written.
 #[btf_map]
 static NEXT: PerCpuArray<[u64; 5], 1> = PerCpuArray::new();
 
@@ -93,8 +93,8 @@ pub fn write(ctx: &XdpContext) -> Option<()> {
             number: round,
         },
     );
-    // SAFETY: the frame has every byte up to the end of the packet, checked. The kernel allows unaligned access on the architectures that
-    // this program is built for.
+    // SAFETY: the bounds check above covers every byte up to the end of the packet. The kernel allows unaligned access
+    // on the architectures that this program is built for.
     unsafe {
         put(start, ((to >> 16) as u32).to_be());
         put(start + 4, ((to as u32) << 16 | (from >> 32) as u32).to_be());
@@ -134,7 +134,7 @@ unsafe fn put<T>(at: usize, value: T) {
 #[inline(always)]
 fn next() -> Option<(u32, u32, u32)> {
     let state = NEXT.get_ptr_mut(0)?;
-    // SAFETY: an element of a per-processor array, valid and this processor's while the program runs.
+    // SAFETY: an element of a per-CPU array, valid and exclusive to this CPU while the program runs.
     let [device, round, flow, service, written] = unsafe { &mut *state };
     let now = (*device as u32, *round as u32, *service as u32);
     *written += 1;

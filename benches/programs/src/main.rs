@@ -1,7 +1,7 @@
-//! The XDP programs at the ends of the benchmark, and the gateway that does nothing.
+//! The XDP programs at the ends of the benchmark, and the gateway that only redirects.
 //!
-//! `generate` is run by `BPF_PROG_TEST_RUN` with live frames; `redirect` is the limit that any gateway can come near;
-//! `count` swallows what arrives, `answer` sends it back as a server would.
+//! `generate` runs by `BPF_PROG_TEST_RUN` with live frames; `redirect` is the upper limit for gateways; `count` counts
+//! and drops received frames, `answer` sends them back as a server would.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -16,11 +16,11 @@ use aya_ebpf::btf_maps::{DevMap, PerCpuArray};
 use aya_ebpf::macros::{btf_map, xdp};
 use aya_ebpf::programs::XdpContext;
 
-/// Where `generate` and `redirect` send to.
+/// The egress interface of `generate`, `redirect` and `answer`.
 #[btf_map]
 static OUT: DevMap<1> = DevMap::new();
 
-/// Frames that `count` has seen: of the benchmark, and others.
+/// Received frames: of the benchmark, and others.
 #[btf_map]
 static COUNTED: PerCpuArray<u64, 2> = PerCpuArray::new();
 
@@ -33,7 +33,7 @@ pub fn generate(ctx: XdpContext) -> u32 {
     }
 }
 
-/// Sends everything on, looking at nothing.
+/// Redirects every frame without inspection.
 #[xdp]
 pub fn redirect(_ctx: XdpContext) -> u32 {
     send()
@@ -54,8 +54,7 @@ pub fn count(ctx: XdpContext) -> u32 {
     XDP_DROP
 }
 
-/// Counts, and sends back to where it came from. Not by `XDP_TX`, which a veth does only where its peer has an XDP program
-/// too.
+/// Counts frames and sends them back. Not by `XDP_TX`, which works on a veth only if its peer has an XDP program too.
 #[xdp]
 pub fn answer(ctx: XdpContext) -> u32 {
     let turned = ether_type(&ctx).and_then(|ether_type| turn(&ctx, ether_type == TAG));
@@ -81,7 +80,7 @@ fn ether_type(ctx: &XdpContext) -> Option<u16> {
     (ether_type == IPV4 || ether_type == TAG).then_some(ether_type)
 }
 
-/// Whoever sent it receives it. No checksum changes.
+/// Swaps source and destination. No checksum changes.
 #[inline(always)]
 fn turn(ctx: &XdpContext, tagged: bool) -> Option<()> {
     let start = opaque(ctx.data());
@@ -116,15 +115,15 @@ unsafe fn swap<T: Copy>(one: usize, other: usize) {
 #[inline(always)]
 fn note(ours: bool) {
     if let Some(counter) = COUNTED.get_ptr_mut(if ours { 0 } else { 1 }) {
-        // SAFETY: an element of a per-processor array, valid and this processor's while the program runs.
+        // SAFETY: an element of a per-CPU array, valid and exclusive to this CPU while the program runs.
         unsafe { *counter += 1 };
     }
 }
 
-/// The same pointer, as far as LLVM can tell another: it may otherwise check one and read through its twin.
+/// The same pointer, but opaque to LLVM: it may otherwise check the bounds of one copy and read through another.
 #[inline(always)]
 fn opaque(mut pointer: usize) -> usize {
-    // SAFETY: does nothing, to nothing. Not an empty string: that makes the BTF line info invalid.
+    // SAFETY: no effect. Not an empty string, which would make the BTF line info invalid.
     unsafe {
         asm!("{0} = {0}", inout(reg) pointer, options(nomem, nostack, preserves_flags, pure));
     }
@@ -134,6 +133,6 @@ fn opaque(mut pointer: usize) -> usize {
 #[cfg(not(test))]
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {
-    // Nothing here can panic: the verifier would not find an end to this loop.
+    // No code here can panic: the verifier would reject this loop.
     loop {}
 }

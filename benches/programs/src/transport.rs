@@ -1,46 +1,46 @@
-//! What is in a frame behind its MAC addresses. The same numbers are in `../../src/programs.rs`.
+//! The packets of the payloads. Their numbers are the same in `../../src/payload.rs`.
 
-/// Datagrams, each whole.
+/// Unfragmented datagrams.
 const UDP: u32 = 0;
-/// Connections asked for.
+/// TCP SYNs.
 const SYN: u32 = 1;
-/// Echo requests, which say in their identifier whose they are.
+/// Echo requests, with the client port as identifier.
 const ICMP: u32 = 2;
-/// Datagrams in `PIECES`.
+/// Datagrams in `PIECES` fragments.
 const FRAGMENTS: u32 = 3;
-/// Connections asked for, each in the name of another host.
+/// TCP SYNs, each from another source address.
 const RANDOM_SOURCES: u32 = 4;
 
-/// The TCP port that every device may connect to at its server.
+/// The TCP port that the policy allows from every device to its server.
 const HTTPS: u32 = 443;
 const PIECES: u32 = 8;
-/// Bytes of each.
+/// Bytes of payload in each fragment.
 const PIECE: u32 = 24;
 
-/// Whose packet it is.
+/// The flow of a packet.
 pub struct Flow {
     pub source: u32,
     pub destination: u32,
     /// Source port, destination port.
     pub ports: u32,
-    /// How many packets came before it.
+    /// The number of packets before this one.
     pub number: u32,
 }
 
-/// An IPv4 packet, as far as packets differ.
+/// The fields in which the IPv4 packets differ.
 pub struct Packet {
-    /// Bytes, header and all.
+    /// The total length.
     pub length: u32,
     /// Identification, flags and fragment offset.
     pub fragment: u32,
     pub protocol: u32,
     pub source: u32,
     pub destination: u32,
-    /// The first words behind the header; of those that are not `is_long`, the first two.
+    /// The first words after the IP header. Only the first two are used unless the payload `is_long`.
     pub head: [u32; 5],
 }
 
-/// Whether all of `Packet::head` is to be written.
+/// Whether all of `Packet::head` is written.
 #[inline(always)]
 pub fn is_long(what: u32) -> bool {
     matches!(what, SYN | RANDOM_SOURCES)
@@ -50,7 +50,7 @@ pub fn is_long(what: u32) -> bool {
 pub fn of(what: u32, flow: Flow) -> Packet {
     match what {
         SYN => syn(flow.source, &flow),
-        // Fibonacci's hashing: no two alike.
+        // Fibonacci hashing: all values are different.
         RANDOM_SOURCES => syn(flow.number.wrapping_mul(0x9e37_79b1), &flow),
         ICMP => icmp(&flow),
         FRAGMENTS => piece(&flow),
@@ -60,7 +60,7 @@ pub fn of(what: u32, flow: Flow) -> Packet {
 
 #[inline(always)]
 fn udp(flow: &Flow) -> Packet {
-    // Length 26; no checksum.
+    // UDP length 26, no checksum.
     whole(
         46,
         17,
@@ -73,12 +73,12 @@ fn udp(flow: &Flow) -> Packet {
 #[inline(always)]
 fn icmp(flow: &Flow) -> Packet {
     let identifier = flow.ports >> 16;
-    // Type 8; what is behind the identifier is zero.
+    // Type 8, and zeros after the identifier.
     let first = 0x0800_0000 | folded(0x0800 + identifier);
     whole(46, 1, flow.source, flow, [first, identifier << 16, 0, 0, 0])
 }
 
-/// Sequence number 0, header of five words, SYN, window 512 (RFC 9293, section 3.1).
+/// Sequence number 0, a header of five words, SYN, window 512 (RFC 9293, section 3.1).
 #[inline(always)]
 fn syn(source: u32, flow: &Flow) -> Packet {
     let ports = flow.ports & 0xffff_0000 | HTTPS;
@@ -101,7 +101,7 @@ fn whole(length: u32, protocol: u32, source: u32, flow: &Flow, head: [u32; 5]) -
     }
 }
 
-/// One of `PIECES` of a datagram, in order.
+/// One of the `PIECES` fragments of a datagram, in order.
 #[inline(always)]
 fn piece(flow: &Flow) -> Packet {
     let (datagram, piece) = (flow.number / PIECES, flow.number % PIECES);
@@ -122,7 +122,7 @@ fn piece(flow: &Flow) -> Packet {
 }
 
 impl Packet {
-    /// TTL 64, protocol, and the header's checksum.
+    /// TTL 64, protocol, and the header checksum.
     #[inline(always)]
     pub fn protocol_and_checksum(&self) -> u32 {
         let ends = words(self.source) + words(self.destination);
@@ -136,7 +136,7 @@ fn words(value: u32) -> u32 {
     (value >> 16) + (value & 0xffff)
 }
 
-/// The checksum of words with this sum (RFC 1071).
+/// The checksum of 16-bit words with this sum (RFC 1071).
 #[inline(always)]
 fn folded(sum: u32) -> u32 {
     !words(words(sum)) & 0xffff

@@ -1,4 +1,4 @@
-//! What goes on at the bedside meanwhile: devices that ask their servers something every other millisecond.
+//! Clinical traffic during a flood: devices that send their servers a request every two milliseconds.
 
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,32 +7,32 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::echo;
 use crate::hosts::Hosts;
 use crate::processor;
-use crate::rtt;
 use crate::traffic::Device;
 
-/// How often each device asks.
+/// The interval between a device's requests.
 const EVERY: Duration = Duration::from_millis(2);
 const PAYLOAD: usize = 40;
 
-/// When something was asked, and how long it took to be answered; if it was.
+/// A request.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Asked {
-    /// When.
+pub struct Request {
+    /// When it was sent.
     pub at: Instant,
-    /// Until the answer was there.
+    /// The time to its answer, if it was answered.
     pub took: Option<Duration>,
 }
 
-/// Flows under way, in threads that go ahead of the flood's.
+/// Running flows, in threads with priority over the flood's.
 pub struct Clinical<'scope> {
-    asking: Vec<ScopedJoinHandle<'scope, Result<Vec<Asked>>>>,
-    answering: Vec<ScopedJoinHandle<'scope, Result<()>>>,
+    clients: Vec<ScopedJoinHandle<'scope, Result<Vec<Request>>>>,
+    servers: Vec<ScopedJoinHandle<'scope, Result<()>>>,
 }
 
 impl<'scope> Clinical<'scope> {
-    /// Starts them, one of each device, all on one processor, until `over`.
+    /// Starts a flow for each device, all on one processor. `stop` ends clients and servers.
     ///
     /// # Errors
     /// If a socket cannot be opened.
@@ -41,93 +41,89 @@ impl<'scope> Clinical<'scope> {
         hosts: &Hosts,
         devices: &[Device],
         processor: usize,
-        over: &'scope [AtomicBool; 2],
+        stop: &'scope [AtomicBool; 2],
     ) -> Result<Clinical<'scope>> {
-        let [asked, answered] = over;
+        let [stop_clients, stop_servers] = stop;
         let mut clinical = Clinical {
-            asking: Vec::new(),
-            answering: Vec::new(),
+            clients: Vec::new(),
+            servers: Vec::new(),
         };
         for device in devices {
             let (client, server) = (hosts.client(*device)?, hosts.server(*device)?);
-            clinical.answering.push(
-                scope.spawn(move || processor::on(processor, || rtt::answer(&server, answered))),
-            );
-            clinical
-                .asking
-                .push(scope.spawn(move || processor::on(processor, || ask(&client, asked))));
+            clinical.servers.push(scope.spawn(move || {
+                processor::run_on(processor, || echo::serve(&server, stop_servers))
+            }));
+            clinical.clients.push(scope.spawn(move || {
+                processor::run_on(processor, || send_requests(&client, stop_clients))
+            }));
         }
         Ok(clinical)
     }
 
-    /// Ends them, the servers last.
+    /// Stops the flows, the servers last.
     ///
     /// # Errors
     /// If a socket failed.
-    pub fn stop(self, over: &[AtomicBool; 2]) -> Result<Vec<Asked>> {
-        let [asked, answered] = over;
-        asked.store(true, Ordering::Relaxed);
+    pub fn stop(self, stop: &[AtomicBool; 2]) -> Result<Vec<Request>> {
+        let [stop_clients, stop_servers] = stop;
+        stop_clients.store(true, Ordering::Relaxed);
         let mut all = Vec::new();
-        for thread in self.asking {
-            all.extend(joined(thread)?);
+        for thread in self.clients {
+            all.extend(join(thread)?);
         }
-        answered.store(true, Ordering::Relaxed);
-        for thread in self.answering {
-            joined(thread)?;
+        stop_servers.store(true, Ordering::Relaxed);
+        for thread in self.servers {
+            join(thread)?;
         }
         Ok(all)
     }
 }
 
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn ask(client: &UdpSocket, over: &AtomicBool) -> Result<Vec<Asked>> {
-    let mut asked: Vec<Asked> = Vec::new();
+fn send_requests(client: &UdpSocket, stop: &AtomicBool) -> Result<Vec<Request>> {
+    let mut requests: Vec<Request> = Vec::new();
     let start = Instant::now();
     for turn in 0u32.. {
-        if over.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) {
             break;
         }
         let due = start + EVERY * turn;
-        // An answer that comes late is looked for as long as there is time.
+        // Receives late answers until the next request is due.
         loop {
             let now = Instant::now();
             if now >= due {
                 break;
             }
-            if asked
-                .iter()
-                .rev()
-                .take(100)
-                .all(|asked| asked.took.is_some())
-            {
+            let mut recent = requests.iter().rev().take(100);
+            if recent.all(|request| request.took.is_some()) {
                 thread::sleep(due - now);
             } else {
-                listen(client, due - now, &mut asked)?;
+                receive(client, due - now, &mut requests)?;
             }
         }
         let mut message = [0; PAYLOAD];
-        message[..8].copy_from_slice(&(asked.len() as u64).to_ne_bytes());
-        asked.push(Asked {
+        message[..8].copy_from_slice(&(requests.len() as u64).to_ne_bytes());
+        requests.push(Request {
             at: Instant::now(),
             took: None,
         });
-        // What cannot be sent is lost as well.
+        // A failed send counts as lost.
         let _ = client.send(&message);
     }
     let end = Instant::now() + Duration::from_millis(300);
-    while asked.iter().any(|asked| asked.took.is_none()) && Instant::now() < end {
-        listen(client, Duration::from_millis(50), &mut asked)?;
+    while requests.iter().any(|request| request.took.is_none()) && Instant::now() < end {
+        receive(client, Duration::from_millis(50), &mut requests)?;
     }
-    Ok(asked)
+    Ok(requests)
 }
 
-/// Takes an answer, if one comes in time.
-fn listen(client: &UdpSocket, within: Duration, asked: &mut [Asked]) -> Result<()> {
+/// Receives an answer, if one arrives in time.
+fn receive(client: &UdpSocket, within: Duration, requests: &mut [Request]) -> Result<()> {
     client.set_read_timeout(Some(within.max(Duration::from_micros(1))))?;
     let mut message = [0; PAYLOAD];
     let Ok(length) = client.recv(&mut message) else {
@@ -136,8 +132,8 @@ fn listen(client: &UdpSocket, within: Duration, asked: &mut [Asked]) -> Result<(
     let now = Instant::now();
     let number = message[..length].first_chunk().copied();
     let number = number.map_or(usize::MAX, |number| u64::from_ne_bytes(number) as usize);
-    if let Some(asked) = asked.get_mut(number) {
-        asked.took.get_or_insert(now - asked.at);
+    if let Some(request) = requests.get_mut(number) {
+        request.took.get_or_insert(now - request.at);
     }
     Ok(())
 }

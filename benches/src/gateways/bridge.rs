@@ -1,18 +1,18 @@
-//! A bare Linux bridge: what there was before there was a gateway.
+//! A bare Linux bridge: the reference without a gateway.
 
 use anyhow::Result;
 
-use super::{Account, Gateway};
+use super::gateway::{Gateway, GatewayCounters};
 use crate::namespace::ip;
 
 /// A bridge in one namespace.
 pub struct Bridge;
 
 impl Bridge {
-    /// In the calling thread's namespace.
+    /// Sets up a bridge in the calling thread's namespace.
     ///
     /// # Errors
-    /// What `ip` says.
+    /// The error of `ip`.
     pub fn new() -> Result<Bridge> {
         ip("link add bridge0 type bridge mcast_snooping 0")?;
         for port in ["eth1", "eth2"] {
@@ -24,19 +24,19 @@ impl Bridge {
 }
 
 impl Gateway for Bridge {
-    fn account(&mut self) -> Result<Account> {
-        Ok(Account::default())
+    fn counters(&mut self) -> Result<GatewayCounters> {
+        Ok(GatewayCounters::default())
     }
 
     fn established(&mut self) -> Result<u64> {
         Ok(0)
     }
 
-    fn forget(&mut self) -> Result<()> {
+    fn flush_flows(&mut self) -> Result<()> {
         Ok(())
     }
 
-    fn described(&self) -> String {
+    fn description(&self) -> String {
         "a bare Linux bridge".to_owned()
     }
 }

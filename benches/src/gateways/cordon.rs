@@ -1,10 +1,10 @@
-//! Cordon: its own program, loader, policy and compiler, as the daemon would use them.
+//! Cordon, with its own program, loader, policy and compiler, as the daemon uses them.
 
 use anyhow::{Context as _, Error, Result};
-use cordon_kernel::{Dataplane, Idle, Options, TableBytes};
+use cordon_kernel::{Dataplane, Options, SweepLimits, TableBytes};
 use cordon_policy::{Date, Rejected};
 
-use super::{Account, Gateway};
+use super::gateway::{Gateway, GatewayCounters};
 use crate::policy;
 use crate::traffic::Site;
 
@@ -15,15 +15,16 @@ pub struct Cordon {
 }
 
 impl Cordon {
-    /// In the calling thread's namespace, pinned in `pins`.
+    /// Sets up Cordon in the calling thread's namespace, pinned in `pins`.
     ///
     /// # Errors
-    /// If the policy is refused, or the kernel refuses the program.
+    /// If the policy is invalid, or the kernel refuses the program.
     pub fn new(site: Site, pins: &str) -> Result<Cordon> {
-        let validated = cordon_policy::from_sources(&policy::sources(site)).map_err(said)?;
-        // No rule of it expires: any day will do.
-        let today = Date::new(2026, 1, 1).context("there is such a day")?;
-        let compiled = cordon_compile::compile(&validated.policy, today).map_err(said)?;
+        let validated =
+            cordon_policy::from_sources(&policy::sources(site)).map_err(first_problem)?;
+        // No rule expires, so any date will do.
+        let today = Date::new(2026, 1, 1).context("the date is valid")?;
+        let compiled = cordon_compile::compile(&validated.policy, today).map_err(first_problem)?;
         let (mut dataplane, _) = Dataplane::open(&Options::new(pins))?;
         for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
             dataplane.attach(port as u16, nic)?;
@@ -36,14 +37,14 @@ impl Cordon {
     }
 }
 
-/// The first of what is wrong with a policy.
-fn said(rejected: Rejected) -> Error {
+/// An error with the first problem of a policy.
+fn first_problem(rejected: Rejected) -> Error {
     let first = rejected.problems.first().map(ToString::to_string);
     Error::from(rejected).context(first.unwrap_or_default())
 }
 
 impl Gateway for Cordon {
-    fn account(&mut self) -> Result<Account> {
+    fn counters(&mut self) -> Result<GatewayCounters> {
         let slot = self.dataplane.control()?.slot;
         let passed = self.dataplane.rule_counters(slot, self.rules)?;
         let mut dropped = Vec::new();
@@ -52,7 +53,7 @@ impl Gateway for Cordon {
                 dropped.push((reason.name().to_owned(), counter.packets));
             }
         }
-        Ok(Account {
+        Ok(GatewayCounters {
             passed: Some(passed.iter().map(|counter| counter.packets).sum()),
             opened: None,
             dropped,
@@ -66,16 +67,16 @@ impl Gateway for Cordon {
         Ok(established)
     }
 
-    fn forget(&mut self) -> Result<()> {
-        // One tick on, everything has been idle for longer than nothing.
+    fn flush_flows(&mut self) -> Result<()> {
+        // After one more tick, every flow has been idle for longer than zero ticks.
         self.dataplane.age()?;
-        self.dataplane.sweep(&Idle {
+        self.dataplane.sweep(&SweepLimits {
             tcp: 0,
             datagram: 0,
             unanswered: 0,
             closed: 0,
             quota: u32::MAX,
-            ..Idle::default()
+            ..SweepLimits::default()
         })?;
         Ok(())
     }
@@ -89,7 +90,7 @@ impl Gateway for Cordon {
         Ok(policy + flows + other)
     }
 
-    fn described(&self) -> String {
+    fn description(&self) -> String {
         format!(
             "bridged, tagged, {} rules compiled from a policy directory",
             self.rules

@@ -1,8 +1,8 @@
-//! nftables as its experts would configure it.
+//! nftables with an expert's configuration.
 //!
-//! One hash look-up for what is established, before anything else; concatenated sets instead of rules in a row for the
-//! rest, so that its cost does not grow with the number of devices either; no counter on the fast path. A flow table
-//! would be faster still, where the kernel has one.
+//! One hash look-up for established flows first; concatenated sets instead of a list of rules for the rest, so that
+//! the cost does not grow with the number of devices; no counter on the fast path. A flow table would be faster still,
+//! if the kernel has one.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,18 +14,18 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
 
-use super::{Account, Gateway};
+use super::gateway::{Gateway, GatewayCounters};
 use crate::namespace::{get, ip, nft, set, transmitted};
 use crate::traffic::{Device, FLOWS, Kind, ROUTER_MAC, SERVER_MAC, Site};
 
-/// Longer than the benchmark: nothing has to be established again.
+/// Longer than the benchmark, so that no flow has to be established again.
 const TIMEOUT: &str = "1800";
 
 /// nftables in one namespace.
 pub struct Nftables;
 
 impl Nftables {
-    /// In the calling thread's namespace.
+    /// Sets up nftables in the calling thread's namespace.
     ///
     /// # Errors
     /// If a setting or the rules are refused.
@@ -33,7 +33,7 @@ impl Nftables {
         for (port, address) in [("eth1", "10.254.1.1/30"), ("eth2", "10.254.2.1/30")] {
             ip(&format!("link set {port} address {ROUTER_MAC}"))?;
             ip(&format!("address add {address} dev {port}"))?;
-            // Without it a veth does not receive frames that were sent by XDP; every real NIC has it on as well.
+            // Without GRO a veth does not receive frames that XDP redirects to it. Real NICs have it on as well.
             crate::namespace::tool("ethtool", &["-K", port, "gro", "on"])?;
             set(&format!("net/ipv4/conf/{port}/rp_filter"), "0")?;
         }
@@ -49,13 +49,13 @@ impl Nftables {
         for (setting, value) in [
             ("net/ipv4/ip_forward", "1"),
             ("net/ipv4/conf/all/rp_filter", "0"),
-            // Looks for a local socket, of which a router has none.
+            // Looks for a local socket, which a router does not have.
             ("net/ipv4/ip_early_demux", "0"),
         ] {
             set(setting, value)?;
         }
         if site == Site::Hosts {
-            // Real ones, each with its own address in the cable.
+            // Real hosts, each with its own MAC address.
             for device in Device::all(site.devices()) {
                 let (address, mac) = (device.ip(), device.mac());
                 ip(&format!("route add {address} dev eth1"))?;
@@ -72,7 +72,7 @@ impl Nftables {
         ] {
             set(setting, value)?;
         }
-        // Both belong to the machine, not to a namespace: looked at, not changed.
+        // Both are global to the machine, so they are checked and not changed.
         let flows = u64::from(FLOWS[1]);
         for (setting, least) in [
             ("nf_conntrack_max", flows),
@@ -89,9 +89,9 @@ impl Nftables {
 }
 
 impl Gateway for Nftables {
-    /// Not from the counters of its rules: to read one, nft reads all sets, for ten seconds.
-    fn account(&mut self) -> Result<Account> {
-        Ok(Account {
+    /// Does not use the counters of the rules: to read one, nft reads all sets, which takes ten seconds.
+    fn counters(&mut self) -> Result<GatewayCounters> {
+        Ok(GatewayCounters {
             passed: Some(transmitted("eth2")?),
             opened: Some(get("net/netfilter/nf_conntrack_count")?),
             dropped: Vec::new(),
@@ -100,13 +100,13 @@ impl Gateway for Nftables {
 
     fn established(&mut self) -> Result<u64> {
         let text = fs::read_to_string("/proc/thread-self/net/nf_conntrack")
-            .context("the kernel does not show connections (CONFIG_NF_CONNTRACK_PROCFS)")?;
+            .context("the kernel does not list connections (CONFIG_NF_CONNTRACK_PROCFS)")?;
         let answered = text.lines().filter(|line| !line.contains("[UNREPLIED]"));
         Ok(answered.count() as u64)
     }
 
-    fn forget(&mut self) -> Result<()> {
-        flush().context("cannot make the connection table forget")
+    fn flush_flows(&mut self) -> Result<()> {
+        flush().context("cannot flush the connection table")
     }
 
     fn memory(&self) -> Result<u64> {
@@ -114,13 +114,13 @@ impl Gateway for Nftables {
         let line = text
             .lines()
             .find(|line| line.starts_with("nf_conntrack "))
-            .context("slabinfo does not say how large a connection is")?;
-        // Its name, objects in use, objects, the size of one.
+            .context("slabinfo has no size of a connection")?;
+        // Name, active objects, objects, size of an object.
         let size: u64 = line.split_whitespace().nth(3).unwrap_or("").parse()?;
         Ok(get("net/netfilter/nf_conntrack_count")? * size)
     }
 
-    fn described(&self) -> String {
+    fn description(&self) -> String {
         "routed; established accepted first, then concatenated sets; no flow table".to_owned()
     }
 }
@@ -174,7 +174,9 @@ fn flush() -> Result<()> {
     let mut answer = [0; 64];
     let length = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?;
     // `struct nlmsghdr`, then the error, 0 for none.
-    let error = answer[..length].get(16..20).context("it does not answer")?;
+    let error = answer[..length]
+        .get(16..20)
+        .context("netlink does not answer")?;
     let error = i32::from_ne_bytes(error.try_into()?);
     match error {
         0 => Ok(()),
@@ -187,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_device_is_bound_and_may_reach_its_server() {
+    fn every_device_has_a_binding_and_a_rule_to_its_server() {
         let text = rules(Site::Devices(10));
         assert_eq!(text.matches("\"eth1\" . ").count(), 10);
         assert!(text.contains("10.64.0.18 . 10.200.2.10 . udp . 24102 : accept"));

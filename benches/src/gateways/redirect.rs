@@ -1,17 +1,17 @@
-//! The limit: every frame is sent on, and nothing is looked at.
+//! The upper limit: every frame is redirected without inspection.
 
 use anyhow::Result;
 
-use super::{Account, Gateway};
+use super::gateway::{Gateway, GatewayCounters};
 use crate::programs::Redirector;
 
-/// Nothing but `XDP_REDIRECT`.
+/// `XDP_REDIRECT` only.
 pub struct Redirect {
     _redirectors: [Redirector; 2],
 }
 
 impl Redirect {
-    /// In the calling thread's namespace.
+    /// Attaches the programs in the calling thread's namespace.
     ///
     /// # Errors
     /// If the kernel refuses the program.
@@ -26,19 +26,19 @@ impl Redirect {
 }
 
 impl Gateway for Redirect {
-    fn account(&mut self) -> Result<Account> {
-        Ok(Account::default())
+    fn counters(&mut self) -> Result<GatewayCounters> {
+        Ok(GatewayCounters::default())
     }
 
     fn established(&mut self) -> Result<u64> {
         Ok(0)
     }
 
-    fn forget(&mut self) -> Result<()> {
+    fn flush_flows(&mut self) -> Result<()> {
         Ok(())
     }
 
-    fn described(&self) -> String {
-        "XDP_REDIRECT through a device map, nothing looked at".to_owned()
+    fn description(&self) -> String {
+        "XDP_REDIRECT through a device map, without inspection".to_owned()
     }
 }

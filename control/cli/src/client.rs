@@ -1,4 +1,4 @@
-//! The gateway's local API: HTTP over its Unix socket, one connection a call.
+//! The gateway's local API: HTTP over its Unix socket, one connection for each call.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -18,34 +18,34 @@ use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::error::{Error, Outcome};
+use crate::error::{Effect, Error};
 
-/// A caller of the local API.
+/// A client of the local API.
 pub struct Client {
     socket: PathBuf,
     timeout: Duration,
     runtime: Runtime,
 }
 
-/// An answer that is a success.
+/// A successful answer.
 pub struct Answer {
-    /// The gateway's clock: what ages are measured by, so that a wrong clock here does not matter.
+    /// The time on the gateway's clock. Ages are computed from it, so that a wrong clock on this machine does no harm.
     pub now: SystemTime,
     call: Call,
     body: Bytes,
 }
 
-/// What [`Client::follow`] tells of.
-pub enum Heard<'a> {
-    /// A line.
+/// What [`Client::follow`] passes on.
+pub enum StreamEvent<'a> {
+    /// The gateway sent a line.
     Line(&'a [u8]),
     /// A second has passed.
-    Second,
-    /// The person pressed Ctrl-C.
+    Tick,
+    /// The user pressed Ctrl-C.
     Interrupt,
 }
 
-/// A call, as far as errors speak of it.
+/// A call, for error messages.
 #[derive(Clone)]
 struct Call {
     method: Method,
@@ -53,46 +53,46 @@ struct Call {
 }
 
 impl Call {
-    /// What is known of a call that was sent and not answered.
-    fn outcome(&self) -> Outcome {
+    /// The effect of a call that was sent and not answered.
+    fn effect(&self) -> Effect {
         match self.method == Method::POST && self.path != "/v1/explain" {
-            true => Outcome::Unknown,
-            false => Outcome::Harmless,
+            true => Effect::Unknown,
+            false => Effect::Unchanged,
         }
     }
 
-    fn not_understood(&self, why: impl ToString) -> Error {
-        Error::NotUnderstood {
+    fn invalid_answer(&self, why: impl ToString) -> Error {
+        Error::InvalidAnswer {
             call: format!("{} {}", self.method, self.path),
             why: why.to_string(),
-            outcome: self.outcome(),
+            effect: self.effect(),
         }
     }
 
-    fn broken(&self, error: &hyper::Error) -> Error {
+    fn connection_error(&self, error: &hyper::Error) -> Error {
         if error.is_parse() {
-            self.not_understood(error)
+            self.invalid_answer(error)
         } else {
-            Error::Cut {
-                outcome: self.outcome(),
+            Error::Disconnected {
+                effect: self.effect(),
             }
         }
     }
 }
 
 impl Answer {
-    /// As a type of the protocol.
+    /// Parses the body.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|error| match self.call.not_understood(error) {
-            // That it is a success is known, if no more.
-            Error::NotUnderstood {
+        serde_json::from_slice(&self.body).map_err(|error| match self.call.invalid_answer(error) {
+            // The status was a success, so the change was made even though the body cannot be read.
+            Error::InvalidAnswer {
                 call,
                 why,
-                outcome: Outcome::Unknown,
-            } => Error::NotUnderstood {
+                effect: Effect::Unknown,
+            } => Error::InvalidAnswer {
                 call,
                 why,
-                outcome: Outcome::Done,
+                effect: Effect::Done,
             },
             other => other,
         })
@@ -100,7 +100,7 @@ impl Answer {
 }
 
 impl Client {
-    /// A caller; it connects with its first call.
+    /// A client. It connects at each call.
     pub fn new(socket: &Path, timeout: Duration) -> Result<Client, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -115,12 +115,12 @@ impl Client {
         })
     }
 
-    /// Asks.
+    /// Sends a GET request.
     pub fn get(&self, path: &str) -> Result<Answer, Error> {
         self.call(Method::GET, path, Bytes::new())
     }
 
-    /// Tells.
+    /// Sends a POST request.
     pub fn post<T: Serialize>(&self, path: &str, body: &T) -> Result<Answer, Error> {
         let body = serde_json::to_vec(body).map_err(|error| Error::Io {
             what: "cannot write the request",
@@ -134,7 +134,7 @@ impl Client {
             method,
             path: path.to_owned(),
         };
-        let outcome = call.outcome();
+        let effect = call.effect();
         let exchange = async {
             let response = self.send(&call, body).await?;
             let now = date(&response);
@@ -142,7 +142,7 @@ impl Client {
                 .into_body()
                 .collect()
                 .await
-                .map_err(|error| call.broken(&error))?;
+                .map_err(|error| call.connection_error(&error))?;
             Ok(Answer {
                 now,
                 call: call.clone(),
@@ -150,47 +150,47 @@ impl Client {
             })
         };
         self.runtime.block_on(async {
-            let silent = Error::Silent {
+            let timed_out = Error::TimedOut {
                 after: self.timeout,
-                outcome,
+                effect,
             };
             tokio::time::timeout(self.timeout, exchange)
                 .await
-                .unwrap_or(Err(silent))
+                .unwrap_or(Err(timed_out))
         })
     }
 
-    /// Follows a stream of lines until `each` answers false, or it ends.
+    /// Calls `each` for every line of a stream, every second, and at Ctrl-C, until it returns false or the stream ends.
     pub fn follow(
         &self,
         path: &str,
-        mut each: impl FnMut(Heard) -> Result<bool, Error>,
+        mut each: impl FnMut(StreamEvent) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         let call = Call {
             method: Method::GET,
             path: path.to_owned(),
         };
         self.runtime.block_on(async {
-            let silent = Error::Silent {
+            let timed_out = Error::TimedOut {
                 after: self.timeout,
-                outcome: Outcome::Harmless,
+                effect: Effect::Unchanged,
             };
             let response = tokio::time::timeout(self.timeout, self.send(&call, Bytes::new())).await;
-            let mut body = response.unwrap_or(Err(silent))?.into_body();
+            let mut body = response.unwrap_or(Err(timed_out))?.into_body();
             let mut timer = tokio::time::interval(Duration::from_secs(1));
             let mut interrupt = signal(SignalKind::interrupt()).map_err(|source| Error::Io {
                 what: "cannot wait for Ctrl-C",
                 source,
             })?;
-            let mut rest = Vec::new();
+            let mut incomplete = Vec::new();
             loop {
                 let more = tokio::select! {
                     frame = body.frame() => match frame {
-                        Some(Ok(frame)) => lines(&mut rest, frame.data_ref(), &mut each)?,
+                        Some(Ok(frame)) => lines(&mut incomplete, frame.data_ref(), &mut each)?,
                         Some(Err(_)) | None => return Err(Error::StreamEnded),
                     },
-                    _ = timer.tick() => each(Heard::Second)?,
-                    _ = interrupt.recv() => each(Heard::Interrupt)?,
+                    _ = timer.tick() => each(StreamEvent::Tick)?,
+                    _ = interrupt.recv() => each(StreamEvent::Interrupt)?,
                 };
                 if !more {
                     return Ok(());
@@ -199,13 +199,13 @@ impl Client {
         })
     }
 
-    /// Sends a call; answers its response once it is known to be a success.
+    /// Sends a call, and returns the response if its status is a success.
     async fn send(&self, call: &Call, body: Bytes) -> Result<Response<Incoming>, Error> {
         let stream = self.connect(call).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| call.broken(&error))?;
-        // It ends with the exchange, and what goes wrong with it the exchange sees too.
+            .map_err(|error| call.connection_error(&error))?;
+        // The task ends with the exchange, which sees every error of the connection too.
         tokio::spawn(connection);
         let request = Request::builder()
             .method(&call.method)
@@ -213,11 +213,11 @@ impl Client {
             .header(HOST, "cordond")
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))
-            .map_err(|error| call.not_understood(error))?;
+            .map_err(|error| call.invalid_answer(error))?;
         let response = sender
             .send_request(request)
             .await
-            .map_err(|error| call.broken(&error))?;
+            .map_err(|error| call.connection_error(&error))?;
         let status = response.status();
         if status == StatusCode::OK || status == StatusCode::CREATED {
             return Ok(response);
@@ -226,16 +226,16 @@ impl Client {
             .into_body()
             .collect()
             .await
-            .map_err(|error| call.broken(&error))?;
+            .map_err(|error| call.connection_error(&error))?;
         let failure: Failure = serde_json::from_slice(&body.to_bytes()).map_err(|_| match call
-            .not_understood(format!("status {status}"))
+            .invalid_answer(format!("status {status}"))
         {
-            // It knows no such call, or took it for a wrong one.
-            Error::NotUnderstood { call, why, .. } if status.is_client_error() => {
-                Error::NotUnderstood {
+            // The gateway does not know this call, or does not accept its form.
+            Error::InvalidAnswer { call, why, .. } if status.is_client_error() => {
+                Error::InvalidAnswer {
                     call,
                     why,
-                    outcome: Outcome::Harmless,
+                    effect: Effect::Unchanged,
                 }
             }
             other => other,
@@ -243,36 +243,36 @@ impl Client {
         Err(Error::Refused(Box::new(failure)))
     }
 
-    /// Connects. Where many call at once, the kernel sends away who comes last: nothing has been said by then, so that it
-    /// can be tried again.
+    /// Connects. If the listen queue of the socket is full, the kernel refuses the connection (EAGAIN) before any byte is
+    /// sent, so trying again is safe.
     async fn connect(&self, call: &Call) -> Result<UnixStream, Error> {
         let start = Instant::now();
-        // In good time, for what comes behind it to be told from this.
+        // Ends before the timeout, whose error would not say that the gateway is busy.
         while start.elapsed() < self.timeout * 3 / 4 {
             match UnixStream::connect(&self.socket).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
-                Err(error) => return Err(self.no_way(call, error)),
+                Err(error) => return Err(self.connect_error(call, error)),
             }
         }
-        Err(Error::Crowded {
+        Err(Error::Busy {
             socket: self.socket.clone(),
         })
     }
 
-    fn no_way(&self, call: &Call, source: io::Error) -> Error {
+    fn connect_error(&self, call: &Call, source: io::Error) -> Error {
         let socket = self.socket.clone();
         if source.kind() != io::ErrorKind::PermissionDenied {
-            let nothing = match call.outcome() {
-                Outcome::Harmless => "",
-                _ => ". NOTHING WAS DONE",
+            let note = match call.effect() {
+                Effect::Unchanged => "",
+                _ => ". NOTHING WAS CHANGED",
             };
             return Error::Unreachable {
                 socket,
                 source,
-                nothing,
+                note,
             };
         }
         let gid = std::fs::metadata(&socket).map(|metadata| metadata.gid());
@@ -280,7 +280,7 @@ impl Client {
             let found = nix::unistd::Group::from_gid(gid.into()).ok().flatten();
             found.map_or_else(|| gid.to_string(), |group| group.name)
         });
-        // To be told to join group `root` helps nobody.
+        // Joining the group `root` is no remedy to suggest.
         Error::Permission {
             socket,
             group: group.filter(|group| group != "root"),
@@ -288,7 +288,7 @@ impl Client {
     }
 }
 
-/// The clock of who answered.
+/// The gateway's clock.
 fn date(response: &Response<Incoming>) -> SystemTime {
     let text = response
         .headers()
@@ -298,16 +298,16 @@ fn date(response: &Response<Incoming>) -> SystemTime {
         .unwrap_or_else(SystemTime::now)
 }
 
-/// Cuts what arrived into lines.
+/// Calls `each` for every line of the data. An incomplete last line stays in `incomplete` for the next call.
 fn lines(
-    rest: &mut Vec<u8>,
+    incomplete: &mut Vec<u8>,
     data: Option<&Bytes>,
-    each: &mut impl FnMut(Heard) -> Result<bool, Error>,
+    each: &mut impl FnMut(StreamEvent) -> Result<bool, Error>,
 ) -> Result<bool, Error> {
-    rest.extend_from_slice(data.map(|data| &data[..]).unwrap_or_default());
-    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-        let line: Vec<u8> = rest.drain(..=end).collect();
-        if !line.trim_ascii().is_empty() && !each(Heard::Line(line.trim_ascii()))? {
+    incomplete.extend_from_slice(data.map(|data| &data[..]).unwrap_or_default());
+    while let Some(end) = incomplete.iter().position(|byte| *byte == b'\n') {
+        let line: Vec<u8> = incomplete.drain(..=end).collect();
+        if !line.trim_ascii().is_empty() && !each(StreamEvent::Line(line.trim_ascii()))? {
             return Ok(false);
         }
     }

@@ -1,80 +1,80 @@
-//! What can go wrong, in words that say what to do about it.
+//! Errors, each with what to do about it, and exit codes.
 
 use std::io;
 use std::path::PathBuf;
 
 use cordon_protocol::{Failure, FailureCode};
 
-/// How `cordon` ends.
+/// The exit code of `cordon`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
-    Good = 0,
-    /// Refused, failed, or called off.
+    Success = 0,
+    /// Refused, failed, or cancelled.
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// The gateway is not reachable, or gives no answer that can be used.
+    /// The gateway is not reachable, or its answer cannot be used.
     Unreachable = 3,
     /// `explain`: dropped at the posture in force.
     Dropped = 4,
 }
 
-/// What went wrong.
+/// An error of any command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody listens.
-    #[error("no gateway answers at {}: {source}{nothing}", socket.display())]
+    /// No process listens on the socket.
+    #[error("no gateway answers at {}: {source}{note}", socket.display())]
     Unreachable {
-        /// Where.
+        /// The socket.
         socket: PathBuf,
         /// Why.
         source: io::Error,
-        /// What became of the call, where someone may wonder.
-        nothing: &'static str,
+        /// That the call changed no state, if it was to change some.
+        note: &'static str,
     },
-    /// So many call that the kernel lets nobody else in.
-    #[error("so many call the gateway at {} that it cannot be reached; nothing was done", socket.display())]
-    Crowded {
-        /// Where.
+    /// The listen queue of the socket is full.
+    #[error("too many programs are calling the gateway at {}: it cannot be reached. NOTHING WAS CHANGED", socket.display())]
+    Busy {
+        /// The socket.
         socket: PathBuf,
     },
-    /// The socket is not for this user.
+    /// The user may not open the socket.
     #[error("permission denied: you may not use {}", socket.display())]
     Permission {
-        /// Where.
+        /// The socket.
         socket: PathBuf,
-        /// The group that may, where it can be seen.
+        /// The group that may, if it can be determined.
         group: Option<String>,
     },
-    /// The connection ended before the answer did.
-    #[error("the gateway hung up before its answer was complete{}", outcome.words())]
-    Cut {
-        /// What became of the call.
-        outcome: Outcome,
+    /// The connection ended before the answer was complete.
+    #[error("the gateway closed the connection before its answer was complete{}", effect.words())]
+    Disconnected {
+        /// The effect of the call.
+        effect: Effect,
     },
-    /// No answer.
-    #[error("the gateway did not answer within {}{}", humantime::format_duration(*after), outcome.words())]
-    Silent {
-        /// How long it was waited for.
+    /// No answer came in time.
+    #[error("the gateway did not answer within {}{}", humantime::format_duration(*after), effect.words())]
+    TimedOut {
+        /// How long `cordon` waited.
         after: std::time::Duration,
-        /// What became of the call.
-        outcome: Outcome,
+        /// The effect of the call.
+        effect: Effect,
     },
     /// The stream of events ended.
-    #[error("the gateway ended the stream of events")]
+    #[error("the gateway closed the stream of events")]
     StreamEnded,
-    /// An answer of another version, or of something else.
-    #[error("the gateway's answer to {call} is not what this cordon understands: {why}{}", outcome.words())]
-    NotUnderstood {
+    /// An answer of another version of the gateway, or of another program.
+    #[error("this version of cordon cannot read the gateway's answer to {call}: {why}{}", effect.words())]
+    InvalidAnswer {
         /// The call.
         call: String,
         /// What is wrong with the answer.
         why: String,
-        /// What became of the call.
-        outcome: Outcome,
+        /// The effect of the call.
+        effect: Effect,
     },
-    /// The gateway says no.
+    /// The gateway refused the call.
     #[error("{}", .0.message)]
     Refused(Box<Failure>),
     /// A policy directory cannot be read.
@@ -85,138 +85,140 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// The policy is wrong; the problems are printed already.
-    #[error("the policy has {}", crate::render::count(*.0, "error"))]
+    /// The policy has errors, which are printed already.
+    #[error("the policy has {}", crate::text::count(*.0, "error"))]
     Policy(usize),
-    /// A name that nothing has.
+    /// An unknown name.
     #[error("there is no {what} `{name}`")]
     Unknown {
-        /// What was looked for.
+        /// What kind of thing has such names.
         what: &'static str,
-        /// Under which name.
+        /// The name.
         name: String,
-        /// What was perhaps meant, or where to look.
+        /// A similar name, or the command that lists the names.
         hint: String,
     },
-    /// A person said no.
-    #[error("nothing was done")]
-    CalledOff,
+    /// The user answered no.
+    #[error("cancelled: nothing was changed")]
+    Cancelled,
     /// A terminal, a file or the runtime fails.
     #[error("{what}: {source}")]
     Io {
-        /// At what.
+        /// What failed.
         what: &'static str,
         /// Why.
         source: io::Error,
     },
 }
 
-/// What became of a call whose answer is no good.
+/// The effect of a call without a usable answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It changes nothing anyhow.
-    Harmless,
-    /// Perhaps it was done.
+pub enum Effect {
+    /// The call changes no state.
+    Unchanged,
+    /// The change may have been made.
     Unknown,
-    /// It was done.
+    /// The change was made.
     Done,
 }
 
-impl Outcome {
+impl Effect {
     const fn words(self) -> &'static str {
         match self {
-            Outcome::Harmless => "",
-            Outcome::Unknown => "; whether it was done is not known",
-            Outcome::Done => "; it was done all the same",
+            Effect::Unchanged => "",
+            Effect::Unknown => ". IT IS NOT KNOWN WHETHER THE CHANGE WAS MADE",
+            Effect::Done => ". The change was made",
         }
     }
 }
 
 impl Error {
-    /// What the person can do about it.
+    /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Error::Unreachable { .. } => {
-                "is cordond running? `sudo systemctl restart cordond` starts it, `journalctl -u cordond` says why it \
-                 stopped; what was in force stays in force without it. If it listens elsewhere, say where with --socket"
+                "is cordond running? `sudo systemctl restart cordond` starts it, `journalctl -u cordond` shows why it stopped. \
+                 Without it, the posture and policy in force stay in force. If it listens on another socket, use --socket"
             }
-            Error::Crowded { .. } => {
-                "try again; `ss -xp | grep cordon` shows who calls, `sudo systemctl restart cordond` hangs up on all of \
-                 them, and what was in force stays in force"
+            Error::Busy { .. } => {
+                "try again. `ss -xp | grep cordon` shows the callers; `sudo systemctl restart cordond` disconnects them all, and \
+                 the posture and policy in force stay in force"
             }
             Error::Permission {
                 group: Some(group), ..
             } => {
                 return Some(format!(
-                    "its group is `{group}`: use sudo, or `sudo usermod -aG {group} $USER` and log in again"
+                    "it belongs to the group `{group}`: use sudo, or run `sudo usermod -aG {group} $USER` and log in again"
                 ));
             }
             Error::Permission { group: None, .. } => {
-                "use sudo, or have yourself added to the group that gateway.toml names under [socket]"
+                "use sudo, or ask to be added to the group that gateway.toml names under [socket]"
             }
-            Error::Cut {
-                outcome: Outcome::Unknown,
+            Error::Disconnected {
+                effect: Effect::Unknown,
             }
-            | Error::Silent {
-                outcome: Outcome::Unknown,
+            | Error::TimedOut {
+                effect: Effect::Unknown,
                 ..
             }
-            | Error::NotUnderstood {
-                outcome: Outcome::Unknown | Outcome::Done,
+            | Error::InvalidAnswer {
+                effect: Effect::Unknown | Effect::Done,
                 ..
-            } => "`cordon status` shows what is in force, `journalctl -u cordond` what happened",
-            Error::Cut { .. } | Error::StreamEnded => {
-                "cordond stopped or was restarted? `systemctl status cordond`, `journalctl -u cordond`"
+            } => {
+                "`cordon status` shows what is in force, `journalctl -u cordond` shows what happened"
             }
-            Error::Silent { .. } => {
-                "`journalctl -u cordond` may say why; --timeout 5m waits longer"
+            Error::Disconnected { .. } | Error::StreamEnded => {
+                "cordond has stopped or was restarted: see `systemctl status cordond` and `journalctl -u cordond`"
             }
-            Error::NotUnderstood { .. } => {
-                "is cordond of another version? compare `cordon --version` and `cordond --version`"
+            Error::TimedOut { .. } => {
+                "`journalctl -u cordond` may show why; --timeout 5m waits longer"
+            }
+            Error::InvalidAnswer { .. } => {
+                "cordon and cordond may be of different versions: compare `cordon --version` and `cordond --version`"
             }
             Error::Refused(failure) => {
                 return failure
                     .hint
                     .clone()
-                    .or_else(|| own_hint(failure.code).map(str::to_owned));
+                    .or_else(|| default_hint(failure.code).map(str::to_owned));
             }
             Error::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "a policy is a directory with site.yaml, and mostly policy.yaml and devices.csv"
+                "a policy is a directory with site.yaml, and usually policy.yaml and devices.csv"
             }
             Error::Unknown { hint, .. } => hint,
-            Error::Policy(_) | Error::CalledOff | Error::Read { .. } | Error::Io { .. } => {
+            Error::Policy(_) | Error::Cancelled | Error::Read { .. } | Error::Io { .. } => {
                 return None;
             }
         };
         Some(text.to_owned())
     }
 
-    /// How the program ends with it.
+    /// The exit code for it.
     pub fn exit(&self) -> Exit {
         match self {
             Error::Unreachable { .. }
-            | Error::Crowded { .. }
+            | Error::Busy { .. }
             | Error::Permission { .. }
-            | Error::Cut { .. }
-            | Error::Silent { .. }
+            | Error::Disconnected { .. }
+            | Error::TimedOut { .. }
             | Error::StreamEnded
-            | Error::NotUnderstood { .. } => Exit::Unreachable,
+            | Error::InvalidAnswer { .. } => Exit::Unreachable,
             _ => Exit::Failed,
         }
     }
 }
 
-/// For a gateway that does not say what to do.
-fn own_hint(code: FailureCode) -> Option<&'static str> {
+/// The hint for a failure that comes without one.
+fn default_hint(code: FailureCode) -> Option<&'static str> {
     match code {
         FailureCode::NotDurable => Some(
-            "nothing was changed. Is the gateway's disk full? `df -h /var/lib/cordon`; make room and try again",
+            "nothing was changed. The gateway's disk may be full: check `df -h /var/lib/cordon`, make room and try again",
         ),
-        FailureCode::Dataplane | FailureCode::Internal => {
-            Some("`cordon status` shows what is in force, `journalctl -u cordond` what happened")
-        }
+        FailureCode::Dataplane | FailureCode::Internal => Some(
+            "`cordon status` shows what is in force, `journalctl -u cordond` shows what happened",
+        ),
         FailureCode::BadRequest => Some(
-            "is cordond of another version? compare `cordon --version` and `cordond --version`",
+            "cordon and cordond may be of different versions: compare `cordon --version` and `cordond --version`",
         ),
         FailureCode::PolicyRejected | FailureCode::NotFound | FailureCode::Conflict => None,
     }

@@ -1,5 +1,5 @@
-//! What people type at three in the morning that is no command: told what they mean, rather than what sounds like it
-//! (`contain` is nearly `confirm`, and means something else).
+//! Errors of the command line, with a hint for words that are no commands. clap suggests the most similar command, which
+//! may be the wrong one: for `contain` it would be `confirm`, where `quarantine` is meant.
 
 use std::ffi::OsString;
 
@@ -10,31 +10,40 @@ use cordon_policy::Posture;
 use crate::args::Cli;
 
 /// What is wrong with a command line.
-pub enum Wrong {
-    /// A word that means another command: what it is, and what to type.
-    Word(String, &'static str, String),
-    /// As clap says it, or its help; with what to type, where that is known.
-    Clap(Box<clap::Error>, Option<String>),
+pub enum UsageError {
+    /// A word that is no command, but has a known meaning.
+    Word {
+        /// The word.
+        word: String,
+        /// Why it is refused.
+        problem: &'static str,
+        /// What to type instead.
+        hint: String,
+    },
+    /// An error of clap, or its help.
+    Clap {
+        /// What clap prints.
+        error: Box<clap::Error>,
+        /// What to type instead, if that is known.
+        hint: Option<String>,
+    },
 }
 
-/// What to type for words that are no commands.
-const MEANT: &[(&[&str], &str, &str)] = &[
+/// Words that are no commands, and what to type instead.
+const HINTS: &[(&[&str], &str)] = &[
     (
         &["open", "reopen", "unquarantine", "lift", "undo", "restore"],
-        "is not a command",
-        "to open again: cordon release site --reason \"why it is over\"",
+        "to open the site again: cordon release site --reason \"why it is over\"",
     ),
     (
         &["close", "cut", "block", "shut", "disconnect", "emergency"],
-        "is not a command",
         "to cut the site off: cordon quarantine site --reason \"what you saw\"",
     ),
     (
         &[
             "events", "log", "logs", "tail", "drops", "monitor", "follow",
         ],
-        "is not a command",
-        "what happens just now: cordon watch; only drops: cordon watch --drops",
+        "events as they happen: cordon watch; drops alone: cordon watch --drops",
     ),
     (
         &[
@@ -45,131 +54,131 @@ const MEANT: &[(&[&str], &str, &str)] = &[
             "observed",
             "would-drop",
         ],
-        "is not a command",
-        "what is open: cordon flows; what would be dropped in observed segments: cordon flows --would-drop",
+        "open flows: cordon flows; flows that enforcement would drop in observed segments: cordon flows --would-drop",
     ),
     (
         &["why", "trace", "test", "can"],
-        "is not a command",
-        "whether a packet passes, and why not: cordon explain FROM TO SERVICE",
+        "whether a packet passes, and why: cordon explain FROM TO SERVICE",
     ),
     (
         &["history", "audit", "who"],
-        "is not a command",
-        "who closed and opened, when and why: cordon orders",
+        "quarantines and releases, with user, time and reason: cordon orders",
     ),
     (
         &["info", "show", "state", "posture"],
-        "is not a command",
-        "everything on one screen: cordon status",
+        "the state of the gateway: cordon status",
     ),
 ];
 
-/// Reads a command line.
-pub fn read(words: impl Iterator<Item = OsString>) -> Result<Cli, Wrong> {
+/// Parses a command line.
+pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Cli, UsageError> {
     let mut words: Vec<OsString> = words.collect();
     // `cordon help quarantine site`
     if words.get(1).is_some_and(|word| word == "help") {
         words.remove(1);
         words.push("--help".into());
     }
-    Cli::try_parse_from(words).map_err(meant)
+    Cli::try_parse_from(words).map_err(with_hint)
 }
 
-fn meant(error: clap::Error) -> Wrong {
-    let text = |kind| match error.get(kind) {
+fn with_hint(error: clap::Error) -> UsageError {
+    let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         _ => None,
     };
-    let of_quarantine = |verb: &str| {
-        let usage = error.to_string();
-        usage.contains(&format!("cordon {verb} "))
-    };
-    let scope = |verb: &str| format!("say what: cordon {verb} site --reason \"why\"");
-    let within = ["quarantine", "release"]
+    let text = error.to_string();
+    let order = ["quarantine", "release"]
         .into_iter()
-        .find(|verb| of_quarantine(verb));
-    match (error.kind(), within) {
+        .find(|command| text.contains(&format!("cordon {command} ")));
+    let hint = match (error.kind(), order) {
         (ErrorKind::InvalidSubcommand, None) => {
-            let word = text(ContextKind::InvalidSubcommand).unwrap_or_default();
-            known(&word.to_lowercase()).map_or_else(
-                || Wrong::Clap(Box::new(error), None),
-                |(what, hint)| Wrong::Word(word, what, hint),
-            )
+            let word = context(ContextKind::InvalidSubcommand).unwrap_or_default();
+            if let Some((problem, hint)) = hint_for(&word.to_lowercase()) {
+                return UsageError::Word {
+                    word,
+                    problem,
+                    hint,
+                };
+            }
+            None
         }
-        (ErrorKind::InvalidSubcommand, Some(verb)) => {
-            let hint = format!("{verb} is of the whole site: cordon {verb} site --reason \"why\"");
-            Wrong::Clap(Box::new(error), Some(hint))
-        }
-        (ErrorKind::UnknownArgument, Some(verb))
-            if text(ContextKind::InvalidArg).as_deref() == Some("--reason") =>
+        (ErrorKind::InvalidSubcommand, Some(command)) => Some(format!(
+            "the only scope is the whole site: cordon {command} site --reason \"why\""
+        )),
+        (ErrorKind::UnknownArgument, Some(command))
+            if context(ContextKind::InvalidArg).as_deref() == Some("--reason") =>
         {
-            Wrong::Clap(Box::new(error), Some(scope(verb)))
+            Some(format!(
+                "the scope is missing: cordon {command} site --reason \"why\""
+            ))
         }
-        (ErrorKind::MissingRequiredArgument, Some(verb)) => {
-            let hint = format!(
-                "say why, for whoever comes after you: cordon {verb} site --reason \"why\""
-            );
-            Wrong::Clap(Box::new(error), Some(hint))
-        }
-        _ => Wrong::Clap(Box::new(error), None),
+        (ErrorKind::MissingRequiredArgument, Some(command)) => Some(format!(
+            "an order needs a reason, for the record: cordon {command} site --reason \"why\""
+        )),
+        _ => None,
+    };
+    UsageError::Clap {
+        error: Box::new(error),
+        hint,
     }
 }
 
-fn known(word: &str) -> Option<(&'static str, String)> {
-    match word.parse() {
-        Ok(Posture::Normal) => {
-            let hint = "to go back to it: cordon release site --reason \"why it is over\"";
-            return Some(("is a posture, not a command", hint.to_owned()));
-        }
-        // But for `watch`, which is a command as well and does not come here.
-        Ok(posture) => {
-            let hint = format!(
+/// Why a word is refused, and what to type instead.
+fn hint_for(word: &str) -> Option<(&'static str, String)> {
+    // Not `watch`, which is a command too, so that clap accepts it.
+    if let Ok(posture) = word.parse() {
+        let hint = match posture {
+            Posture::Normal => {
+                "to go back to it: cordon release site --reason \"why it is over\"".to_owned()
+            }
+            posture => format!(
                 "to put the site into it: cordon quarantine site --posture {posture} --reason \"what you saw\""
-            );
-            return Some(("is a posture, not a command", hint));
-        }
-        Err(_) => {}
+            ),
+        };
+        return Some(("is a posture, not a command", hint));
     }
-    let (_, what, hint) = MEANT.iter().find(|(words, ..)| words.contains(&word))?;
-    Some((what, (*hint).to_owned()))
+    let (_, hint) = HINTS.iter().find(|(words, _)| words.contains(&word))?;
+    Some(("is not a command", (*hint).to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(line: &str) -> Result<Cli, Wrong> {
-        read(line.split(' ').map(OsString::from))
+    fn parse_line(line: &str) -> Result<Cli, UsageError> {
+        parse(line.split(' ').map(OsString::from))
     }
 
     #[test]
-    fn no_word_that_is_explained_is_a_command() {
+    fn words_with_a_hint_are_no_commands() {
         let command = <Cli as clap::CommandFactory>::command();
-        for word in MEANT.iter().flat_map(|(words, ..)| *words) {
+        for word in HINTS.iter().flat_map(|(words, _)| *words) {
             assert!(command.find_subcommand(word).is_none(), "{word}");
             assert!(
-                matches!(of(&format!("cordon {word}")), Err(Wrong::Word(..))),
+                matches!(
+                    parse_line(&format!("cordon {word}")),
+                    Err(UsageError::Word { .. })
+                ),
                 "{word}"
             );
         }
     }
 
     #[test]
-    fn every_command_that_is_proposed_is_one() {
-        let hints = MEANT.iter().map(|(.., hint)| (*hint).to_owned());
+    fn every_command_in_a_hint_is_valid() {
+        let hints = HINTS.iter().map(|(_, hint)| (*hint).to_owned());
         let postures = Posture::ALL
             .iter()
-            .filter_map(|posture| known(posture.name()));
+            .filter_map(|posture| hint_for(posture.name()));
         for hint in hints.chain(postures.map(|(_, hint)| hint)) {
-            for proposed in hint.split("; ") {
-                let (_, line) = proposed
+            for proposal in hint.split("; ") {
+                let (_, line) = proposal
                     .split_once(": ")
-                    .expect("what for, and what to type");
-                // One word for what is quoted.
+                    .expect("a purpose, and a command line");
+                // A quoted text becomes one word.
                 let quoted = line.split('"').nth(1);
                 let line = quoted.map_or(line.to_owned(), |words| line.replace(words, "words"));
-                assert!(of(&line).is_ok(), "{line}");
+                assert!(parse_line(&line).is_ok(), "{line}");
             }
         }
     }

@@ -1,19 +1,21 @@
-//! Where segments are attached: admissions, floods, and what is set for ports.
+//! Attachments of segments: admissions, floods, and the settings of ports.
 
 use std::collections::BTreeMap;
 
 use cordon_policy::{Attachment, LinkControl, OuterTag, Policy, Segment};
-use cordon_portable::Generation;
-use cordon_verdict::abi::{self, Admission, CLASS_UNCLASSIFIED, NO_ATTACHMENT, PortSetting, STACKED};
+use cordon_tables::Generation;
+use cordon_verdict::abi::{
+    self, Admission, CLASS_UNCLASSIFIED, NO_ATTACHMENT, PortSetting, STACKED,
+};
 
 use crate::classes::Classes;
 use crate::members::{Members, mac};
 
 const _: () = assert!(
-    cordon_policy::PORTS == abi::PORTS
-        && cordon_policy::SEGMENTS == abi::SEGMENTS
-        && cordon_policy::STACKS == abi::STACKS
-        && cordon_policy::COPIES_MOST == abi::COPIES_MOST
+    cordon_policy::MAX_PORTS == abi::PORTS
+        && cordon_policy::MAX_SEGMENTS == abi::SEGMENTS
+        && cordon_policy::MAX_DOUBLE_TAGGED == abi::STACKS
+        && cordon_policy::MAX_COPIES == abi::COPIES_MOST
         && mac(cordon_policy::GATEWAY_MAC) == abi::GATEWAY
 );
 
@@ -24,13 +26,13 @@ pub(crate) fn write(
     generation: &mut Generation,
 ) {
     generation.stacks = stacks(policy);
-    let bound = bound(policy);
+    let has_bound_devices = has_bound_devices(policy);
     for (index, segment) in policy.segments.iter().enumerate() {
         let one_by_one = segment.copied_one_by_one();
         let anonymous = members.unlisted(index);
         let admission = Admission {
             segment: segment.number,
-            flags: match bound[index] {
+            flags: match has_bound_devices[index] {
                 true => flags(segment, one_by_one) | Admission::BOUND,
                 false => flags(segment, one_by_one),
             },
@@ -82,17 +84,17 @@ pub(crate) fn write(
     }
 }
 
-/// The attachments with two tags, numbered in the order of their places.
+/// The numbers of the attachments with two tags, in ascending order of port and tags.
 fn stacks(policy: &Policy) -> BTreeMap<u32, u16> {
     let attachments = policy.segments.iter().flat_map(|one| &one.attachments);
     let stacked = attachments.filter(|attachment| attachment.inner != 0);
-    let mut places: Vec<u32> = stacked.map(|attachment| place(*attachment)).collect();
-    places.sort_unstable();
-    places.into_iter().zip(STACKED..NO_ATTACHMENT).collect()
+    let mut keys: Vec<u32> = stacked.map(|attachment| key(*attachment)).collect();
+    keys.sort_unstable();
+    keys.into_iter().zip(STACKED..NO_ATTACHMENT).collect()
 }
 
-/// By index of the segment, whether any of its devices is bound to a place.
-pub(crate) fn bound(policy: &Policy) -> Vec<bool> {
+/// By index of the segment, whether any of its devices is bound to a port or attachment.
+pub(crate) fn has_bound_devices(policy: &Policy) -> Vec<bool> {
     let mut bound = vec![false; policy.segments.len()];
     for device in &policy.devices {
         bound[device.segment] |= device.binding.is_some();
@@ -104,17 +106,17 @@ pub(crate) fn bound(policy: &Policy) -> Vec<bool> {
 pub(crate) fn number(stacks: &BTreeMap<u32, u16>, attachment: Attachment) -> u16 {
     match attachment.inner {
         0 => abi::attachment(attachment.port as u16, attachment.vlan),
-        _ => stacks[&place(attachment)],
+        _ => stacks[&key(attachment)],
     }
 }
 
-/// Where an attachment is, as the tables have it.
-fn place(attachment: Attachment) -> u32 {
+/// An attachment as the tables encode it.
+fn key(attachment: Attachment) -> u32 {
     let Attachment { port, vlan, inner } = attachment;
     abi::location(port as u16, vlan, inner)
 }
 
-/// What holds for all attachments of a segment.
+/// The flags that all attachments of a segment share.
 fn flags(segment: &Segment, one_by_one: bool) -> u16 {
     let mut flags = Admission::IN_USE;
     if segment.unknown == cordon_policy::Unknown::Admit {
@@ -129,12 +131,13 @@ fn flags(segment: &Segment, one_by_one: bool) -> u16 {
     flags
 }
 
-/// A rate a second as one a tick of the data plane's clock, which is 2^30 nanoseconds.
+/// Converts a rate per second to one per tick of the data plane's clock, 2^30 nanoseconds.
 fn per_tick(rate: u32) -> u32 {
     let ticks = u64::from(rate) * (1 << 30) / 1_000_000_000;
     u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
+/// The bit of a link-control protocol in [`PortSetting`].
 fn bit(protocol: LinkControl) -> u32 {
     match protocol {
         LinkControl::Stp => PortSetting::STP,

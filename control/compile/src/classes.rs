@@ -1,4 +1,4 @@
-//! Classes: identities that no rule in force tells apart are one.
+//! Classes: identities that no rule in force distinguishes share one.
 
 use std::collections::HashMap;
 
@@ -6,30 +6,31 @@ use cordon_policy::{Policy, Reach};
 use cordon_verdict::abi::CLASS_UNCLASSIFIED;
 
 use crate::ends::{Ends, ListId};
-use crate::identity::{Identities, Identity, STRANGER};
+use crate::identity::{Identities, Identity, UNCLASSIFIED};
 
-/// What a class is to the rules, and to reach.
+/// Everything about an identity that decides on rulings. Identities with the same signature are one class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Signature {
-    /// Its zone, if that is inside the site.
+    /// Its zone, if the zone is inside the site.
     zone: Option<usize>,
-    /// See [`crate::identity::Identity::floats`].
-    floats: bool,
-    /// The ends of rules in force that it is in, sorted.
+    /// See [`Identity::is_zoneless_group`].
+    is_zoneless_group: bool,
+    /// The ends of rules in force that match it, sorted.
     lists: Vec<ListId>,
 }
 
-/// How far flows between two classes go.
+/// The reach of flows between two classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Span {
-    /// All the same.
+    /// The same for every copy of a packet.
     One(Reach),
-    /// What is flooded from inside: within the zone by device-facing ports, across the boundary by uplinks.
+    /// A broadcast or multicast from inside the site: copies by device-facing ports stay within the zone, copies by uplinks
+    /// cross the boundary.
     Flooded,
 }
 
 impl Span {
-    /// By device-facing ports, and by uplinks.
+    /// The reach of copies by device-facing ports, and by uplinks.
     pub const fn reaches(self) -> [Reach; 2] {
         match self {
             Span::One(reach) => [reach, reach],
@@ -44,9 +45,9 @@ pub(crate) struct Classes {
     of: Vec<usize>,
     signatures: Vec<Signature>,
     index: HashMap<Signature, usize>,
-    /// By list, of those that decide: the classes in it, ascending.
+    /// By end of a rule in force: the classes that it matches, ascending.
     in_list: Vec<Vec<u16>>,
-    /// By list: the identities in it, ascending.
+    /// By end: the identities that it matches, ascending.
     identities: Vec<Vec<u32>>,
 }
 
@@ -62,11 +63,11 @@ impl Classes {
         for known in identities.iter() {
             classes.add(policy, ends, &known.identity);
         }
-        debug_assert_eq!(classes.of[STRANGER], usize::from(CLASS_UNCLASSIFIED));
+        debug_assert_eq!(classes.of[UNCLASSIFIED], usize::from(CLASS_UNCLASSIFIED));
         classes
     }
 
-    /// Gives the next identity its class, and answers it.
+    /// Assigns a class to the next identity, and returns it.
     pub fn add(&mut self, policy: &Policy, ends: &Ends, identity: &Identity) -> usize {
         let number = self.of.len() as u32;
         let mut lists = ends.lists_of(identity);
@@ -76,7 +77,7 @@ impl Classes {
         lists.retain(|list| ends.decides(*list));
         let signature = Signature {
             zone: identity.local_zone(policy),
-            floats: identity.floats(),
+            is_zoneless_group: identity.is_zoneless_group(),
             lists,
         };
         let class = match self.index.get(&signature) {
@@ -84,7 +85,7 @@ impl Classes {
             None => {
                 let class = self.signatures.len();
                 for list in &signature.lists {
-                    // More classes than have a number are refused before anybody looks at this.
+                    // The number may wrap around: too many classes are an error before this is read.
                     self.in_list[*list as usize].push(class as u16);
                 }
                 self.signatures.push(signature.clone());
@@ -105,29 +106,29 @@ impl Classes {
         self.of[identity] as u16
     }
 
-    /// The ends of rules in force that a class is in.
+    /// The ends of rules in force that match a class.
     pub fn lists(&self, class: u16) -> &[ListId] {
         &self.signatures[usize::from(class)].lists
     }
 
-    /// The classes in an end of a rule in force.
+    /// The classes that an end of a rule in force matches.
     pub fn in_list(&self, list: ListId) -> &[u16] {
         &self.in_list[list as usize]
     }
 
-    /// The identities in an end.
+    /// The identities that an end matches.
     pub fn identities(&self, list: ListId) -> &[u32] {
         &self.identities[list as usize]
     }
 
-    /// How far flows go from one class to another.
+    /// The reach of flows from one class to another.
     pub fn span(&self, from: u16, to: u16) -> Span {
         let (from, to) = (
             &self.signatures[usize::from(from)],
             &self.signatures[usize::from(to)],
         );
         match (from.zone, to.zone) {
-            (Some(_), None) if to.floats => Span::Flooded,
+            (Some(_), None) if to.is_zoneless_group => Span::Flooded,
             (Some(from), Some(to)) if from == to => Span::One(Reach::WithinZone),
             (Some(_), Some(_)) => Span::One(Reach::BetweenZones),
             _ => Span::One(Reach::AcrossBoundary),

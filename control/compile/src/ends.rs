@@ -1,4 +1,4 @@
-//! The lists of selectors that rules and invariants have as an end, each once, and which of them a selector is in.
+//! The ends of rules and invariants: distinct lists of selectors, and the lists that match an identity.
 
 use std::collections::HashMap;
 
@@ -6,15 +6,15 @@ use cordon_policy::{Date, Policy, Selector};
 
 use crate::identity::{Identity, Kind};
 
-/// A distinct list of selectors.
+/// The number of a distinct list of selectors.
 pub(crate) type ListId = u32;
 
-/// All that rules and invariants can say about an end.
+/// Every distinct end of rules and invariants.
 #[derive(Debug, Default)]
 pub(crate) struct Ends {
     lists: HashMap<Vec<Selector>, ListId>,
     by_selector: HashMap<Selector, Vec<ListId>>,
-    /// Lists with what floods in a segment, whichever.
+    /// Lists with a [`Selector::Flooded`] of any segment.
     flooded: Vec<ListId>,
     /// Lists below this are ends of rules in force.
     in_force: ListId,
@@ -34,7 +34,7 @@ impl Ends {
             ends.add(&invariant.from);
             ends.add(&invariant.to);
         }
-        // They decide nothing, but a broken invariant is explained by them.
+        // Expired rules decide nothing, but they explain a broken invariant.
         for rule in expired {
             ends.add(&rule.from);
             ends.add(&rule.to);
@@ -57,7 +57,7 @@ impl Ends {
         self.lists.insert(key, next);
     }
 
-    /// The list that an end of a rule or invariant is.
+    /// The list of an end of a rule or invariant.
     pub fn list(&self, selectors: &[Selector]) -> ListId {
         self.lists[&key(selectors)]
     }
@@ -67,17 +67,17 @@ impl Ends {
         self.lists.len()
     }
 
-    /// Whether a list is an end of a rule in force, so that it tells classes apart.
+    /// Whether a list is an end of a rule in force, so that it distinguishes classes.
     pub fn decides(&self, list: ListId) -> bool {
         list < self.in_force
     }
 
-    /// Whether anything names it: what nobody names need not be told apart.
+    /// Whether any rule or invariant names a selector. Others need not be distinguished.
     pub fn names(&self, selector: Selector) -> bool {
         self.by_selector.contains_key(&selector)
     }
 
-    /// The lists that somebody is in, sorted.
+    /// The lists that match an identity, sorted.
     pub fn lists_of(&self, identity: &Identity) -> Vec<ListId> {
         let mut lists = Vec::new();
         let mut add = |selector| {
@@ -108,7 +108,7 @@ impl Ends {
     }
 }
 
-/// The same whatever the order: an end matches if one of its selectors does.
+/// The selectors in a canonical order: an end matches if any of its selectors does.
 fn key(selectors: &[Selector]) -> Vec<Selector> {
     let mut key = selectors.to_vec();
     if key.contains(&Selector::Any) {

@@ -1,13 +1,14 @@
-//! Who an end of a flow can be, as far as a rule can say.
+//! Identities: the attributes of an end of a flow that selectors can match.
 
 use std::collections::HashMap;
 
 use cordon_policy::{Policy, Selector};
-use cordon_portable::Prefix;
+use cordon_tables::Prefix;
 
-/// One host, or many.
+/// The kind of address of an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
+    /// A unicast address.
     Host,
     Multicast,
     /// 255.255.255.255.
@@ -16,20 +17,20 @@ pub(crate) enum Kind {
     Directed(usize),
 }
 
-/// Everything that rules can say about an end. Ends with the same are the same to every rule.
+/// The attributes of an end. Ends with equal identities are equal to every rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
     pub kind: Kind,
     pub zone: Option<usize>,
     pub segment: Option<usize>,
-    /// Sorted; only those that something names.
+    /// Sorted; only those that a rule or invariant names.
     pub groups: Vec<usize>,
-    /// Only if something names it.
+    /// Only if a rule or invariant names it.
     pub device: Option<usize>,
 }
 
 impl Identity {
-    /// Somebody of whom nothing is known but the kind.
+    /// An identity without attributes other than the kind.
     pub const fn of_kind(kind: Kind) -> Identity {
         Identity {
             kind,
@@ -40,7 +41,7 @@ impl Identity {
         }
     }
 
-    /// Whether a selector means this end.
+    /// Whether a selector matches this end.
     pub fn matches(&self, selector: Selector) -> bool {
         match selector {
             Selector::Any => true,
@@ -57,49 +58,49 @@ impl Identity {
         }
     }
 
-    /// Its zone, if that is inside the site: no other bears on reach.
+    /// Its zone, if the zone is inside the site. Other zones do not affect the reach.
     pub fn local_zone(&self, policy: &Policy) -> Option<usize> {
         self.zone.filter(|zone| policy.zones[*zone].local)
     }
 
-    /// Whether it is a group address without a zone, which is inside the site and outside at once.
-    pub fn floats(&self) -> bool {
+    /// Whether it is a broadcast or multicast address without a zone: its copies are both inside the site and outside.
+    pub fn is_zoneless_group(&self) -> bool {
         self.kind != Kind::Host && self.zone.is_none()
     }
 }
 
-/// Somebody who has an identity, to name in a message.
+/// An example of an end with an identity, for messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Example {
-    /// An address outside every network, or behind an uplink and in nothing else.
-    Stranger,
+    /// An address that no device or network claims, or one on the uplink side of a segment that is in no group.
+    Unclassified,
     Device(usize),
     Network(Prefix),
-    /// An address of a segment's subnet, behind an uplink.
-    Behind(Prefix, usize),
-    /// A member of a segment that is no listed device.
+    /// An address of a segment's subnet, on the uplink side.
+    ViaUplink(Prefix, usize),
+    /// A member of a segment that is not a listed device.
     Unlisted(usize),
 }
 
 /// An identity that occurs.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
+pub(crate) struct KnownIdentity {
     pub identity: Identity,
-    /// The first that has it.
+    /// The first end with it.
     pub example: Example,
-    /// Whether only one host has it, so that no flow has it at both ends.
+    /// Whether only one host has it: then no flow has it at both ends.
     pub single: bool,
 }
 
-/// Every identity that occurs, once. The first is a stranger's.
+/// Every identity that occurs, once. The first is [`UNCLASSIFIED`].
 #[derive(Debug)]
 pub(crate) struct Identities {
-    list: Vec<Known>,
+    list: Vec<KnownIdentity>,
     index: HashMap<Identity, usize>,
 }
 
-/// Whom no network holds; always there.
-pub(crate) const STRANGER: usize = 0;
+/// The number of the identity of an address that no device or network claims. It always exists.
+pub(crate) const UNCLASSIFIED: usize = 0;
 
 impl Default for Identities {
     fn default() -> Identities {
@@ -107,13 +108,13 @@ impl Default for Identities {
             list: Vec::new(),
             index: HashMap::new(),
         };
-        identities.add(Identity::of_kind(Kind::Host), Example::Stranger);
+        identities.add(Identity::of_kind(Kind::Host), Example::Unclassified);
         identities
     }
 }
 
 impl Identities {
-    /// The number of an identity; `example` has it.
+    /// The number of an identity, which `example` has.
     pub fn add(&mut self, identity: Identity, example: Example) -> usize {
         if let Some(known) = self.index.get(&identity) {
             self.list[*known].single = false;
@@ -122,11 +123,11 @@ impl Identities {
         let number = self.list.len();
         let single = match example {
             Example::Device(_) => true,
-            Example::Network(prefix) | Example::Behind(prefix, _) => prefix.bits == 128,
-            Example::Stranger | Example::Unlisted(_) => false,
+            Example::Network(prefix) | Example::ViaUplink(prefix, _) => prefix.bits == 128,
+            Example::Unclassified | Example::Unlisted(_) => false,
         };
         self.index.insert(identity.clone(), number);
-        self.list.push(Known {
+        self.list.push(KnownIdentity {
             identity,
             example,
             single,
@@ -134,8 +135,8 @@ impl Identities {
         number
     }
 
-    /// Notes that one more host has an identity.
-    pub fn again(&mut self, number: usize) {
+    /// Records that another host has an identity.
+    pub fn add_holder(&mut self, number: usize) {
         self.list[number].single = false;
     }
 
@@ -144,11 +145,11 @@ impl Identities {
         self.index.get(identity).copied()
     }
 
-    pub fn get(&self, number: usize) -> &Known {
+    pub fn get(&self, number: usize) -> &KnownIdentity {
         &self.list[number]
     }
 
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Known> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &KnownIdentity> {
         self.list.iter()
     }
 }

@@ -1,7 +1,7 @@
-//! Invariants: what the rules must come to, checked for everybody whom an invariant can mean.
+//! Checks invariants for every flow that they match.
 //!
-//! Observed segments are taken as enforced. What is let through there is let through although the rules say
-//! otherwise, and it is what the rules say that an invariant is about: before a segment is enforced as well as after.
+//! Observed segments count as enforced: an invariant is about the rules, and so gives the same result before and after a
+//! segment is enforced.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,12 +10,12 @@ use cordon_verdict::abi::{PolicyRow, Ruling};
 
 use crate::classes::Classes;
 use crate::ends::Ends;
+use crate::explanation;
 use crate::identity::{Identities, Kind};
 use crate::rows::Rows;
 use crate::services::Services;
-use crate::words;
 
-/// All that the rules come to, and what they must.
+/// The compiled rules, and the policy with the invariants.
 pub(crate) struct Check<'a> {
     pub policy: &'a Policy,
     pub today: Date,
@@ -26,26 +26,29 @@ pub(crate) struct Check<'a> {
     pub rows: &'a Rows,
 }
 
-/// Those of an end who are in one class: the first, and another if there is one.
-type Few = (usize, Option<usize>);
+/// Identities of an end that are in one class: the first, and a second if there is one.
+type Sample = (usize, Option<usize>);
 
-/// A flow that breaks an invariant: who, to whom, by what, and what the rules say of it.
+/// A flow that breaks an invariant.
 pub(crate) struct Broken {
+    /// The identity of the initiator.
     pub from: usize,
+    /// The identity of the responder.
     pub to: usize,
     /// Index in the service table.
     pub service: u32,
+    /// The rulings on the flow.
     pub row: PolicyRow,
 }
 
 impl Check<'_> {
-    /// What is broken; one example each.
+    /// The invariants that are broken, each with one example.
     pub fn all(&self) -> Vec<Problem> {
         let invariants = self.policy.invariants.iter();
         invariants
             .filter_map(|invariant| {
                 let broken = self.broken(invariant)?;
-                Some(words::problem(self, invariant, &broken))
+                Some(explanation::problem(self, invariant, &broken))
             })
             .collect()
     }
@@ -56,15 +59,15 @@ impl Check<'_> {
         self.broken_between(invariant, from, to)
     }
 
-    /// Whether an invariant is broken by someone of `who`, identities in ascending order.
-    pub fn is_broken_by(&self, invariant: &Invariant, who: &[u32]) -> bool {
+    /// Whether a flow from or to one of some identities, in ascending order, breaks an invariant.
+    pub fn is_broken_by(&self, invariant: &Invariant, identities: &[u32]) -> bool {
         let from = self.classes.identities(self.ends.list(&invariant.from));
         let to = self.classes.identities(self.ends.list(&invariant.to));
-        let of = |all: &[u32]| -> Vec<u32> {
-            let them = who.iter().copied();
-            them.filter(|one| all.binary_search(one).is_ok()).collect()
+        let matching = |all: &[u32]| -> Vec<u32> {
+            let some = identities.iter().copied();
+            some.filter(|one| all.binary_search(one).is_ok()).collect()
         };
-        let (senders, receivers) = (of(from), of(to));
+        let (senders, receivers) = (matching(from), matching(to));
         let breaks = |from: &[u32], to: &[u32]| {
             !from.is_empty() && self.broken_between(invariant, from, to).is_some()
         };
@@ -73,9 +76,9 @@ impl Check<'_> {
 
     fn broken_between(&self, invariant: &Invariant, from: &[u32], to: &[u32]) -> Option<Broken> {
         let services = self.services.touched(&invariant.services);
-        let senders = self.few(from, true);
-        let receivers = self.few(to, false);
-        // Many pairs have the same rows.
+        let senders = self.samples(from, true);
+        let receivers = self.samples(to, false);
+        // Many pairs share a set of rows.
         let mut judged: HashMap<Option<u32>, Option<(u32, PolicyRow)>> = HashMap::new();
         for (from_class, senders) in &senders {
             for (to_class, receivers) in &receivers {
@@ -98,24 +101,25 @@ impl Check<'_> {
         None
     }
 
-    /// The classes of an end, each with whom of it the end means.
-    fn few(&self, end: &[u32], sends: bool) -> BTreeMap<u16, Few> {
-        let mut few: BTreeMap<u16, Few> = BTreeMap::new();
+    /// The classes of the identities of an end, each with a sample of these identities.
+    fn samples(&self, end: &[u32], sends: bool) -> BTreeMap<u16, Sample> {
+        let mut samples: BTreeMap<u16, Sample> = BTreeMap::new();
         for identity in end {
             let identity = *identity as usize;
-            // Nothing comes from a group address.
+            // A group address cannot be a sender.
             if sends && self.identities.get(identity).identity.kind != Kind::Host {
                 continue;
             }
-            few.entry(self.classes.of(identity))
+            samples
+                .entry(self.classes.of(identity))
                 .and_modify(|(_, other)| *other = other.or(Some(identity)))
                 .or_insert((identity, None));
         }
-        few
+        samples
     }
 
-    /// A flow between them, if there can be one: nobody speaks to itself through the gateway.
-    fn flow(&self, from: Few, to: Few) -> Option<(usize, usize)> {
+    /// A possible flow between two samples: a host has no flow to itself through the gateway.
+    fn flow(&self, from: Sample, to: Sample) -> Option<(usize, usize)> {
         let flows = [
             Some((from.0, to.0)),
             to.1.map(|to| (from.0, to)),
@@ -126,20 +130,20 @@ impl Check<'_> {
         flows.into_iter().flatten().find(possible)
     }
 
-    /// The first service of which the rules do not say what they must.
+    /// The first service whose ruling breaks the invariant.
     fn judge(
         &self,
         invariant: &Invariant,
         set: Option<u32>,
         services: &[(u16, u32)],
     ) -> Option<(u32, PolicyRow)> {
-        let nothing = PolicyRow {
+        let no_ruling = PolicyRow {
             rulings: [Ruling::NONE; _],
         };
         services.iter().find_map(|(class, service)| {
             let row = set
                 .and_then(|set| self.rows.enforced(set, *class))
-                .unwrap_or(&nothing);
+                .unwrap_or(&no_ruling);
             let ruling = row.rulings[invariant.at as usize];
             let kept = match invariant.allow {
                 true => ruling.allows() && !ruling.is_inside(),

@@ -1,14 +1,14 @@
-//! Validated policy to table image: what a policy means, worked out for every pair of ends that its rules can tell
-//! apart.
+//! Compiles a validated policy to the tables of the data plane, with a ruling for every pair of ends that its rules
+//! distinguish.
 //!
 //! [`compile`] is pure: the same policy on the same day gives the same tables.
 
 mod attachments;
 mod classes;
-mod decided;
 mod ends;
+mod explanation;
 mod identity;
-mod idle;
+mod idle_timeout;
 mod incremental;
 mod invariants;
 mod limits;
@@ -16,17 +16,18 @@ mod matches;
 mod members;
 mod networks;
 mod rows;
+mod rule_effects;
 mod ruling;
 mod services;
-mod words;
 
 use cordon_policy::{Date, Policy, Problem, Rejected};
-use cordon_portable::Generation;
+use cordon_tables::Generation;
 use cordon_verdict::abi::RULE_FIRST;
 use cordon_verdict::abi::cuckoo::pair;
 
-pub use decided::Decided;
+pub use idle_timeout::idle_timeout_of;
 pub use incremental::{Basis, Updated, update};
+pub use rule_effects::RuleEffects;
 
 use classes::Classes;
 use ends::Ends;
@@ -35,37 +36,35 @@ use invariants::Check;
 use rows::Rows;
 use services::Services;
 
-pub use idle::idle_of_rule;
-
 /// A policy as tables.
 #[derive(Debug)]
 pub struct Compiled {
     /// The tables.
     pub generation: Generation,
-    /// Rule numbers in use, those of built-in rules included: `RULE_FIRST + policy.rules.len()`.
+    /// The number of rule numbers, including those of built-in rules: `RULE_FIRST + policy.rules.len()`.
     pub rules: usize,
-    /// Classes: the sets of ends that the rules tell apart.
+    /// The number of classes: sets of ends that no rule distinguishes.
     pub classes: usize,
-    /// What [`update`] goes on from.
+    /// The intermediate results that [`update`] starts from.
     pub basis: Basis,
 }
 
-/// The number of a rule, by its index in [`Policy::rules`]; also of one that has expired. Lower numbers are those of
-/// the built-in rules: see [`cordon_verdict::abi::built_in`].
+/// The number of a rule in the tables, by its index in [`Policy::rules`]. Expired rules have numbers too. Numbers below
+/// [`RULE_FIRST`] are built-in rules: see [`cordon_verdict::abi::built_in`].
 pub fn rule_number(index: usize) -> u32 {
     u32::try_from(index).map_or(u32::MAX, |index| RULE_FIRST.saturating_add(index))
 }
 
-/// The index in [`Policy::rules`] of the rule with this number; none for those that are built in.
+/// The index in [`Policy::rules`] of the rule with a number; none for built-in rules.
 pub fn rule_index(number: u32) -> Option<usize> {
     number.checked_sub(RULE_FIRST).map(|index| index as usize)
 }
 
-/// Works out what a policy comes to. Rules that have expired on the day `today` are left out.
+/// Compiles a policy to tables. Rules that have expired on the day `today` are left out.
 ///
 /// # Errors
-/// Everything that is wrong, at its place: invariants that the rules break ([`cordon_policy::Code::Invariant`]), and
-/// more than the tables hold ([`cordon_policy::Code::Limit`]).
+/// Every error with its position: invariants that the rules break ([`cordon_policy::Code::Invariant`]), and exceeded limits of
+/// the tables ([`cordon_policy::Code::Limit`]).
 pub fn compile(policy: &Policy, today: Date) -> Result<Compiled, Rejected> {
     let mut problems: Vec<Problem> = limits::rules(policy).into_iter().collect();
 
@@ -81,7 +80,7 @@ pub fn compile(policy: &Policy, today: Date) -> Result<Compiled, Rejected> {
         .chain(limits::services(policy, services.count()))
         .collect();
     if !unnumbered.is_empty() {
-        // Neither rows nor invariants can be worked out.
+        // Without numbers for all classes, there are no rows, and invariants cannot be checked.
         problems.extend(unnumbered);
         return Err(rejected(problems));
     }
@@ -130,6 +129,6 @@ fn write_rows(rows: &Rows, generation: &mut Generation) {
 }
 
 fn rejected(mut problems: Vec<Problem>) -> Rejected {
-    problems.sort_by_key(|problem| problem.place);
+    problems.sort_by_key(|problem| problem.position);
     Rejected { problems }
 }

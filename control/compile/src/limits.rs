@@ -1,136 +1,133 @@
-//! What the tables hold, and what is said of a policy that comes to more.
+//! Limits of the tables, and the errors of a policy that exceeds them.
 
-use cordon_policy::{Code, File, Place, Policy, Problem};
+use cordon_policy::{Code, File, Policy, Problem, SourcePosition};
 use cordon_verdict::abi::{RULE_FIRST, RULES};
 
 use crate::rows::Size;
 
-/// Pairs of classes that the policy table may have.
-const PAIRS: usize = 4_000_000;
-/// Rows that it may have.
-pub(crate) const ROWS: usize = 4_000_000;
-/// Different lists of rules that match pairs of one class, as far as they get: so that what is worked out has room in
-/// memory as well (20 bytes each).
-pub(crate) const LISTS: usize = 16_000_000;
-/// Matches in all lists that pairs are told apart by, which are kept for the next policy (4 bytes each).
-pub(crate) const MATCHES: usize = 400_000_000;
-/// Classes, and service classes, that have a number.
-pub(crate) const NUMBERS: usize = 1 << 16;
+/// Limit of pairs of classes in the policy table.
+const MAX_PAIRS: usize = 4_000_000;
+/// Limit of rows in the policy table.
+pub(crate) const MAX_ROWS: usize = 4_000_000;
+/// Limit of distinct lists of rules that match pairs of one class, with their prefixes. It bounds the memory of the compiler:
+/// 20 bytes each.
+pub(crate) const MAX_LISTS: usize = 16_000_000;
+/// Limit of matches in all distinct lists, which are kept for [`crate::update`]: 4 bytes each.
+pub(crate) const MAX_MATCHES: usize = 400_000_000;
+/// Limit of classes, and of service classes: they are numbered by 16 bits.
+pub(crate) const MAX_CLASSES: usize = 1 << 16;
 
-/// Every rule has a counter.
+/// The error if there are more rules than counters.
 pub(crate) fn rules(policy: &Policy) -> Option<Problem> {
     let room = RULES - RULE_FIRST as usize;
     policy.rules.get(room).map(|rule| {
         limit(
-            rule.place,
+            rule.position,
             format!(
-                "the policy comes to {} rules, with those of its infrastructure and segments; a gateway holds {room}",
+                "the policy has {} rules, including the implicit ones of its infrastructure and segments; the limit is {room}",
                 policy.rules.len()
             ),
-            "segments that are not isolated have a rule of their own, and observed ones two: join some, or write fewer rules",
+            "write fewer rules, or join segments: one that is not isolated has an implicit rule, an observed one has two",
         )
     })
 }
 
+/// The error for too many classes.
 pub(crate) fn classes(policy: &Policy, count: usize) -> Option<Problem> {
     numbers(
         policy,
         count,
-        "kinds of devices and networks",
-        "name devices by profile, group or segment rather than one by one",
+        "classes of devices and networks",
+        "name devices by profile, group or segment instead of one by one",
     )
 }
 
+/// The error for too many service classes.
 pub(crate) fn services(policy: &Policy, count: usize) -> Option<Problem> {
     numbers(
         policy,
         count,
-        "services",
-        "name ranges of ports rather than one port after the other",
+        "classes of services",
+        "name ranges of ports instead of single ports",
     )
 }
 
 fn numbers(policy: &Policy, count: usize, what: &str, hint: &str) -> Option<Problem> {
-    (count > NUMBERS).then(|| {
-        let message = format!("the rules tell {count} {what} apart; a gateway holds {NUMBERS}");
+    (count > MAX_CLASSES).then(|| {
+        let message = format!("the rules distinguish {count} {what}; the limit is {MAX_CLASSES}");
         limit(top(policy), message, hint)
     })
 }
 
-/// Whether the tables, and memory, hold it.
+/// Whether a size is within the limits of the tables and of memory.
 pub(crate) fn fits(size: Size) -> bool {
-    size.pairs <= PAIRS && size.rows <= ROWS && size.matches <= MATCHES
+    size.pairs <= MAX_PAIRS && size.rows <= MAX_ROWS && size.matches <= MAX_MATCHES
 }
 
-/// `dearest` is the index of the rule that would have the most pairs of classes alone, and how many.
-pub(crate) fn pairs(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem {
-    let message = format!(
-        "the rules are about more than the {PAIRS} pairs of kinds of hosts that a gateway holds"
-    );
-    costly(
+/// The error for too many pairs. `costliest` is the index of the rule with the most pairs of classes, and their number.
+pub(crate) fn pairs(policy: &Policy, costliest: Option<(usize, usize)>) -> Problem {
+    let message =
+        format!("the rules match more pairs of classes of hosts than the limit of {MAX_PAIRS}");
+    with_costliest(
         policy,
-        dearest,
+        costliest,
         message,
-        "alone is about",
-        "`any` at both ends costs most: name a zone, a segment or a group at one of them",
+        "alone matches",
+        "`any` at both ends costs most: name a zone, a segment or a group at one end",
     )
 }
 
-/// `dearest` is the index of the rule that has a part in the most rows, and how many.
-pub(crate) fn rows(policy: &Policy, dearest: Option<(usize, usize)>) -> Problem {
-    let message = format!(
-        "what the rules say of services comes to more than the {ROWS} entries that a gateway holds"
-    );
-    costly(
+/// The error for too many rows. `costliest` is the index of the rule that is in the most rows, and their number.
+pub(crate) fn rows(policy: &Policy, costliest: Option<(usize, usize)>) -> Problem {
+    let message =
+        format!("the services of the rules need more entries than the limit of {MAX_ROWS}");
+    with_costliest(
         policy,
-        dearest,
+        costliest,
         message,
-        "has a part in",
-        "a service costs an entry for every kind of host it is about: name hosts by profile or segment rather than one by one, or ranges of ports",
+        "is in",
+        "each service needs an entry per class of hosts: name hosts by profile or segment instead of one by one, and ranges of ports",
     )
 }
 
-/// Of rules that overlap in too many ways.
+/// The error for rules that overlap in too many combinations.
 pub(crate) fn matches(policy: &Policy) -> Problem {
     limit(
         top(policy),
-        "the rules overlap in more ways than a gateway has memory to tell apart".to_owned(),
-        "many groups that share some of their members cost most: use groups that share none, profiles or segments",
+        "the rules overlap in more combinations than the compiler has memory for".to_owned(),
+        "groups that share some of their members cost most: use disjoint groups, profiles or segments",
     )
 }
 
-fn costly(
+/// An error at the rule that costs most, or at the first rule.
+fn with_costliest(
     policy: &Policy,
-    dearest: Option<(usize, usize)>,
+    costliest: Option<(usize, usize)>,
     message: String,
-    part: &str,
+    verb: &str,
     hint: &str,
 ) -> Problem {
-    match dearest {
+    match costliest {
         Some((rule, count)) => {
             let rule = &policy.rules[rule];
-            let message = format!("{message}; rule `{}` {part} {count}", rule.name);
-            limit(rule.place, message, hint)
+            let message = format!("{message}; rule `{}` {verb} {count}", rule.name);
+            limit(rule.position, message, hint)
         }
         None => limit(top(policy), message, hint),
     }
 }
 
-/// Where the rules begin.
-fn top(policy: &Policy) -> Place {
-    policy.rules.first().map_or(
-        Place {
-            file: File::Policy,
-            line: 1,
-            column: 1,
-        },
-        |rule| rule.place,
-    )
+/// The position of the first rule.
+fn top(policy: &Policy) -> SourcePosition {
+    policy
+        .rules
+        .first()
+        .map_or(SourcePosition::start_of(File::Policy), |rule| rule.position)
 }
 
-fn limit(place: Place, message: String, hint: &str) -> Problem {
+fn limit(position: SourcePosition, message: String, hint: &str) -> Problem {
     Problem {
-        place,
+        position,
         code: Code::Limit,
         message,
         hint: Some(hint.to_owned()),

@@ -1,10 +1,10 @@
-//! Which rules match the pairs of one class, as numbers: pairs that the same rules match have the same.
+//! The rules that match the pairs of one class, as numbered lists: pairs that the same rules match have the same number.
 //!
-//! Millions of pairs are asked about rule after rule. So a list of matches is a number that says the list before it and
-//! one match more, and is written out only once it is whole.
+//! Millions of pairs are matched rule by rule. So a list is stored as its prefix and one more match, and is expanded only when
+//! it is complete.
 
-/// The number of no match.
-pub(crate) const NONE: u32 = 0;
+/// The number of the empty list.
+pub(crate) const EMPTY: u32 = 0;
 
 /// Lists of matches, by number.
 #[derive(Debug)]
@@ -14,18 +14,18 @@ pub(crate) struct Matches {
 
 #[derive(Clone, Copy, Debug)]
 struct List {
-    /// The list without its last.
-    before: u32,
-    /// Its last.
+    /// The list without its last match.
+    prefix: u32,
+    /// Its last match.
     last: u32,
-    /// What was added to it most recently, and which list that made.
+    /// The match that was appended to it most recently, and the number of the resulting list.
     longer: Option<(u32, u32)>,
 }
 
 impl Default for Matches {
     fn default() -> Matches {
         let none = List {
-            before: NONE,
+            prefix: EMPTY,
             last: 0,
             longer: None,
         };
@@ -34,9 +34,9 @@ impl Default for Matches {
 }
 
 impl Matches {
-    /// A list with one more match. Matches are added in ascending order, each to all lists that it is to be added to before
-    /// the next to any.
-    pub fn and(&mut self, list: u32, one: u32) -> u32 {
+    /// Appends a match to a list and returns the resulting list. Matches must come in ascending order: each is appended to all
+    /// its lists before the next is appended to any.
+    pub fn append(&mut self, list: u32, one: u32) -> u32 {
         let next = self.lists.len() as u32;
         let longer = &mut self.lists[list as usize].longer;
         if let Some((last, longer)) = *longer
@@ -46,7 +46,7 @@ impl Matches {
         }
         *longer = Some((one, next));
         self.lists.push(List {
-            before: list,
+            prefix: list,
             last: one,
             longer: None,
         });
@@ -59,13 +59,13 @@ impl Matches {
     }
 
     /// The matches of a list, ascending.
-    pub fn whole(&self, list: u32) -> Vec<u32> {
+    pub fn expand(&self, list: u32) -> Vec<u32> {
         let mut all = Vec::new();
         let mut at = list;
-        while at != NONE {
-            let List { before, last, .. } = self.lists[at as usize];
+        while at != EMPTY {
+            let List { prefix, last, .. } = self.lists[at as usize];
             all.push(last);
-            at = before;
+            at = prefix;
         }
         all.reverse();
         all
@@ -77,24 +77,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_matches_are_the_same_number() {
+    fn equal_lists_have_the_same_number() {
         let lists: [&[u32]; 7] = [&[0], &[0, 1], &[1], &[0, 2], &[0, 1, 2], &[], &[0, 2]];
         let mut matches = Matches::default();
-        let mut numbers = [NONE; 7];
+        let mut numbers = [EMPTY; 7];
         for one in 0..3 {
             for (number, list) in numbers.iter_mut().zip(lists) {
                 if list.contains(&one) {
-                    *number = matches.and(*number, one);
+                    *number = matches.append(*number, one);
                 }
             }
         }
         for (number, list) in numbers.iter().zip(lists) {
-            assert_eq!(matches.whole(*number), list);
+            assert_eq!(matches.expand(*number), list);
             for (other, another) in numbers.iter().zip(lists) {
                 assert_eq!(number == other, list == another, "{list:?}, {another:?}");
             }
         }
-        // None, and those above but for one that is there twice.
+        // The empty list, and the others above without the duplicate.
         assert_eq!(matches.count(), 6);
     }
 }

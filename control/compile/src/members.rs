@@ -1,10 +1,10 @@
-//! Who is in a segment: devices and addresses.
+//! Members of segments: devices and their addresses, and unlisted hosts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use cordon_policy::{Binding, Device, Mac, Policy, Selector, Unknown};
-use cordon_portable::Generation;
+use cordon_tables::Generation;
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{self, Address};
 
@@ -19,12 +19,12 @@ use crate::networks::ip_of;
 pub(crate) struct Members {
     /// By device.
     devices: Vec<usize>,
-    /// By segment: of those that are not listed, where they are admitted.
+    /// By segment: of unlisted hosts, where they are admitted.
     unlisted: Vec<Option<usize>>,
 }
 
 impl Members {
-    /// The identity of those that are not listed in a segment; none where they are not admitted.
+    /// The identity of unlisted hosts in a segment; none where they are not admitted.
     pub fn unlisted(&self, segment: usize) -> Option<usize> {
         self.unlisted[segment]
     }
@@ -32,7 +32,7 @@ impl Members {
 
 pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) -> Members {
     let groups = Groups::new(policy, ends);
-    // Most devices are told from others by segment and profile alone.
+    // Segment and profile are the whole identity of most devices.
     let mut common: HashMap<(usize, Option<&str>), usize> = HashMap::new();
     let mut devices = Vec::with_capacity(policy.devices.len());
     for (index, device) in policy.devices.iter().enumerate() {
@@ -40,7 +40,7 @@ pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) ->
         let key = (device.segment, device.profile.as_deref());
         let plain = !named && !groups.by_device.contains_key(&index);
         if plain && let Some(identity) = common.get(&key) {
-            identities.again(*identity);
+            identities.add_holder(*identity);
             devices.push(*identity);
             continue;
         }
@@ -53,7 +53,7 @@ pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) ->
     }
     let unlisted = policy.segments.iter().enumerate().map(|(index, segment)| {
         let admitted = segment.unknown == Unknown::Admit;
-        admitted.then(|| identities.add(member(policy, index), Example::Unlisted(index)))
+        admitted.then(|| identities.add(segment_member(policy, index), Example::Unlisted(index)))
     });
     Members {
         devices,
@@ -61,7 +61,8 @@ pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) ->
     }
 }
 
-fn member(policy: &Policy, segment: usize) -> Identity {
+/// The identity of a member of a segment that is in no group.
+fn segment_member(policy: &Policy, segment: usize) -> Identity {
     Identity {
         zone: Some(policy.segments[segment].zone),
         segment: Some(segment),
@@ -69,7 +70,7 @@ fn member(policy: &Policy, segment: usize) -> Identity {
     }
 }
 
-/// Which groups hold devices, the other way round.
+/// The groups of each profile and device.
 pub(crate) struct Groups<'a> {
     by_profile: HashMap<&'a str, Vec<usize>>,
     by_device: HashMap<usize, Vec<usize>>,
@@ -97,7 +98,7 @@ impl<'a> Groups<'a> {
         groups
     }
 
-    /// The identity of a device, by index and by the number that `ends` have it under.
+    /// The identity of a device, by its index in the policy and its number in `ends`.
     pub fn identity(&self, policy: &Policy, ends: &Ends, index: usize, number: usize) -> Identity {
         let device = &policy.devices[index];
         let by_profile = device.profile.as_deref();
@@ -109,12 +110,12 @@ impl<'a> Groups<'a> {
         Identity {
             groups,
             device: ends.names(Selector::Device(number)).then_some(number),
-            ..member(policy, device.segment)
+            ..segment_member(policy, device.segment)
         }
     }
 }
 
-/// The addresses that answer DHCP clients.
+/// The addresses of the DHCP servers of the infrastructure.
 pub(crate) fn dhcp_servers(policy: &Policy) -> HashSet<IpAddr> {
     let groups = policy.groups.iter();
     groups
@@ -123,7 +124,7 @@ pub(crate) fn dhcp_servers(policy: &Policy) -> HashSet<IpAddr> {
         .collect()
 }
 
-/// A device's key, and its entry.
+/// The key and record of a device in the tables.
 pub(crate) fn record(
     policy: &Policy,
     device: &Device,
@@ -155,7 +156,7 @@ pub(crate) fn record(
     (key(policy, device), record)
 }
 
-/// The key of a device.
+/// The key of a device in the tables.
 pub(crate) fn key(policy: &Policy, device: &Device) -> u64 {
     abi::fdb_key(policy.segments[device.segment].number, mac(device.mac))
 }
@@ -190,7 +191,7 @@ pub(crate) fn write(
     }
 }
 
-/// A MAC address as the tables have it.
+/// A MAC address as the tables encode it.
 pub(crate) const fn mac(mac: Mac) -> u64 {
     let [a, b, c, d, e, f] = mac.0;
     u64::from_be_bytes([0, 0, a, b, c, d, e, f])

@@ -1,10 +1,11 @@
-//! Networks: every prefix at which something changes, and whose the addresses are that it is the longest for.
+//! Networks: every prefix at which the attributes of addresses change, with the identity of the addresses for which it is
+//! the longest match.
 
 use std::collections::{BTreeMap, btree_map};
 use std::net::{IpAddr, Ipv6Addr};
 
 use cordon_policy::{Policy, Selector};
-use cordon_portable::{Generation, Prefix};
+use cordon_tables::{Generation, Prefix};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::Network;
 use ipnet::IpNet;
@@ -18,30 +19,31 @@ use crate::identity::{Example, Identities, Identity, Kind};
 pub(crate) struct Entry {
     prefix: Prefix,
     identity: usize,
-    behind: usize,
+    /// The identity of the same addresses on the uplink side.
+    via_uplink: usize,
     segment: Option<usize>,
     broadcast: bool,
     router: bool,
 }
 
-/// What begins at a prefix.
+/// The attributes that a prefix adds or replaces.
 #[derive(Debug, Default)]
 struct Change {
-    /// What holds a prefix says nothing of what is in it: only what is said from here on counts.
-    afresh: Option<Kind>,
+    /// The kind of addresses from here on; the attributes of wider prefixes do not apply to them.
+    reset: Option<Kind>,
     segment: Option<usize>,
     zone: Option<usize>,
     groups: Vec<usize>,
-    /// It is a router's own address; the networks that it is in say all the rest.
+    /// It is the own address of a router; wider prefixes give the other attributes.
     router: bool,
 }
 
-/// By address and length: what holds a prefix comes before it.
+/// By address and length: a prefix comes after the wider ones that contain it.
 type Changes = BTreeMap<(u128, u8), Change>;
 
-/// What holds for the addresses of a prefix that are in no longer one.
+/// The attributes of the addresses for which a prefix is the longest match.
 #[derive(Clone, Debug)]
-struct Holds {
+struct Attributes {
     address: u128,
     bits: u8,
     kind: Kind,
@@ -50,11 +52,11 @@ struct Holds {
     groups: Vec<usize>,
 }
 
-/// Where IPv4 addresses are among IPv6 ones.
+/// The prefix ::ffff:0:0/96 of IPv4-mapped addresses (RFC 4291 §2.5.5.2), by which the tables encode IPv4.
 const MAPPED: u128 = 0xffff << 32;
 
 pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) -> Vec<Entry> {
-    let mut stack: Vec<Holds> = Vec::new();
+    let mut stack: Vec<Attributes> = Vec::new();
     let mut entries = Vec::new();
     for ((address, bits), change) in changes(policy, ends) {
         while stack
@@ -64,26 +66,26 @@ pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) ->
             stack.pop();
         }
         let router = change.router;
-        let holds = inside(stack.last(), address, bits, change);
+        let attributes = inherit(stack.last(), address, bits, change);
         entries.push(Entry {
             router,
-            ..entry(&holds, policy, identities)
+            ..entry(&attributes, policy, identities)
         });
-        stack.push(holds);
+        stack.push(attributes);
     }
     entries
 }
 
 fn changes(policy: &Policy, ends: &Ends) -> Changes {
     let mut changes = Changes::new();
-    // No IPv6 network holds an IPv4 address, and no wider network a group address.
+    // Wider IPv6 networks do not apply to IPv4 addresses, and wider networks do not apply to group addresses.
     for (address, bits, kind) in [
         (MAPPED, 96, Kind::Host),
         (v4(0xe000_0000), 100, Kind::Multicast),
         (0xff << 120, 8, Kind::Multicast),
         (v4(u32::MAX), 128, Kind::Broadcast),
     ] {
-        changes.entry((address, bits)).or_default().afresh = Some(kind);
+        changes.entry((address, bits)).or_default().reset = Some(kind);
     }
     for (index, segment) in policy.segments.iter().enumerate() {
         for subnet in &segment.subnets {
@@ -94,7 +96,7 @@ fn changes(policy: &Policy, ends: &Ends) -> Changes {
                 let change = changes
                     .entry((v4(net.broadcast().into()), 128))
                     .or_default();
-                change.afresh.get_or_insert(Kind::Directed(index));
+                change.reset.get_or_insert(Kind::Directed(index));
             }
         }
     }
@@ -112,10 +114,10 @@ fn changes(policy: &Policy, ends: &Ends) -> Changes {
             at(&mut changes, net, |change| change.groups.push(index));
         }
     }
-    // Whoever an address is bound to, networks say nothing of it.
+    // Networks do not apply to addresses that are bound to devices.
     for ip in policy.devices.iter().flat_map(|device| &device.ips) {
         if let btree_map::Entry::Occupied(change) = changes.entry((value(*ip), 128))
-            && change.get().afresh.is_none()
+            && change.get().reset.is_none()
         {
             change.remove();
         }
@@ -123,24 +125,25 @@ fn changes(policy: &Policy, ends: &Ends) -> Changes {
     changes
 }
 
-/// Notes what begins at a network. One that is written as IPv6 and lies where IPv4 addresses are holds nobody: such
-/// packets are refused.
-fn at(changes: &mut Changes, net: &IpNet, note: impl FnOnce(&mut Change)) {
+/// Changes the attributes at a network. A network of IPv4-mapped addresses in IPv6 notation is ignored: packets with such
+/// addresses are dropped.
+fn at(changes: &mut Changes, net: &IpNet, change: impl FnOnce(&mut Change)) {
     let key = match net {
         IpNet::V4(net) => (v4(net.network().into()), 96 + net.prefix_len()),
         IpNet::V6(net) => (net.network().to_bits(), net.prefix_len()),
     };
     let mapped = matches!(net, IpNet::V6(_)) && key.1 >= 96 && contains(MAPPED, 96, key.0);
     if !mapped {
-        note(changes.entry(key).or_default());
+        change(changes.entry(key).or_default());
     }
 }
 
-fn inside(outer: Option<&Holds>, address: u128, bits: u8, change: Change) -> Holds {
+/// The attributes at a prefix: those of the next wider one with the changes.
+fn inherit(outer: Option<&Attributes>, address: u128, bits: u8, change: Change) -> Attributes {
     let segment = change
         .segment
         .or_else(|| outer.and_then(|outer| outer.segment));
-    let nothing = |kind| Holds {
+    let empty = |kind| Attributes {
         address,
         bits,
         kind,
@@ -148,64 +151,63 @@ fn inside(outer: Option<&Holds>, address: u128, bits: u8, change: Change) -> Hol
         zone: None,
         groups: Vec::new(),
     };
-    let mut holds = match change.afresh {
-        // Nothing is in them, and no other network says anything of them. That they lie in a subnet still counts
-        // for whoever has one as its own address.
+    let mut attributes = match change.reset {
+        // No other attributes apply to broadcast addresses. The segment stays, for a device that uses one as its own address.
         Some(kind @ (Kind::Broadcast | Kind::Directed(_))) => {
-            return Holds {
+            return Attributes {
                 segment,
-                ..nothing(kind)
+                ..empty(kind)
             };
         }
-        Some(kind) => nothing(kind),
-        None => Holds {
+        Some(kind) => empty(kind),
+        None => Attributes {
             address,
             bits,
-            ..outer.cloned().unwrap_or_else(|| nothing(Kind::Host))
+            ..outer.cloned().unwrap_or_else(|| empty(Kind::Host))
         },
     };
-    if holds.kind == Kind::Host {
-        holds.segment = change.segment.or(holds.segment);
+    if attributes.kind == Kind::Host {
+        attributes.segment = change.segment.or(attributes.segment);
     }
-    holds.zone = change.zone.or(holds.zone);
-    holds.groups.extend(change.groups);
-    holds.groups.sort_unstable();
-    holds.groups.dedup();
-    holds
+    attributes.zone = change.zone.or(attributes.zone);
+    attributes.groups.extend(change.groups);
+    attributes.groups.sort_unstable();
+    attributes.groups.dedup();
+    attributes
 }
 
-fn entry(holds: &Holds, policy: &Policy, identities: &mut Identities) -> Entry {
+fn entry(attributes: &Attributes, policy: &Policy, identities: &mut Identities) -> Entry {
     let prefix = Prefix {
-        bits: holds.bits,
-        address: ip(holds.address),
+        bits: attributes.bits,
+        address: ip(attributes.address),
     };
-    let of_kind = Identity::of_kind(holds.kind);
-    let broadcast = matches!(holds.kind, Kind::Directed(_));
-    let segment = holds.segment.filter(|_| holds.kind == Kind::Host);
+    let of_kind = Identity::of_kind(attributes.kind);
+    let broadcast = matches!(attributes.kind, Kind::Directed(_));
+    let segment = attributes.segment.filter(|_| attributes.kind == Kind::Host);
     let identity = Identity {
         zone: segment
             .map(|segment| policy.segments[segment].zone)
-            .or(holds.zone),
+            .or(attributes.zone),
         segment,
-        groups: holds.groups.clone(),
+        groups: attributes.groups.clone(),
         ..of_kind.clone()
     };
     let identity = identities.add(identity, Example::Network(prefix));
-    let behind = match segment {
+    let via_uplink = match segment {
         Some(segment) => identities.add(
             Identity {
-                groups: holds.groups.clone(),
+                groups: attributes.groups.clone(),
                 ..of_kind
             },
-            Example::Behind(prefix, segment),
+            Example::ViaUplink(prefix, segment),
         ),
         None => identity,
     };
     Entry {
         prefix,
         identity,
-        behind,
-        segment: holds.segment,
+        via_uplink,
+        segment: attributes.segment,
         broadcast,
         router: false,
     }
@@ -228,7 +230,7 @@ pub(crate) fn write(
                 (false, true) => Network::ROUTER,
                 (false, false) => 0,
             },
-            via_uplink: classes.of(entry.behind),
+            via_uplink: classes.of(entry.via_uplink),
         };
         generation.add_network(entry.prefix, network);
     }
@@ -243,7 +245,7 @@ fn v4(address: u32) -> u128 {
     MAPPED | u128::from(address)
 }
 
-/// An address as the tables have it.
+/// An address as the tables encode it.
 pub(crate) fn ip_of(address: IpAddr) -> Ip {
     ip(value(address))
 }
@@ -262,7 +264,7 @@ fn ip(address: u128) -> Ip {
     }
 }
 
-/// A prefix as people write it; a single address without its length.
+/// A prefix in the usual notation; a single address without its length.
 pub(crate) fn written(prefix: Prefix) -> String {
     let Ip { hi, lo } = prefix.address;
     let address = Ipv6Addr::from(u128::from(hi) << 64 | u128::from(lo));

@@ -1,4 +1,4 @@
-//! The policy table: which set of rows two classes have, and what the rules say in it of every service class.
+//! The policy table: the set of rows of each pair of classes, with a ruling per service class and posture.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,43 +11,42 @@ use foldhash::HashMap;
 use crate::classes::{Classes, Span};
 use crate::ends::{Ends, ListId};
 use crate::limits;
-use crate::matches::{Matches, NONE};
+use crate::matches::{EMPTY, Matches};
 use crate::ruling::Fold;
 use crate::services::{Covered, Services};
 use crate::{rule_index, rule_number};
 
-/// The rows that pairs of classes share, by service class. Without one for a service class, that of [`SERVICE_OTHER`]
-/// counts.
+/// The rows that pairs of classes share, by service class. A service class without a row uses that of [`SERVICE_OTHER`].
 pub(crate) type Set = Vec<(u16, PolicyRow)>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     sets: Vec<Set>,
-    /// By set, of those that an observed segment has a part in: the same if it were enforced.
+    /// By set with rules of observed segments: its rows if these segments were enforced.
     enforced: HashMap<u32, Set>,
-    /// By class of the initiator: the classes it meets a rule with, ascending, and which set says what.
+    /// By class of the initiator: the responder classes that rules match it with, ascending, and the number of the set.
     pairs: Vec<Vec<(u16, u32)>>,
     size: Size,
     bundles: Vec<Bundle>,
-    known: HashMap<Key, u32>,
+    numbers: HashMap<Key, u32>,
 }
 
-/// What the tables, and whoever works them out, have to hold.
+/// The size of the tables, and of the memory to compile them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Size {
     pub pairs: usize,
-    /// Those of observed segments as if these were enforced included.
+    /// Including the rows of observed segments as if these were enforced.
     pub rows: usize,
-    /// Matches in the lists that are told from each other, all together.
+    /// Matches in all distinct lists of rules.
     pub matches: usize,
 }
 
-/// What came with a class that there was not.
+/// The additions for a new class.
 #[derive(Debug)]
 pub(crate) struct Added {
     /// Pairs, with the number of their set.
     pub pairs: Vec<((u16, u16), u32)>,
-    /// Numbers of the sets that are new.
+    /// Numbers of the new sets.
     pub sets: Range<usize>,
 }
 
@@ -59,7 +58,7 @@ struct Bundle {
     rules: Vec<usize>,
 }
 
-/// Which bundles match a pair, and how far it goes: all that its rows depend on.
+/// The bundles that match a pair, and its reach: the rows of a pair follow from these.
 type Key = (Vec<u32>, Span);
 
 impl Rows {
@@ -76,42 +75,42 @@ impl Rows {
             by_from.entry(bundle.from).or_default().push(index as u32);
         }
         let mut rows = Rows::default();
-        // By class of the other end, used again for every class: which bundles match.
-        let mut matching: Vec<u32> = vec![NONE; classes.count()];
+        // By class of the responder: the list of matching bundles. Reused for every initiator.
+        let mut matching: Vec<u32> = vec![EMPTY; classes.count()];
         for from in (0..classes.count()).map(|class| class as u16) {
             let lists = classes.lists(from).iter();
-            let opened = lists.filter_map(|list| by_from.get(list)).flatten();
-            let mut opened: Vec<u32> = opened.copied().collect();
-            opened.sort_unstable();
-            let mut met: Vec<u16> = Vec::new();
+            let candidates = lists.filter_map(|list| by_from.get(list)).flatten();
+            let mut candidates: Vec<u32> = candidates.copied().collect();
+            candidates.sort_unstable();
+            let mut matched_classes: Vec<u16> = Vec::new();
             let mut matches = Matches::default();
-            for bundle in opened {
+            for bundle in candidates {
                 for to in classes.in_list(bundles[bundle as usize].to) {
                     let matching = &mut matching[usize::from(*to)];
-                    if *matching == NONE {
-                        met.push(*to);
+                    if *matching == EMPTY {
+                        matched_classes.push(*to);
                     }
-                    *matching = matches.and(*matching, bundle);
+                    *matching = matches.append(*matching, bundle);
                 }
-                if matches.count() > limits::LISTS {
+                if matches.count() > limits::MAX_LISTS {
                     return Err(limits::matches(policy));
                 }
             }
-            met.sort_unstable();
-            let mut pairs = Vec::with_capacity(met.len());
-            // Of this class, what was looked for so far.
+            matched_classes.sort_unstable();
+            let mut pairs = Vec::with_capacity(matched_classes.len());
+            // The sets of this class found so far.
             let mut found: HashMap<(u32, Span), u32> = HashMap::default();
-            for to in met {
-                let matched = std::mem::replace(&mut matching[usize::from(to)], NONE);
+            for to in matched_classes {
+                let matched = std::mem::replace(&mut matching[usize::from(to)], EMPTY);
                 let span = classes.span(from, to);
                 let set = *found.entry((matched, span)).or_insert_with(|| {
-                    let key = (matches.whole(matched), span);
-                    rows.of(policy, &bundles, key, services)
+                    let key = (matches.expand(matched), span);
+                    rows.set_of(policy, &bundles, key, services)
                 });
                 pairs.push((to, set));
                 rows.size.pairs += 1;
                 if !limits::fits(rows.size) {
-                    return Err(rows.too_many(policy, &bundles, classes));
+                    return Err(rows.limit_error(policy, &bundles, classes));
                 }
             }
             rows.pairs.push(pairs);
@@ -120,19 +119,25 @@ impl Rows {
         Ok(rows)
     }
 
-    /// The number of the set that a key comes to.
-    fn of(&mut self, policy: &Policy, bundles: &[Bundle], key: Key, services: &Services) -> u32 {
-        if let Some(set) = self.known.get(&key) {
+    /// The number of the set for a key; adds the set if it is new.
+    fn set_of(
+        &mut self,
+        policy: &Policy,
+        bundles: &[Bundle],
+        key: Key,
+        services: &Services,
+    ) -> u32 {
+        if let Some(set) = self.numbers.get(&key) {
             return *set;
         }
         let set = self.add(policy, &rules(bundles, &key.0), key.1, services);
         self.size.matches += key.0.len();
-        self.known.insert(key, set);
+        self.numbers.insert(key, set);
         set
     }
 
-    /// Adds the pairs and rows of a class that there was not when the others were worked out; none if they do not fit, and
-    /// what is here is of no use then.
+    /// Adds the pairs and rows of a class that was added after compilation. None if they exceed a limit; these rows must not be
+    /// used any more then.
     pub fn extend(
         &mut self,
         policy: &Policy,
@@ -144,25 +149,25 @@ impl Rows {
         let mut matches = Matches::default();
         let mut matching: BTreeMap<(u16, u16), u32> = BTreeMap::new();
         let in_end = |list: ListId| classes.lists(class).binary_search(&list).is_ok();
-        // Those that come after it look back at it by themselves.
-        let so_far = |other: &&u16| **other <= class;
+        // Later classes add their pairs with this one themselves.
+        let is_earlier = |other: &&u16| **other <= class;
         for (number, bundle) in bundles.iter().enumerate() {
-            let mut and = |from, to| {
-                let matching = matching.entry((from, to)).or_insert(NONE);
-                *matching = matches.and(*matching, number as u32);
+            let mut append = |from, to| {
+                let matching = matching.entry((from, to)).or_insert(EMPTY);
+                *matching = matches.append(*matching, number as u32);
             };
             if in_end(bundle.from) {
-                for to in classes.in_list(bundle.to).iter().filter(so_far) {
-                    and(class, *to);
+                for to in classes.in_list(bundle.to).iter().filter(is_earlier) {
+                    append(class, *to);
                 }
             }
             if in_end(bundle.to) {
                 let others = classes.in_list(bundle.from).iter();
                 for from in others.filter(|from| **from < class) {
-                    and(*from, class);
+                    append(*from, class);
                 }
             }
-            if matches.count() > limits::LISTS {
+            if matches.count() > limits::MAX_LISTS {
                 return None;
             }
         }
@@ -172,13 +177,13 @@ impl Rows {
         };
         self.pairs.push(Vec::new());
         for ((from, to), matched) in matching {
-            let key = (matches.whole(matched), classes.span(from, to));
-            let set = self.of(policy, &bundles, key, services);
+            let key = (matches.expand(matched), classes.span(from, to));
+            let set = self.set_of(policy, &bundles, key, services);
             self.size.pairs += 1;
             if !limits::fits(self.size) {
                 return None;
             }
-            // Its number is the highest so far: they stay ascending.
+            // The new class has the highest number, so the list stays ascending.
             self.pairs[usize::from(from)].push((to, set));
             added.pairs.push(((from, to), set));
         }
@@ -187,12 +192,12 @@ impl Rows {
         Some(added)
     }
 
-    /// Adds what some rules come to; answers its number.
+    /// Adds the set of rows of some rules and returns its number.
     fn add(&mut self, policy: &Policy, rules: &[usize], span: Span, services: &Services) -> u32 {
         let number = self.sets.len() as u32;
-        let observes = |rule: &&usize| policy.rules[**rule].origin == Origin::Observe;
-        if rules.iter().any(|rule| observes(&rule)) {
-            let others = rules.iter().filter(|rule| !observes(rule));
+        let is_observe = |rule: &&usize| policy.rules[**rule].origin == Origin::Observe;
+        if rules.iter().any(|rule| is_observe(&rule)) {
+            let others = rules.iter().filter(|rule| !is_observe(rule));
             let others: Vec<usize> = others.copied().collect();
             let enforced = decide(policy, &others, span, services);
             self.size.rows += enforced.len();
@@ -204,13 +209,13 @@ impl Rows {
         number
     }
 
-    /// What is said of rules of which the tables do not hold what they come to, which is so far what is here.
-    fn too_many(&self, policy: &Policy, bundles: &[Bundle], classes: &Classes) -> Problem {
-        if self.size.matches > limits::MATCHES {
+    /// The error for rows that exceed a limit, of which a part has been compiled.
+    fn limit_error(&self, policy: &Policy, bundles: &[Bundle], classes: &Classes) -> Problem {
+        if self.size.matches > limits::MAX_MATCHES {
             return limits::matches(policy);
         }
         let mut parts: HashMap<usize, usize> = HashMap::default();
-        if self.size.rows > limits::ROWS {
+        if self.size.rows > limits::MAX_ROWS {
             for (_, row) in self.sets.iter().flatten() {
                 let mut rules = row.rulings.map(|ruling| ruling.rule());
                 rules.sort_unstable();
@@ -220,21 +225,21 @@ impl Rows {
                     }
                 }
             }
-            return limits::rows(policy, dearest(parts));
+            return limits::rows(policy, costliest(parts));
         }
         for bundle in bundles {
             let pairs = classes.in_list(bundle.from).len() * classes.in_list(bundle.to).len();
             parts.extend(bundle.rules.iter().map(|rule| (*rule, pairs)));
         }
-        limits::pairs(policy, dearest(parts))
+        limits::pairs(policy, costliest(parts))
     }
 
-    /// What the tables have to hold.
+    /// The size so far.
     pub fn size(&self) -> Size {
         self.size
     }
 
-    /// Pairs of classes that a rule matches, with the number of their set.
+    /// The pairs of classes that rules match, with the number of their set.
     pub fn pairs(&self) -> impl Iterator<Item = ((u16, u16), u32)> {
         let pairs = self.pairs.iter().enumerate();
         pairs.flat_map(|(from, pairs)| {
@@ -256,14 +261,14 @@ impl Rows {
         0..self.sets.len()
     }
 
-    /// The number of the rows of a pair.
+    /// The number of the set of a pair.
     pub fn set(&self, from: u16, to: u16) -> Option<u32> {
         let pairs = &self.pairs[usize::from(from)];
         let at = pairs.binary_search_by_key(&to, |(to, _)| *to).ok()?;
         Some(pairs[at].1)
     }
 
-    /// The row of a service class, as if no segment were observed.
+    /// The row of a service class in a set, as if no segment were observed.
     pub fn enforced(&self, set: u32, service: u16) -> Option<&PolicyRow> {
         let set = self
             .enforced
@@ -277,6 +282,7 @@ impl Rows {
     }
 }
 
+/// The rules in force, bundled by their ends.
 fn bundles(policy: &Policy, today: Date, ends: &Ends) -> Vec<Bundle> {
     let mut index: HashMap<(ListId, ListId), usize> = HashMap::default();
     let mut bundles: Vec<Bundle> = Vec::new();
@@ -298,21 +304,21 @@ fn bundles(policy: &Policy, today: Date, ends: &Ends) -> Vec<Bundle> {
     bundles
 }
 
-/// The rule with the largest part; of several the first.
-fn dearest(parts: HashMap<usize, usize>) -> Option<(usize, usize)> {
+/// The rule with the largest count, and the count; of equal ones the first rule.
+fn costliest(parts: HashMap<usize, usize>) -> Option<(usize, usize)> {
     let parts = parts.into_iter();
     parts.max_by_key(|(rule, part)| (*part, Reverse(*rule)))
 }
 
 /// The rules of some bundles, in order.
-fn rules(bundles: &[Bundle], which: &[u32]) -> Vec<usize> {
-    let all = which.iter().flat_map(|at| &bundles[*at as usize].rules);
+fn rules(bundles: &[Bundle], numbers: &[u32]) -> Vec<usize> {
+    let all = numbers.iter().flat_map(|at| &bundles[*at as usize].rules);
     let mut rules: Vec<usize> = all.copied().collect();
     rules.sort_unstable();
     rules
 }
 
-/// What some rules say, in order, for every service class that they tell from the others.
+/// The rows of some rules, in order: one for each service class that they distinguish.
 fn decide(policy: &Policy, rules: &[usize], span: Span, services: &Services) -> Set {
     let mut other: Option<Fold> = None;
     let mut specific: BTreeMap<u16, Fold> = BTreeMap::new();
@@ -321,14 +327,14 @@ fn decide(policy: &Policy, rules: &[usize], span: Span, services: &Services) -> 
         let number = rule_number(*index);
         match services.covered(&rule.services) {
             Covered::All => {
-                other.get_or_insert(Fold::NOTHING).then(rule, number, span);
+                other.get_or_insert(Fold::EMPTY).then(rule, number, span);
                 for fold in specific.values_mut() {
                     fold.then(rule, number, span);
                 }
             }
             Covered::Classes(classes) => {
-                // What was said of everything so far was said of these too.
-                let so_far = other.unwrap_or(Fold::NOTHING);
+                // Earlier rules about every service apply to these classes too.
+                let so_far = other.unwrap_or(Fold::EMPTY);
                 for class in classes {
                     specific
                         .entry(*class)

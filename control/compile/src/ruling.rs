@@ -1,26 +1,26 @@
-//! The first rule that applies, at every posture at once.
+//! The first rule that applies, at every posture.
 
 use cordon_policy::{Origin, Posture, Reach, Rule};
 use cordon_verdict::abi::{POSTURES, PolicyRow, Ruling};
 
 use crate::classes::Span;
 
-/// What the rules looked at so far, in order, say of a flow.
+/// The rulings on a flow by the rules added so far, in order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fold {
-    /// By device-facing ports, then by uplinks; they differ for what is flooded only.
+    /// For copies by device-facing ports, and by uplinks. They differ for broadcasts and multicasts only.
     decided: [[Option<Ruling>; POSTURES]; 2],
     /// The first rule of an observed segment.
     observed: Option<u32>,
 }
 
 impl Fold {
-    pub const NOTHING: Fold = Fold {
+    pub const EMPTY: Fold = Fold {
         decided: [[None; POSTURES]; 2],
         observed: None,
     };
 
-    /// Looks at the next rule that matches.
+    /// Adds the next rule that matches.
     pub fn then(&mut self, rule: &Rule, number: u32, span: Span) {
         if rule.origin == Origin::Observe {
             self.observed.get_or_insert(number);
@@ -38,14 +38,14 @@ impl Fold {
         }
     }
 
-    /// What it comes to, when no more rules match.
+    /// The row, after all rules that match.
     pub fn row(&self, span: Span) -> PolicyRow {
         let [inside, across] = self
             .decided
             .map(|row| row.map(|at| at.unwrap_or(Ruling::NONE)));
-        let [within, beyond] = span.reaches();
-        let inside = self.as_observed(inside, within);
-        let across = self.as_observed(across, beyond);
+        let [inner_reach, outer_reach] = span.reaches();
+        let inside = self.as_observed(inside, inner_reach);
+        let across = self.as_observed(across, outer_reach);
         let mut rulings = inside;
         for (ruling, across) in rulings.iter_mut().zip(across) {
             if ruling.allows() && !across.allows() {
@@ -55,8 +55,8 @@ impl Fold {
         PolicyRow { rulings }
     }
 
-    /// An observed segment is let be in what nothing allows at normal, also where a rule denies it. What something
-    /// allows is left as it is, so that a posture that ends it does end it.
+    /// In an observed segment, a flow that no rule allows at normal is allowed by the rule of the segment, even if a rule
+    /// denies it. A flow that a rule allows at normal keeps its rulings, so that postures close it.
     fn as_observed(&self, mut rulings: [Ruling; POSTURES], reach: Reach) -> [Ruling; POSTURES] {
         if let Some(number) = self.observed
             && !rulings[Posture::Normal as usize].allows()

@@ -1,33 +1,28 @@
-//! Service classes: protocols and ports that no rule in force tells apart are one.
+//! Service classes: protocols and ports that no rule in force distinguishes share one.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use cordon_policy::{Date, Policy, Service};
+use cordon_policy::{Date, Policy, Service, protocols};
 use cordon_verdict::abi::{SERVICE_OTHER, SERVICES, service_index};
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const SCTP: u8 = 132;
-const ICMP: u8 = 1;
-
-/// What a rule's services come to.
+/// The service classes that a rule's services cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Covered {
     /// Every service class.
     All,
-    /// These, ascending.
+    /// These classes, ascending.
     Classes(Vec<u16>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Services {
-    /// Where intervals of the service table begin; the first is 0.
+    /// The starts of the intervals of the service table, ascending; the first is 0.
     starts: Vec<u32>,
-    /// By interval.
+    /// The class of each interval.
     class: Vec<u32>,
     count: usize,
-    /// By the services of rules in force.
+    /// By list of services of a rule in force.
     covered: HashMap<Vec<Service>, Covered>,
 }
 
@@ -72,7 +67,7 @@ impl Services {
         services
     }
 
-    /// Every list of services moves what it holds of each class into a class of its own.
+    /// Splits classes: each list of services moves the intervals that it covers out of their class into a new one.
     fn split<'a>(&mut self, lists: impl Iterator<Item = &'a [Service]>) {
         let mut next = u32::from(SERVICE_OTHER) + 1;
         for list in lists {
@@ -87,7 +82,7 @@ impl Services {
         }
     }
 
-    /// Closes the gaps that classes left which were moved whole.
+    /// Renumbers the classes without gaps: a class is empty after all its intervals were moved.
     fn number(&mut self) {
         let mut numbers = HashMap::from([(u32::from(SERVICE_OTHER), u32::from(SERVICE_OTHER))]);
         for class in &mut self.class {
@@ -97,7 +92,7 @@ impl Services {
         self.count = numbers.len();
     }
 
-    /// The intervals that a list holds, each once. Ranges begin and end where intervals do.
+    /// The intervals that a list covers. Its ranges start and end at starts of intervals.
     fn intervals(&self, list: &[Service]) -> BTreeSet<usize> {
         list.iter()
             .flat_map(|service| self.overlapping(range(service)))
@@ -106,21 +101,21 @@ impl Services {
 
     fn overlapping(&self, range: Range<u32>) -> Range<usize> {
         let first = self.starts.partition_point(|start| *start <= range.start) - 1;
-        let behind = self.starts.partition_point(|start| *start < range.end);
-        first..behind
+        let end = self.starts.partition_point(|start| *start < range.end);
+        first..end
     }
 
-    /// How many classes there are, with that of what no rule names.
+    /// The number of classes, including [`SERVICE_OTHER`] for services that no rule names.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// What the services of a rule in force come to.
+    /// The classes that the services of a rule in force cover.
     pub fn covered(&self, services: &[Service]) -> &Covered {
         &self.covered[services]
     }
 
-    /// The classes that some services touch, whoever names them, each with the first index it is touched at.
+    /// The classes that any services overlap, each with the first index of the overlap in the service table.
     pub fn touched(&self, services: &[Service]) -> Vec<(u16, u32)> {
         let mut seen = BTreeSet::new();
         let mut touched = Vec::new();
@@ -146,14 +141,14 @@ impl Services {
     }
 }
 
-/// Where a service is in the service table.
+/// The range of a service in the service table.
 fn range(service: &Service) -> Range<u32> {
-    match *service {
-        Service::Any => 0..SERVICES as u32,
-        Service::Tcp(first, last) => service_index(TCP, first)..service_index(TCP, last) + 1,
-        Service::Udp(first, last) => service_index(UDP, first)..service_index(UDP, last) + 1,
-        Service::Sctp(first, last) => service_index(SCTP, first)..service_index(SCTP, last) + 1,
-        Service::IcmpEcho => service_index(ICMP, 0)..service_index(ICMP, 0) + 1,
+    let between =
+        |protocol, first, last| service_index(protocol, first)..service_index(protocol, last) + 1;
+    match (service, service.ports()) {
+        (_, Some((protocol, first, last))) => between(protocol, first, last),
+        (Service::IcmpEcho, None) => between(protocols::ICMP, 0, 0),
+        (_, None) => 0..SERVICES as u32,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where segments are attached, as the tables have it: one tag and two, several VLANs of a port, proxies, ports.
+//! The tables of attachments: one and two tags, several VLANs of a port, proxies, and settings of ports.
 
 mod common;
 
@@ -26,13 +26,13 @@ proxied-3,02:00:5e:40:00:03,,proxied,
 const ACCESS: u16 = 0;
 const CORE: u16 = 1;
 
-/// In the order of their places, whatever the segment.
+/// In ascending order of port and tags, independent of the segment.
 const ACCESS_100_30: u16 = STACKED;
 const CORE_100_20: u16 = STACKED + 1;
 const CORE_100_30: u16 = STACKED + 2;
 
 #[test]
-fn two_tags_are_numbered_in_the_order_of_their_places() {
+fn double_tagged_attachments_are_numbered_by_port_and_tags() {
     let generation = Tables::of(SITE, "", DEVICES).compiled.generation;
     let expected = [
         (location(ACCESS, 100, 30), ACCESS_100_30),
@@ -43,7 +43,7 @@ fn two_tags_are_numbered_in_the_order_of_their_places() {
 }
 
 #[test]
-fn every_attachment_is_admitted_to_its_segment() {
+fn every_attachment_has_an_admission_to_its_segment() {
     let tables = Tables::of(SITE, "", DEVICES);
     let [plain, nested, stitched, proxied] =
         ["plain", "nested", "stitched", "proxied"].map(|name| tables.number(name));
@@ -76,7 +76,7 @@ fn every_attachment_is_admitted_to_its_segment() {
 }
 
 #[test]
-fn a_flood_goes_by_ports_or_is_copied_one_by_one() {
+fn a_segment_floods_by_port_or_by_a_list_of_copies() {
     let tables = Tables::of(SITE, "", DEVICES);
     let [plain, nested, stitched, proxied] =
         ["plain", "nested", "stitched", "proxied"].map(|name| tables.number(name));
@@ -105,23 +105,23 @@ fn a_flood_goes_by_ports_or_is_copied_one_by_one() {
 }
 
 #[test]
-fn a_proxy_knows_the_devices_of_its_segment_by_their_addresses() {
+fn the_proxy_table_has_the_mac_address_of_each_bound_address() {
     let tables = Tables::of(SITE, "", DEVICES);
     let proxied = tables.number("proxied");
     let generation = tables.compiled.generation;
-    let mut known: Vec<_> = generation.proxies.into_iter().collect();
-    known.sort_by_key(|((segment, ip), _)| (*segment, ip.hi, ip.lo));
+    let mut found: Vec<_> = generation.proxies.into_iter().collect();
+    found.sort_by_key(|((segment, ip), _)| (*segment, ip.hi, ip.lo));
     let at = |text: &str| (proxied, ip(text.parse().expect("an address")));
     let expected = [
         (at("10.40.0.11"), 0x0200_5e40_0001),
         (at("10.40.0.12"), 0x0200_5e40_0002),
         (at("2001:db8:40::11"), 0x0200_5e40_0001),
     ];
-    assert_eq!(known, expected);
+    assert_eq!(found, expected);
 }
 
 #[test]
-fn a_port_is_set_for_its_outer_tag() {
+fn the_settings_of_a_port_include_its_outer_tag() {
     let settings = |outer: &str| {
         let site = format!(
             "site: t\nports: {{a: {{device: a, pass: [lldp]}}, b: {{device: b{outer}}}}}\nsegments: {{s: {{attach: [a.1, b.1.2]}}}}\n"
@@ -131,7 +131,7 @@ fn a_port_is_set_for_its_outer_tag() {
             ..Default::default()
         };
         let policy = cordon_policy::from_sources(&sources)
-            .expect("is right")
+            .expect("is valid")
             .policy;
         let generation = compile(&policy, today()).expect("compiles").generation;
         generation
@@ -149,7 +149,7 @@ fn a_port_is_set_for_its_outer_tag() {
 }
 
 #[test]
-fn as_many_two_tags_as_there_are_numbers() {
+fn every_number_of_a_double_tagged_attachment_can_be_used() {
     use std::fmt::Write as _;
     let mut site = "segments:\n".to_owned();
     for at in 0..STACKS {
@@ -171,9 +171,9 @@ fn as_many_two_tags_as_there_are_numbers() {
             .map(|(number, _)| *number),
         Some(NO_ATTACHMENT - 1)
     );
-    // Every one leads to the segment that it is attached to.
-    for (place, number) in &generation.stacks {
-        let (outer, inner) = (place >> 12 & 0xfff, place & 0xfff);
+    // Every number belongs to the segment that has the attachment.
+    for (key, number) in &generation.stacks {
+        let (outer, inner) = (key >> 12 & 0xfff, key & 0xfff);
         let segment = (inner - 1) * 7 + outer - 1;
         let segment = &policy.segments[segment as usize];
         assert_eq!(generation.admissions[number].segment, segment.number);

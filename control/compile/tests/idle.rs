@@ -1,21 +1,16 @@
-//! How long flows may be silent, by what their rules' services say.
+//! Idle timeouts of flows, by the services of their rules.
 
 mod common;
 
 use std::time::Duration;
 
 use common::policy;
-use cordon_compile::{idle_of_rule, rule_number};
+use cordon_compile::{idle_timeout_of, rule_number};
+use cordon_policy::protocols::{ICMP, ICMPV6, SCTP, TCP, UDP};
 use cordon_verdict::abi::{RULE_ARP, RULE_FIRST};
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const SCTP: u8 = 132;
-const ICMP: u8 = 1;
-const ICMP6: u8 = 58;
-
 #[test]
-fn each_flow_by_the_service_it_is_by() {
+fn the_idle_timeout_of_a_flow_is_that_of_the_service_that_matches_it() {
     let site = "segments: {lab: {attach: [access0, core0], isolate: true}}\n";
     let text = "
 services:
@@ -30,13 +25,13 @@ rules:
   - {name: old, from: lab, to: any, service: hl7, expires: 2020-01-01}
 ";
     let policy = policy(site, text, "");
-    let idle = idle_of_rule(&policy);
+    let idle = idle_timeout_of(&policy);
     let [hl7, both, inline, ping, old] = [0, 1, 2, 3, 4].map(rule_number);
     for (rule, protocol, port, seconds) in [
         (hl7, TCP, 2575, Some(86_400)),
         (hl7, TCP, 2576, None),
         (hl7, UDP, 2575, None),
-        // Of two that hold a port the longer counts, whichever is written first.
+        // Of two services with the port, the longer timeout applies, in any order.
         (both, TCP, 2575, Some(86_400)),
         (both, TCP, 2000, Some(1800)),
         (both, TCP, 3000, Some(1800)),
@@ -44,13 +39,13 @@ rules:
         (both, UDP, 2575, Some(1800)),
         (both, SCTP, 2905, Some(1800)),
         (both, SCTP, 2575, None),
-        // A service that says nothing is as is usual for its protocol.
+        // A service without `idle` uses the default of the protocol.
         (both, TCP, 443, None),
         (inline, TCP, 2575, None),
         (ping, ICMP, 4711, Some(5)),
-        (ping, ICMP6, 0, Some(5)),
+        (ping, ICMPV6, 0, Some(5)),
         (ping, TCP, 7, None),
-        // A flow may be older than the rule it was let pass by.
+        // A flow may live on after its rule has expired.
         (old, TCP, 2575, Some(86_400)),
         (0, TCP, 2575, None),
         (RULE_ARP, TCP, 2575, None),

@@ -1,4 +1,4 @@
-//! Invariants kept and broken, and what is said of those that are broken.
+//! Invariants that hold and invariants that are broken, with their messages and hints.
 
 mod common;
 
@@ -38,12 +38,12 @@ rules:
   - {name: print, from: stations, to: printers, service: ipp}
 ";
 
-/// What is said of one invariant: nothing, or a message and a hint.
-fn said(invariant: &str) -> Option<(String, String)> {
-    said_on(today(), invariant)
+/// The message and hint for one invariant; none if it holds.
+fn error(invariant: &str) -> Option<(String, String)> {
+    error_on(today(), invariant)
 }
 
-fn said_on(day: Date, invariant: &str) -> Option<(String, String)> {
+fn error_on(day: Date, invariant: &str) -> Option<(String, String)> {
     let rules = format!("{RULES}invariants:\n  - {{{invariant}}}\n");
     let policy = policy(SITE, &rules, DEVICES);
     let Err(rejected) = compile(&policy, day) else {
@@ -53,14 +53,14 @@ fn said_on(day: Date, invariant: &str) -> Option<(String, String)> {
         panic!("{}", lines(&rejected.problems));
     };
     assert_eq!(
-        (problem.place, problem.code),
-        (policy.invariants[0].place, Code::Invariant)
+        (problem.position, problem.code),
+        (policy.invariants[0].position, Code::Invariant)
     );
     Some((problem.message.clone(), problem.hint.clone()?))
 }
 
 #[test]
-fn kept() {
+fn invariants_that_the_rules_keep_give_no_error() {
     for invariant in [
         "from: ct, to: pacs, service: dicom, at: lockdown, expect: allow",
         "from: [ct, ultrasound], to: pacs, service: dicom, at: watch, expect: allow",
@@ -72,22 +72,22 @@ fn kept() {
         "from: ct, to: broadcast, service: mdns, at: watch, expect: allow",
         "from: ct, to: broadcast, service: mdns, at: lockdown, expect: deny",
         "from: data-centre, to: imaging, expect: deny",
-        // The segment is observed: the rules do not allow it, though it is let through.
+        // The segment is observed: the flow passes, but the rules do not allow it.
         "from: guest, to: [pacs, imaging], expect: deny",
         "from: imaging, to: guest, expect: deny",
-        // Nothing comes from a group address, so that what is flooded in a segment is no sender.
+        // A group address is not a sender.
         "from: stations, to: stations, service: https, at: isolate, expect: allow",
-        // A device does not speak to itself; the other ultrasound is another matter.
+        // A single device has no flow to itself.
         "from: ct-1, to: ct, expect: allow",
         "from: ct, to: ct, expect: allow",
         "from: ultrasound, to: ultrasound, expect: deny",
     ] {
-        assert_eq!(said(invariant), None, "{invariant}");
+        assert_eq!(error(invariant), None, "{invariant}");
     }
 }
 
 #[test]
-fn broken() {
+fn broken_invariants_give_a_message_with_an_example_and_a_hint() {
     for (invariant, message, hint) in [
         (
             "from: any, to: pacs, service: dicom, expect: deny",
@@ -97,17 +97,17 @@ fn broken() {
         (
             "from: ultrasound, to: pacs, at: watch, expect: deny",
             "device `us-1` may open tcp/104 to 10.200.4.0/24 (zone `data-centre`) at watch: rule `us-to-pacs` (policy.yaml:10) allows it",
-            "narrow that rule, or have it end before watch with `survives`",
+            "narrow that rule, or set its `survives` to a posture before watch",
         ),
         (
             "from: ultrasound, to: pacs, service: dicom, at: contain, expect: allow",
             "device `us-1` may not open tcp/104 to 10.200.4.0/24 (zone `data-centre`) at contain: rule `us-to-pacs` (policy.yaml:10) allows it up to watch only, the default across the site boundary",
-            "`survives: contain` there would keep it, with `owner` and `reason`",
+            "set `survives: contain` in that rule, with `owner` and `reason`",
         ),
         (
             "from: ct, to: pacs, service: dicom, at: sever, expect: allow",
             "device `ct-1` may not open tcp/104 to 10.200.4.0/24 (zone `data-centre`) at sever: rule `ct-to-pacs` (policy.yaml:8) allows it up to lockdown only",
-            "nothing survives sever: ask for this at lockdown at most",
+            "no rule survives sever: require this at lockdown at most",
         ),
         (
             "from: ct, to: pacs, service: [dicom, hl7], expect: allow",
@@ -121,13 +121,13 @@ fn broken() {
         ),
         (
             "from: ct, to: broadcast, service: mdns, at: contain, expect: allow",
-            "device `ct-1` may not open udp/5353 to 10.21.0.255 at contain: rule `ct-calls` (policy.yaml:13) allows it to device-facing ports only; what leaves by an uplink crosses the site boundary",
-            "`survives: contain` there would keep it, with `owner` and `reason`",
+            "device `ct-1` may not open udp/5353 to 10.21.0.255 at contain: rule `ct-calls` (policy.yaml:13) allows it to device-facing ports only; copies by an uplink cross the site boundary",
+            "set `survives: contain` in that rule, with `owner` and `reason`",
         ),
         (
             "from: ct, to: broadcast, service: mdns, at: contain, expect: deny",
             "device `ct-1` may open udp/5353 to 10.21.0.255 at contain: rule `ct-calls` (policy.yaml:13) allows it",
-            "narrow that rule, or have it end before contain with `survives`",
+            "narrow that rule, or set its `survives` to a posture before contain",
         ),
         (
             "from: pacs, to: ct, service: ssh, expect: allow",
@@ -137,25 +137,25 @@ fn broken() {
         (
             "from: stations, to: stations, service: https, expect: deny",
             "10.23.0.0/24 (segment `stations`) may open tcp/443 to 10.23.0.0/24 (segment `stations`) at normal: rule `segment:stations` (site.yaml:6) allows it",
-            "write `isolate: true` at that segment, or a rule with `action: deny`",
+            "set `isolate: true` for that segment, or write a rule with `action: deny`",
         ),
         (
             "from: stations, to: stations, service: https, at: lockdown, expect: allow",
             "10.23.0.0/24 (segment `stations`) may not open tcp/443 to 10.23.0.0/24 (segment `stations`) at lockdown: rule `segment:stations` (site.yaml:6) allows it up to isolate only, the default within the zone",
-            "write a rule that allows it, with `survives: lockdown`",
+            "write a rule that allows it with `survives: lockdown`",
         ),
         (
             "from: imaging, to: data-centre, service: ntp, expect: deny",
             "10.21.0.0/24 (segment `imaging`) may open udp/123 to 10.200.0.123 (zone `data-centre`) at normal: rule `infrastructure:ntp` (site.yaml:11) allows it",
             "narrow that rule, or put one with `action: deny` before it",
         ),
-        // Whoever has a printer's address on the wrong side of the segment is in the group too.
+        // A host with the address of a printer on the uplink side is in the group too.
         (
             "from: stations, to: printers, service: ipp, at: contain, expect: allow",
-            "10.23.0.0/24 (segment `stations`) may not open tcp/631 to 10.23.0.64/26 behind an uplink of segment `stations` at contain: rule `print` (policy.yaml:15) allows it up to watch only, the default across the site boundary",
-            "`survives: contain` there would keep it, with `owner` and `reason`",
+            "10.23.0.0/24 (segment `stations`) may not open tcp/631 to 10.23.0.64/26 on the uplink side of segment `stations` at contain: rule `print` (policy.yaml:15) allows it up to watch only, the default across the site boundary",
+            "set `survives: contain` in that rule, with `owner` and `reason`",
         ),
-        // That an observed segment is let be allows nothing.
+        // Observing a segment does not count as a rule that allows.
         (
             "from: guest, to: pacs, service: https, expect: allow",
             "an unlisted device of segment `guest` may not open tcp/443 to 10.200.4.0/24 (zone `data-centre`) at normal: no rule allows it",
@@ -167,21 +167,21 @@ fn broken() {
             "narrow that rule, or put one that allows this before it",
         ),
     ] {
-        let said = said(invariant).unwrap_or_else(|| panic!("nothing said of {invariant}"));
-        let message = format!("the rules break this: {message}");
-        assert_eq!(said, (message, hint.to_owned()), "{invariant}");
+        let found = error(invariant).unwrap_or_else(|| panic!("no error for {invariant}"));
+        let message = format!("the rules break this invariant: {message}");
+        assert_eq!(found, (message, hint.to_owned()), "{invariant}");
     }
 }
 
 #[test]
-fn the_day_counts() {
+fn an_expired_rule_does_not_keep_an_invariant() {
     let invariant = "from: pacs, to: ct, service: ssh, expect: allow";
-    assert_eq!(said_on(day("2026-03-31"), invariant), None);
-    assert!(said_on(day("2026-04-01"), invariant).is_some());
+    assert_eq!(error_on(day("2026-03-31"), invariant), None);
+    assert!(error_on(day("2026-04-01"), invariant).is_some());
 }
 
 #[test]
-fn all_that_is_broken_is_said_at_once_in_order() {
+fn all_broken_invariants_are_reported_at_once_in_order() {
     let rules = format!(
         "{RULES}invariants:
   - {{from: ct, to: pacs, expect: deny}}
@@ -195,7 +195,7 @@ fn all_that_is_broken_is_said_at_once_in_order() {
     let lines: Vec<u32> = rejected
         .problems
         .iter()
-        .map(|problem| problem.place.line)
+        .map(|problem| problem.position.line)
         .collect();
     assert_eq!(lines, [17, 19, 20]);
 }

@@ -1,4 +1,4 @@
-//! Large policies, and such as are too large.
+//! Large policies, and policies that exceed a limit.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::large::large;
 use common::{lines, policy, today};
 use cordon_compile::{Compiled, compile};
 use cordon_policy::{Code, Policy, Rejected, Rule, Selector, Service};
-use cordon_portable::PolicyTable;
+use cordon_tables::PolicyTable;
 use cordon_verdict::abi::{PolicyKey, RULE_FIRST, RULES};
 
 /// See [`large`].
@@ -39,15 +39,15 @@ fn compiled(policy: &Policy) -> Compiled {
 }
 
 #[test]
-fn a_hundred_thousand_devices() {
-    // From anybody to anybody is every class twice over: it fits for some hundreds of them, and not for the thousands
-    // that the last of these has.
+fn a_policy_of_100000_devices_compiles_to_consistent_tables() {
+    // A rule from any to any matches every pair of classes: that fits for some hundreds of classes, but not for the thousands
+    // that the last policy has.
     for (rules, no_smb_to) in [(10, "any"), (1_000, "any"), (10_000, "data-centre")] {
         let policy = hospital(100_000, rules, no_smb_to);
         let compiled = compiled(&policy);
         assert_eq!(compiled.generation.devices.len(), 100_000);
         assert_eq!(compiled.generation.addresses.len(), 100_000);
-        // The classes of every pair exist, its set has a row, and every row a pair and a service.
+        // The classes of every pair exist, its set has a row, and every row has a pair and a service class.
         let services = compiled
             .generation
             .services
@@ -75,10 +75,10 @@ fn a_hundred_thousand_devices() {
 }
 
 #[test]
-fn devices_do_not_make_rows() {
+fn the_number_of_rows_does_not_depend_on_the_number_of_devices() {
     let few = compiled(&hospital(25_000, 500, "any"));
     let many = compiled(&hospital(100_000, 500, "any"));
-    // As many segments and profiles, and as many devices that a rule names.
+    // Both have the same number of segments, profiles, and devices that a rule names.
     assert_eq!(few.classes, many.classes);
     let size = |policy: &PolicyTable| (policy.sets.len(), policy.rows.len());
     assert_eq!(size(&few.generation.policy), size(&many.generation.policy));
@@ -86,7 +86,7 @@ fn devices_do_not_make_rows() {
 
 fn limit(result: Result<Compiled, Rejected>) -> String {
     let Err(rejected) = result else {
-        panic!("is not too large");
+        panic!("is within the limits");
     };
     let [problem] = &rejected.problems[..] else {
         panic!("{}", lines(&rejected.problems));
@@ -96,8 +96,8 @@ fn limit(result: Result<Compiled, Rejected>) -> String {
 }
 
 #[test]
-fn more_rows_than_there_is_room_for() {
-    // 2,100 devices that are each told from the others, and all may speak to all.
+fn too_many_pairs_of_classes_are_an_error_at_the_costliest_rule() {
+    // 2,100 devices with a class each, and a rule from any to any.
     let mut text = "rules:\n".to_owned();
     let mut listed = String::new();
     for device in 0..2_100 {
@@ -117,20 +117,20 @@ fn more_rows_than_there_is_room_for() {
     text += "  - {name: all, from: any, to: any, service: https}\n";
     let site = "segments: {lab: {attach: [access0, core0], isolate: true}}\n";
     let mut policy = policy(site, &text, &listed);
-    let said = limit(compile(&policy, today()));
+    let error = limit(compile(&policy, today()));
     assert!(
-        said.starts_with("policy.yaml:2102:5: the rules are about more than the 4000000 pairs of kinds of hosts that a gateway holds; rule `all` alone is about 4"),
-        "{said}"
+        error.starts_with("policy.yaml:2102:5: the rules match more pairs of classes of hosts than the limit of 4000000; rule `all` alone matches 4"),
+        "{error}"
     );
-    // It is that rule indeed.
+    // Without that rule the policy compiles.
     policy.rules.retain(|rule| rule.name != "all");
     policy.rules.truncate(1_000);
     compiled(&policy);
 }
 
 #[test]
-fn more_services_of_more_hosts_than_there_is_room_for() {
-    // 2,100 hosts of which something else is said of each, and 2,100 services: few pairs, and a row for each service at each.
+fn too_many_rows_are_an_error_at_the_costliest_rule() {
+    // 2,100 hosts with a class each, and 2,100 services: few pairs, each with a row per service.
     let mut text = "rules:\n".to_owned();
     let mut listed = "w,02:00:5e:00:ff:ff,,ward,\n".to_owned();
     for number in 0..2_100 {
@@ -152,21 +152,21 @@ fn more_services_of_more_hosts_than_there_is_room_for() {
     let site = "segments:\n  lab: {attach: [access0.1, core0.1], isolate: true}\n  \
                   ward: {attach: [access0.2, core0.2], isolate: true}\n";
     let mut policy = policy(site, &text, &listed);
-    let said = limit(compile(&policy, today()));
+    let error = limit(compile(&policy, today()));
     assert!(
-        said.contains(
-            "services comes to more than the 4000000 entries that a gateway holds; rule `"
-        ) && said.contains("` has a part in 1"),
-        "{said}"
+        error.contains(
+            "the services of the rules need more entries than the limit of 4000000; rule `"
+        ) && error.contains("` is in 1"),
+        "{error}"
     );
     policy.rules.truncate(2_000);
     compiled(&policy);
 }
 
 #[test]
-fn rules_that_overlap_in_too_many_ways() {
-    // Hosts that are in a group or not, one by one as in no other, and rules to two or three of the groups at a time: of
-    // every host other rules hold.
+fn rules_that_overlap_in_too_many_combinations_are_an_error() {
+    // Every host is in a combination of groups of its own, and each rule names two or three groups: different rules match
+    // every host.
     const HOSTS: u32 = 6_000;
     const GROUPS: u32 = 32;
     let mut listed = "w,02:00:5e:00:ff:ff,,ward,\n".to_owned();
@@ -205,18 +205,18 @@ fn rules_that_overlap_in_too_many_ways() {
     }
     let site = "segments:\n  lab: {attach: [access0.1, core0.1], isolate: true}\n  \
                   ward: {attach: [access0.2, core0.2], isolate: true}\n";
-    let said = limit(compile(&policy(site, &text, &listed), today()));
+    let error = limit(compile(&policy(site, &text, &listed), today()));
     assert!(
-        said.contains("overlap in more ways than a gateway has memory to tell apart"),
-        "{said}"
+        error.contains("overlap in more combinations than the compiler has memory for"),
+        "{error}"
     );
 }
 
-/// Rules that have a counter, beside those that are built in.
+/// The number of rules with a counter, without the built-in ones.
 const ROOM: usize = RULES - RULE_FIRST as usize;
 
 #[test]
-fn more_rules_than_have_a_counter() {
+fn more_rules_than_counters_are_an_error() {
     let site = "segments: {lab: {attach: [access0, core0], isolate: true}}\n";
     let text = "rules: [{name: one, from: lab, to: lab, service: ssh}]\ninvariants:\n  - {from: lab, to: lab, service: ssh, expect: deny}\n";
     let mut policy = policy(
@@ -247,14 +247,14 @@ fn more_rules_than_have_a_counter() {
     assert!(
         problems[0]
             .message
-            .contains(&format!("comes to {} rules", ROOM + 1)),
+            .contains(&format!("the policy has {} rules", ROOM + 1)),
         "{}",
         problems[0]
     );
 }
 
 #[test]
-fn more_kinds_than_have_a_number() {
+fn more_classes_than_numbers_are_an_error() {
     let site = "segments: {lab: {attach: [access0, core0], isolate: true}}\n";
     let mut listed = String::new();
     for device in 0..66_000 {
@@ -266,7 +266,7 @@ fn more_kinds_than_have_a_number() {
         "rules: [{name: one, from: lab, to: d0, service: ssh}]\n",
         &listed,
     );
-    // 33,000 rules, each of which tells two devices from all others.
+    // 33,000 rules, each of which distinguishes two devices from all others.
     let one = policy.rules[0].clone();
     policy.rules = (0..33_000)
         .map(|index| Rule {
@@ -275,15 +275,15 @@ fn more_kinds_than_have_a_number() {
             ..one.clone()
         })
         .collect();
-    let said = limit(compile(&policy, today()));
+    let error = limit(compile(&policy, today()));
     assert!(
-        said.contains("tell 66002 kinds of devices and networks apart"),
-        "{said}"
+        error.contains("distinguish 66002 classes of devices and networks"),
+        "{error}"
     );
 }
 
 #[test]
-fn more_services_than_have_a_number() {
+fn more_service_classes_than_numbers_are_an_error() {
     let site = "segments: {lab: {attach: [access0, core0], isolate: true}}\n";
     let text = "rules: [{name: one, from: lab, to: any, service: ssh}]\n";
     let mut policy = policy(site, text, "");
@@ -297,11 +297,11 @@ fn more_services_than_have_a_number() {
         .collect();
     let compiled = compile(&policy, today()).expect("has a number for each, and for the rest");
     assert_eq!(compiled.generation.services.iter().max(), Some(&APART));
-    // Where two of these overlap is a service of its own.
+    // Each overlap of two of these ranges is a service class of its own.
     for (first, rule) in (0..).step_by(10).zip(&mut policy.rules[..40]) {
         rule.services.push(Service::Udp(first, first + 14));
     }
-    let said = limit(compile(&policy, today()));
-    let apart = format!("tell {} services apart", u32::from(APART) + 40);
-    assert!(said.contains(&apart), "{said}");
+    let error = limit(compile(&policy, today()));
+    let message = format!("distinguish {} classes of services", u32::from(APART) + 40);
+    assert!(error.contains(&message), "{error}");
 }

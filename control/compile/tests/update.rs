@@ -1,4 +1,4 @@
-//! What is brought up to date, and what is not.
+//! Which changes of a policy are compiled incrementally, and which take a full compilation.
 
 mod common;
 
@@ -25,23 +25,27 @@ const DEVICES: &str = "special,02:00:00:00:00:01,10.1.0.1,lab,ct\n\
     second,02:00:00:00:00:02,10.1.0.2,lab,ct\n\
     third,02:00:00:00:00:03,10.2.0.3,ward,us\n";
 
-fn bring((old, before): (&Policy, &mut Compiled), new: &Policy, today: Date) -> Option<Updated> {
+fn update_tables(
+    (old, before): (&Policy, &mut Compiled),
+    new: &Policy,
+    today: Date,
+) -> Option<Updated> {
     update(&mut before.basis, &before.generation, old, new, today)
 }
 
-/// What becomes of `DEVICES`, under the rules, when they are these.
-fn becomes(devices: &str, rules: &str) -> Option<Updated> {
+/// The update from `DEVICES` to other devices under the same rules.
+fn update_devices(devices: &str, rules: &str) -> Option<Updated> {
     let old = policy(SITE, rules, DEVICES);
     let mut before = compile(&old, today()).expect("compiles");
     let new = policy(SITE, rules, devices);
-    bring((&old, &mut before), &new, today())
+    update_tables((&old, &mut before), &new, today())
 }
 
 #[test]
-fn what_changes_is_what_is_written() {
-    // devices, the entries that are written, the pairs of classes and rows that come with them
+fn an_update_writes_the_entries_of_changed_devices_only() {
+    // What changes, the devices, the number of entries written, the numbers of new pairs of classes and rows.
     for (what, devices, entries, rows) in [
-        ("nothing", DEVICES.to_owned(), 0, (0, 0)),
+        ("no change", DEVICES.to_owned(), 0, (0, 0)),
         (
             "an address",
             DEVICES.replace("10.1.0.2", "10.1.0.22"),
@@ -55,58 +59,62 @@ fn what_changes_is_what_is_written() {
             (0, 0),
         ),
         (
-            "one more",
+            "a device added",
             format!("{DEVICES}fourth,02:00:00:00:00:04,10.1.0.4,lab,ct\n"),
             2,
             (0, 0),
         ),
         (
-            "one more in front",
+            "a device added in front",
             format!("fourth,02:00:00:00:00:04,10.1.0.4,lab,ct\n{DEVICES}"),
             2,
             (0, 0),
         ),
         (
-            "one less",
+            "a device removed",
             DEVICES.replace("second,02:00:00:00:00:02,10.1.0.2,lab,ct\n", ""),
             2,
             (0, 0),
         ),
         (
-            "another place, kind of its own",
+            "a device with a new class",
             DEVICES.replace("10.2.0.3,ward,us", "10.2.0.3,ward,ct"),
             2,
             (8, 2),
         ),
     ] {
-        let updated = becomes(&devices, RULES).unwrap_or_else(|| panic!("{what}: nothing"));
+        let updated =
+            update_devices(&devices, RULES).unwrap_or_else(|| panic!("{what}: no update"));
         let change = updated.change;
         assert_eq!(
             change.devices.len() + change.addresses.len(),
             entries,
             "{what}"
         );
-        let come = (change.sets.len(), change.rows.len());
-        assert_eq!(come, rows, "{what}: {change:?}");
+        let added = (change.sets.len(), change.rows.len());
+        assert_eq!(added, rows, "{what}: {change:?}");
     }
 }
 
 #[test]
-fn an_address_that_is_a_network_of_its_own_takes_the_whole() {
-    let there = DEVICES.replace("10.1.0.2", "10.1.0.9");
-    assert!(becomes(&there, RULES).is_none(), "it is bound");
-    let old = policy(SITE, RULES, &there);
+fn binding_an_address_that_is_also_a_network_takes_a_full_compilation() {
+    let bound = DEVICES.replace("10.1.0.2", "10.1.0.9");
+    assert!(
+        update_devices(&bound, RULES).is_none(),
+        "the address becomes bound"
+    );
+    let old = policy(SITE, RULES, &bound);
     let mut before = compile(&old, today()).expect("compiles");
     let new = policy(SITE, RULES, DEVICES);
     assert!(
-        bring((&old, &mut before), &new, today()).is_none(),
-        "it is free"
+        update_tables((&old, &mut before), &new, today()).is_none(),
+        "the address becomes free"
     );
 }
 
 #[test]
-fn a_second_one_of_a_kind_may_break_what_the_first_could_not() {
-    // There is one in the ward, which does not talk to itself.
+fn a_second_device_of_an_identity_that_breaks_an_invariant_takes_a_full_compilation() {
+    // The only such device in the ward has no flow to itself.
     let devices = DEVICES.replace("ward,us", "ward,ct");
     let rules = RULES.replace("one, from: special", "one, from: second")
         + "invariants: [{from: ward, to: ward, service: https, expect: deny}]\n";
@@ -114,14 +122,14 @@ fn a_second_one_of_a_kind_may_break_what_the_first_could_not() {
     let compiled = || compile(&old, today()).expect("keeps its invariant");
     let with = |line: &str| policy(SITE, &rules, &format!("{devices}{line}\n"));
     let lab = with("fourth,02:00:00:00:00:04,10.1.0.4,lab,ct");
-    assert!(bring((&old, &mut compiled()), &lab, today()).is_some());
+    assert!(update_tables((&old, &mut compiled()), &lab, today()).is_some());
     let ward = with("fourth,02:00:00:00:00:04,10.2.0.4,ward,ct");
-    assert!(bring((&old, &mut compiled()), &ward, today()).is_none());
+    assert!(update_tables((&old, &mut compiled()), &ward, today()).is_none());
     assert!(compile(&ward, today()).is_err());
 }
 
 #[test]
-fn whatever_else_changes_takes_the_whole() {
+fn every_change_other_than_of_devices_takes_a_full_compilation() {
     let old = policy(SITE, RULES, DEVICES);
     let compiled = || compile(&old, today()).expect("compiles");
     for (what, site, rules) in [
@@ -156,35 +164,35 @@ fn whatever_else_changes_takes_the_whole() {
             RULES.replace("service: ssh", "service: ssh, survives: normal"),
         ),
         (
-            "an order",
+            "an action",
             SITE.to_owned(),
             RULES.replace("service: https", "service: https, action: deny"),
         ),
     ] {
         let new = policy(&site, &rules, DEVICES);
         assert!(
-            bring((&old, &mut compiled()), &new, today()).is_none(),
+            update_tables((&old, &mut compiled()), &new, today()).is_none(),
             "{what}"
         );
     }
-    assert!(bring((&old, &mut compiled()), &old, today()).is_some());
-    assert!(bring((&old, &mut compiled()), &old, day("2026-10-02")).is_none());
-    // Who is named one by one is told by number, wherever in the list it is.
+    assert!(update_tables((&old, &mut compiled()), &old, today()).is_some());
+    assert!(update_tables((&old, &mut compiled()), &old, day("2026-10-02")).is_none());
+    // A rule names a device by its number, and moving the device in the list changes the number.
     let mut lines: Vec<&str> = DEVICES.lines().collect();
     lines.rotate_left(1);
-    let turned = policy(SITE, RULES, &(lines.join("\n") + "\n"));
-    assert!(bring((&old, &mut compiled()), &turned, today()).is_none());
+    let rotated = policy(SITE, RULES, &(lines.join("\n") + "\n"));
+    assert!(update_tables((&old, &mut compiled()), &rotated, today()).is_none());
     let mut many = DEVICES.to_owned();
     for number in 0..1_001 {
         let [_, _, a, b] = u32::to_be_bytes(number);
         writeln!(many, "more-{number},02:00:00:01:{a:02x}:{b:02x},,lab,ct").expect("a string");
     }
     let many = policy(SITE, RULES, &many);
-    assert!(bring((&old, &mut compiled()), &many, today()).is_none());
+    assert!(update_tables((&old, &mut compiled()), &many, today()).is_none());
 }
 
 #[test]
-fn one_device_of_a_hundred_thousand() {
+fn one_changed_device_of_100000_is_compiled_incrementally() {
     let large = large(100_000, 10_000, "data-centre");
     let text = |change: &dyn Fn(&mut Vec<String>)| {
         let mut lines: Vec<String> = large
@@ -202,12 +210,12 @@ fn one_device_of_a_hundred_thousand() {
         ("moved", text(&|lines| lines[60_001].clone_from(&elsewhere))),
         ("removed", text(&|lines| drop(lines.remove(50_003)))),
         (
-            "one of a new kind",
+            "one of a new class",
             text(&|lines| lines[70_007] = device(70_007, 70_007 % SEGMENTS, 59)),
         ),
     ] {
         let started = Instant::now();
-        let updated = bring((&old, &mut before), &new, today()).expect("is brought up to date");
+        let updated = update_tables((&old, &mut before), &new, today()).expect("is incremental");
         let took: Duration = started.elapsed();
         println!("{what}: {took:?}, {} pairs", updated.change.sets.len());
         assert_eq!(updated.generation.devices.len(), new.devices.len());

@@ -1,4 +1,4 @@
-//! Time: the wall's for people, the kernel's for everything that is decided by it.
+//! Clocks: wall time for display; time since boot for every decision.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,25 +6,25 @@ use cordon_policy::Date;
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// The clocks that the engine goes by.
+/// The clocks of the engine.
 pub trait Clock: Send + Sync {
-    /// The wall's.
+    /// Wall time.
     fn wall(&self) -> SystemTime;
 
-    /// Time since the machine was booted, suspended or not. Nobody can set it.
+    /// Time since boot, including suspend. Cannot be set.
     fn since_boot(&self) -> Duration;
 
-    /// Which boot that is; none if the system does not say.
+    /// The boot ID of the kernel; none if it cannot be read.
     fn boot(&self) -> Option<&str>;
 }
 
-/// The machine's own.
+/// The clocks of the machine.
 pub struct System {
     boot: Option<String>,
 }
 
 impl System {
-    /// Reads which boot this is.
+    /// Reads the boot ID.
     pub fn new() -> System {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
         System {
@@ -48,48 +48,48 @@ impl Clock for System {
 }
 
 fn read(clock: ClockId) -> Duration {
-    // It cannot fail with a valid clock and buffer; 0 makes nothing look over or idle.
+    // Cannot fail with a valid clock and buffer. 0 makes nothing expire and no flow idle.
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
-/// A point in time, as RFC 3339 in UTC, to the millisecond.
+/// A time as RFC 3339 in UTC, to the millisecond.
 pub fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }
 
-/// The day of a point in time, in UTC: the same everywhere in an organisation.
+/// The date of a time in UTC, the same for every site of an organisation.
 pub fn date(time: SystemTime) -> Date {
     let text = rfc3339(time);
     let day = text.get(..10).and_then(|day| day.parse().ok());
-    // A clock before 1970 or after 9999 is no clock; the first day there is lets no rule expire.
+    // Before 1970 or after 9999 the clock is wrong: the first day that exists lets no rule expire.
     day.or_else(|| Date::new(1970, 1, 1))
-        .expect("1970-01-01 is a day")
+        .expect("1970-01-01 is a date")
 }
 
-/// The wall time of a monotonic time in nanoseconds, as the data plane's events are stamped.
+/// The wall time of a monotonic time in nanoseconds, as in the data plane's events.
 pub fn wall(at: u64) -> SystemTime {
     let now = read(ClockId::CLOCK_MONOTONIC);
     SystemTime::now() - now.saturating_sub(Duration::from_nanos(at))
 }
 
-/// Something that is over after a time, whatever becomes of the wall's clock: what decides is the time since boot.
+/// A timer by time since boot: setting the wall clock has no effect on it.
 ///
-/// After a reboot that time begins anew, and how long the machine was off only the wall's clock could tell, which
-/// may have jumped. So the time that it was off does not count: what was left when it was last written down is
-/// left again. It is never over early, and late by as long as the machine was off.
+/// After a reboot the time since boot restarts, and how long the machine was off is known from the wall clock only,
+/// which may be wrong. So that time does not count: the timer continues with what remained when it was last stored. It
+/// never expires early, and late by the time that the machine was off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Countdown {
-    /// The boot that `over_at` counts from.
+    /// The boot that `over_at` belongs to.
     boot: Option<String>,
-    /// Time since boot when it is over.
+    /// Time since boot at which it expires.
     over_at: Duration,
-    /// What was left when this was last written down.
+    /// Time that remained when this was last stored.
     left: Duration,
 }
 
 impl Countdown {
-    /// From now on.
+    /// Starts it now.
     pub fn start(clock: &dyn Clock, time: Duration) -> Countdown {
         Countdown {
             boot: clock.boot().map(str::to_owned),
@@ -98,8 +98,8 @@ impl Countdown {
         }
     }
 
-    /// How long until it is over.
-    pub fn left(&self, clock: &dyn Clock) -> Duration {
+    /// Time until it expires.
+    pub fn remaining(&self, clock: &dyn Clock) -> Duration {
         if self.counts_in(clock) {
             self.over_at.saturating_sub(clock.since_boot())
         } else {
@@ -107,19 +107,19 @@ impl Countdown {
         }
     }
 
-    /// Whether it is over.
-    pub fn is_over(&self, clock: &dyn Clock) -> bool {
-        self.left(clock).is_zero()
+    /// Whether it has expired.
+    pub fn is_expired(&self, clock: &dyn Clock) -> bool {
+        self.remaining(clock).is_zero()
     }
 
-    /// The same, as it is to be written down now.
+    /// The same timer, with what remains as of now, to be stored.
     pub fn refreshed(&self, clock: &dyn Clock) -> Countdown {
-        Countdown::start(clock, self.left(clock))
+        Countdown::start(clock, self.remaining(clock))
     }
 
-    /// When it is over by the wall's clock, for people.
+    /// When it expires by the wall clock, for display.
     pub fn until(&self, clock: &dyn Clock) -> String {
-        rfc3339(clock.wall() + self.left(clock))
+        rfc3339(clock.wall() + self.remaining(clock))
     }
 
     fn counts_in(&self, clock: &dyn Clock) -> bool {
@@ -148,14 +148,14 @@ pub mod fake {
             }
         }
 
-        /// Time passes.
-        pub fn pass(&self, seconds: u64) {
+        /// Advances both clocks.
+        pub fn advance(&self, seconds: u64) {
             let mut now = self.now.lock().expect("no panic");
             now.0 += Duration::from_secs(seconds);
             now.1 += Duration::from_secs(seconds);
         }
 
-        /// Someone sets the wall's clock.
+        /// Advances the wall clock alone, as by setting it.
         pub fn jump(&self, seconds: u64) {
             self.now.lock().expect("no panic").0 += Duration::from_secs(seconds);
         }
@@ -182,41 +182,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_over_after_its_time_and_not_before() {
+    fn a_countdown_expires_after_its_time_and_not_before() {
         let clock = Fake::new("a");
         let countdown = Countdown::start(&clock, Duration::from_secs(60));
-        clock.pass(59);
-        assert!(!countdown.is_over(&clock));
-        clock.pass(1);
-        assert!(countdown.is_over(&clock));
+        clock.advance(59);
+        assert!(!countdown.is_expired(&clock));
+        clock.advance(1);
+        assert!(countdown.is_expired(&clock));
     }
 
     #[test]
-    fn a_jump_of_the_wall_clock_changes_nothing() {
+    fn setting_the_wall_clock_does_not_change_a_countdown() {
         let clock = Fake::new("a");
         let countdown = Countdown::start(&clock, Duration::from_secs(60));
         clock.jump(10 * 365 * 86400);
-        assert!(!countdown.is_over(&clock));
-        assert_eq!(countdown.left(&clock), Duration::from_secs(60));
+        assert!(!countdown.is_expired(&clock));
+        assert_eq!(countdown.remaining(&clock), Duration::from_secs(60));
     }
 
     #[test]
-    fn the_time_a_machine_was_off_does_not_count() {
+    fn the_time_that_the_machine_was_off_does_not_count() {
         let before = Fake::new("a");
         let countdown = Countdown::start(&before, Duration::from_secs(600));
-        before.pass(60);
+        before.advance(60);
         let written = countdown.refreshed(&before);
         let after = Fake::new("b");
         after.jump(7 * 86400);
-        after.pass(100_000);
-        assert_eq!(written.left(&after), Duration::from_secs(540));
-        let goes_on = written.refreshed(&after);
-        after.pass(540);
-        assert!(goes_on.is_over(&after));
+        after.advance(100_000);
+        assert_eq!(written.remaining(&after), Duration::from_secs(540));
+        let resumed = written.refreshed(&after);
+        after.advance(540);
+        assert!(resumed.is_expired(&after));
     }
 
     #[test]
-    fn the_day_is_in_utc() {
+    fn the_date_is_in_utc() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(951_782_400);
         assert_eq!(date(time).to_string(), "2000-02-29");
     }

@@ -1,4 +1,4 @@
-//! `gateway.toml`.
+//! The configuration file, `gateway.toml`.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,17 +10,17 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// Where the last good policy, the posture and the orders are kept.
+    /// Directory for the policy, the posture and the orders.
     pub state: PathBuf,
-    /// A directory on a bpf file system, for what outlives the daemon.
+    /// Directory on a bpf file system, for the maps and programs that outlive the daemon.
     pub pins: PathBuf,
-    /// The local API.
+    /// The socket of the local API.
     pub socket: Socket,
-    /// The metrics.
+    /// The endpoint of the metrics.
     pub metrics: Metrics,
     /// The log.
     pub log: Log,
-    /// The flow table.
+    /// The size of the flow tables.
     pub flows: Flows,
 }
 
@@ -28,13 +28,13 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Socket {
-    /// Its path.
+    /// Path of the socket.
     pub path: PathBuf,
-    /// The group that may use it, besides root.
+    /// Group that may use it besides root.
     pub group: Option<String>,
 }
 
-/// Where Prometheus scrapes.
+/// The endpoint that Prometheus scrapes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Metrics {
@@ -46,29 +46,29 @@ pub struct Metrics {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// Its form.
+    /// Format of a line.
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,
 }
 
-/// The form of the log.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Room in the flow table; takes effect when the data plane is loaded anew.
+/// Capacity of the flow tables. Takes effect when the data plane is loaded anew.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Flows {
-    /// IPv4 flows.
+    /// Number of IPv4 flows.
     pub ipv4: u32,
-    /// IPv6 flows.
+    /// Number of IPv6 flows.
     pub ipv6: u32,
 }
 
@@ -120,35 +120,37 @@ impl Default for Flows {
     }
 }
 
-/// Why the configuration cannot be used.
+/// The configuration cannot be used.
 #[derive(Debug)]
-pub struct Unusable {
+pub struct ConfigError {
     path: PathBuf,
-    why: String,
+    reason: String,
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for ConfigError {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "{}: {}", self.path.display(), self.why)
+        write!(to, "{}: {}", self.path.display(), self.reason)
     }
 }
 
-impl std::error::Error for Unusable {}
+impl std::error::Error for ConfigError {}
 
 impl Config {
-    /// Reads the file that was named, which must be there; or else the usual one, which need not.
+    /// Reads the given file, which must exist; or else the default one, which need not.
     ///
     /// # Errors
-    /// [`Unusable`], with line and column where there is one.
-    pub fn read(named: Option<&Path>) -> Result<Config, Unusable> {
-        let path = named.unwrap_or(Path::new(USUAL));
-        let unusable = |why: String| Unusable {
+    /// [`ConfigError`], with line and column where there is one.
+    pub fn read(path_argument: Option<&Path>) -> Result<Config, ConfigError> {
+        let path = path_argument.unwrap_or(Path::new(DEFAULT_PATH));
+        let unusable = |reason: String| ConfigError {
             path: path.to_owned(),
-            why,
+            reason,
         };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound && path_argument.is_none() =>
+            {
                 return Ok(Config::default());
             }
             Err(error) => return Err(unusable(error.to_string())),
@@ -157,14 +159,14 @@ impl Config {
         const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
         if !LEVELS.contains(&config.log.level.as_str()) {
             return Err(unusable(format!(
-                "log.level is {:?}; it is one of {}",
+                "log.level is {:?}, but must be one of {}",
                 config.log.level,
                 LEVELS.join(", ")
             )));
         }
         if config.flows.ipv4 == 0 || config.flows.ipv6 == 0 {
             return Err(unusable(
-                "flows: there is room for one of each at least".to_owned(),
+                "flows: ipv4 and ipv6 must be at least 1".to_owned(),
             ));
         }
         for (name, path) in [
@@ -174,7 +176,7 @@ impl Config {
         ] {
             if !path.is_absolute() {
                 return Err(unusable(format!(
-                    "{name} is {path:?}; it is an absolute path"
+                    "{name} is {path:?}, but must be an absolute path"
                 )));
             }
         }
@@ -182,8 +184,8 @@ impl Config {
     }
 }
 
-/// Where the configuration is, unless told otherwise.
-const USUAL: &str = "/etc/cordon/gateway.toml";
+/// The default configuration file.
+const DEFAULT_PATH: &str = "/etc/cordon/gateway.toml";
 
 #[cfg(test)]
 mod tests {
@@ -197,11 +199,11 @@ mod tests {
 
     #[test]
     fn everything_has_a_default() {
-        let config = read("").expect("is good");
+        let config = read("").expect("is valid");
         assert_eq!(config.socket.path, Path::new(cordon_protocol::SOCKET));
         assert_eq!(config.state, Path::new("/var/lib/cordon"));
         let config =
-            read("[log]\nformat = \"json\"\n[socket]\ngroup = \"cordon\"\n").expect("is good");
+            read("[log]\nformat = \"json\"\n[socket]\ngroup = \"cordon\"\n").expect("is valid");
         assert_eq!(
             (config.log.format, config.log.level.as_str()),
             (LogFormat::Json, "info")
@@ -210,26 +212,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_told_with_its_place() {
-        for (text, told) in [
+    fn an_invalid_file_is_refused_with_key_or_line() {
+        for (text, expected) in [
             ("stat = \"/x\"", "stat"),
             ("[log]\nlevel = \"loud\"", "error, warn, info, debug, trace"),
             ("[log]\n\nformat = \"xml\"", "line 3"),
             ("[metrics]\nlisten = \"here\"", "line 2"),
-            ("[flows]\nipv4 = 0", "room"),
+            ("[flows]\nipv4 = 0", "at least 1"),
             ("state = \"cordon\"", "absolute"),
         ] {
             let error = read(text).expect_err("is refused");
-            assert!(error.contains(told), "{text}: {error}");
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 
     #[test]
-    fn a_file_that_was_named_must_be_there() {
-        let missing = Path::new("/nowhere/gateway.toml");
+    fn a_file_given_by_path_must_exist() {
+        let missing = Path::new("/missing/gateway.toml");
         let error = Config::read(Some(missing))
             .expect_err("is refused")
             .to_string();
-        assert!(error.contains("/nowhere/gateway.toml"), "{error}");
+        assert!(error.contains("/missing/gateway.toml"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the data plane tells of, with names, for whoever listens.
+//! The event stream: events of the data plane, with the names of the policy.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -12,41 +12,42 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::broadcast;
 
+use crate::active_policy::{ActivePolicy, PolicySlots};
 use crate::clock;
-use crate::names::{Named, Slots, mac_text, nameless, numbers, protocol};
-use crate::observed::{Enforced, Observed, Twin};
+use crate::convert::{location_text, mac_text, protocol_name, unnamed_endpoint};
+use crate::observed::{Observed, ShadowPolicy, ShadowVerdict};
 
 /// One event, as a line of JSON.
 pub type Line = Bytes;
 
-/// What enforcement says of what an observed segment lets be.
-type LetBe = (Arc<Twin>, Enforced);
+/// The verdict of the shadow policy on a flow that an observe rule let pass.
+type ShadowResult = (Arc<ShadowPolicy>, ShadowVerdict);
 
-/// Takes events from the ring for as long as the daemon runs, on a thread of its own. The ring is emptied whether
-/// anyone listens or not, or what is in it would be old when someone does.
+/// Starts the thread that reads the event ring and sends each event to the subscribers. Without subscribers it discards
+/// events, so that a new subscriber does not get old ones.
 ///
 /// # Errors
-/// If there is no thread to be had.
+/// If the thread cannot be created.
 pub fn forward(
-    mut events: cordon_kernel::Events,
-    slots: Slots,
+    mut ring: cordon_kernel::Events,
+    slots: PolicySlots,
     observed: Arc<Observed>,
-    tell: broadcast::Sender<Line>,
+    events: broadcast::Sender<Line>,
 ) -> io::Result<()> {
     let work = move || {
         loop {
-            while let Some(event) = events.next_event() {
-                let named = slots.get(event.slot);
-                let let_be = named
+            while let Some(event) = ring.next_event() {
+                let active = slots.get(event.slot);
+                let shadow_verdict = active
                     .as_ref()
-                    .and_then(|named| observed.heard(&event, named));
-                if tell.receiver_count() > 0 {
-                    // Whether anyone still listens is no matter.
-                    let _ = tell.send(line(&event, named.as_deref(), let_be));
+                    .and_then(|active| observed.record_event(&event, active));
+                if events.receiver_count() > 0 {
+                    // Fails if the last subscriber has just left.
+                    let _ = events.send(line(&event, active.as_deref(), shadow_verdict));
                 }
             }
-            if let Err(error) = wait(&events) {
-                tracing::error!("no more events are told: {error}");
+            if let Err(error) = wait(&ring) {
+                tracing::error!("the event stream has stopped: {error}");
                 return;
             }
         }
@@ -57,35 +58,38 @@ pub fn forward(
         .map(drop)
 }
 
-fn wait(events: &cordon_kernel::Events) -> Result<(), Errno> {
-    let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN)];
+fn wait(ring: &cordon_kernel::Events) -> Result<(), Errno> {
+    let mut fds = [PollFd::new(ring.as_fd(), PollFlags::POLLIN)];
     match poll(&mut fds, PollTimeout::NONE) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-fn line(event: &abi::Event, named: Option<&Named>, let_be: Option<LetBe>) -> Line {
-    let mut told = describe(event, named);
-    if let Some((twin, Enforced::Drops(rule))) = let_be {
-        told.would_drop = Some(twin.would_drop(rule));
+fn line(
+    event: &abi::Event,
+    active: Option<&ActivePolicy>,
+    shadow_verdict: Option<ShadowResult>,
+) -> Line {
+    let mut described = describe(event, active);
+    if let Some((shadow, ShadowVerdict::Drops(rule))) = shadow_verdict {
+        described.would_drop = Some(shadow.would_drop(rule));
     }
-    let mut line =
-        serde_json::to_vec(&told).expect("our own type: string keys, nothing that JSON cannot say");
+    let mut line = serde_json::to_vec(&described).expect("own types with string keys serialise");
     line.push(b'\n');
     line.into()
 }
 
-/// An event in the words of the policy it was judged by.
-pub fn describe(event: &abi::Event, named: Option<&Named>) -> Event {
-    let device = named.and_then(|named| named.device_by_mac(event.segment, event.source_mac));
+/// An event with the names of the policy that it was judged by.
+pub fn describe(event: &abi::Event, active: Option<&ActivePolicy>) -> Event {
+    let device = active.and_then(|active| active.device_by_mac(event.segment, event.source_mac));
     let is_ip = event.protocol != 0;
-    // Of what has no addresses there are none; ARP has them without a protocol.
+    // ARP has addresses but no IP protocol; other non-IP frames have no addresses.
     let is_arp = !is_ip && event.source != abi::Event::BLANK.source;
     let has_ends = is_ip || is_arp;
-    let end = |ip, port| match named {
-        Some(named) => named.endpoint(ip, port, event.protocol),
-        None => nameless(ip, port, event.protocol),
+    let end = |ip, port| match active {
+        Some(active) => active.endpoint(ip, port, event.protocol),
+        None => unnamed_endpoint(ip, port, event.protocol),
     };
     let reason = Reason::from_number(event.reason);
     Event {
@@ -95,17 +99,17 @@ pub fn describe(event: &abi::Event, named: Option<&Named>) -> Event {
             _ => EventKind::Flow,
         },
         reason: reason.map(|reason| reason.name().to_owned()),
-        rule: named
-            .and_then(|named| named.rule(event.rule))
+        rule: active
+            .and_then(|active| active.rule(event.rule))
             .map(str::to_owned),
         would_drop: None,
-        ingress: match named {
-            Some(named) => named.at(event.location),
-            None => numbers(event.location),
+        ingress: match active {
+            Some(active) => active.attachment_name(event.location),
+            None => location_text(event.location),
         },
-        segment: named
-            .filter(|_| knows_segment(reason))
-            .and_then(|named| named.segment(event.segment))
+        segment: active
+            .filter(|_| is_admitted(reason))
+            .and_then(|active| active.segment(event.segment))
             .map(str::to_owned),
         device: device.map(|device| device.name.clone()),
         source_mac: mac_text(event.source_mac),
@@ -114,14 +118,14 @@ pub fn describe(event: &abi::Event, named: Option<&Named>) -> Event {
         to: has_ends.then(|| end(event.destination, event.destination_port)),
         protocol: match is_arp {
             true => Some("arp".to_owned()),
-            false => is_ip.then(|| protocol(event.protocol)),
+            false => is_ip.then(|| protocol_name(event.protocol)),
         },
         length: event.length,
     }
 }
 
-/// Whether a frame got far enough to belong to a segment.
-fn knows_segment(reason: Option<Reason>) -> bool {
+/// Whether a frame with this drop reason was admitted to a segment.
+fn is_admitted(reason: Option<Reason>) -> bool {
     !matches!(
         reason,
         Some(
@@ -144,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_drop_says_no_more_than_the_frame_got_to_say() {
+    fn a_drop_before_admission_has_no_segment_and_no_endpoints() {
         let event = abi::Event {
             kind: EVENT_DROP,
             reason: Reason::UnknownAttachment as u8,
@@ -153,12 +157,15 @@ mod tests {
             length: 60,
             ..abi::Event::BLANK
         };
-        let told = describe(&event, None);
-        assert_eq!(told.kind, EventKind::Drop);
-        assert_eq!(told.reason.as_deref(), Some("unknown-attachment"));
-        assert_eq!(told.source_mac, "02:00:5e:21:00:11");
-        assert_eq!(told.ingress, "port-1.210");
-        assert_eq!((told.segment, told.from, told.protocol), (None, None, None));
+        let described = describe(&event, None);
+        assert_eq!(described.kind, EventKind::Drop);
+        assert_eq!(described.reason.as_deref(), Some("unknown-attachment"));
+        assert_eq!(described.source_mac, "02:00:5e:21:00:11");
+        assert_eq!(described.ingress, "port-1.210");
+        assert_eq!(
+            (described.segment, described.from, described.protocol),
+            (None, None, None)
+        );
         let two_tags = abi::Event {
             location: location(1, 100, 210),
             ..event
@@ -167,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn of_arp_it_is_told_which_address_was_claimed() {
+    fn a_dropped_arp_packet_has_the_claimed_addresses() {
         let event = abi::Event {
             kind: EVENT_DROP,
             reason: Reason::AddressBinding as u8,
@@ -175,14 +182,14 @@ mod tests {
             destination: Ip::v4(0x0a19_0001),
             ..abi::Event::BLANK
         };
-        let told = describe(&event, None);
-        let [from, to] = [told.from, told.to].map(|end| end.expect("is told").ip);
+        let described = describe(&event, None);
+        let [from, to] = [described.from, described.to].map(|end| end.expect("is present").ip);
         assert_eq!((from.as_str(), to.as_str()), ("10.25.0.99", "10.25.0.1"));
-        assert_eq!(told.protocol.as_deref(), Some("arp"));
+        assert_eq!(described.protocol.as_deref(), Some("arp"));
     }
 
     #[test]
-    fn a_flow_has_both_ends() {
+    fn a_flow_event_has_both_endpoints() {
         let event = abi::Event {
             kind: EVENT_FLOW,
             protocol: 6,
@@ -192,10 +199,13 @@ mod tests {
             destination_port: 104,
             ..abi::Event::BLANK
         };
-        let told = describe(&event, None);
-        let to = told.to.expect("is IP");
+        let described = describe(&event, None);
+        let to = described.to.expect("is IP");
         assert_eq!((to.ip.as_str(), to.port), ("10.200.4.10", 104));
-        assert_eq!(told.from.expect("is IP").ip, "10.21.0.11");
-        assert_eq!((told.reason, told.protocol.as_deref()), (None, Some("tcp")));
+        assert_eq!(described.from.expect("is IP").ip, "10.21.0.11");
+        assert_eq!(
+            (described.reason, described.protocol.as_deref()),
+            (None, Some("tcp"))
+        );
     }
 }

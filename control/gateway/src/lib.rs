@@ -1,25 +1,31 @@
-//! `cordond`: the daemon on the appliance, whole.
+//! `cordond`: the daemon on the appliance.
 //!
-//! It puts the last good policy and posture into force, serves the local API and the metrics, sweeps the flow
-//! table, and may be killed at any time: what it put into the kernel stays there.
+//! It puts the last valid policy and posture into force, serves the local API and the metrics, and sweeps the flow
+//! table. It may be killed at any time: what it put into the kernel stays in force.
 
+mod active_policy;
 mod api;
 mod clock;
 mod config;
+mod convert;
+mod durable;
 mod engine;
 mod events;
 mod explain;
 mod flows;
 mod metrics;
-mod names;
 mod observed;
 mod plane;
+mod probe;
 mod refusal;
 mod scrape;
 mod state;
 mod store;
+mod sync;
 mod views;
 
+#[cfg(any(test, feature = "stand-ins"))]
+mod kill_switch;
 #[cfg(any(test, feature = "stand-ins"))]
 pub mod served;
 
@@ -43,15 +49,15 @@ use crate::store::Directory;
 
 /// The Cordon gateway daemon.
 ///
-/// Forwards between the ports that its policy names, and nothing else, by the XDP program it keeps in the kernel.
-/// Without a policy nothing is forwarded: give it one with `cordon apply DIR`.
+/// Forwards between the ports that its policy names, by the XDP program that it loads into the kernel. Without a policy
+/// nothing is forwarded: apply one with `cordon apply DIR`.
 #[derive(Parser)]
 #[command(name = "cordond", version)]
 struct Arguments {
-    /// The configuration file. Without this, /etc/cordon/gateway.toml if it is there, else the defaults.
+    /// The configuration file. Default: /etc/cordon/gateway.toml if it exists, else built-in defaults.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Check the configuration, say what is wrong with it, and stop.
+    /// Check the configuration, print errors, and exit.
     #[arg(long)]
     check: bool,
 }
@@ -70,7 +76,7 @@ pub fn main() -> ExitCode {
 fn start_up(arguments: &Arguments) -> anyhow::Result<()> {
     let config = Config::read(arguments.config.as_deref())?;
     if arguments.check {
-        println!("the configuration is good");
+        println!("the configuration is valid");
         return Ok(());
     }
     start_log(&config);
@@ -78,7 +84,7 @@ fn start_up(arguments: &Arguments) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     let done = runtime.block_on(run(&config));
-    // What has begun, an order say, is finished.
+    // Calls that have begun, such as an order, are finished.
     runtime.shutdown_timeout(Duration::from_secs(5));
     done
 }
@@ -98,28 +104,28 @@ fn start_log(config: &Config) {
 async fn run(config: &Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let order_seconds = metrics::order_seconds();
-    let _pins = own(&config.pins)?;
-    let (gateway, events) = start(config, order_seconds.clone()).context("cordond cannot start")?;
+    let order_seconds = engine::order_seconds();
+    let _pins = lock_pins(&config.pins)?;
+    let (gateway, ring) = start(config, order_seconds.clone()).context("cordond cannot start")?;
     let gateway = Arc::new(gateway);
     let observed = Arc::new(Observed::new(&config.state, Arc::clone(&gateway.clock)));
     let socket = Socket::bind(&config.socket)?;
-    let (tell, _) = tokio::sync::broadcast::channel(4096);
+    let (event_sender, _) = tokio::sync::broadcast::channel(4096);
 
-    if let Some(events) = events {
+    if let Some(ring) = ring {
         let observed = Arc::clone(&observed);
-        events::forward(events, gateway.slots.clone(), observed, tell.clone())?;
+        events::forward(ring, gateway.slots.clone(), observed, event_sender.clone())?;
     }
     observed.start(&gateway)?;
     let listen = config.metrics.listen;
     let scraped = (Arc::clone(&gateway), Arc::clone(&observed));
     tokio::spawn(scrape::serve(listen, scraped, order_seconds));
     tokio::spawn(tick(Arc::clone(&gateway)));
-    let router = App::new(gateway, Arc::clone(&observed), tell).router();
-    // Readiness means: what was in force is in force again, and the API answers.
+    let router = App::new(gateway, Arc::clone(&observed), event_sender).router();
+    // Ready: the state from before the restart is in force again, and the API answers.
     let ready = [sd_notify::NotifyState::Ready];
     if let Err(error) = sd_notify::notify(&ready) {
-        tracing::warn!("the service manager was not told: {error}");
+        tracing::warn!("the service manager was not notified of readiness: {error}");
     }
     tracing::info!(socket = %config.socket.path.display(), metrics = %listen, "ready");
 
@@ -129,15 +135,15 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     observed.save();
-    tracing::info!("stopping; what is in force stays in force");
+    tracing::info!("stopping; policy and posture stay in force");
     Ok(())
 }
 
-/// Takes the directory of the pins for this process alone: two daemons would undo each other's work.
-fn own(pins: &std::path::Path) -> anyhow::Result<impl Drop + use<>> {
+/// Locks the pin directory for this process: two daemons would undo each other's changes.
+fn lock_pins(pins: &std::path::Path) -> anyhow::Result<impl Drop + use<>> {
     std::fs::create_dir_all(pins).with_context(|| {
         let pins = pins.display();
-        format!("{pins} cannot be made (is a bpf file system mounted there? `mount -t bpf bpf /sys/fs/bpf`)")
+        format!("{pins} cannot be created (is a bpf file system mounted there? `mount -t bpf bpf /sys/fs/bpf`)")
     })?;
     store::lock(pins).map_err(|error| anyhow::anyhow!("{error}: {}", error.hint()))
 }
@@ -153,7 +159,7 @@ fn start(
         flows6: config.flows.ipv6,
         ..Options::new(&config.pins)
     })?;
-    let events = dataplane.take_events();
+    let ring = dataplane.take_events();
     let gateway = Gateway::start(Parts {
         plane: Box::new(dataplane),
         opened,
@@ -163,10 +169,10 @@ fn start(
         flows: [config.flows.ipv4, config.flows.ipv6],
         order_seconds,
     })?;
-    Ok((gateway, events))
+    Ok((gateway, ring))
 }
 
-/// What comes round. It may wait for a disk, so it does not run on the threads that serve everyone.
+/// Periodic work. It may wait for a disk, so it runs on a blocking thread.
 async fn tick(gateway: Arc<Gateway>) {
     let mut timer = tokio::time::interval(Duration::from_secs(2));
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -1,7 +1,7 @@
-//! `cordond`. Everything is in the library, where tests of other crates find it.
+//! `cordond`. The code is in the library, so that tests of other crates can use it.
 
-/// A policy of a hundred thousand devices is a million small pieces of memory. The C library's allocator puts them together
-/// when the next piece is asked for, in the middle of the next change: half of what that took.
+/// A policy of 100,000 devices is a million small allocations. The C library's allocator coalesces freed blocks at the
+/// next allocation, in the middle of the next change of policy, which doubles the time of a change.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,77 +1,78 @@
-//! The data plane as the engine sees it: small enough for a test to stand in for the kernel.
+//! The data plane as the engine uses it: an interface small enough for tests to implement.
 
 use std::collections::HashMap;
 
 use cordon_kernel::{
-    Dataplane, Drops, Error, FlowEntry, Idle, Installed, Nic, Silence, Stager, Swept, TableBytes,
+    Dataplane, Drops, Error, FlowEntry, IdleTimeout, Installed, Nic, Stager, SweepLimits, Swept,
+    TableBytes,
 };
-use cordon_portable::{Change, Generation};
+use cordon_tables::{Change, Generation};
 use cordon_verdict::abi::{Control, Counter, Station};
 use nix::net::if_::InterfaceFlags;
 
-/// What the engine asks of the data plane. See [`Dataplane`] for what each call promises.
+/// The operations of the data plane. [`Dataplane`] documents them.
 pub trait Plane: Send {
     /// The policy and posture in force.
     fn control(&self) -> Result<Control, Error>;
 
-    /// What writes policies to the slot that is not in force.
+    /// A writer for the inactive slot.
     fn stager(&self) -> Result<Box<dyn Stage>, Error>;
 
-    /// Puts what is in the slot not in force into force, with a posture, without losing a packet that both allow.
-    /// `rules` is how many the policy before had.
+    /// Activates the inactive slot at a posture, without losing a packet that both policies allow. `rules` is the
+    /// number of rules of the policy before.
     fn flip(&mut self, posture: u8, rules: usize) -> Result<Installed, Error>;
 
-    /// Puts a posture into force.
+    /// Changes the posture.
     fn set_posture(&mut self, posture: u8) -> Result<Control, Error>;
 
-    /// Makes a network interface a port; answers its index.
+    /// Attaches a network interface as a port; returns its interface index.
     fn attach(&mut self, port: u16, nic: &str) -> Result<u32, Error>;
 
-    /// Takes a port out of service.
+    /// Detaches a port.
     fn detach(&mut self, port: u16) -> Result<(), Error>;
 
-    /// Moves the clock of flows on by one.
+    /// Advances the clock of flow idle times by one tick.
     fn age(&mut self) -> Result<(), Error>;
 
-    /// Forgets flows that are idle, and, where there is little room, those that hosts have beyond their share which are
-    /// not `listed`, by `member`.
+    /// Removes idle flows and, when the table is nearly full, flows beyond their quota of hosts that are not `listed`,
+    /// by FDB key.
     fn sweep(
         &mut self,
-        silence: &dyn Fn(&FlowEntry) -> Silence,
+        idle_timeout: &dyn Fn(&FlowEntry) -> IdleTimeout,
         listed: &dyn Fn(u64) -> bool,
     ) -> Result<Swept, Error>;
 
-    /// Makes so many places free that sweeps took flows from; says whether there are more.
-    fn tidy(&mut self, most: usize) -> Result<bool, Error>;
+    /// Frees at most this many entries of flows that sweeps removed; returns whether there are more.
+    fn reclaim(&mut self, max: usize) -> Result<bool, Error>;
 
     /// Calls `each` with every flow.
     fn flows(&self, each: &mut dyn FnMut(FlowEntry));
 
-    /// Calls `each` with every station.
+    /// Calls `each` with every FDB entry and its key.
     fn stations(&self, each: &mut dyn FnMut(u64, Station));
 
-    /// What the first rules of a slot have counted, by number.
+    /// The counters of the first `rules` rules of a slot, by number.
     fn rule_counters(&self, slot: u8, rules: usize) -> Result<Vec<Counter>, Error>;
 
-    /// What was dropped.
+    /// The drop counters.
     fn drops(&self) -> Result<Drops, Error>;
 
-    /// Events that could not be told of.
+    /// Number of events that were lost.
     fn events_lost(&self) -> Result<u64, Error>;
 
-    /// What the tables take of the machine's memory.
+    /// Bytes of memory that the tables take.
     fn table_bytes(&self) -> Result<TableBytes, Error>;
 
-    /// The network interfaces there are.
+    /// The network interfaces of the machine.
     fn links(&self) -> Links;
 }
 
-/// What fills the slot that is not in force. See [`Stager`].
+/// A writer for the inactive slot. See
 pub trait Stage: Send {
-    /// Writes a generation.
+    /// Writes a whole generation.
     fn write(&mut self, slot: u8, generation: &Generation, rules: usize) -> Result<(), Error>;
 
-    /// Makes another generation of the one in a slot.
+    /// Applies a change to the generation in a slot.
     fn amend(&mut self, slot: u8, change: &Change, rules: usize) -> Result<(), Error>;
 }
 
@@ -93,9 +94,9 @@ pub type Links = HashMap<String, Link>;
 pub struct Link {
     /// Its index.
     pub index: u32,
-    /// Whether there is a signal.
+    /// Whether it has a carrier.
     pub running: bool,
-    /// Its MTU in bytes, if that is known.
+    /// Its MTU in bytes; none if it cannot be read.
     pub mtu: Option<i32>,
 }
 
@@ -130,14 +131,14 @@ impl Plane for Dataplane {
 
     fn sweep(
         &mut self,
-        silence: &dyn Fn(&FlowEntry) -> Silence,
+        idle_timeout: &dyn Fn(&FlowEntry) -> IdleTimeout,
         listed: &dyn Fn(u64) -> bool,
     ) -> Result<Swept, Error> {
-        self.sweep_as_told(&Idle::default(), silence, listed)
+        self.sweep_with(&SweepLimits::default(), idle_timeout, listed)
     }
 
-    fn tidy(&mut self, most: usize) -> Result<bool, Error> {
-        Dataplane::tidy(self, most)
+    fn reclaim(&mut self, max: usize) -> Result<bool, Error> {
+        Dataplane::reclaim(self, max)
     }
 
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) {
@@ -165,7 +166,7 @@ impl Plane for Dataplane {
     }
 
     fn links(&self) -> Links {
-        // Asked of the kernel and not read from /sys, which may be mounted for another network namespace.
+        // From the kernel, because /sys may be mounted for another network namespace.
         let mut links = Links::new();
         for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
             let name = interface.interface_name;

@@ -1,67 +1,67 @@
-//! Why something that was asked for is not done. Becomes a [`Failure`] in one place, here.
+//! Why a request is refused. Each refusal becomes a [`Failure`] of the API here.
 
 use cordon_policy::Rejected;
 use cordon_protocol::{Failure, FailureCode};
 
+use crate::convert;
 use crate::store::StoreError;
-use crate::views;
 
-/// Why not.
+/// A refusal.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// The request makes no sense.
+    /// The request is invalid.
     #[error("{message}")]
     BadRequest {
         /// What is wrong with it.
         message: String,
-        /// What would be right.
+        /// What is valid.
         hint: &'static str,
     },
-    /// The policy is refused.
+    /// The policy is invalid.
     #[error(transparent)]
     Rejected(#[from] Rejected),
-    /// There is no such thing.
+    /// The request names something that does not exist.
     #[error("{message}")]
     NotFound {
-        /// What there is not.
+        /// What does not exist.
         message: String,
-        /// Where to look.
+        /// Where to look it up.
         hint: String,
     },
-    /// It does not fit what is the case.
+    /// The request conflicts with the current state.
     #[error("{message}")]
     Conflict {
-        /// What is the case.
+        /// The conflict.
         message: String,
-        /// What can be done instead.
+        /// What to do instead.
         hint: String,
     },
-    /// It could not be made durable, so it was not done.
+    /// The change could not be made durable, so it was not made.
     #[error("{what}: {source}")]
     NotDurable {
-        /// What was not done.
+        /// The change that was not made.
         what: &'static str,
-        /// Why.
+        /// The cause.
         source: StoreError,
     },
-    /// What is in force cannot be read back.
+    /// The state cannot be read.
     #[error("{0}")]
     Store(StoreError),
-    /// The data plane could not do it.
+    /// The data plane failed.
     #[error("{what}: {source}")]
     Dataplane {
-        /// What is the case now.
+        /// The resulting state.
         what: &'static str,
-        /// Why.
+        /// The cause.
         source: cordon_kernel::Error,
     },
-    /// A fault of our own.
+    /// An internal error.
     #[error("{0}")]
     Internal(String),
 }
 
 impl Refusal {
-    /// Nothing has this name; perhaps one that is like it was meant.
+    /// An unknown name, with the most similar `known` name as a hint.
     pub fn unknown<'a>(
         what: &str,
         name: &str,
@@ -75,19 +75,27 @@ impl Refusal {
         }
     }
 
-    /// As it crosses the wire.
+    /// The data plane did not answer a query.
+    pub fn unreadable(source: cordon_kernel::Error) -> Refusal {
+        Refusal::Dataplane {
+            what: "the data plane cannot be read",
+            source,
+        }
+    }
+
+    /// The failure that the API returns.
     pub fn into_failure(self) -> Failure {
         let message = self.to_string();
         let (code, hint) = match self {
             Refusal::BadRequest { hint, .. } => (FailureCode::BadRequest, hint.to_owned()),
             Refusal::Rejected(rejected) => {
                 let hint =
-                    "what was in force stays in force; `cordon check DIR` shows the same errors";
+                    "the policy in force is unchanged; `cordon check DIR` shows the same errors";
                 return Failure {
                     code: FailureCode::PolicyRejected,
                     message,
                     hint: Some(hint.to_owned()),
-                    problems: rejected.problems.iter().map(views::problem).collect(),
+                    problems: rejected.problems.iter().map(convert::problem).collect(),
                 };
             }
             Refusal::NotFound { hint, .. } => (FailureCode::NotFound, hint),
@@ -96,12 +104,12 @@ impl Refusal {
             Refusal::Store(source) => (FailureCode::Internal, source.hint()),
             Refusal::Dataplane { .. } => (
                 FailureCode::Dataplane,
-                "`cordon status` shows what is in force; `journalctl -u cordond` has more"
+                "`cordon status` shows what is in force; `journalctl -u cordond` has details"
                     .to_owned(),
             ),
             Refusal::Internal(_) => (
                 FailureCode::Internal,
-                "what is in force stays in force; `journalctl -u cordond` has more".to_owned(),
+                "policy and posture are unchanged; `journalctl -u cordond` has details".to_owned(),
             ),
         };
         Failure {
@@ -113,15 +121,15 @@ impl Refusal {
     }
 }
 
-/// The name that is like a word, if one is.
+/// The most similar name by edit distance, if it is similar enough.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
-    // What is longer is no slip of the finger, and costs.
-    let alike = known.filter(|name| name.len().abs_diff(word.len()) <= 1 + word.len() / 4);
+    // Skips names whose length alone rules them out: the distance takes quadratic time.
+    let candidates = known.filter(|name| name.len().abs_diff(word.len()) <= 1 + word.len() / 4);
     let distance = |name: &'a str| {
         let distance = strsim::damerau_levenshtein(&word, &name.to_lowercase());
         (distance, name)
     };
-    let near = alike.map(distance).min()?;
+    let near = candidates.map(distance).min()?;
     (near.0 <= 1 + word.chars().count() / 4).then_some(near.1)
 }

@@ -1,4 +1,4 @@
-//! The metrics over HTTP.
+//! The HTTP endpoint of the metrics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
-use crate::api::server::{self, Accepted, Limits};
+use crate::api::server::{self, Connection, Limits};
 use crate::engine::Gateway;
 use crate::metrics::{self, Snapshot};
 use crate::observed::Observed;
 
-/// What scrapers may take, all together.
+/// The limits of all scrapers together.
 const LIMITS: Limits = Limits {
     what: "metrics",
     ..Limits::new(16)
@@ -28,12 +28,11 @@ struct Scrape {
     gateway: Arc<Gateway>,
     observed: Arc<Observed>,
     order_seconds: prometheus::Histogram,
-    /// One at a time, so that a crowd of scrapers does not keep orders waiting.
+    /// One scrape at a time, so that many scrapers do not delay orders.
     turn: Arc<Mutex<()>>,
 }
 
-/// Serves the metrics for ever. If the address cannot be had, says so, and tries again: no reason to be without the
-/// API.
+/// Serves the metrics forever. If the address cannot be bound, warns and retries: the API works without metrics.
 pub async fn serve(
     listen: SocketAddr,
     (gateway, observed): (Arc<Gateway>, Arc<Observed>),
@@ -48,11 +47,11 @@ pub async fn serve(
     };
     let router = Router::new()
         .route("/metrics", get(metrics))
-        .fallback(elsewhere)
+        .fallback(not_found)
         .with_state(scrape);
     server::serve(LIMITS, async || {
         let (stream, _) = listener.accept().await?;
-        Ok(Accepted {
+        Ok(Connection {
             caller: 0,
             stream,
             router: router.clone(),
@@ -70,7 +69,7 @@ async fn listen_at(listen: SocketAddr, gateway: &Arc<Gateway>) -> TcpListener {
             }
             Err(error) => {
                 format!(
-                    "nobody can scrape metrics: {listen} cannot be listened at: {error}; see [metrics] listen"
+                    "the metrics are not served: cannot listen on {listen}: {error}; see [metrics] listen"
                 )
             }
         };
@@ -108,6 +107,6 @@ async fn metrics(State(scrape): State<Scrape>) -> Response {
     }
 }
 
-async fn elsewhere() -> Response {
+async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, "the metrics are at /metrics\n").into_response()
 }

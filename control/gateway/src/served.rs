@@ -1,27 +1,28 @@
-//! The API, served in memory over a kernel that is stood in for: for tests of other crates, which speak HTTP to it.
+//! The API served in memory over a fake kernel: for tests of other crates, which call it by HTTP.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use cordon_kernel::Opened;
-use cordon_portable::Generation;
 use cordon_protocol::{Apply, Order, Status};
+use cordon_tables::Generation;
 use tokio::io::DuplexStream;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::api::App;
-use crate::api::server::{self, Accepted, Limits};
+use crate::api::server::{self, Connection, Limits};
 use crate::clock::fake::Fake;
-use crate::engine::{Gateway, Parts};
+use crate::engine::{Gateway, stand_in};
 use crate::events::Line;
+use crate::kill_switch::KillSwitch;
 use crate::observed::Observed;
-use crate::plane::fake::{Disk, Kernel, Steps};
+use crate::plane::fake::Kernel;
 use crate::store::Directory;
-use crate::{metrics, views};
+use crate::store::fake::Disk;
+use crate::views;
 
-/// How much is on its way in either direction.
+/// Bytes that each direction of a connection buffers.
 const BUFFER: usize = 64 << 10;
 
 /// A gateway that serves its API.
@@ -30,11 +31,11 @@ pub struct Served {
     pub kernel: Kernel,
     /// Its clocks.
     pub clock: Arc<Fake>,
-    /// The steps at which it may be killed.
-    pub steps: Arc<Steps>,
+    /// Kills it before a chosen step.
+    pub kill_switch: Arc<KillSwitch>,
     gateway: Arc<Gateway>,
     observed: Arc<Observed>,
-    tell: broadcast::Sender<Line>,
+    events: broadcast::Sender<Line>,
     connections: mpsc::UnboundedSender<DuplexStream>,
     task: JoinHandle<()>,
 }
@@ -45,10 +46,10 @@ impl Drop for Served {
     }
 }
 
-/// All that a call can change.
+/// Everything that a call can change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// What `GET /v1/status` says.
+    /// The answer of `GET /v1/status`.
     pub status: Status,
     /// Every order that was given.
     pub orders: Vec<Order>,
@@ -61,38 +62,30 @@ pub struct Snapshot {
 }
 
 impl Served {
-    /// Starts a gateway without a policy, that keeps its state in a directory. To be called within a runtime of tokio.
+    /// Starts a gateway without a policy, with this state directory. Call within a tokio runtime.
     pub fn start(state: &Path) -> Served {
-        let steps = Arc::new(Steps::default());
-        let kernel = Kernel::new(Arc::clone(&steps));
-        let directory = Directory::open(state).expect("nobody else has it");
-        let disk = Disk::new(directory, Arc::clone(&steps), Arc::default());
+        let kill_switch = Arc::new(KillSwitch::default());
+        let kernel = Kernel::new(Arc::clone(&kill_switch));
+        let directory = Directory::open(state).expect("is not in use");
+        let disk = Disk::new(directory, Arc::clone(&kill_switch), Arc::default());
         let clock = Arc::new(Fake::new("boot 1"));
-        let gateway = Gateway::start(Parts {
-            plane: Box::new(kernel.clone()),
-            opened: Opened::New,
-            store: Box::new(disk),
-            clock: clock.clone(),
-            pins: "/pins".to_owned(),
-            flows: [1, 1],
-            order_seconds: metrics::order_seconds(),
-        });
+        let gateway = Gateway::start(stand_in(&kernel, disk, Arc::clone(&clock)));
         let gateway = Arc::new(gateway.expect("starts"));
-        let (tell, _) = broadcast::channel(16);
+        let (events, _) = broadcast::channel(16);
         let observed = Arc::new(Observed::new(state, Arc::clone(&gateway.clock)));
-        let router = App::new(Arc::clone(&gateway), Arc::clone(&observed), tell.clone()).router();
+        let router = App::new(Arc::clone(&gateway), Arc::clone(&observed), events.clone()).router();
         let (connections, accepted) = mpsc::unbounded_channel();
         let accepted = Arc::new(tokio::sync::Mutex::new(accepted));
         let task = tokio::spawn(server::serve(Limits::new(16), move || {
             let (accepted, router) = (Arc::clone(&accepted), router.clone());
             async move {
                 match accepted.lock().await.recv().await {
-                    Some(stream) => Ok(Accepted {
+                    Some(stream) => Ok(Connection {
                         caller: 0,
                         stream,
                         router: router.layer(axum::Extension(crate::engine::Caller(0))),
                     }),
-                    // Nobody is left who could connect.
+                    // No caller can connect any more.
                     None => std::future::pending().await,
                 }
             }
@@ -100,10 +93,10 @@ impl Served {
         Served {
             kernel,
             clock,
-            steps,
+            kill_switch,
             gateway,
             observed,
-            tell,
+            events,
             connections,
             task,
         }
@@ -126,18 +119,18 @@ impl Served {
         caller
     }
 
-    /// How many callers are told of events.
+    /// Number of subscribers to events.
     pub fn listeners(&self) -> usize {
-        self.tell.receiver_count()
+        self.events.receiver_count()
     }
 
-    /// Time passes, and what comes round is done.
-    pub fn pass(&self, seconds: u64) {
-        self.clock.pass(seconds);
+    /// Advances the clock and runs the periodic work.
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(seconds);
         self.gateway.tick();
     }
 
-    /// What is the case now.
+    /// The current state.
     pub fn snapshot(&self) -> Snapshot {
         let status = views::status(&self.gateway, &self.observed).expect("the kernel answers");
         Snapshot {

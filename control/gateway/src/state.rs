@@ -1,4 +1,4 @@
-//! What must outlive a power cut, as it is written down.
+//! The persistent state, as it is stored.
 
 use std::time::Duration;
 
@@ -8,26 +8,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, Countdown};
 
-/// The version of this layout. What another version wrote is not guessed at: it could close more than we understand.
+/// The version of this layout. Another version's file is refused: misreading it could open what it closes.
 pub const VERSION: u32 = 1;
 
-/// What is in force, as far as a reboot is concerned: the content of `state.json`.
+/// What a reboot restores: the content of `state.json`. Aliases are field names that earlier daemons wrote.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// [`VERSION`].
     pub version: u32,
-    /// Changes of policy so far.
+    /// Number of changes of policy so far.
     pub generation: u64,
     /// The policy in force.
     pub policy: Option<StoredPolicy>,
-    /// The state was lost while the kernel had a policy in force: it stays until another is applied.
+    /// Whether the state was lost while the kernel had a policy in force: that policy stays until another is applied.
     pub lost: bool,
-    /// The sequence number of the last order.
+    /// Sequence number of the last order.
     pub sequence: u64,
-    /// The quarantines in force, the strictest last. None: the posture is `normal`.
+    /// The quarantines in force, the strictest last. Empty: the posture is `normal`.
     pub quarantines: Vec<Quarantine>,
-    /// Orders that `orders.jsonl` may not list yet.
+    /// Orders that may not be in `orders.jsonl` yet.
     pub unlisted: Vec<Order>,
 }
 
@@ -37,20 +37,22 @@ pub struct State {
 pub struct StoredPolicy {
     /// SHA-256 of its sources.
     pub hash: String,
-    /// When it was applied.
+    /// When it was applied, as RFC 3339.
     pub applied: String,
-    /// Until it is confirmed.
+    /// The rollback that is pending until the policy is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trial: Option<Trial>,
+    #[serde(alias = "trial")]
+    pub commit_confirm: Option<CommitConfirm>,
 }
 
-/// What happens to a policy that is not confirmed.
+/// The rollback of a policy that is not confirmed in time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Trial {
-    /// The policy to go back to; none: to no policy at all.
-    pub back_to: Option<String>,
-    /// When.
+pub struct CommitConfirm {
+    /// Hash of the policy to roll back to; none: to no policy.
+    #[serde(alias = "back_to")]
+    pub rollback_to: Option<String>,
+    /// When to roll back.
     pub end: Countdown,
 }
 
@@ -60,25 +62,25 @@ pub struct Trial {
 pub struct Quarantine {
     /// The order.
     pub order: Order,
-    /// When it ends by itself.
+    /// When it expires; none: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Countdown>,
 }
 
 impl Quarantine {
-    /// Its posture. One that nobody knows is the strictest there is.
+    /// Its posture. An unknown name counts as the strictest posture.
     pub fn posture(&self) -> Posture {
         self.order.posture.parse().unwrap_or(Posture::Sever)
     }
 
-    /// Whether it has ended.
-    pub fn is_over(&self, clock: &dyn Clock) -> bool {
-        self.end.as_ref().is_some_and(|end| end.is_over(clock))
+    /// Whether it has expired.
+    pub fn is_expired(&self, clock: &dyn Clock) -> bool {
+        self.end.as_ref().is_some_and(|end| end.is_expired(clock))
     }
 
-    fn left(&self, clock: &dyn Clock) -> Duration {
+    fn remaining(&self, clock: &dyn Clock) -> Duration {
         match &self.end {
-            Some(end) => end.left(clock),
+            Some(end) => end.remaining(clock),
             None => Duration::MAX,
         }
     }
@@ -99,73 +101,73 @@ impl Default for State {
 }
 
 impl State {
-    /// The posture that it comes to: of several quarantines, the strictest's.
+    /// The posture in force: the strictest of the quarantines'.
     pub fn posture(&self) -> Posture {
         let strictest = self.quarantines.iter().map(Quarantine::posture).max();
         strictest.unwrap_or(Posture::Normal)
     }
 
-    /// Adds a quarantine. One that another outdoes (as strict at least, and not over before it) is left out, so that
-    /// the order that set a posture stays the one that is told of.
+    /// Adds a quarantine. One that is superseded (by another at least as strict that does not expire earlier) is left
+    /// out, so that the order that set a posture stays the one that is reported.
     pub fn quarantine(&mut self, new: Quarantine, clock: &dyn Clock) {
-        let outdoes = |one: &Quarantine, other: &Quarantine| {
-            one.posture() >= other.posture() && one.left(clock) >= other.left(clock)
+        let supersedes = |one: &Quarantine, other: &Quarantine| {
+            one.posture() >= other.posture() && one.remaining(clock) >= other.remaining(clock)
         };
-        if self.quarantines.iter().any(|old| outdoes(old, &new)) {
+        if self.quarantines.iter().any(|old| supersedes(old, &new)) {
             return;
         }
-        self.quarantines.retain(|old| !outdoes(&new, old));
+        self.quarantines.retain(|old| !supersedes(&new, old));
         self.quarantines.push(new);
         self.quarantines.sort_by_key(Quarantine::posture);
     }
 
-    /// The same, with what is left of every time as of now.
+    /// Updates the remaining time of every timer.
     pub fn refresh(&mut self, clock: &dyn Clock) {
         for end in self.ends() {
             *end = end.refreshed(clock);
         }
     }
 
-    /// Whether something ends by itself.
+    /// Whether any timer is running.
     pub fn is_timed(&mut self) -> bool {
         self.ends().next().is_some()
     }
 
     fn ends(&mut self) -> impl Iterator<Item = &mut Countdown> {
-        let trial = self
+        let commit_confirm = self
             .policy
             .iter_mut()
-            .filter_map(|policy| policy.trial.as_mut());
+            .filter_map(|policy| policy.commit_confirm.as_mut());
         let quarantines = self
             .quarantines
             .iter_mut()
             .filter_map(|quarantine| quarantine.end.as_mut());
-        quarantines.chain(trial.map(|trial| &mut trial.end))
+        quarantines.chain(commit_confirm.map(|commit_confirm| &mut commit_confirm.end))
     }
 }
 
-/// What is known of the kernel's tables: the content of `kernel.json`. Of use only to the boot that wrote it.
+/// What the kernel's tables were filled with: the content of `kernel.json`. Valid only for the boot that wrote it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct InKernel {
-    /// Which boot.
+pub struct KernelRecord {
+    /// The boot ID.
     pub boot: Option<String>,
-    /// Where the tables are pinned.
+    /// Directory where the tables are pinned.
     pub pins: String,
-    /// Room for IPv4 and IPv6 flows.
+    /// Capacity for IPv4 and IPv6 flows.
     pub flows: [u32; 2],
-    /// What each slot holds, as it was just before it was filled.
-    pub slots: [Option<Slot>; 2],
+    /// The content of each slot, recorded just before the slot is filled.
+    pub slots: [Option<SlotRecord>; 2],
 }
 
-/// What a slot of the kernel's tables was filled with.
+/// The content of a slot of the kernel's tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Slot {
-    /// The policy; none: an empty one.
+pub struct SlotRecord {
+    /// Hash of the policy; none: an empty policy.
     pub hash: Option<String>,
-    /// The day that it was compiled for.
+    /// The date that it was compiled for.
     pub day: String,
-    /// The network interface of each port.
+    /// The network interface of each port, by port number.
     pub ports: Vec<String>,
 }

@@ -1,60 +1,38 @@
-//! What is in force, as it crosses the wire.
-
-use std::collections::HashMap;
+//! Status, devices and rules, as the API reports them.
 
 use cordon_compile::rule_number;
 use cordon_kernel::Opened;
 use cordon_policy::{Mode, Posture, Selector};
 use cordon_protocol::{
-    Device, DeviceState, DropCount, FlowCount, ObservedSegment, Port, Problem, Rule, Segment,
-    Status,
+    Device, DeviceState, DropCount, FlowCount, ObservedSegment, Port, Rule, Segment, Status,
 };
-use cordon_verdict::abi::{self, Counter, RULE_FIRST, Station, fdb_key};
+use cordon_verdict::abi::{self, Counter, RULE_FIRST};
 
+use crate::active_policy::ActivePolicy;
 use crate::engine::Gateway;
-use crate::names::{Named, number_of_mac};
+
 use crate::observed::Observed;
 use crate::refusal::Refusal;
 
-/// A problem of a policy.
-pub fn problem(problem: &cordon_policy::Problem) -> Problem {
-    Problem {
-        file: problem.place.file.name().to_owned(),
-        line: problem.place.line,
-        column: problem.place.column,
-        code: problem.code.name().to_owned(),
-        message: problem.message.clone(),
-        hint: problem.hint.clone(),
-    }
-}
-
-/// The data plane did not answer a question.
-pub fn unreadable(source: cordon_kernel::Error) -> Refusal {
-    Refusal::Dataplane {
-        what: "the data plane cannot be read",
-        source,
-    }
-}
-
-/// The state, on one screen.
+/// The status of the gateway.
 pub fn status(gateway: &Gateway, observed: &Observed) -> Result<Status, Refusal> {
     let mut engine = gateway.engine();
-    let counts = engine.counts().map_err(unreadable)?;
+    let counts = engine.counts().map_err(Refusal::unreadable)?;
     let (swept, _) = engine.flow_counts();
     let current = engine.current();
     let ports = engine.ports();
     let mut warnings: Vec<String> = engine.warnings().cloned().collect();
     if current.is_none() && warnings.is_empty() {
-        warnings.push("no policy: nothing is forwarded. Give one: `cordon apply DIR`".to_owned());
+        warnings.push("no policy: nothing is forwarded. Apply one: `cordon apply DIR`".to_owned());
     }
     let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        site: current.as_ref().map(|named| named.policy.site.clone()),
+        site: current.as_ref().map(|active| active.policy.site.clone()),
         posture: engine.posture().to_string(),
         order: engine.last_order(),
         policy: engine.policy_status(),
         uptime_seconds: gateway.started.elapsed().as_secs(),
-        dataplane: opened(engine.opened).to_owned(),
+        dataplane: found_as(engine.opened).to_owned(),
         ports: ports
             .into_iter()
             .map(|now| Port {
@@ -72,7 +50,7 @@ pub fn status(gateway: &Gateway, observed: &Observed) -> Result<Status, Refusal>
         },
         passed_packets: counts.passed.packets,
         drops: Vec::new(),
-        events_lost: counts.events_lost + gateway.missed_so_far(),
+        events_lost: counts.events_lost + gateway.events_missed(),
         warnings,
     };
     drop(engine);
@@ -87,14 +65,14 @@ pub fn status(gateway: &Gateway, observed: &Observed) -> Result<Status, Refusal>
                 bytes: counter.bytes,
             })
             .collect(),
-        segments: current.map_or_else(Vec::new, |named| {
-            segments(&named, &observed.segments(&named))
+        segments: current.map_or_else(Vec::new, |active| {
+            segments(&active, &observed.segments(&active))
         }),
         ..status
     })
 }
 
-fn opened(opened: Opened) -> &'static str {
+fn found_as(opened: Opened) -> &'static str {
     match opened {
         Opened::New => "new",
         Opened::TakenOver => "taken-over",
@@ -102,8 +80,8 @@ fn opened(opened: Opened) -> &'static str {
     }
 }
 
-fn segments(named: &Named, observed: &[ObservedSegment]) -> Vec<Segment> {
-    let policy = &named.policy;
+fn segments(active: &ActivePolicy, observed: &[ObservedSegment]) -> Vec<Segment> {
+    let policy = &active.policy;
     let segment = |segment: &cordon_policy::Segment| Segment {
         name: segment.name.clone(),
         zone: policy.zones[segment.zone].name.clone(),
@@ -126,18 +104,18 @@ fn segments(named: &Named, observed: &[ObservedSegment]) -> Vec<Segment> {
     policy.segments.iter().map(segment).collect()
 }
 
-/// The devices that the policy lists, with where they were seen.
+/// The devices of the policy, with where each was last seen.
 pub fn devices(gateway: &Gateway, observed: &Observed) -> Result<Vec<Device>, Refusal> {
     let engine = gateway.engine();
-    let Some(named) = engine.current() else {
+    let Some(active) = engine.current() else {
         return Ok(Vec::new());
     };
     let stations = engine.stations();
     drop(engine);
-    let policy = &named.policy;
+    let policy = &active.policy;
     let would_drop = observed.by_device();
     let device = |device: &cordon_policy::Device| {
-        let seen = station(policy, &stations, device);
+        let station = active.station(&stations, device);
         Device {
             name: device.name.clone(),
             mac: device.mac.to_string(),
@@ -146,11 +124,11 @@ pub fn devices(gateway: &Gateway, observed: &Observed) -> Result<Vec<Device>, Re
             profile: device.profile.clone(),
             function: device.function.clone(),
             criticality: device.criticality.clone(),
-            state: match seen {
+            state: match station {
                 Some(_) => DeviceState::Seen,
                 None => DeviceState::Unseen,
             },
-            attachment: seen.map(|station| named.at(station.at())),
+            attachment: station.map(|station| active.attachment_name(station.at())),
             would_drop_flows: (policy.segments[device.segment].mode == Mode::Observe)
                 .then(|| would_drop.get(&device.name).copied().unwrap_or(0)),
         }
@@ -158,31 +136,18 @@ pub fn devices(gateway: &Gateway, observed: &Observed) -> Result<Vec<Device>, Re
     Ok(policy.devices.iter().map(device).collect())
 }
 
-/// Where a device was seen.
-pub fn station(
-    policy: &cordon_policy::Policy,
-    stations: &HashMap<u64, Station>,
-    device: &cordon_policy::Device,
-) -> Option<Station> {
-    let key = fdb_key(
-        policy.segments[device.segment].number,
-        number_of_mac(device.mac.0),
-    );
-    stations.get(&key).copied()
-}
-
-/// The rules, with what they did.
+/// The rules of the policy and the built-in ones, with their counters.
 pub fn rules(gateway: &Gateway) -> Result<Vec<Rule>, Refusal> {
     let mut engine = gateway.engine();
-    let Some(named) = engine.current() else {
+    let Some(active) = engine.current() else {
         return Ok(Vec::new());
     };
-    let counted = engine.counts().map_err(unreadable)?.rules;
+    let counted = engine.counts().map_err(Refusal::unreadable)?.rules;
     drop(engine);
     let of = |number: u32| counted.get(number as usize).copied().unwrap_or_default();
     let open_at = |number: u32| {
         let open = Posture::ALL.into_iter();
-        let open = open.filter(|posture| named.is_open_at(number as usize, *posture as u8));
+        let open = open.filter(|posture| active.is_open_at(number as usize, *posture as u8));
         open.map(|posture| posture.to_string()).collect()
     };
     let built_in = |name, reason, number| Rule {
@@ -190,23 +155,27 @@ pub fn rules(gateway: &Gateway) -> Result<Vec<Rule>, Refusal> {
         ..built_in(name, reason, of(number))
     };
     let mut rules: Vec<Rule> = (0..RULE_FIRST)
-        .filter_map(|number| abi::built_in(number).map(|(name, why)| built_in(name, why, number)))
+        .filter_map(|number| {
+            abi::built_in(number).map(|(name, reason)| built_in(name, reason, number))
+        })
         .collect();
     let ends = |selectors: &[Selector]| {
-        let names = selectors.iter().map(|one| named.policy.selector_name(*one));
+        let names = selectors
+            .iter()
+            .map(|one| active.policy.selector_name(*one));
         let mut names: Vec<String> = names.map(str::to_owned).collect();
-        // A segment, and what floods in it, are called the same.
+        // A segment and the flooding within it have the same name.
         names.dedup();
         names
     };
-    for (index, rule) in named.policy.rules.iter().enumerate() {
+    for (index, rule) in active.policy.rules.iter().enumerate() {
         let Counter { packets, bytes } = of(rule_number(index));
         rules.push(Rule {
             name: rule.name.clone(),
-            place: Some(rule.place.to_string()),
+            place: Some(rule.position.to_string()),
             from: ends(&rule.from),
             to: ends(&rule.to),
-            services: named.policy.service_names(&rule.services),
+            services: active.policy.service_names(&rule.services),
             action: if rule.allow { "allow" } else { "deny" }.to_owned(),
             survives: match (rule.survives, rule.allow) {
                 (_, false) => Posture::Sever.to_string(),

@@ -1,4 +1,4 @@
-//! `cordond` itself, with the real data plane: applied to, ordered, killed, restarted, on a full disk.
+//! The real `cordond` with the real data plane: policies, orders, kills, restarts, a full disk.
 
 mod support;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use support::{Site, in_namespace, ip, send};
 
-/// A UDP datagram of the example site, in its VLAN.
+/// A UDP datagram of the example site, tagged with a VLAN.
 fn udp(vlan: u16, macs: [[u8; 6]; 2], ips: [[u8; 4]; 2], port: u16) -> Vec<u8> {
     let vlan = VlanId::try_new(vlan).expect("is a VLAN");
     let packet = PacketBuilder::ethernet2(macs[0], macs[1])
@@ -26,13 +26,13 @@ const STATION: ([u8; 6], [u8; 4]) = ([0x02, 0, 0x5e, 0x23, 0, 0x11], [10, 23, 0,
 const ROUTER: [u8; 6] = [0x02, 0xff, 0, 0, 0, 1];
 const DNS: [u8; 4] = [10, 200, 0, 53];
 
-/// A monitor announces itself: on the continuity list.
+/// The announcement of a monitor: on the continuity list.
 fn announcement() -> Vec<u8> {
     udp(220, [MONITOR.0, [0xff; 6]], [MONITOR.1, [255; 4]], 24005)
 }
 
-/// A workstation asks for a name: across the site's boundary.
-fn question() -> Vec<u8> {
+/// A DNS query of a workstation: across the site boundary.
+fn dns_query() -> Vec<u8> {
     udp(230, [STATION.0, ROUTER], [STATION.1, DNS], 53)
 }
 
@@ -50,7 +50,7 @@ fn port<'a>(status: &'a Value, name: &str) -> &'a str {
 }
 
 #[test]
-fn from_nothing_to_quarantine_and_back() {
+fn a_policy_is_applied_and_the_site_quarantined_and_released() {
     in_namespace(|| {
         let site = Site::new("whole");
         let daemon = site.start();
@@ -79,9 +79,9 @@ fn from_nothing_to_quarantine_and_back() {
             "{status}"
         );
 
-        // Frames are judged, counted, told of, and by name.
+        // Frames are judged and counted, and events have names.
         let event = daemon.event(
-            || send("eth1-peer", &[question(), question(), announcement()]),
+            || send("eth1-peer", &[dns_query(), dns_query(), announcement()]),
             |event| {
                 event["kind"] == "flow"
                     && event["protocol"] == "udp"
@@ -112,7 +112,7 @@ fn from_nothing_to_quarantine_and_back() {
             .find(|device| device["name"] == "monitor-1");
         assert_eq!(monitor.expect("is listed")["attachment"], "access0.220");
 
-        // Contained: the boundary is shut, the continuity list goes on.
+        // At contain the boundary is shut, and the continuity list is still allowed.
         let (code, order) = daemon.order("quarantine", "contain");
         assert_eq!(
             (code, &order["sequence"]),
@@ -124,7 +124,7 @@ fn from_nothing_to_quarantine_and_back() {
                 .as_f64()
                 .is_some_and(|took| took > 0.0)
         );
-        send("eth1-peer", &[question(), announcement()]);
+        send("eth1-peer", &[dns_query(), announcement()]);
         daemon.wait_for(&rule("monitors-announce"), 2.0);
         daemon.wait_for("cordon_dropped_packets_total{reason=\"posture\"}", 1.0);
         assert_eq!(daemon.metric(&rule("infrastructure:dns")), 2.0);
@@ -135,22 +135,22 @@ fn from_nothing_to_quarantine_and_back() {
         assert_eq!(daemon.metric("cordon_posture{scope=\"site\"}"), 2.0);
         assert_eq!(daemon.metric("cordon_order_seconds_count"), 1.0);
 
-        // Another policy over it: the posture stays, counters go on.
+        // Another policy: the posture stays, counters continue.
         assert_eq!(daemon.apply_example().0, 200);
-        send("eth1-peer", &[question(), announcement()]);
+        send("eth1-peer", &[dns_query(), announcement()]);
         daemon.wait_for(&rule("monitors-announce"), 3.0);
         daemon.wait_for("cordon_dropped_packets_total{reason=\"posture\"}", 2.0);
         assert_eq!(daemon.metric(&rule("infrastructure:dns")), 2.0);
 
         assert_eq!(daemon.order("release", "normal").0, 200);
-        send("eth1-peer", &[question()]);
+        send("eth1-peer", &[dns_query()]);
         daemon.wait_for(&rule("infrastructure:dns"), 3.0);
         assert!(daemon.end(Signal::SIGTERM).success());
     });
 }
 
 #[test]
-fn killed_it_leaves_everything_in_force_and_comes_back_to_it() {
+fn a_killed_daemon_leaves_everything_in_force_and_restores_it() {
     in_namespace(|| {
         let site = Site::new("killed");
         let daemon = site.start();
@@ -159,7 +159,7 @@ fn killed_it_leaves_everything_in_force_and_comes_back_to_it() {
         send("eth1-peer", &[announcement()]);
         daemon.wait_for(&rule("monitors-announce"), 1.0);
         daemon.end(Signal::SIGKILL);
-        send("eth1-peer", &[announcement(), question()]);
+        send("eth1-peer", &[announcement(), dns_query()]);
 
         let daemon = site.start();
         let status = daemon.get("/v1/status");
@@ -170,7 +170,7 @@ fn killed_it_leaves_everything_in_force_and_comes_back_to_it() {
             (port(&status, "access0"), port(&status, "core0")),
             ("up", "up")
         );
-        // What was counted while nobody was there is counted.
+        // Packets counted while the daemon was down are included.
         daemon.wait_for(&rule("monitors-announce"), 2.0);
         assert_eq!(
             daemon.metric("cordon_dropped_packets_total{reason=\"posture\"}"),
@@ -179,7 +179,7 @@ fn killed_it_leaves_everything_in_force_and_comes_back_to_it() {
         let second = site.refused();
         assert!(second.contains("another cordond uses"), "{second}");
 
-        // A reboot forgets what is pinned, and loads it anew with the posture there.
+        // A reboot loses the pinned maps. They are loaded anew at the same posture.
         daemon.end(Signal::SIGTERM);
         std::fs::remove_dir_all(site.pins()).expect("is there");
         let daemon = site.start();
@@ -188,14 +188,14 @@ fn killed_it_leaves_everything_in_force_and_comes_back_to_it() {
             (&status["dataplane"], &status["posture"]),
             (&Value::from("new"), &Value::from("lockdown"))
         );
-        send("eth1-peer", &[announcement(), question()]);
+        send("eth1-peer", &[announcement(), dns_query()]);
         daemon.wait_for(&rule("monitors-announce"), 1.0);
         daemon.wait_for("cordon_dropped_packets_total{reason=\"posture\"}", 1.0);
     });
 }
 
 #[test]
-fn on_a_full_disk_it_closes_but_opens_nothing_and_applies_nothing() {
+fn on_a_full_disk_it_quarantines_but_refuses_releases_and_policies() {
     in_namespace(|| {
         let site = Site::new("full");
         let small = Some("size=256k");
@@ -210,7 +210,7 @@ fn on_a_full_disk_it_closes_but_opens_nothing_and_applies_nothing() {
         let daemon = site.start();
         assert_eq!(daemon.apply_example().0, 200);
         let filler = site.state().join("filler");
-        // As much as there is room for.
+        // Fills the file system.
         let _ = std::fs::write(&filler, vec![0; 1 << 20]);
 
         let (code, refused) = daemon.apply_example();
@@ -248,7 +248,7 @@ fn on_a_full_disk_it_closes_but_opens_nothing_and_applies_nothing() {
         let daemon = site.start();
         assert_eq!(daemon.get("/v1/status")["posture"], "contain");
         std::fs::remove_file(&filler).expect("is there");
-        // That it was found closed is still to be looked at, until someone opens.
+        // The warning about the posture found in the kernel stays until a release.
         daemon.wait_for("cordon_warnings", 1.0);
         assert_eq!(daemon.order("release", "normal").0, 200);
         daemon.wait_for("cordon_warnings", 0.0);
@@ -257,7 +257,7 @@ fn on_a_full_disk_it_closes_but_opens_nothing_and_applies_nothing() {
 }
 
 #[test]
-fn a_port_comes_into_service_when_its_interface_appears() {
+fn a_port_is_attached_when_its_interface_appears() {
     in_namespace(|| {
         ip("link del eth2");
         let site = Site::new("late");
@@ -293,13 +293,13 @@ fn a_program_of_another_abi_is_left_in_force() {
         let mut meta: aya::maps::Array<_, u64> = meta.try_into().expect("is an array");
         let ours = meta.get(&0, 0).expect("reads");
         meta.set(0, ours + 1, 0).expect("writes");
-        let said = site.refused();
+        let message = site.refused();
         let expected = format!(
             "ABI {}, this one {ours}: the old one stays in force",
             ours + 1
         );
-        assert!(said.contains(&expected), "{said}");
-        // It still judges: the daemon that it belongs to finds what it counted.
+        assert!(message.contains(&expected), "{message}");
+        // The program still judges: a daemon with its ABI finds its counters.
         send("eth1-peer", &[announcement()]);
         meta.set(0, ours, 0).expect("writes");
         let daemon = site.start();

@@ -1,10 +1,10 @@
-//! What is wrong with an address that is to be a device's, and what to do.
+//! Checks of the addresses of devices.
 
 use std::net::IpAddr;
 
 use crate::model::Segment;
 
-/// What to do about what is no address.
+/// A hint for text that does not parse as an IP address.
 pub(crate) fn hint(word: &str) -> String {
     let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
     let plain = |text: &str| {
@@ -18,33 +18,33 @@ pub(crate) fn hint(word: &str) -> String {
     };
     let alone = word.split_once('/').map_or(word, |(address, _)| address);
     if alone != word && is_address(alone) {
-        return format!("an address is written without its prefix: `{alone}`");
+        return format!("write the address without its prefix length: `{alone}`");
     }
-    // Some read `012` as ten.
+    // Some programs read `012` as octal ten.
     if is_address(&plain(alone)) {
         return format!(
-            "a part of an address has no zeros in front: `{}`",
+            "write the address without leading zeros: `{}`",
             plain(alone)
         );
     }
-    "several addresses are separated by spaces; a device without any may use all of its segment's"
+    "separate several addresses by spaces; leave the field empty for any address of the segment"
         .to_owned()
 }
 
-/// Why an address cannot be a device's in this segment, and what to do.
+/// Why a device of this segment cannot have an address, as the end of a sentence that starts with the address; and a hint.
 pub(crate) fn unfit(ip: IpAddr, segment: &Segment) -> Option<(String, String)> {
     let mapped = matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
     if ip.is_multicast() || ip.is_loopback() || ip.is_unspecified() || mapped {
         return Some((
-            "is no device's address".to_owned(),
-            "a device has a unicast address of its segment".to_owned(),
+            "cannot be the address of a device".to_owned(),
+            "bind a unicast address of the segment".to_owned(),
         ));
     }
     let link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
     if link_local {
         return Some((
             "is a link-local address".to_owned(),
-            "link-local addresses need no binding: every device may use its own".to_owned(),
+            "remove it: link-local addresses need no binding".to_owned(),
         ));
     }
     let Some(subnet) = segment.subnets.iter().find(|subnet| subnet.contains(&ip)) else {
@@ -59,8 +59,8 @@ pub(crate) fn unfit(ip: IpAddr, segment: &Segment) -> Option<(String, String)> {
     };
     if segment.routers.contains(&ip) {
         return Some((
-            format!("is a router's of segment `{}`", segment.name),
-            "a device has an address of its own; `routers` are behind the uplink".to_owned(),
+            format!("is the address of a router of segment `{}`", segment.name),
+            "bind the device's own address; `routers` lists routers on the uplink side".to_owned(),
         ));
     }
     let edge = match subnet {

@@ -1,24 +1,24 @@
-//! Where segments are attached: ports, and VLAN tags there.
+//! `attach` of segments: ports, and the VLAN tags of frames there.
 
 use std::collections::HashMap;
 
 use crate::fields;
 use crate::model::{Attachment, Port, Segment};
-use crate::problem::{Code, Place, Problems};
+use crate::problem::{Code, Problems, SourcePosition};
 use crate::yaml::Node;
 
-/// Attachments with two tags that a gateway can have.
-pub const STACKS: usize = 4095;
-/// Attachments that a segment can have where what is flooded is copied one by one.
-pub const COPIES_MOST: usize = 4096;
+/// Limit of attachments with two VLAN tags, of a gateway.
+pub const MAX_DOUBLE_TAGGED: usize = 4095;
+/// Limit of attachments, of a segment with [`Segment::copied_one_by_one`].
+pub const MAX_COPIES: usize = 4096;
 
-/// The attachments of all segments.
+/// The attachments read so far, of all segments.
 #[derive(Default)]
 pub(crate) struct Attachments {
-    /// Which segment has it: where that is written, and its name.
-    taken: HashMap<Attachment, (Place, String)>,
+    /// By attachment, the position and name of its segment.
+    segments: HashMap<Attachment, (SourcePosition, String)>,
     /// How many have two tags.
-    stacked: usize,
+    double_tagged: usize,
 }
 
 impl Attachments {
@@ -34,83 +34,87 @@ impl Attachments {
         if list.is_empty() {
             problems
                 .add(
-                    node.place,
+                    node.position,
                     Code::MissingField,
-                    format!("segment `{}` is attached nowhere", segment.name),
+                    format!("`attach` of segment `{}` is empty", segment.name),
                 )
-                .hint("`attach: [access0.210, core0.210]` attaches it at VLAN 210 of two ports");
+                .hint("list ports and VLANs: `attach: [access0.210, core0.210]` is VLAN 210 of two ports");
         }
         for node in list {
             if let Some(text) = fields::text(node, "an attachment", problems)
-                && let Some(attachment) = parse(text, node.place, ports, problems)
-                && self.is_free(attachment, text, node.place, segment, problems)
+                && let Some(attachment) = parse(text, node.position, ports, problems)
+                && self.is_free(attachment, text, node.position, segment, problems)
             {
-                let whose = (segment.place, segment.name.clone());
-                self.taken.insert(attachment, whose);
+                let owner = (segment.position, segment.name.clone());
+                self.segments.insert(attachment, owner);
                 segment.attachments.push(attachment);
             }
         }
         let count = segment.attachments.len();
-        if let Some(node) = list.get(COPIES_MOST)
-            && count > COPIES_MOST
+        if let Some(node) = list.get(MAX_COPIES)
+            && count > MAX_COPIES
             && segment.copied_one_by_one()
         {
             problems
                 .add(
-                    node.place,
+                    node.position,
                     Code::Limit,
-                    format!("segment `{}` has {count} attachments: with a proxy, or several at one port, it has at most {COPIES_MOST}", segment.name),
+                    format!("segment `{}` has {count} attachments; with a proxy, or several at one port, the limit is {MAX_COPIES}", segment.name),
                 )
-                .hint("a broadcast is sent to one after the other: make several segments of it, in one zone");
+                .hint("the gateway copies each broadcast to every one of them: split the segment into several of one zone");
         }
     }
 
-    /// Whether nobody has it, and there is room for it.
+    /// Whether no segment has the attachment yet, and the limit of double tags is not exceeded.
     fn is_free(
         &mut self,
         attachment: Attachment,
         text: &str,
-        place: Place,
+        position: SourcePosition,
         segment: &Segment,
         problems: &mut Problems,
     ) -> bool {
-        match self.taken.get(&attachment) {
-            Some((whose, _)) if *whose == segment.place => {
-                problems.add(place, Code::Duplicate, format!("`{text}` is listed twice"));
+        match self.segments.get(&attachment) {
+            Some((owner, _)) if *owner == segment.position => {
+                problems.add(
+                    position,
+                    Code::Duplicate,
+                    format!("`{text}` is listed twice"),
+                );
                 return false;
             }
             Some((_, other)) => {
                 problems
                     .add(
-                        place,
+                        position,
                         Code::Conflict,
-                        format!("`{text}` is attached to segment `{other}` already"),
+                        format!("`{text}` already belongs to segment `{other}`"),
                     )
-                    .hint("a VLAN at a port belongs to one segment");
+                    .hint("a VLAN of a port belongs to one segment: remove it from the other");
                 return false;
             }
             None => {}
         }
         if attachment.inner != 0 {
-            self.stacked += 1;
-            if self.stacked == STACKS + 1 {
+            self.double_tagged += 1;
+            if self.double_tagged == MAX_DOUBLE_TAGGED + 1 {
                 problems
                     .add(
-                        place,
+                        position,
                         Code::Limit,
-                        format!("a gateway has at most {STACKS} attachments with two VLAN tags"),
+                        format!("a gateway has at most {MAX_DOUBLE_TAGGED} attachments with two VLAN tags"),
                     )
-                    .hint("have a switch take the outer tag off, or use another gateway");
+                    .hint("have a switch remove the outer tag, or use another gateway");
             }
         }
         true
     }
 }
 
-/// `access0`, `access0.210` or `access0.100.210`.
+/// Parses `access0`, `access0.210` or `access0.100.210`.
 pub(crate) fn parse(
     text: &str,
-    place: Place,
+    position: SourcePosition,
     ports: &[Port],
     problems: &mut Problems,
 ) -> Option<Attachment> {
@@ -119,12 +123,18 @@ pub(crate) fn parse(
     let mut vlans = Vec::new();
     for word in words {
         match word.parse::<u16>() {
-            // What `parse` takes and a person does not write: `+210`, `0210`.
+            // `parse` accepts `+210` and `0210`.
             Ok(vlan @ 1..=4094) if vlan.to_string() == word => vlans.push(vlan),
             _ => {
                 problems
-                    .add(place, Code::BadValue, format!("`{word}` is no VLAN ID"))
-                    .hint("VLAN IDs are 1 to 4094; a port without a dot means untagged frames");
+                    .add(
+                        position,
+                        Code::BadValue,
+                        format!("`{word}` is not a VLAN ID"),
+                    )
+                    .hint(
+                        "a VLAN ID is 1 to 4094; a port name without a dot means untagged frames",
+                    );
                 return None;
             }
         }
@@ -136,17 +146,17 @@ pub(crate) fn parse(
         _ => {
             problems
                 .add(
-                    place,
+                    position,
                     Code::BadValue,
                     format!("`{text}` has more than two VLAN tags"),
                 )
-                .hint("`core0.100.210` is VLAN 210 inside VLAN 100");
+                .hint("at most two: `core0.100.210` is VLAN 210 inside VLAN 100");
             return None;
         }
     };
     let Some(port) = ports.iter().position(|port| port.name == name) else {
         let known = ports.iter().map(|port| port.name.as_str());
-        fields::unknown(problems, place, "port", name, known);
+        fields::unknown(problems, position, "port", name, known);
         return None;
     };
     Some(Attachment { port, vlan, inner })

@@ -1,9 +1,9 @@
-//! The header of `devices.csv`: which column is where.
+//! The header row of `devices.csv`.
 
 use csv::StringRecord;
 
 use crate::cursor::Cursor;
-use crate::problem::{Code, Place, Problems};
+use crate::problem::{Code, Problems, SourcePosition};
 
 const COLUMNS: [&str; 8] = [
     "name",
@@ -15,40 +15,40 @@ const COLUMNS: [&str; 8] = [
     "criticality",
     "port",
 ];
-const NEEDED: [&str; 3] = ["name", "mac", "segment"];
+const REQUIRED: [&str; 3] = ["name", "mac", "segment"];
 
-/// The columns that a file has.
+/// The columns of a file.
 pub(crate) struct Columns {
-    /// The position of each of [`COLUMNS`].
+    /// The index in the file of each of [`COLUMNS`].
     at: [Option<usize>; 8],
-    /// How many there are, known or not.
+    /// How many columns the file has.
     pub count: usize,
 }
 
 impl Columns {
-    /// Reads the first row; none if it lacks what every device needs.
+    /// Reads the header row; none if a required column is missing.
     pub fn read(
         header: Result<StringRecord, csv::Error>,
         mut cursor: Cursor,
         problems: &mut Problems,
     ) -> Option<Columns> {
         cursor.row(0);
-        let place = |index: usize| {
+        let position = |index: usize| {
             let mut cursor = cursor;
             cursor.field(index);
-            cursor.place()
+            cursor.position()
         };
         let header = match header {
             Ok(header) => header,
             Err(error) => {
-                problems.add(place(0), Code::Syntax, format!("not CSV: {error}"));
+                problems.add(position(0), Code::Syntax, format!("not valid CSV: {error}"));
                 return None;
             }
         };
         if let Some(separator) = other_separator(&header) {
             problems
                 .add(
-                    place(0),
+                    position(0),
                     Code::Syntax,
                     format!("separate fields with commas, not with {separator}"),
                 )
@@ -60,32 +60,32 @@ impl Columns {
             count: header.len(),
         };
         for (index, name) in header.iter().enumerate() {
-            columns.place(index, name.trim(), place(index), problems);
+            columns.add(index, name.trim(), position(index), problems);
         }
-        let mut whole = true;
-        for needed in NEEDED {
-            if columns.position(needed).is_none() {
-                whole = false;
+        let mut complete = true;
+        for required in REQUIRED {
+            if columns.index(required).is_none() {
+                complete = false;
                 problems
                     .add(
-                        place(0),
+                        position(0),
                         Code::MissingField,
-                        format!("column `{needed}` is missing"),
+                        format!("column `{required}` is missing"),
                     )
                     .hint(first_line());
             }
         }
-        whole.then_some(columns)
+        complete.then_some(columns)
     }
 
-    /// Where a column is.
-    pub fn position(&self, column: &str) -> Option<usize> {
+    /// The index of a column in the file.
+    pub fn index(&self, column: &str) -> Option<usize> {
         let known = COLUMNS.iter().position(|name| *name == column)?;
         self.at[known]
     }
 
-    /// Spreadsheets write `Name` and `MAC`: letters are the same in either case.
-    fn place(&mut self, index: usize, name: &str, place: Place, problems: &mut Problems) {
+    /// Case is ignored, since spreadsheets write `Name` and `MAC`.
+    fn add(&mut self, index: usize, name: &str, position: SourcePosition, problems: &mut Problems) {
         let known = COLUMNS
             .iter()
             .position(|known| known.eq_ignore_ascii_case(name));
@@ -93,14 +93,14 @@ impl Columns {
             Some(column) if self.at[column].is_none() => self.at[column] = Some(index),
             Some(_) => {
                 problems.add(
-                    place,
+                    position,
                     Code::Duplicate,
-                    format!("column `{name}` is there twice"),
+                    format!("column `{name}` appears twice"),
                 );
             }
             None => problems
                 .add(
-                    place,
+                    position,
                     Code::UnknownField,
                     format!("there is no column `{}`", name.escape_debug()),
                 )
@@ -109,12 +109,12 @@ impl Columns {
     }
 }
 
-/// What a header should be, as a hint.
+/// A hint with the expected header.
 pub(crate) fn first_line() -> String {
-    format!("the first line is `{}`", COLUMNS.join(","))
+    format!("the first line must be `{}`", COLUMNS.join(","))
 }
 
-/// What is between the fields of a header that has no comma.
+/// The separator of a header that is not separated by commas.
 fn other_separator(header: &StringRecord) -> Option<&'static str> {
     match header.get(0)? {
         _ if header.len() > 1 => None,

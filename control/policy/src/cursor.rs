@@ -1,15 +1,15 @@
-//! Where in `devices.csv` something is. The reader knows where it began to look for a row, which may be an empty line,
-//! a comment or the second half of a line break before it, and nothing of where the fields are.
+//! Positions of rows and fields in `devices.csv`. The CSV reader reports only where it began to look for a row, which may
+//! be an empty line, a comment or the second half of a line break before the row.
 
-use crate::problem::{File, Place};
+use crate::problem::{File, SourcePosition};
 
-/// A place in the text that only moves on.
+/// A position in the text that only moves forward.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
     line: u32,
-    /// Where the line starts.
+    /// Offset of the start of the line.
     start: usize,
 }
 
@@ -23,18 +23,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub fn place(&self) -> Place {
+    pub fn position(&self) -> SourcePosition {
         let before = &self.text[self.start..self.at];
-        // What continues a character in UTF-8 is none of its own.
+        // Continuation bytes of UTF-8 are not characters of their own.
         let characters = before.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
-        Place {
+        SourcePosition {
             file: File::Devices,
             line: self.line,
             column: characters as u32 + 1,
         }
     }
 
-    /// Goes on to the first row at or behind a place.
+    /// Moves to the first row at or after an offset.
     pub fn row(&mut self, from: usize) {
         self.to(from);
         while let Some(byte) = self.text.get(self.at) {
@@ -46,12 +46,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Goes on from the start of a row to one of its fields; to the end of the row if it has fewer.
+    /// Moves from the start of a row to one of its fields; to the end of the row if it has fewer.
     pub fn field(&mut self, index: usize) {
         for _ in 0..index {
             let mut end = self.at;
             if self.text.get(end) == Some(&b'"') {
-                // What is in quotes may have line breaks, and quotes that are written twice.
+                // A quoted field may contain line breaks and doubled quotes.
                 loop {
                     end = self.end(end + 1, b"\"") + 1;
                     if self.text.get(end) != Some(&b'"') {
@@ -68,7 +68,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Where one of these is, from a place on; the end of the text if none is.
+    /// The offset of the first of these bytes, from an offset on; the end of the text if there is none.
     fn end(&self, from: usize, of: &[u8]) -> usize {
         let rest = self.text.get(from..).unwrap_or_default();
         let found = rest.iter().position(|byte| of.contains(byte));
@@ -78,7 +78,7 @@ impl<'a> Cursor<'a> {
     fn to(&mut self, at: usize) {
         let at = at.clamp(self.at, self.text.len());
         for index in self.at..at {
-            // A line break is one or two characters, and over behind the last.
+            // CR LF is one line break, which ends after the LF.
             let is_break = match self.text[index] {
                 b'\n' => true,
                 b'\r' => self.text.get(index + 1) != Some(&b'\n'),

@@ -11,16 +11,16 @@ use crate::columns::{self, Columns};
 use crate::cursor::Cursor;
 use crate::fields;
 use crate::model::{Attachment, Binding, Device, Mac, Port, Segment};
-use crate::problem::{Code, File, Place, Problems};
+use crate::problem::{Code, File, Problems, SourcePosition};
 use crate::site::Site;
 use crate::yaml;
 
-/// Devices a gateway can hold.
-const DEVICES: usize = 131_072;
-/// The address that the gateway answers with where a segment has a proxy.
+/// Limit of devices of a gateway.
+const MAX_DEVICES: usize = 131_072;
+/// The MAC address that the gateway answers with for a segment with a proxy.
 pub const GATEWAY_MAC: Mac = Mac(*b"\x02CORDN");
 
-/// Reads the inventory. Lines with an error are left out.
+/// Reads the inventory. Rows with an error are left out.
 pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Device> {
     if yaml::is_too_long(File::Devices, text, problems) {
         return Vec::new();
@@ -36,7 +36,7 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
     let mut table = Table {
         ports: &site.ports,
         segments,
-        doubtful: &site.doubtful,
+        incomplete: &site.incomplete,
         by_name: HashMap::new(),
         by_mac: HashMap::new(),
         by_ip: HashMap::new(),
@@ -53,9 +53,9 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
         .and_then(|header| Columns::read(header, cursor, problems))
     else {
         if text.trim().is_empty() {
-            let place = Place::top(File::Devices);
+            let position = SourcePosition::start_of(File::Devices);
             problems
-                .add(place, Code::MissingField, "the file has no header")
+                .add(position, Code::MissingField, "the file has no header row")
                 .hint(columns::first_line());
         }
         return Vec::new();
@@ -66,14 +66,14 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
                 let line = error
                     .position()
                     .map_or(1, |position| position.line() as u32);
-                let place = Place {
+                let position = SourcePosition {
                     file: File::Devices,
                     line,
                     column: 1,
                 };
                 problems
-                    .add(place, Code::Syntax, format!("not CSV: {error}"))
-                    .hint("is a quote left open?");
+                    .add(position, Code::Syntax, format!("not valid CSV: {error}"))
+                    .hint("look for an unclosed quote");
             }
             Ok(record) => {
                 cursor.row(record.position().map_or(0, start_of));
@@ -82,16 +82,16 @@ pub(crate) fn read(text: &str, site: &Site, problems: &mut Problems) -> Vec<Devi
                         record: &record,
                         columns: &columns,
                         cursor,
-                        line: cursor.place().line,
+                        line: cursor.position().line,
                     },
                     &names,
                     problems,
                 );
-                if table.devices.len() > DEVICES {
+                if table.devices.len() > MAX_DEVICES {
                     problems.add(
-                        cursor.place(),
+                        cursor.position(),
                         Code::Limit,
-                        format!("a gateway holds at most {DEVICES} devices"),
+                        format!("a gateway has at most {MAX_DEVICES} devices"),
                     );
                     return table.devices;
                 }
@@ -108,21 +108,21 @@ fn start_of(position: &csv::Position) -> usize {
 struct Row<'a> {
     record: &'a StringRecord,
     columns: &'a Columns,
-    /// Where it starts.
+    /// At its start.
     cursor: Cursor<'a>,
     line: u32,
 }
 
 impl<'a> Row<'a> {
-    fn place(&self, column: &str) -> Place {
+    fn position(&self, column: &str) -> SourcePosition {
         let mut cursor = self.cursor;
-        cursor.field(self.columns.position(column).unwrap_or(0));
-        cursor.place()
+        cursor.field(self.columns.index(column).unwrap_or(0));
+        cursor.position()
     }
 
     fn get(&self, column: &str) -> Option<&'a str> {
         self.record
-            .get(self.columns.position(column)?)
+            .get(self.columns.index(column)?)
             .map(str::trim)
             .filter(|text| !text.is_empty())
     }
@@ -131,7 +131,7 @@ impl<'a> Row<'a> {
         let found = self.get(column);
         if found.is_none() {
             problems.add(
-                self.place(column),
+                self.position(column),
                 Code::MissingField,
                 format!("a device needs `{column}`"),
             );
@@ -143,7 +143,7 @@ impl<'a> Row<'a> {
 struct Table<'a> {
     ports: &'a [Port],
     segments: &'a [Segment],
-    doubtful: &'a [usize],
+    incomplete: &'a [usize],
     by_name: HashMap<String, u32>,
     by_mac: HashMap<(usize, Mac), u32>,
     by_ip: HashMap<IpAddr, u32>,
@@ -152,23 +152,23 @@ struct Table<'a> {
 
 impl Table<'_> {
     fn add(&mut self, row: &Row, names: &HashMap<&str, usize>, problems: &mut Problems) {
-        // Spreadsheets write rows of nothing behind the last.
+        // Spreadsheets write empty rows after the last one.
         if row.record.iter().all(|field| field.trim().is_empty()) {
             return;
         }
         if row.record.len() > row.columns.count {
             problems
                 .add(
-                    row.place("name"),
+                    row.position("name"),
                     Code::Syntax,
                     "the line has more fields than the header",
                 )
-                .hint("several addresses are separated by spaces: `10.21.0.11 10.21.0.12`");
+                .hint("separate several addresses by spaces: `10.21.0.11 10.21.0.12`");
             return;
         }
         let name = row
             .required("name", problems)
-            .and_then(|text| fields::name(text, row.place("name"), "a device", problems));
+            .and_then(|text| fields::name(text, row.position("name"), "a device", problems));
         let mac = row
             .required("mac", problems)
             .and_then(|text| self.mac(text, row, problems));
@@ -177,7 +177,7 @@ impl Table<'_> {
             if found.is_none() {
                 fields::unknown(
                     problems,
-                    row.place("segment"),
+                    row.position("segment"),
                     "segment",
                     text,
                     names.keys().copied(),
@@ -191,11 +191,11 @@ impl Table<'_> {
         {
             problems
                 .add(
-                    row.place("name"),
+                    row.position("name"),
                     Code::Duplicate,
-                    format!("there is a device `{name}` already"),
+                    format!("device `{name}` is listed twice"),
                 )
-                .hint(format!("in line {line}"));
+                .hint(format!("the first is in line {line}"));
             return;
         }
         if let (Some(segment), Some(mac)) = (segment, mac)
@@ -203,15 +203,15 @@ impl Table<'_> {
         {
             problems
                 .add(
-                    row.place("mac"),
+                    row.position("mac"),
                     Code::Duplicate,
                     format!(
-                        "{mac} is in segment `{}` already",
+                        "{mac} is already listed in segment `{}`",
                         self.segments[segment].name
                     ),
                 )
                 .hint(format!(
-                    "in line {line}: give one device both addresses, or mend the typing error"
+                    "line {line} lists it: give that device both IP addresses, or correct the MAC address"
                 ));
             return;
         }
@@ -232,7 +232,7 @@ impl Table<'_> {
                 profile: text("profile"),
                 function: text("function"),
                 criticality: text("criticality"),
-                place: Place {
+                position: SourcePosition {
                     file: File::Devices,
                     line: row.line,
                     column: 1,
@@ -241,7 +241,7 @@ impl Table<'_> {
         }
     }
 
-    /// Where a device must be: at a port that its segment is attached to, or at one of its attachments there.
+    /// Reads `port`: a port that the segment of the device is attached to, or one of its attachments there.
     fn binding(
         &self,
         text: &str,
@@ -249,10 +249,11 @@ impl Table<'_> {
         row: &Row,
         problems: &mut Problems,
     ) -> Option<Binding> {
-        let place = row.place("port");
-        let at = attachments::parse(text, place, self.ports, problems)?;
+        let position = row.position("port");
+        let at = attachments::parse(text, position, self.ports, problems)?;
         let segment = &self.segments[segment?];
-        // A port by itself means untagged frames, as in `attach`; or, where the segment has none there, any of its VLANs.
+        // A port without a VLAN means untagged frames, as in `attach`; or any VLAN, if the segment has no untagged attachment
+        // there.
         let binding = match text.contains('.') || segment.attachments.contains(&at) {
             true => Binding::Attachment(at),
             false => Binding::Port(at.port),
@@ -263,27 +264,29 @@ impl Table<'_> {
         if of_port.is_empty() {
             problems
                 .add(
-                    place,
+                    position,
                     Code::Conflict,
                     format!(
-                        "no device of segment `{}` can be at port `{}`",
+                        "a device of segment `{}` cannot be at port `{}`",
                         segment.name, port.name
                     ),
                 )
-                .hint(
-                    "a device is at a port that its segment is attached to and that is no uplink",
-                );
+                .hint("name a port that the segment is attached to and that is not an uplink");
             return None;
         }
         if !of_port.iter().any(|one| binding.allows(**one)) {
-            let here: Vec<String> = of_port.iter().map(|one| one.at(&port.name)).collect();
+            let here: Vec<String> = of_port.iter().map(|one| one.name_at(&port.name)).collect();
             problems
                 .add(
-                    place,
+                    position,
                     Code::Conflict,
                     format!("segment `{}` is not attached at `{text}`", segment.name),
                 )
-                .hint(format!("at port `{}` it is at {}", port.name, few(&here)));
+                .hint(format!(
+                    "its attachments at port `{}`: {}",
+                    port.name,
+                    few(&here)
+                ));
             return None;
         }
         Some(binding)
@@ -293,29 +296,29 @@ impl Table<'_> {
         let Ok(mac) = text.parse::<Mac>() else {
             problems
                 .add(
-                    row.place("mac"),
+                    row.position("mac"),
                     Code::BadValue,
-                    format!("`{text}` is no MAC address"),
+                    format!("`{text}` is not a MAC address"),
                 )
-                .hint("six pairs of hexadecimal digits: `02:00:5e:10:00:01`");
+                .hint("write six pairs of hexadecimal digits: `02:00:5e:10:00:01`");
             return None;
         };
         if mac.0[0] & 1 != 0 || mac.0 == [0; 6] {
             problems.add(
-                row.place("mac"),
+                row.position("mac"),
                 Code::BadValue,
-                format!("{mac} is a group address or zero: no device has it"),
+                format!("{mac} is a group address or zero: a device needs a unicast address"),
             );
             return None;
         }
         if mac == GATEWAY_MAC {
             problems
                 .add(
-                    row.place("mac"),
+                    row.position("mac"),
                     Code::Conflict,
-                    format!("{mac} is the gateway's: no device has it"),
+                    format!("{mac} is the MAC address of the gateway itself"),
                 )
-                .hint("the gateway answers with it where a segment says `proxy: true`");
+                .hint("the gateway answers with it in segments with `proxy: true`: give the device another");
             return None;
         }
         Some(mac)
@@ -339,20 +342,23 @@ impl Table<'_> {
                 good = false;
                 problems
                     .add(
-                        row.place("ips"),
+                        row.position("ips"),
                         Code::BadValue,
-                        format!("`{word}` is no IP address"),
+                        format!("`{word}` is not an IP address"),
                     )
                     .hint(addresses::hint(word));
                 continue;
             };
             if let Some(why) = segment
-                .filter(|segment| !self.doubtful.contains(segment))
+                .filter(|segment| !self.incomplete.contains(segment))
                 .and_then(|segment| addresses::unfit(ip, &self.segments[segment]))
             {
                 good = false;
-                let problem =
-                    problems.add(row.place("ips"), Code::Conflict, format!("{ip} {}", why.0));
+                let problem = problems.add(
+                    row.position("ips"),
+                    Code::Conflict,
+                    format!("{ip} {}", why.0),
+                );
                 problem.hint(why.1);
                 continue;
             }
@@ -360,9 +366,9 @@ impl Table<'_> {
                 Some(line) => {
                     good = false;
                     problems.add(
-                        row.place("ips"),
+                        row.position("ips"),
                         Code::Duplicate,
-                        format!("{ip} is bound to the device in line {line} already"),
+                        format!("{ip} is already bound to the device in line {line}"),
                     );
                 }
                 None => ips.push(ip),
@@ -372,7 +378,7 @@ impl Table<'_> {
     }
 }
 
-/// The first of many, in words.
+/// The first five of a list, and how many more there are.
 fn few(all: &[String]) -> String {
     const FEW: usize = 5;
     let first = all[..all.len().min(FEW)].join(", ");

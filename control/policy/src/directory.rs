@@ -7,14 +7,14 @@ use std::{fs, io};
 use crate::problem::File;
 use crate::{Error, Sources, yaml};
 
-/// Bytes that are read of a file, should someone point at a device or a pipe: so many that it is too long, even without
-/// a character that the end cuts.
-const MOST: usize = yaml::LENGTH + 4;
+/// Bytes that are read of a file, so that a device or pipe does not fill the memory. The limit is past [`yaml::LENGTH`] even
+/// after a character that it cuts is removed.
+const READ_LIMIT: usize = yaml::LENGTH + 4;
 
 /// Reads the files of a policy directory. `site.yaml` must be there.
 ///
 /// # Errors
-/// [`Error::Read`] if it is not, or a file cannot be read, is no UTF-8, or has a name that is nearly right.
+/// [`Error::Read`] if it is not, or if a file cannot be read, is not UTF-8, or has a misspelt name such as `policy.yml`.
 pub fn read(directory: &Path) -> Result<Sources, Error> {
     let file = |file: File| {
         text(directory, file).map_err(|error| Error::Read {
@@ -42,27 +42,27 @@ fn text(directory: &Path, file: File) -> io::Result<String> {
         opened => opened?,
     };
     let mut bytes = Vec::new();
-    opened.take(MOST as u64).read_to_end(&mut bytes)?;
-    let whole = bytes.len() < MOST;
+    opened.take(READ_LIMIT as u64).read_to_end(&mut bytes)?;
+    let whole = bytes.len() < READ_LIMIT;
     String::from_utf8(bytes).or_else(|error| {
         let wrong = error.utf8_error();
         let before = String::from_utf8_lossy(&error.as_bytes()[..wrong.valid_up_to()]).into_owned();
         if wrong.error_len().is_none() && !whole {
             return Ok(before);
         }
-        let place = yaml::end(file, &before);
+        let position = yaml::end(file, &before);
         Err(io::Error::new(
             io::ErrorKind::InvalidData,
             format!(
-                "line {} is not UTF-8 from column {} on: save it as UTF-8",
-                place.line, place.column
+                "line {} is not UTF-8 from column {} on: save the file as UTF-8",
+                position.line, position.column
             ),
         ))
     })
 }
 
-/// That a file which is not there is there under a name in other letters, or by the shorter ending of YAML: without it
-/// the policy would be another, and be accepted.
+/// An error if a missing file exists under a name in another case, or with the extension `yml`. Without this check the
+/// directory would be accepted as a different policy.
 fn misnamed(directory: &Path, file: File) -> Option<io::Error> {
     let wanted = file.name();
     let names = fs::read_dir(directory).ok()?.flatten();
@@ -70,15 +70,15 @@ fn misnamed(directory: &Path, file: File) -> Option<io::Error> {
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| {
             let lower = name.to_ascii_lowercase();
-            let meant = match lower.strip_suffix(".yml") {
+            let normalised = match lower.strip_suffix(".yml") {
                 Some(stem) => format!("{stem}.yaml"),
                 None => lower,
             };
-            meant == wanted && name != wanted
+            normalised == wanted && name != wanted
         })
         .min()?;
     Some(io::Error::new(
         io::ErrorKind::InvalidInput,
-        format!("there is {near}: rename it to {wanted}"),
+        format!("found {near} instead: rename it to {wanted}"),
     ))
 }

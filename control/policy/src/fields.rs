@@ -1,23 +1,23 @@
-//! Reads the fields of a mapping by name, and notes what is left over.
+//! Reads the fields of a mapping by name, and reports unknown ones.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::problem::{Code, Place, Problem, Problems};
+use crate::problem::{Code, Problem, Problems, SourcePosition};
 use crate::yaml::{Key, Node, Value};
 
-/// The fields of a mapping that nobody has asked for yet.
+/// A mapping, and the names of the fields that its reader has asked for so far.
 pub(crate) struct Fields<'a> {
     /// Where the mapping starts.
-    pub place: Place,
+    pub position: SourcePosition,
     what: String,
     map: &'a [(Key, Node)],
     asked: BTreeSet<&'static str>,
 }
 
 impl<'a> Fields<'a> {
-    /// None if `node` is no mapping. `what` names it in messages: "a rule".
+    /// None if `node` is not a mapping. `what` names it in messages, as "a rule" does.
     pub fn of(
         node: &'a Node,
         what: impl Into<String>,
@@ -26,16 +26,16 @@ impl<'a> Fields<'a> {
         let what = what.into();
         match &node.value {
             Value::Map(map) => Some(Fields {
-                place: node.place,
+                position: node.position,
                 what,
                 map,
                 asked: BTreeSet::new(),
             }),
             other => {
                 problems.add(
-                    node.place,
+                    node.position,
                     Code::WrongType,
-                    format!("{what} is a mapping, not {}", other.kind()),
+                    format!("{what} must be a mapping, not {}", other.kind()),
                 );
                 None
             }
@@ -56,7 +56,7 @@ impl<'a> Fields<'a> {
         let found = self.optional(name);
         if found.is_none() {
             problems.add(
-                self.place,
+                self.position,
                 Code::MissingField,
                 format!("{} needs `{name}`", self.what),
             );
@@ -64,13 +64,13 @@ impl<'a> Fields<'a> {
         found
     }
 
-    /// To be called when every field there is was asked for.
+    /// Reports the fields that were not asked for.
     pub fn finish(self, problems: &mut Problems) {
         for (key, _) in self.map {
             if !self.asked.contains(key.text.as_str()) {
                 problems
                     .add(
-                        key.place,
+                        key.position,
                         Code::UnknownField,
                         format!("{} has no field `{}`", self.what, key.text),
                     )
@@ -80,15 +80,15 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Plain text.
+/// A scalar as text.
 pub(crate) fn text<'a>(node: &'a Node, what: &str, problems: &mut Problems) -> Option<&'a str> {
     match &node.value {
         Value::Text(text) => Some(text),
         other => {
             problems.add(
-                node.place,
+                node.position,
                 Code::WrongType,
-                format!("{what} is a plain value, not {}", other.kind()),
+                format!("{what} must be a single value, not {}", other.kind()),
             );
             None
         }
@@ -115,9 +115,9 @@ pub(crate) fn entries<'a>(
         Some((_, Value::Map(map))) => map,
         Some((node, other)) => {
             problems.add(
-                node.place,
+                node.position,
                 Code::WrongType,
-                format!("{what} is a mapping, not {}", other.kind()),
+                format!("{what} must be a mapping, not {}", other.kind()),
             );
             &[]
         }
@@ -131,9 +131,9 @@ pub(crate) fn boolean(node: &Node, what: &str, problems: &mut Problems) -> Optio
         "false" => Some(false),
         other => {
             let problem = problems.add(
-                node.place,
+                node.position,
                 Code::BadValue,
-                format!("{what} is true or false, not `{other}`"),
+                format!("{what} must be true or false, not `{other}`"),
             );
             problem.hint("write `true` or `false`");
             None
@@ -141,7 +141,7 @@ pub(crate) fn boolean(node: &Node, what: &str, problems: &mut Problems) -> Optio
     }
 }
 
-/// One of a few words.
+/// One of a list of words.
 pub(crate) fn word<T: Copy>(
     node: &Node,
     what: &str,
@@ -152,13 +152,17 @@ pub(crate) fn word<T: Copy>(
     let found = words.iter().find(|(word, _)| *word == text);
     if found.is_none() {
         problems
-            .add(node.place, Code::BadValue, format!("`{text}` is no {what}"))
+            .add(
+                node.position,
+                Code::BadValue,
+                format!("`{text}` is not a valid {what}"),
+            )
             .did_you_mean(text, words.iter().map(|(word, _)| *word));
     }
     found.map(|(_, value)| *value)
 }
 
-/// Whatever is read from text.
+/// A value with a textual form. `hint` shows an example of it.
 pub(crate) fn parsed<T: FromStr>(
     node: &Node,
     what: &str,
@@ -170,14 +174,18 @@ pub(crate) fn parsed<T: FromStr>(
         Ok(value) => Some(value),
         Err(_) => {
             problems
-                .add(node.place, Code::BadValue, format!("`{text}` is no {what}"))
+                .add(
+                    node.position,
+                    Code::BadValue,
+                    format!("`{text}` is not a valid {what}"),
+                )
                 .hint(hint);
             None
         }
     }
 }
 
-/// A time: a whole number of seconds, minutes, hours or days, more than none and at most `most`.
+/// A time: a whole number of seconds, minutes, hours or days, above zero and at most `most`.
 pub(crate) fn duration(
     node: &Node,
     what: &str,
@@ -191,7 +199,7 @@ pub(crate) fn duration(
         let (_, unit) = units.into_iter().find(|(letter, _)| *letter == last)?;
         let digits = &text[..text.len() - 1];
         let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        // Whatever has more digits than fit is too long.
+        // A number that does not fit is reported as too long.
         plain.then(|| {
             digits
                 .parse::<u64>()
@@ -202,12 +210,12 @@ pub(crate) fn duration(
         Some(Duration::ZERO) => {
             problems
                 .add(
-                    node.place,
+                    node.position,
                     Code::BadValue,
-                    format!("an {what} of `{text}` is none"),
+                    format!("`{text}` is too short for an {what}"),
                 )
                 .hint(format!(
-                    "`{example}`; without it, what is usual for the protocol counts"
+                    "write at least a second, or leave it out for the default of the protocol: `{example}`"
                 ));
             None
         }
@@ -215,9 +223,9 @@ pub(crate) fn duration(
             let hours = most.as_secs() / 3600;
             problems
                 .add(
-                    node.place,
+                    node.position,
                     Code::Limit,
-                    format!("`{text}` is longer than an {what} can be"),
+                    format!("`{text}` is too long for an {what}"),
                 )
                 .hint(format!("at most {hours} hours: `{hours}h`"));
             None
@@ -225,9 +233,13 @@ pub(crate) fn duration(
         Some(time) => Some(time),
         None => {
             problems
-                .add(node.place, Code::BadValue, format!("`{text}` is no {what}"))
+                .add(
+                    node.position,
+                    Code::BadValue,
+                    format!("`{text}` is not a valid {what}"),
+                )
                 .hint(format!(
-                    "a whole number and `s`, `m`, `h` or `d`: `{example}`"
+                    "write a whole number followed by `s`, `m`, `h` or `d`: `{example}`"
                 ));
             None
         }
@@ -237,7 +249,7 @@ pub(crate) fn duration(
 /// A name: lower-case letters, digits, dots, hyphens and underscores, up to 63.
 pub(crate) fn name(
     text: &str,
-    place: Place,
+    position: SourcePosition,
     what: &str,
     problems: &mut Problems,
 ) -> Option<String> {
@@ -251,21 +263,21 @@ pub(crate) fn name(
     }
     let shown: String = text.chars().take(80).collect();
     problems
-        .add(place, Code::BadValue, format!("`{}` cannot be the name of {what}", shown.escape_debug()))
-        .hint("a name has lower-case letters, digits, `-`, `_` and `.`, starts with a letter or digit, and has 63 at most");
+        .add(position, Code::BadValue, format!("`{}` cannot be the name of {what}", shown.escape_debug()))
+        .hint("use at most 63 lower-case letters, digits, `-`, `_` and `.`, and start with a letter or digit");
     None
 }
 
-/// Notes a name that nothing has.
+/// Reports a name that is not defined.
 pub(crate) fn unknown<'a, 'p>(
     problems: &'p mut Problems,
-    place: Place,
+    position: SourcePosition,
     what: &str,
     word: &str,
     known: impl Iterator<Item = &'a str>,
 ) -> &'p mut Problem {
     let problem = problems.add(
-        place,
+        position,
         Code::UnknownName,
         format!("there is no {what} `{word}`"),
     );

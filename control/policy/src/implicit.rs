@@ -1,14 +1,14 @@
-//! The rules that nobody writes.
+//! Implicit rules, which follow from `site.yaml`.
 
 use ipnet::IpNet;
 
 use crate::model::{Device, Group, Mode, Origin, Rule, Selector, Service};
-use crate::problem::Place;
+use crate::problem::SourcePosition;
 use crate::rules::Written;
 use crate::site::Site;
 
-/// The rules that follow from `site.yaml`, behind those that are written: what a segment needs of its
-/// infrastructure, that a segment which is not isolated may talk within itself, and that an observed one is let be.
+/// Adds the implicit rules after the written ones: access of every segment to the infrastructure, traffic within segments
+/// that are not isolated, and the flows of observed segments that enforcement would drop.
 pub(crate) fn add(site: &Site, devices: &[Device], written: &mut Written) {
     let members: Vec<Selector> = (0..site.segments.len()).map(Selector::Segment).collect();
     for entry in &site.infrastructure {
@@ -19,7 +19,7 @@ pub(crate) fn add(site: &Site, devices: &[Device], written: &mut Written) {
             devices: owners(devices, &entry.servers),
             networks: entry.servers.iter().map(|ip| IpNet::from(*ip)).collect(),
         });
-        // A DHCP client's first packet goes to everybody, and the server's (or its relay's) answer may.
+        // DHCP clients broadcast their first packets, and servers and relays may broadcast their answers (RFC 2131 §4.1).
         let (port, to) = match entry.service {
             "dhcp" => (67, vec![group, Selector::Broadcast]),
             "dns" => (53, vec![group]),
@@ -58,7 +58,7 @@ pub(crate) fn add(site: &Site, devices: &[Device], written: &mut Written) {
                 owner: entry.owner.clone(),
                 reason: entry.reason.clone(),
                 expires: None,
-                place: entry.place,
+                position: entry.position,
                 origin: Origin::Infrastructure,
             });
         }
@@ -72,7 +72,7 @@ pub(crate) fn add(site: &Site, devices: &[Device], written: &mut Written) {
         written.rules.push(Rule {
             from: vec![Selector::Segment(index)],
             to: vec![Selector::Segment(index), Selector::Flooded(index)],
-            ..segment_rule(format!("segment:{}", segment.name), segment.place)
+            ..segment_rule(format!("segment:{}", segment.name), segment.position)
         });
     }
     let observed = site
@@ -87,13 +87,17 @@ pub(crate) fn add(site: &Site, devices: &[Device], written: &mut Written) {
                 from: vec![from],
                 to: vec![to],
                 origin: Origin::Observe,
-                ..segment_rule(format!("observe:{}{suffix}", segment.name), segment.place)
+                ..segment_rule(
+                    format!("observe:{}{suffix}", segment.name),
+                    segment.position,
+                )
             });
         }
     }
 }
 
-/// The devices that have one of these addresses: a network says nothing of them, and a server is often one.
+/// The devices that have one of these addresses. The networks of a group do not match listed devices, so a server that is a
+/// listed device has to be in the group as a device.
 fn owners(devices: &[Device], servers: &[std::net::IpAddr]) -> Vec<usize> {
     let has = |device: &Device| device.ips.iter().any(|ip| servers.contains(ip));
     let indexed = devices.iter().enumerate();
@@ -103,8 +107,8 @@ fn owners(devices: &[Device], servers: &[std::net::IpAddr]) -> Vec<usize> {
         .collect()
 }
 
-/// What the rules of segments have in common; from and to are the caller's.
-fn segment_rule(name: String, place: Place) -> Rule {
+/// A rule of a segment, with `from` and `to` left to the caller.
+fn segment_rule(name: String, position: SourcePosition) -> Rule {
     Rule {
         name,
         from: Vec::new(),
@@ -116,7 +120,7 @@ fn segment_rule(name: String, place: Place) -> Rule {
         owner: None,
         reason: None,
         expires: None,
-        place,
+        position,
         origin: Origin::Segment,
     }
 }

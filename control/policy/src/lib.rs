@@ -1,7 +1,7 @@
-//! A policy directory, read and validated whole.
+//! Reads and validates a policy directory.
 //!
 //! [`load`] reads `site.yaml`, `policy.yaml` and `devices.csv` from a directory; [`from_sources`] takes their text.
-//! Both answer a [`Policy`] that is consistent in itself, or [`Rejected`] with every error at its place.
+//! Both return a consistent [`Policy`], or [`Rejected`] with every error and its position in the files.
 
 mod addresses;
 mod attachments;
@@ -14,12 +14,13 @@ mod implicit;
 mod model;
 mod numbers;
 mod problem;
+pub mod protocols;
 mod rules;
+mod service_names;
 mod services;
 mod site;
 mod unmatched;
 mod warnings;
-mod words;
 mod yaml;
 
 use std::io;
@@ -27,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use problem::Problems;
 
-pub use attachments::{COPIES_MOST, STACKS};
+pub use attachments::{MAX_COPIES, MAX_DOUBLE_TAGGED};
 pub use devices::GATEWAY_MAC;
 pub use directory::read;
 pub use model::{
@@ -35,42 +36,42 @@ pub use model::{
     Origin, OuterTag, Policy, Port, Posture, Reach, Rule, Segment, Selector, Service, Unknown,
     Zone,
 };
-pub use problem::{Code, File, Place, Problem, Rejected};
+pub use problem::{Code, File, Problem, Rejected, SourcePosition};
 pub use services::CATALOGUE;
-pub use site::{PORTS, SEGMENTS};
+pub use site::{MAX_PORTS, MAX_SEGMENTS};
 
 /// The text of the files of a policy directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     /// `site.yaml`.
     pub site: String,
-    /// `policy.yaml`; without it there are no rules but those of the site.
+    /// `policy.yaml`; without it there are only the rules that follow from `site.yaml`.
     pub policy: Option<String>,
-    /// `devices.csv`; without it no device is known.
+    /// `devices.csv`; without it no device is listed.
     pub devices: Option<String>,
 }
 
-/// A policy, and what is worth a look in it.
+/// A policy, and warnings about it.
 #[derive(Clone, Debug)]
 pub struct Validated {
     /// The policy.
     pub policy: Policy,
-    /// Nothing is refused for these.
+    /// Likely mistakes. They do not make a policy invalid.
     pub warnings: Vec<Problem>,
 }
 
-/// Why there is no policy.
+/// Why a policy directory could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file cannot be read.
+    /// A file could not be read.
     #[error("cannot read {}: {error}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// It is refused.
+    /// The policy is invalid.
     #[error(transparent)]
     Rejected(#[from] Rejected),
 }
@@ -78,7 +79,7 @@ pub enum Error {
 /// Reads and validates a policy directory.
 ///
 /// # Errors
-/// [`Error`]: of a policy that is refused, everything that is wrong with it.
+/// [`Error::Read`] for a file that cannot be read, [`Error::Rejected`] with every error of an invalid policy.
 pub fn load(directory: &Path) -> Result<Validated, Error> {
     Ok(from_sources(&read(directory)?)?)
 }
@@ -86,7 +87,7 @@ pub fn load(directory: &Path) -> Result<Validated, Error> {
 /// Validates a policy.
 ///
 /// # Errors
-/// [`Rejected`] with everything that is wrong with it.
+/// [`Rejected`] with every error.
 pub fn from_sources(sources: &Sources) -> Result<Validated, Rejected> {
     let mut problems = Problems::default();
     let site_node = yaml::read(File::Site, &sources.site, &mut problems);
@@ -95,7 +96,7 @@ pub fn from_sources(sources: &Sources) -> Result<Validated, Rejected> {
         .as_deref()
         .map(|text| yaml::read(File::Policy, text, &mut problems));
     let Some(site_node) = site_node else {
-        // Without the site every name in the other files would be unknown: say the one thing that is wrong.
+        // Without the site every name in the other files would be unknown: report the cause only.
         return Err(Rejected {
             problems: problems.into_sorted(),
         });

@@ -1,31 +1,31 @@
-//! The numbers of segments.
+//! The numbers of segments in the tables.
 
-use crate::SEGMENTS;
+use crate::MAX_SEGMENTS;
 use crate::model::Segment;
 
-/// Gives every segment a number that follows from its name: where two names would have the same one, the second by name
-/// takes the next that is free. So a segment that comes or goes changes another's number only where their numbers meet,
-/// which of a hundred segments hardly one in forty does.
+/// Gives every segment a number by a hash of its name. Of two names with the same hash, the second in alphabetical order
+/// takes the next free number. So adding or removing a segment renumbers another one only if their hashes collide: about
+/// one segment in forty at a hundred segments.
 pub fn assign(segments: &mut [Segment]) {
     let mut order: Vec<usize> = (0..segments.len()).collect();
     order.sort_by(|one, other| segments[*one].name.cmp(&segments[*other].name));
-    let mut taken = vec![false; SEGMENTS];
+    let mut taken = vec![false; MAX_SEGMENTS];
     for index in order {
-        let mut number = wanted(&segments[index].name);
+        let mut number = preferred(&segments[index].name);
         while taken[number] {
-            number = (number + 1) % SEGMENTS;
+            number = (number + 1) % MAX_SEGMENTS;
         }
         taken[number] = true;
         segments[index].number = number as u16;
     }
 }
 
-/// FNV-1a, 32 bits (draft-eastlake-fnv §2), cut down to a number of a segment.
-fn wanted(name: &str) -> usize {
+/// 32-bit FNV-1a (draft-eastlake-fnv §2), folded to the range of segment numbers.
+fn preferred(name: &str) -> usize {
     let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
-    (hash ^ hash >> 16) as usize % SEGMENTS
+    (hash ^ hash >> 16) as usize % MAX_SEGMENTS
 }
 
 #[cfg(test)]
@@ -45,7 +45,7 @@ mod tests {
             site,
             ..Sources::default()
         };
-        let policy = from_sources(&sources).expect("is right").policy;
+        let policy = from_sources(&sources).expect("is valid").policy;
         let segments = policy.segments.into_iter();
         segments
             .map(|segment| (segment.name, segment.number))
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_keeps_its_number_whoever_comes_goes_or_moves() {
+    fn a_segment_keeps_its_number_when_others_are_added_removed_or_reordered() {
         let names: Vec<String> = ["imaging", "monitors", "pumps", "stations", "guest"]
             .map(str::to_owned)
             .into();
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_have_the_same() {
+    fn no_two_segments_share_a_number() {
         let names: Vec<String> = (0..1500).map(|at| format!("ward-{at}")).collect();
         let mut all: Vec<u16> = numbers(&names).into_values().collect();
         all.sort_unstable();
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(all.len(), names.len());
         assert!(
             all.iter()
-                .all(|number| usize::from(*number) < crate::SEGMENTS)
+                .all(|number| usize::from(*number) < crate::MAX_SEGMENTS)
         );
     }
 }

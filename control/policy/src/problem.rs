@@ -1,4 +1,4 @@
-//! What is wrong with a policy, and where.
+//! Errors and warnings of a policy, with their positions in its files.
 
 use std::fmt;
 
@@ -24,9 +24,9 @@ impl File {
     }
 }
 
-/// A place in a file.
+/// A position in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct SourcePosition {
     /// The file.
     pub file: File,
     /// Line, from 1.
@@ -35,10 +35,10 @@ pub struct Place {
     pub column: u32,
 }
 
-impl Place {
-    /// Where a file begins: of what is nowhere in it.
-    pub const fn top(file: File) -> Place {
-        Place {
+impl SourcePosition {
+    /// The start of a file, for problems without a position of their own.
+    pub const fn start_of(file: File) -> SourcePosition {
+        SourcePosition {
             file,
             line: 1,
             column: 1,
@@ -46,8 +46,8 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
-    /// `policy.yaml:12`, as a rule's place is shown.
+impl fmt::Display for SourcePosition {
+    /// `policy.yaml:12`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.name(), self.line)
     }
@@ -58,30 +58,30 @@ impl fmt::Display for Place {
 pub enum Code {
     /// Not YAML or CSV.
     Syntax,
-    /// A field that does not exist.
+    /// A field that the language does not have.
     UnknownField,
-    /// A field that must be there.
+    /// A required field is missing.
     MissingField,
-    /// A mapping where a list belongs, say.
+    /// A mapping instead of a list, for example.
     WrongType,
-    /// A value that means nothing here.
+    /// A value that is not valid for its field.
     BadValue,
-    /// A name that nothing has.
+    /// A name that is not defined.
     UnknownName,
     /// A name or address used twice.
     Duplicate,
-    /// Two statements that exclude each other.
+    /// Statements that contradict each other.
     Conflict,
-    /// More than a gateway can hold.
+    /// More than a gateway can handle.
     Limit,
     /// An invariant that the rules break.
     Invariant,
-    /// Worth a look; nothing is refused for it.
+    /// A likely mistake in a valid policy.
     Warning,
 }
 
 impl Code {
-    /// As programs see it.
+    /// Its name in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Code::Syntax => "syntax",
@@ -99,14 +99,14 @@ impl Code {
     }
 }
 
-/// One thing that is wrong, or worth a warning.
+/// An error or a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where.
-    pub place: Place,
+    /// Where it is.
+    pub position: SourcePosition,
     /// Its kind.
     pub code: Code,
-    /// What is wrong.
+    /// What is wrong, in one sentence.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
@@ -114,7 +114,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { file, line, column } = self.place;
+        let SourcePosition { file, line, column } = self.position;
         write!(f, "{}:{line}:{column}: {}", file.name(), self.message)?;
         match &self.hint {
             Some(hint) => write!(f, "\n    {hint}"),
@@ -123,15 +123,15 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A policy that is refused, with everything that is wrong with it.
+/// An invalid policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the policy has {} {}", problems.len(), if problems.len() == 1 { "error" } else { "errors" })]
 pub struct Rejected {
-    /// By file, line and column.
+    /// Every error, by file, line and column.
     pub problems: Vec<Problem>,
 }
 
-/// More problems than this are counted, not listed: nobody mends a thousand at a time.
+/// Problems beyond this number are counted, not listed.
 const LISTED: usize = 1000;
 
 /// Collects problems while reading goes on.
@@ -142,14 +142,19 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
-    /// Notes a problem; answers it, for a hint to be added.
-    pub fn add(&mut self, place: Place, code: Code, message: impl Into<String>) -> &mut Problem {
+    /// Adds a problem and returns it, so that the caller can add a hint.
+    pub fn add(
+        &mut self,
+        position: SourcePosition,
+        code: Code,
+        message: impl Into<String>,
+    ) -> &mut Problem {
         if self.list.len() >= LISTED {
             self.unlisted += 1;
             self.list.truncate(LISTED);
         }
         self.list.push(Problem {
-            place,
+            position,
             code,
             message: message.into(),
             hint: None,
@@ -162,10 +167,10 @@ impl Problems {
         self.list.is_empty()
     }
 
-    /// In the order of the files.
+    /// By file, line and column.
     pub fn into_sorted(mut self) -> Vec<Problem> {
         self.list.truncate(LISTED);
-        self.list.sort_by_key(|problem| problem.place);
+        self.list.sort_by_key(|problem| problem.position);
         if self.unlisted > 0
             && let Some(last) = self.list.last_mut()
         {
@@ -180,21 +185,21 @@ impl Problem {
         self.hint = Some(hint.into());
     }
 
-    /// Hints at what was probably meant, or else at what there is.
+    /// Adds a hint: the known word that `word` probably stands for, or else a list of known words.
     pub(crate) fn did_you_mean<'a>(&mut self, word: &str, known: impl Iterator<Item = &'a str>) {
-        // What could not be read has no name: its own error is noted already.
+        // An entry without a valid name has an empty one; its own error is reported already.
         let mut known: Vec<&str> = known.filter(|name| !name.is_empty()).collect();
         let near = known
             .iter()
-            .filter_map(|name| Some((slip(word, name)?, *name)))
+            .filter_map(|name| Some((typo_distance(word, name)?, *name)))
             .min();
         known.sort_unstable();
         self.hint = match near {
             Some((_, name)) => Some(format!("did you mean `{name}`?")),
             None if known.is_empty() => None,
-            None if known.len() <= 12 => Some(format!("there is: {}", known.join(", "))),
+            None if known.len() <= 12 => Some(format!("use one of: {}", known.join(", "))),
             None => Some(format!(
-                "there is: {}, and {} more",
+                "use one of: {}, and {} more",
                 known[..12].join(", "),
                 known.len() - 12
             )),
@@ -202,10 +207,10 @@ impl Problem {
     }
 }
 
-/// How far two words are apart, if one could be a slip for the other.
-pub(crate) fn slip(word: &str, meant: &str) -> Option<usize> {
+/// The edit distance of two words, if it is small enough for a typing error.
+pub(crate) fn typo_distance(word: &str, meant: &str) -> Option<usize> {
     let most = 1 + word.len().max(meant.len()) / 4;
-    // To work it out for a word of a megabyte takes as many times the room of the other.
+    // The distance takes memory in proportion to the product of the lengths: skip words that cannot be near.
     if word.len().abs_diff(meant.len()) > most {
         return None;
     }

@@ -1,10 +1,11 @@
-//! Services: the catalogue that every policy can use, and what a policy makes of it.
+//! Services: the built-in catalogue, and `services` of `policy.yaml`.
 
 use std::time::Duration;
 
 use crate::fields::{self, Fields};
 use crate::model::{NamedService, Service};
 use crate::problem::{Code, Problems};
+use crate::protocols;
 use crate::yaml::Node;
 
 use Service::{Any, IcmpEcho, Sctp, Tcp, Udp};
@@ -17,11 +18,11 @@ const fn udp(port: u16) -> Service {
     Udp(port, port)
 }
 
-/// How long flows may be silent at most: their age is known for three days.
+/// Limit of `idle`. The data plane can tell the age of a flow for three days.
 const IDLE_MOST: Duration = Duration::from_secs(48 * 3600);
 
-/// What devices in hospitals commonly speak. A policy overrides an entry by writing its own of that name.
-/// Sources are with each manufacturer's manuals; where ports differ per site, the common default is taken.
+/// Services that are common in hospitals, with the default ports of the manufacturers' manuals. A policy replaces an entry
+/// by defining a service of that name.
 pub const CATALOGUE: &[(&str, &[Service])] = &[
     ("any", &[Any]),
     ("icmp", &[IcmpEcho]),
@@ -89,7 +90,7 @@ pub const CATALOGUE: &[(&str, &[Service])] = &[
     ("jetdirect", &[tcp(9100)]),
 ];
 
-/// A service without a name: `any`, `icmp`, `tcp/104`, `udp/5000-5010`, `sctp/2905`, `tcp/any`.
+/// Parses a service without a name: `any`, `icmp`, `tcp/104`, `udp/5000-5010`, `sctp/2905`, `tcp/any`.
 pub(crate) fn inline(word: &str) -> Option<Service> {
     match word {
         "any" => return Some(Any),
@@ -98,12 +99,10 @@ pub(crate) fn inline(word: &str) -> Option<Service> {
     }
     let (protocol, ports) = word.split_once('/')?;
     let (first, last) = range(ports)?;
-    match protocol {
-        "tcp" => Some(Tcp(first, last)),
-        "udp" => Some(Udp(first, last)),
-        "sctp" => Some(Sctp(first, last)),
-        _ => None,
-    }
+    let number = protocols::number(protocol)?;
+    let mut known = WITH_PORTS.into_iter();
+    let (_, make) = known.find(|(protocol, _)| *protocol == number)?;
+    Some(make(first, last))
 }
 
 fn range(text: &str) -> Option<(u16, u16)> {
@@ -122,7 +121,7 @@ fn range(text: &str) -> Option<(u16, u16)> {
     (first <= last).then_some((first, last))
 }
 
-/// The services of a policy: `services` of `policy.yaml` over the catalogue.
+/// The services of a policy: the catalogue, with the additions and replacements of `services` in `policy.yaml`.
 pub(crate) fn read(node: Option<&Node>, problems: &mut Problems) -> Vec<NamedService> {
     let mut services: Vec<NamedService> = CATALOGUE
         .iter()
@@ -133,12 +132,16 @@ pub(crate) fn read(node: Option<&Node>, problems: &mut Problems) -> Vec<NamedSer
         })
         .collect();
     for (key, node) in fields::entries(node, "`services`", problems) {
-        let Some(name) = fields::name(&key.text, key.place, "a service", problems) else {
+        let Some(name) = fields::name(&key.text, key.position, "a service", problems) else {
             continue;
         };
         if name == "any" || name == "icmp" {
             problems
-                .add(key.place, Code::Conflict, format!("`{name}` is built in"))
+                .add(
+                    key.position,
+                    Code::Conflict,
+                    format!("`{name}` is a built-in service"),
+                )
                 .hint("give this service another name");
             continue;
         }
@@ -153,29 +156,34 @@ pub(crate) fn read(node: Option<&Node>, problems: &mut Problems) -> Vec<NamedSer
     services
 }
 
-/// A protocol with ports: its field, and what it makes of a range.
-type Protocol = (&'static str, fn(u16, u16) -> Service);
+/// A protocol with ports: its number, and the service of a range of ports.
+type Protocol = (u8, fn(u16, u16) -> Service);
+
+/// The protocols that services can name with ports.
+const WITH_PORTS: [Protocol; 3] = [
+    (protocols::TCP, Tcp),
+    (protocols::UDP, Udp),
+    (protocols::SCTP, Sctp),
+];
 
 fn one(node: &Node, name: String, problems: &mut Problems) -> Option<NamedService> {
     let mut fields = Fields::of(node, format!("service `{name}`"), problems)?;
     let mut entries = Vec::new();
-    const PROTOCOLS: [Protocol; 3] = [("tcp", Tcp), ("udp", Udp), ("sctp", Sctp)];
     let mut good = true;
-    for (protocol, make) in PROTOCOLS {
-        for port in fields
-            .optional(protocol)
-            .map(fields::list)
-            .unwrap_or_default()
-        {
+    for (protocol, make) in WITH_PORTS {
+        let name = protocols::name(protocol).unwrap_or_default();
+        for port in fields.optional(name).map(fields::list).unwrap_or_default() {
             match fields::text(port, "a port", problems).map(|text| (text, range(text))) {
                 Some((_, Some((first, last)))) => entries.push(make(first, last)),
                 Some((text, None)) => {
                     good = false;
                     problems
-                        .add(port.place, Code::BadValue, format!("`{text}` is no port"))
-                        .hint(
-                            "a port is 0 to 65535, a range is `5000-5010`, all of them are `any`",
-                        );
+                        .add(
+                            port.position,
+                            Code::BadValue,
+                            format!("`{text}` is not a port"),
+                        )
+                        .hint("write a port (0 to 65535), a range (`5000-5010`) or `any`");
                 }
                 None => good = false,
             }
@@ -193,9 +201,9 @@ fn one(node: &Node, name: String, problems: &mut Problems) -> Option<NamedServic
     if entries.is_empty() && good {
         problems
             .add(
-                node.place,
+                node.position,
                 Code::MissingField,
-                format!("service `{name}` has no ports"),
+                format!("service `{name}` has no protocol or port"),
             )
             .hint("write `{tcp: [104, 11112]}`, `{udp: 123}` or `{icmp: true}`");
     }
@@ -211,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inline_services() {
+    fn services_without_a_name_are_parsed_or_refused() {
         for (word, expected) in [
             ("any", Some(Any)),
             ("icmp", Some(IcmpEcho)),
@@ -231,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_catalogue_names_each_service_once() {
+    fn the_catalogue_has_no_duplicate_names() {
         let mut names: Vec<_> = CATALOGUE.iter().map(|(name, _)| name).collect();
         names.sort();
         names.dedup();

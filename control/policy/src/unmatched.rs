@@ -1,5 +1,5 @@
-//! Devices that a group was probably meant to hold, and does not: for a profile that is spelt otherwise, or because they
-//! are listed.
+//! Warnings about devices that a group probably should contain but does not: because a profile is misspelt, or because
+//! networks do not match listed devices.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -8,20 +8,20 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::model::Policy;
-use crate::problem::{Code, File, Place, Problems, slip};
+use crate::problem::{Code, File, Problems, SourcePosition, typo_distance};
 
-/// Pairs of profiles that are compared: whoever has more has a program that writes them, and it does not mistype.
+/// Limit of pairs of profiles that are compared. Larger inventories are exported by programs, which do not mistype.
 const COMPARED: usize = 1 << 16;
 /// Longer profiles are not compared.
 const LENGTH: usize = 63;
-/// Devices in one network of a group that are looked at.
-const LOOKED_AT: usize = 4096;
+/// Limit of devices that are looked at in one network of a group.
+const MAX_DEVICES: usize = 4096;
 
-/// Notes profiles that no group has, but nearly.
+/// Warns of profiles of devices that no group has, but whose spelling is close to one of a group.
 pub(crate) fn profiles(policy: &Policy, problems: &mut Problems) {
     let named = policy.groups.iter().flat_map(|group| &group.profiles);
     let named: BTreeSet<&str> = named.map(String::as_str).collect();
-    // The first device that has it, and how many have.
+    // By profile: the first device with it, and the number of devices.
     let mut others: HashMap<&str, (usize, usize)> = HashMap::new();
     for (index, device) in policy.devices.iter().enumerate() {
         if let Some(profile) = device.profile.as_deref()
@@ -43,19 +43,19 @@ pub(crate) fn profiles(policy: &Policy, problems: &mut Problems) {
         let own = words(profile);
         let near = known
             .iter()
-            .filter_map(|(words, profile)| Some((apart(&own, words)?, *profile)))
+            .filter_map(|(words, profile)| Some((distance(&own, words)?, *profile)))
             .min();
         let Some((_, meant)) = near else { continue };
-        let who = match count {
+        let devices = match count {
             1 => "1 device has".to_owned(),
             count => format!("{count} devices have"),
         };
         problems
             .add(
-                policy.devices[first].place,
+                policy.devices[first].position,
                 Code::Warning,
                 format!(
-                    "no group has the profile `{}`, which {who}",
+                    "no group has the profile `{}`, which {devices}",
                     profile.escape_debug()
                 ),
             )
@@ -72,33 +72,33 @@ fn words(profile: &str) -> Vec<String> {
         .collect()
 }
 
-/// How far two profiles are apart, if one could be a slip for the other. Word by word, since `mr-scanner` is none for
-/// `ct-scanner`.
-fn apart(one: &[String], other: &[String]) -> Option<usize> {
+/// The edit distance of two profiles, if one could be a typing error of the other. Words are compared one by one, so that
+/// `mr-scanner` is not close to `ct-scanner`.
+fn distance(one: &[String], other: &[String]) -> Option<usize> {
     if one.concat() == other.concat() {
         return Some(0);
     }
     let pairs = one.iter().zip(other);
     (one.len() == other.len())
-        .then(|| pairs.map(|(one, other)| word_apart(one, other)).sum())
+        .then(|| pairs.map(|(one, other)| word_distance(one, other)).sum())
         .flatten()
 }
 
-fn word_apart(one: &str, other: &str) -> Option<usize> {
+fn word_distance(one: &str, other: &str) -> Option<usize> {
     fn digits(word: &str) -> impl Iterator<Item = char> {
         word.chars().filter(char::is_ascii_digit)
     }
-    // An abbreviation in other letters, or another number, means another thing.
+    // Abbreviations and numbers have to be equal: `ct` and `mr`, `pump1` and `pump2` are different things.
     let code = one.len().min(other.len()) <= 3 || !digits(one).eq(digits(other));
     match one == other {
         true => Some(0),
         false if code => None,
-        false => slip(one, other),
+        false => typo_distance(one, other),
     }
 }
 
-/// Notes listed devices with an address inside a group's networks, which say nothing of them. Of networks that hold a
-/// whole subnet that is said anyway.
+/// Warns of listed devices with an address inside a group's networks, which do not match listed devices. Networks that
+/// contain a whole subnet have a warning of their own.
 pub(crate) fn addresses(policy: &Policy, problems: &mut Problems) {
     let bound: LazyCell<BTreeMap<IpAddr, usize>, _> = LazyCell::new(|| {
         let devices = policy.devices.iter().enumerate();
@@ -106,7 +106,7 @@ pub(crate) fn addresses(policy: &Policy, problems: &mut Problems) {
             .flat_map(|(index, device)| device.ips.iter().map(move |ip| (*ip, index)))
             .collect()
     });
-    // They do not overlap: what a network is inside of can only be the last that starts before it.
+    // Subnets do not overlap: the only one that can contain a network is the last that starts at or before it.
     let subnets = policy.segments.iter().flat_map(|segment| &segment.subnets);
     let subnets: BTreeMap<IpAddr, &IpNet> = subnets.map(|net| (net.network(), net)).collect();
     let inside = |net: &&IpNet| {
@@ -125,18 +125,20 @@ pub(crate) fn addresses(policy: &Policy, problems: &mut Problems) {
             named.contains(index) || profile.is_some_and(|profile| profiles.contains(profile))
         };
         for net in networks {
-            let mut within = bound.range(net.network()..=net.broadcast()).take(LOOKED_AT);
+            let mut within = bound
+                .range(net.network()..=net.broadcast())
+                .take(MAX_DEVICES);
             let Some((ip, index)) = within.find(|(_, index)| !has(index)) else {
                 continue;
             };
             let (group, device) = (&group.name, &policy.devices[*index].name);
             problems
                 .add(
-                    Place::top(File::Policy),
+                    SourcePosition::start_of(File::Policy),
                     Code::Warning,
-                    format!("{ip}, in the networks of group `{group}`, is device `{device}`, which networks do not match"),
+                    format!("{ip} is in the networks of group `{group}`, but it is bound to device `{device}`, and networks do not match listed devices"),
                 )
-                .hint(format!("name it in the group: `devices: [{device}]`"));
+                .hint(format!("add the device to the group: `devices: [{device}]`"));
         }
     }
 }

@@ -1,28 +1,28 @@
-//! YAML as a tree in which everything knows its place.
+//! YAML as a tree whose nodes have their positions in the file.
 //!
-//! Scalars stay text: what a field means decides how it is read, so that `no` can name a segment and `1e3`
-//! a site. Anchors, aliases, tags and merge keys are refused: a policy should say what it says where it
-//! says it, and an alias can make a small file an endless one.
+//! Scalars stay text and the reader of a field parses them, so that `no` can name a segment and `1e3` a site. Anchors,
+//! aliases, tags and merge keys are refused: a statement should be written where it applies, and aliases can make a small
+//! file expand without limit.
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
-use crate::problem::{Code, File, Place, Problems};
+use crate::problem::{Code, File, Problems, SourcePosition};
 
-/// Deeper nesting than any policy has.
+/// Limit of nesting, above that of any valid policy.
 const DEPTH: usize = 16;
-/// Longer files than any policy has, in bytes.
+/// Limit of the length of a file, in bytes.
 pub(crate) const LENGTH: usize = 32 << 20;
 
 /// A value and where it starts.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
-    pub place: Place,
+    pub position: SourcePosition,
     pub value: Value,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
-    /// Nothing was written.
+    /// An empty value, `~` or `null`.
     Null,
     Text(String),
     List(Vec<Node>),
@@ -31,25 +31,25 @@ pub(crate) enum Value {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Key {
-    pub place: Place,
+    pub position: SourcePosition,
     pub text: String,
 }
 
 impl Value {
-    /// What it is, for messages.
+    /// The kind of value, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
-            Value::Null => "nothing",
-            Value::Text(_) => "a plain value",
+            Value::Null => "an empty value",
+            Value::Text(_) => "a single value",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
         }
     }
 }
 
-/// Reads one document. None if there is none that could be looked at further; why is in `problems`.
+/// Reads one document. None if it could not be parsed; the errors are in `problems`.
 pub(crate) fn read(file: File, text: &str, problems: &mut Problems) -> Option<Node> {
-    let start = Place::top(file);
+    let start = SourcePosition::start_of(file);
     if is_too_long(file, text, problems) {
         return None;
     }
@@ -61,16 +61,16 @@ pub(crate) fn read(file: File, text: &str, problems: &mut Problems) -> Option<No
     };
     let node = reader.document()?;
     Some(node.unwrap_or(Node {
-        place: start,
+        position: start,
         value: Value::Null,
     }))
 }
 
-/// Whether a file is longer than any is: what it says at its end may not have been read.
+/// Reports a file over the limit of length: its end may not have been read.
 pub(crate) fn is_too_long(file: File, text: &str, problems: &mut Problems) -> bool {
     let too_long = text.len() > LENGTH;
     if too_long {
-        let start = Place::top(file);
+        let start = SourcePosition::start_of(file);
         problems.add(
             start,
             Code::Limit,
@@ -80,11 +80,11 @@ pub(crate) fn is_too_long(file: File, text: &str, problems: &mut Problems) -> bo
     too_long
 }
 
-/// Behind the last character.
-pub(crate) fn end(file: File, text: &str) -> Place {
+/// The position after the last character.
+pub(crate) fn end(file: File, text: &str) -> SourcePosition {
     let breaks = text.matches(['\n', '\r']).count() - text.matches("\r\n").count();
     let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
-    Place {
+    SourcePosition {
         file,
         line: breaks as u32 + 1,
         column: last.chars().count() as u32 + 1,
@@ -110,17 +110,17 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where a line is indented with a tab: that of a place, or one `behind` it too.
-fn tab(text: &str, from: Place, behind: bool) -> Option<Place> {
-    let most = if behind { usize::MAX } else { 1 };
+/// The first tab in an indentation: in the line of a position, or from that line on if `following`.
+fn tab(text: &str, from: SourcePosition, following: bool) -> Option<SourcePosition> {
+    let most = if following { usize::MAX } else { 1 };
     let numbered = lines(text)
         .zip(1..)
         .skip((from.line as usize).saturating_sub(1));
     numbered.take(most).find_map(|(line, number)| {
         let content = line.trim_start_matches([' ', '\t']);
         let at = line[..line.len() - content.len()].find('\t')?;
-        // What is blank has no indentation.
-        (!content.is_empty()).then_some(Place {
+        // A blank line has no indentation.
+        (!content.is_empty()).then_some(SourcePosition {
             line: number,
             column: at as u32 + 1,
             ..from
@@ -130,73 +130,79 @@ fn tab(text: &str, from: Place, behind: bool) -> Option<Place> {
 
 struct Reader<'a, 'p> {
     text: &'a str,
-    /// The parser has the end of the text in a line of its own, be there one or not.
-    end: Place,
+    /// The end of the text. The parser reports it in a line of its own even if the last line has no line break.
+    end: SourcePosition,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     problems: &'p mut Problems,
 }
 
 impl<'a> Reader<'a, '_> {
-    fn next(&mut self) -> Option<(Event<'a>, Place)> {
+    fn next(&mut self) -> Option<(Event<'a>, SourcePosition)> {
         match self.parser.next_event()? {
-            Ok((event, span)) => Some((event, self.place(&span.start))),
+            Ok((event, span)) => Some((event, self.position(&span.start))),
             Err(error) => {
-                let mut place = self.place(error.marker());
-                // The parser is in the line of the tab, or still where the value in front of it starts.
-                if let Some(place) = tab(self.text, place, error.info().contains("tab")) {
+                let mut position = self.position(error.marker());
+                // The parser reports the line of the tab, or the start of the value before it.
+                if let Some(position) = tab(self.text, position, error.info().contains("tab")) {
                     self.problems
-                        .add(place, Code::Syntax, "not YAML: a tab in the indentation")
-                        .hint("indent with blanks");
+                        .add(
+                            position,
+                            Code::Syntax,
+                            "not valid YAML: a tab in the indentation",
+                        )
+                        .hint("indent with spaces");
                     return None;
                 }
-                // Behind a `%` the parser counts bytes for characters.
-                let line = lines(self.text).nth((place.line as usize).saturating_sub(1));
+                // After a `%` the parser counts bytes instead of characters.
+                let line = lines(self.text).nth((position.line as usize).saturating_sub(1));
                 let width = line.unwrap_or_default().chars().count();
-                place.column = place.column.min(width as u32 + 1);
-                let problem =
-                    self.problems
-                        .add(place, Code::Syntax, format!("not YAML: {}", error.info()));
+                position.column = position.column.min(width as u32 + 1);
+                let problem = self.problems.add(
+                    position,
+                    Code::Syntax,
+                    format!("not valid YAML: {}", error.info()),
+                );
                 problem.hint("look for a missing colon, or an unclosed bracket or quote");
                 None
             }
         }
     }
 
-    fn place(&self, marker: &Marker) -> Place {
-        let place = Place {
+    fn position(&self, marker: &Marker) -> SourcePosition {
+        let position = SourcePosition {
             file: self.end.file,
             line: marker.line() as u32,
             column: marker.col() as u32 + 1,
         };
-        place.min(self.end)
+        position.min(self.end)
     }
 
-    /// The outer option: whether reading went well. The inner: whether there was a document.
+    /// The outer option is none after an error, the inner one if the text has no document.
     fn document(&mut self) -> Option<Option<Node>> {
         let mut found = None;
         loop {
-            let (event, place) = self.next()?;
+            let (event, position) = self.next()?;
             match event {
                 Event::StreamEnd => return Some(found),
                 Event::DocumentStart(_) if found.is_some() => {
                     self.problems
-                        .add(place, Code::Syntax, "a second document starts here")
-                        .hint("a policy file is one YAML document: remove the `---`");
+                        .add(position, Code::Syntax, "a second document starts here")
+                        .hint("a policy file is one YAML document: remove `---`");
                     return None;
                 }
                 Event::DocumentStart(_) => {
-                    let (event, place) = self.next()?;
-                    found = Some(self.node(event, place, 0)?);
+                    let (event, position) = self.next()?;
+                    found = Some(self.node(event, position, 0)?);
                 }
                 _ => {}
             }
         }
     }
 
-    fn node(&mut self, event: Event<'a>, place: Place, depth: usize) -> Option<Node> {
+    fn node(&mut self, event: Event<'a>, position: SourcePosition, depth: usize) -> Option<Node> {
         if depth > DEPTH {
             self.problems.add(
-                place,
+                position,
                 Code::Limit,
                 format!("nested deeper than {DEPTH} levels"),
             );
@@ -204,37 +210,42 @@ impl<'a> Reader<'a, '_> {
         }
         let value = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.plain_only(place, anchor, tag.is_some())?;
+                self.refuse_anchor_or_tag(position, anchor, tag.is_some())?;
                 match (style, text.as_ref()) {
                     (ScalarStyle::Plain, "" | "~" | "null") => Value::Null,
                     (_, text) => Value::Text(text.to_owned()),
                 }
             }
             Event::SequenceStart(anchor, tag) => {
-                self.plain_only(place, anchor, tag.is_some())?;
+                self.refuse_anchor_or_tag(position, anchor, tag.is_some())?;
                 self.list(depth)?
             }
             Event::MappingStart(anchor, tag) => {
-                self.plain_only(place, anchor, tag.is_some())?;
+                self.refuse_anchor_or_tag(position, anchor, tag.is_some())?;
                 self.map(depth)?
             }
             Event::Alias(_) => {
                 self.problems
-                    .add(place, Code::Syntax, "aliases are not supported")
-                    .hint("write the value out here; rules can share a group or a service instead");
+                    .add(position, Code::Syntax, "aliases are not supported")
+                    .hint("write out the value; to share it, define a group or a service");
                 return None;
             }
             _ => Value::Null,
         };
-        Some(Node { place, value })
+        Some(Node { position, value })
     }
 
-    fn plain_only(&mut self, place: Place, anchor: usize, tag: bool) -> Option<()> {
+    fn refuse_anchor_or_tag(
+        &mut self,
+        position: SourcePosition,
+        anchor: usize,
+        tag: bool,
+    ) -> Option<()> {
         if anchor == 0 && !tag {
             return Some(());
         }
         self.problems
-            .add(place, Code::Syntax, "anchors and tags are not supported")
+            .add(position, Code::Syntax, "anchors and tags are not supported")
             .hint("remove the `&` or `!` in front of the value, or quote it");
         None
     }
@@ -242,11 +253,11 @@ impl<'a> Reader<'a, '_> {
     fn list(&mut self, depth: usize) -> Option<Value> {
         let mut list = Vec::new();
         loop {
-            let (event, place) = self.next()?;
+            let (event, position) = self.next()?;
             if event == Event::SequenceEnd {
                 return Some(Value::List(list));
             }
-            list.push(self.node(event, place, depth + 1)?);
+            list.push(self.node(event, position, depth + 1)?);
         }
     }
 
@@ -254,26 +265,26 @@ impl<'a> Reader<'a, '_> {
         let mut map: Vec<(Key, Node)> = Vec::new();
         let mut seen = std::collections::HashMap::new();
         loop {
-            let (event, place) = self.next()?;
+            let (event, position) = self.next()?;
             let text = match event {
                 Event::MappingEnd => return Some(Value::Map(map)),
                 Event::Scalar(text, ..) => text.into_owned(),
                 _ => {
                     self.problems
-                        .add(place, Code::Syntax, "a key must be a plain word")
+                        .add(position, Code::Syntax, "a key must be a single value")
                         .hint("quote it if it starts with `[`, `{`, `*` or `&`");
                     return None;
                 }
             };
             let (event, value_place) = self.next()?;
             let value = self.node(event, value_place, depth + 1)?;
-            if let Some(line) = seen.insert(text.clone(), place.line) {
+            if let Some(line) = seen.insert(text.clone(), position.line) {
                 self.problems
-                    .add(place, Code::Duplicate, format!("`{text}` is written twice"))
+                    .add(position, Code::Duplicate, format!("`{text}` appears twice"))
                     .hint(format!("the first is in line {line}"));
                 continue;
             }
-            map.push((Key { place, text }, value));
+            map.push((Key { position, text }, value));
         }
     }
 }

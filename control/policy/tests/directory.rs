@@ -1,4 +1,4 @@
-//! Directories whose files cannot be taken for what they are, each with what is said of it.
+//! Directories with missing, misnamed, unreadable or oversized files, each with its error.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,16 +14,16 @@ segments: {wards: {attach: [access0, core0], subnets: [10.20.0.0/24], routers: [
 
 /// A directory with these files beside a `site.yaml`.
 fn directory(files: &[(&str, &[u8])]) -> TempDir {
-    let directory = TempDir::new().expect("can be made");
+    let directory = TempDir::new().expect("is created");
     for (name, text) in [("site.yaml", SITE.as_bytes())].iter().chain(files) {
-        fs::write(directory.path().join(name), text).expect("can be written");
+        fs::write(directory.path().join(name), text).expect("is written");
     }
     directory
 }
 
-/// The file that is named, and what is said of it.
-fn refused(directory: &TempDir) -> (String, ErrorKind, String) {
-    match read(directory.path()).expect_err("is refused") {
+/// The file that the error names, and the error.
+fn read_error(directory: &TempDir) -> (String, ErrorKind, String) {
+    match read(directory.path()).expect_err("is an error") {
         Error::Read { path, error } => {
             let name = path.file_name().expect("is a file").to_string_lossy();
             (name.into_owned(), error.kind(), error.to_string())
@@ -33,21 +33,21 @@ fn refused(directory: &TempDir) -> (String, ErrorKind, String) {
 }
 
 #[test]
-fn without_rules_and_devices_it_is_a_policy_with_a_warning() {
+fn a_directory_with_only_a_site_is_valid_with_a_warning() {
     let directory = directory(&[("notes.yml", b""), ("old-policy.yaml", b"")]);
-    let sources = read(directory.path()).expect("can be read");
+    let sources = read(directory.path()).expect("is read");
     assert_eq!((sources.policy, sources.devices), (None, None));
-    let warnings = load(directory.path()).expect("is right").warnings;
-    let said: Vec<_> = warnings
+    let warnings = load(directory.path()).expect("is valid").warnings;
+    let found: Vec<_> = warnings
         .iter()
         .map(|one| (one.code, &one.message))
         .collect();
-    let message = "there is no policy.yaml: nothing is allowed but what stays within a segment that is not isolated";
-    assert_eq!(said, [(Code::Warning, &message.to_owned())]);
+    let message = "there is no policy.yaml: no traffic is allowed except traffic within a segment that is not isolated";
+    assert_eq!(found, [(Code::Warning, &message.to_owned())]);
 }
 
 #[test]
-fn a_file_with_nearly_its_name_is_not_taken_for_none() {
+fn a_misnamed_file_is_an_error() {
     for (name, wanted) in [
         ("policy.yml", "policy.yaml"),
         ("Policy.yaml", "policy.yaml"),
@@ -55,13 +55,13 @@ fn a_file_with_nearly_its_name_is_not_taken_for_none() {
         ("devices.CSV", "devices.csv"),
         ("Devices.csv", "devices.csv"),
     ] {
-        let said = format!("there is {name}: rename it to {wanted}");
+        let message = format!("found {name} instead: rename it to {wanted}");
         assert_eq!(
-            refused(&directory(&[(name, b"")])),
-            (wanted.to_owned(), ErrorKind::InvalidInput, said)
+            read_error(&directory(&[(name, b"")])),
+            (wanted.to_owned(), ErrorKind::InvalidInput, message)
         );
     }
-    // Beside the right one it is somebody's copy.
+    // Beside the file with the right name it is ignored.
     let both = directory(&[("policy.yml", b"rules: x"), ("policy.yaml", b"")]);
     assert_eq!(
         read(both.path()).expect("is read").policy.as_deref(),
@@ -70,23 +70,26 @@ fn a_file_with_nearly_its_name_is_not_taken_for_none() {
 }
 
 #[test]
-fn a_site_with_nearly_its_name_is_told_of() {
+fn a_misnamed_site_file_is_an_error() {
     let directory = directory(&[]);
     let path = directory.path();
-    fs::rename(path.join("site.yaml"), path.join("site.yml")).expect("can be renamed");
-    let (name, _, said) = refused(&directory);
+    fs::rename(path.join("site.yaml"), path.join("site.yml")).expect("is renamed");
+    let (name, _, message) = read_error(&directory);
     assert_eq!(
-        (name.as_str(), said.as_str()),
-        ("site.yaml", "there is site.yml: rename it to site.yaml")
+        (name.as_str(), message.as_str()),
+        (
+            "site.yaml",
+            "found site.yml instead: rename it to site.yaml"
+        )
     );
-    fs::remove_file(path.join("site.yml")).expect("can be removed");
-    assert_eq!(refused(&directory).1, ErrorKind::NotFound);
+    fs::remove_file(path.join("site.yml")).expect("is removed");
+    assert_eq!(read_error(&directory).1, ErrorKind::NotFound);
 }
 
 #[test]
-fn a_file_that_is_not_utf8_is_named_with_the_line() {
-    // As spreadsheets write an umlaut, and text editors everything.
-    for (text, place) in [
+fn the_error_for_a_file_that_is_not_utf8_has_its_line_and_column() {
+    // Latin-1 from a spreadsheet, UTF-16 from a text editor, and a truncated character.
+    for (text, position) in [
         (
             &b"name,mac\r\n# \xc3\xbc\r\nM\xfcller,\r\n"[..],
             "line 3 is not UTF-8 from column 2 on",
@@ -97,28 +100,28 @@ fn a_file_that_is_not_utf8_is_named_with_the_line() {
         ),
         (&b"name\nn\xc3"[..], "line 2 is not UTF-8 from column 2 on"),
     ] {
-        let said = format!("{place}: save it as UTF-8");
+        let message = format!("{position}: save the file as UTF-8");
         assert_eq!(
-            refused(&directory(&[("devices.csv", text)])),
-            ("devices.csv".to_owned(), ErrorKind::InvalidData, said)
+            read_error(&directory(&[("devices.csv", text)])),
+            ("devices.csv".to_owned(), ErrorKind::InvalidData, message)
         );
     }
 }
 
 #[test]
-fn a_file_that_is_too_long_is_so_wherever_it_is_cut() {
+fn a_file_over_the_limit_of_length_is_an_error_wherever_reading_cuts_a_character() {
     for name in ["policy.yaml", "devices.csv"] {
         for before in ["#", "##", "###", "####"] {
             let text = before.to_owned() + &"\u{1f600}".repeat((32 << 20) / 4 + 2);
             let Err(Error::Rejected(rejected)) = load(directory(&[(name, text.as_bytes())]).path())
             else {
-                panic!("{name} of {} bytes is no limit", text.len());
+                panic!("{name} of {} bytes is accepted", text.len());
             };
             let [problem] = &rejected.problems[..] else {
                 panic!("{:?}", rejected.problems);
             };
             assert_eq!(
-                (problem.code, problem.place.file.name()),
+                (problem.code, problem.position.file.name()),
                 (Code::Limit, name)
             );
         }

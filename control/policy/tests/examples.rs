@@ -1,4 +1,4 @@
-//! The examples are right, and reading never panics.
+//! The examples are valid, and reading never panics.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ fn example() -> std::path::PathBuf {
 }
 
 #[test]
-fn the_example_is_a_policy() {
-    let validated = load(&example()).expect("is right");
+fn the_example_of_a_hospital_is_valid_without_warnings() {
+    let validated = load(&example()).expect("is valid");
     let policy = validated.policy;
     assert_eq!(validated.warnings, []);
     assert_eq!(policy.site, "manchester-memorial");
@@ -34,11 +34,11 @@ fn the_example_is_a_policy() {
     );
 }
 
-/// A VLAN for each device, ports that the switch protects, two tags.
+/// It has a VLAN per device, protected switch ports, and double tags.
 #[test]
-fn the_example_of_a_clinic_is_a_policy() {
+fn the_example_of_a_clinic_is_valid_without_warnings() {
     let directory = example().with_file_name("crozer-outpatient");
-    let validated = load(&directory).expect("is right");
+    let validated = load(&directory).expect("is valid");
     assert_eq!(validated.warnings, []);
     let policy = validated.policy;
     let one_by_one: Vec<bool> = policy
@@ -50,7 +50,7 @@ fn the_example_of_a_clinic_is_a_policy() {
 }
 
 #[test]
-fn a_missing_directory_is_named() {
+fn the_error_for_a_missing_directory_has_its_path() {
     let error = load(Path::new("/no/such/directory")).expect_err("does not exist");
     assert!(
         error.to_string().contains("/no/such/directory/site.yaml"),
@@ -61,16 +61,16 @@ fn a_missing_directory_is_named() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Whatever bytes a policy is made of, there is an answer.
+    /// Random text as files.
     #[test]
-    fn no_text_makes_it_panic(site in ".{0,200}", policy in ".{0,200}", devices in ".{0,200}") {
+    fn reading_random_text_never_panics(site in ".{0,200}", policy in ".{0,200}", devices in ".{0,200}") {
         let _ = from_sources(&Sources { site, policy: Some(policy), devices: Some(devices) });
     }
 
-    /// The same with the example, damaged in one place.
+    /// The example with one random replacement.
     #[test]
-    fn no_damage_makes_it_panic(file in 0..3usize, at in 0.0..1.0f64, length in 0..20usize, with in "[\\PC\n\t]{0,8}") {
-        let mut sources = cordon_policy::read(&example()).expect("is there");
+    fn reading_a_damaged_example_never_panics(file in 0..3usize, at in 0.0..1.0f64, length in 0..20usize, with in "[\\PC\n\t]{0,8}") {
+        let mut sources = cordon_policy::read(&example()).expect("is read");
         let text = match file {
             0 => &mut sources.site,
             1 => sources.policy.get_or_insert_default(),

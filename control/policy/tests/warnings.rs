@@ -1,4 +1,4 @@
-//! What is worth a look in a policy that is right: who was probably meant, and is not matched.
+//! Warnings about valid policies: devices that rules and groups probably should match, missing rules, routers and uplinks.
 
 use cordon_policy::{Code, Problem, Sources, from_sources};
 
@@ -34,70 +34,76 @@ fn warnings(site: &str, policy: Option<&str>, devices: &str) -> Vec<Problem> {
     }
 }
 
-fn said(site: &str, policy: Option<&str>, devices: &str) -> Vec<String> {
+fn shown(site: &str, policy: Option<&str>, devices: &str) -> Vec<String> {
     let warnings = warnings(site, policy, devices);
     warnings.iter().map(ToString::to_string).collect()
 }
 
-/// What is said with these groups.
-fn said_of(groups: &str, devices: &str) -> Vec<String> {
-    said(SITE, Some(&format!("groups:\n{groups}{RULES}")), devices)
+/// The warnings with these groups.
+fn shown_with(groups: &str, devices: &str) -> Vec<String> {
+    shown(SITE, Some(&format!("groups:\n{groups}{RULES}")), devices)
 }
 
 #[test]
-fn nothing_is_said_of_what_is_as_it_should_be() {
-    assert_eq!(said(SITE, Some(RULES), DEVICES), [""; 0]);
+fn a_complete_policy_has_no_warnings() {
+    assert_eq!(shown(SITE, Some(RULES), DEVICES), [""; 0]);
 }
 
 #[test]
-fn without_a_rule_it_is_said_what_is_allowed_all_the_same() {
+fn a_policy_without_rules_has_a_warning_with_what_is_allowed_implicitly() {
     let more = format!("{SITE}infrastructure: {{ntp: [10.10.0.9]}}\n");
     let open = more.replacen(", isolate: true", "", 1);
     let observed = SITE.replacen("isolate: true", "isolate: true, mode: observe", 1);
     for (site, policy, message) in [
-        (SITE, None, "there is no policy.yaml: nothing is allowed"),
-        (SITE, Some(""), "no rule is written: nothing is allowed"),
+        (SITE, None, "there is no policy.yaml: no traffic is allowed"),
+        (
+            SITE,
+            Some(""),
+            "policy.yaml has no rules: no traffic is allowed",
+        ),
         (
             &more,
             Some("rules: []"),
-            "no rule is written: nothing is allowed but infrastructure",
+            "policy.yaml has no rules: no traffic is allowed except access to the infrastructure",
         ),
         (
             &open,
             Some("groups: {pumps: {profile: pump}}"),
-            "no rule is written: nothing is allowed but infrastructure, and what stays within a segment that is not isolated",
+            "policy.yaml has no rules: no traffic is allowed except access to the infrastructure and traffic within a segment that is not isolated",
         ),
         (
             &observed,
             None,
-            "there is no policy.yaml: nothing is allowed but what an observed segment does",
+            "there is no policy.yaml: no traffic is allowed except traffic of an observed segment",
         ),
     ] {
-        let said = said(site, policy, DEVICES);
-        let start = format!("policy.yaml:1:1: {message}\n    `rules: [{{name: ");
-        assert_eq!(said.len(), 1, "{said:?}");
-        assert!(said[0].starts_with(&start), "{said:?}");
+        let shown = shown(site, policy, DEVICES);
+        let start = format!(
+            "policy.yaml:1:1: {message}\n    write rules in policy.yaml: `rules: [{{name: "
+        );
+        assert_eq!(shown.len(), 1, "{shown:?}");
+        assert!(shown[0].starts_with(&start), "{shown:?}");
     }
 }
 
 #[test]
-fn a_site_of_uplinks_has_no_devices() {
+fn a_site_with_only_uplinks_has_a_warning() {
     let site = SITE.replace("{device: eth1}", "{device: eth1, uplink: true}");
     assert_eq!(
-        said(&site, Some(RULES), DEVICES),
+        shown(&site, Some(RULES), DEVICES),
         [
-            "site.yaml:1:1: no port faces devices\n    leave out `uplink: true` at the ports of the devices' side"
+            "site.yaml:1:1: no port faces devices\n    remove `uplink: true` from the ports on the device side"
         ]
     );
 }
 
 #[test]
-fn a_profile_that_no_group_has_but_nearly_is_told_of_once() {
+fn each_misspelt_profile_gives_one_warning() {
     let devices = format!(
         "{DEVICES}pump-2,02:00:5e:10:00:03,,wards,pmup\nsrv-2,02:00:5e:10:00:04,,servers,Server\npump-3,02:00:5e:10:00:05,,wards,pmup\n"
     );
     assert_eq!(
-        said_of(
+        shown_with(
             "  pumps: {profile: pump}\n  hosts: {profile: server}\n",
             &devices
         ),
@@ -109,8 +115,8 @@ fn a_profile_that_no_group_has_but_nearly_is_told_of_once() {
 }
 
 #[test]
-fn which_profiles_are_near() {
-    for (written, meant, near) in [
+fn profiles_close_to_that_of_a_group_give_a_warning() {
+    for (written, of_group, close) in [
         ("infusion_pump", "infusion-pump", true),
         ("Infusion Pump", "infusion-pump", true),
         ("infusionpump", "infusion-pump", true),
@@ -118,66 +124,66 @@ fn which_profiles_are_near() {
         ("patinet-monitor", "patient-monitor", true),
         ("CT", "ct", true),
         ("infusion-pump", "infusion-pump", false),
-        // What is another thing, and not a slip.
+        // Different things, not typing errors.
         ("mr-scanner", "ct-scanner", false),
         ("cr", "ct", false),
         ("pump2", "pump1", false),
         ("ventilator", "workstation", false),
         ("infusion-pump-server", "infusion-pump", false),
     ] {
-        let groups = format!("  it: {{profiles: [{meant}, server]}}\n");
+        let groups = format!("  it: {{profiles: [{of_group}, server]}}\n");
         let devices = format!(
-            "{DEVICES}a,02:00:5e:10:00:03,,wards,{meant}\nb,02:00:5e:10:00:04,,wards,{written}\n"
+            "{DEVICES}a,02:00:5e:10:00:03,,wards,{of_group}\nb,02:00:5e:10:00:04,,wards,{written}\n"
         );
-        let said = said_of(&groups, &devices);
-        assert_eq!(said.len(), usize::from(near), "{written}: {said:?}");
+        let shown = shown_with(&groups, &devices);
+        assert_eq!(shown.len(), usize::from(close), "{written}: {shown:?}");
     }
 }
 
 #[test]
-fn a_listed_device_in_the_networks_of_a_group_is_told_of_once_for_each_network() {
+fn a_listed_device_in_the_networks_of_a_group_gives_one_warning_per_network() {
     let devices = format!("{DEVICES}srv-2,02:00:5e:10:00:03,10.10.0.10,servers,server\n");
-    let said = said_of(
+    let shown = shown_with(
         "  pacs: {networks: [10.10.0.8/29, '2001:db8:10::/120', 10.10.0.128/25, 10.30.0.0/24]}\n  archive: {networks: [10.10.0.10]}\n",
         &devices,
     );
-    let told = |ip: &str, group: &str, device: &str| {
+    let warning = |ip: &str, group: &str, device: &str| {
         format!(
-            "policy.yaml:1:1: {ip}, in the networks of group `{group}`, is device `{device}`, which networks do not match\n    name it in the group: `devices: [{device}]`"
+            "policy.yaml:1:1: {ip} is in the networks of group `{group}`, but it is bound to device `{device}`, and networks do not match listed devices\n    add the device to the group: `devices: [{device}]`"
         )
     };
     assert_eq!(
-        said,
+        shown,
         [
-            told("10.10.0.9", "pacs", "srv-1"),
-            told("2001:db8:10::9", "pacs", "srv-1"),
-            told("10.10.0.10", "archive", "srv-2"),
+            warning("10.10.0.9", "pacs", "srv-1"),
+            warning("2001:db8:10::9", "pacs", "srv-1"),
+            warning("10.10.0.10", "archive", "srv-2"),
         ]
     );
 }
 
 #[test]
-fn a_listed_device_that_the_group_has_otherwise_is_not_told_of() {
+fn a_listed_device_that_is_in_the_group_by_name_or_profile_gives_no_warning() {
     for how in ["devices: [srv-1]", "profile: server"] {
         let groups = format!("  pacs: {{networks: [10.10.0.8/29], {how}}}\n");
-        assert_eq!(said_of(&groups, DEVICES), [""; 0], "{how}");
+        assert_eq!(shown_with(&groups, DEVICES), [""; 0], "{how}");
     }
-    // A whole subnet is told of as such.
-    let whole = said_of("  pacs: {networks: [10.10.0.0/24]}\n", DEVICES);
+    // A whole subnet gives a warning of its own.
+    let whole = shown_with("  pacs: {networks: [10.10.0.0/24]}\n", DEVICES);
     assert_eq!(whole.len(), 1, "{whole:?}");
-    assert!(whole[0].contains("hold segment `servers`"), "{whole:?}");
-    // A server of the infrastructure has its rule, device or not.
+    assert!(whole[0].contains("contain segment `servers`"), "{whole:?}");
+    // The rules of the infrastructure match a server that is a listed device.
     let site = format!("{SITE}infrastructure: {{dns: [10.10.0.9]}}\n");
-    assert_eq!(said(&site, Some(RULES), DEVICES), [""; 0]);
+    assert_eq!(shown(&site, Some(RULES), DEVICES), [""; 0]);
 }
 
 #[test]
-fn a_segment_that_goes_out_names_its_routers() {
+fn a_segment_with_an_uplink_but_no_routers_gives_a_warning() {
     let site = SITE.replace(", routers: [10.10.0.1]", "");
     assert_eq!(
-        said(&site, Some(RULES), DEVICES),
+        shown(&site, Some(RULES), DEVICES),
         [
-            "site.yaml:6:3: segment `servers` names no routers: a device may speak as the router there\n    the router's own addresses in the segment: `routers: [10.21.0.1, \"fe80::1\"]`"
+            "site.yaml:6:3: segment `servers` names no routers: a device could impersonate the router there\n    list the router's own addresses in the segment: `routers: [10.21.0.1, \"fe80::1\"]`"
         ]
     );
 }

@@ -1,12 +1,11 @@
-//! VLAN tags, attachments, proxies and idle times: what is read of them, how much of it there can be, and what is worth
-//! a look.
+//! VLAN tags, attachments, proxies and idle timeouts: how they are read, their limits and their warnings.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use cordon_policy::{
-    Attachment, Binding, COPIES_MOST, Code, OuterTag, PORTS, Policy, Rejected, STACKS, Service,
-    Sources, Validated, from_sources,
+    Attachment, Binding, Code, MAX_COPIES, MAX_DOUBLE_TAGGED, MAX_PORTS, OuterTag, Policy,
+    Rejected, Service, Sources, Validated, from_sources,
 };
 
 const SITE: &str = "\
@@ -33,13 +32,13 @@ fn read(site: &str, policy: &str, devices: &str) -> Result<Validated, Rejected> 
     })
 }
 
-fn right(site: &str, policy: &str, devices: &str) -> Validated {
+fn valid(site: &str, policy: &str, devices: &str) -> Validated {
     read(site, policy, devices).unwrap_or_else(|rejected| panic!("{:#?}", rejected.problems))
 }
 
 #[test]
-fn attachments_are_read_and_written_alike() {
-    let Validated { policy, warnings } = right(SITE, RULES, DEVICES);
+fn attachments_are_read_and_named_alike() {
+    let Validated { policy, warnings } = valid(SITE, RULES, DEVICES);
     assert_eq!(warnings, []);
     let at = |port, vlan, inner| Attachment { port, vlan, inner };
     let [imaging, stations] = &policy.segments[..] else {
@@ -52,7 +51,7 @@ fn attachments_are_read_and_written_alike() {
     let bound = |device: usize| policy.devices[device].binding;
     let expected = [at(0, 301, 0), at(0, 0, 0)].map(Binding::Attachment);
     assert_eq!([bound(0), bound(1)], expected.map(Some));
-    // One tag, and the outer of two, may be the same VLAN.
+    // A single tag and the outer of two tags may have the same VLAN ID.
     assert_eq!(stations.attachments, [at(0, 0, 0), at(1, 100, 0)]);
     let names = |policy: &Policy, segment: usize| -> Vec<String> {
         let attachments = policy.segments[segment].attachments.iter();
@@ -69,7 +68,7 @@ fn attachments_are_read_and_written_alike() {
 }
 
 #[test]
-fn what_is_copied_one_by_one() {
+fn a_proxy_or_several_attachments_at_a_port_make_floods_copied_one_by_one() {
     for (attach, proxy, copied) in [
         ("[access0.1, core0.1]", false, false),
         ("[access0.1, core0.1]", true, true),
@@ -80,7 +79,7 @@ fn what_is_copied_one_by_one() {
         let site = format!(
             "site: clinic\nports: {{access0: {{device: a}}, core0: {{device: b}}}}\nsegments:\n  s: {{attach: {attach}, proxy: {proxy}}}\n"
         );
-        let policy = right(&site, "", DEVICES.lines().next().expect("a header")).policy;
+        let policy = valid(&site, "", DEVICES.lines().next().expect("a header")).policy;
         assert_eq!(
             policy.segments[0].copied_one_by_one(),
             copied,
@@ -90,7 +89,7 @@ fn what_is_copied_one_by_one() {
 }
 
 #[test]
-fn each_service_of_a_rule_keeps_its_idle_time() {
+fn each_service_of_a_rule_keeps_its_idle_timeout() {
     let text = "
 services:
   hl7: {tcp: [2575, 2576], idle: 24h}
@@ -101,7 +100,7 @@ rules:
   - {name: one, from: any, to: any, service: [hl7, https, poll, tcp/2575]}
   - {name: none, from: any, to: any, service: [any, tcp/2575]}
 ";
-    let policy = right(SITE, text, DEVICES).policy;
+    let policy = valid(SITE, text, DEVICES).policy;
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     assert_eq!(
         policy.rules[0].idle,
@@ -124,7 +123,7 @@ rules:
     assert_eq!(idle("https"), None);
 }
 
-/// What is said of a site that has too much of something; nothing if it has not.
+/// The errors of a site that exceeds a limit; empty for a valid site.
 fn limits(site: &str) -> Vec<String> {
     match read(site, "", "name,mac,segment\n") {
         Ok(_) => Vec::new(),
@@ -145,7 +144,7 @@ fn limits(site: &str) -> Vec<String> {
 }
 
 #[test]
-fn as_many_ports_as_an_attachment_has_numbers_for() {
+fn a_site_may_have_15_ports_and_no_more() {
     let site = |ports: usize| {
         let mut text = "site: clinic\nports:\n".to_owned();
         for port in 0..ports {
@@ -153,12 +152,12 @@ fn as_many_ports_as_an_attachment_has_numbers_for() {
         }
         text + "segments: {s: {attach: [p0]}}\n"
     };
-    assert_eq!(limits(&site(PORTS)), [""; 0]);
-    let said = limits(&site(PORTS + 1));
-    assert_eq!(said, ["site.yaml:18:3: a gateway has at most 15 ports"]);
+    assert_eq!(limits(&site(MAX_PORTS)), [""; 0]);
+    let errors = limits(&site(MAX_PORTS + 1));
+    assert_eq!(errors, ["site.yaml:18:3: a gateway has at most 15 ports"]);
 }
 
-/// A site with a segment that is attached so.
+/// A site with one segment with these attachments.
 fn attached(attachments: impl Iterator<Item = String>, proxy: bool) -> String {
     let list: Vec<String> = attachments.collect();
     format!(
@@ -168,25 +167,25 @@ fn attached(attachments: impl Iterator<Item = String>, proxy: bool) -> String {
 }
 
 #[test]
-fn a_flood_is_copied_so_often_and_no_more() {
-    // A port has not so many VLANs.
+fn a_segment_whose_floods_are_copied_may_have_4096_attachments_and_no_more() {
+    // One port does not have enough VLAN IDs.
     let vlans =
         |count: usize| (0..count).map(|at| format!("{}.{}", ["a", "b"][at / 4000], 1 + at % 4000));
     for proxy in [false, true] {
-        assert_eq!(limits(&attached(vlans(COPIES_MOST), proxy)), [""; 0]);
-        let said = limits(&attached(vlans(COPIES_MOST + 2), proxy));
-        assert_eq!(said.len(), 1, "{said:?}");
-        let place = format!(
+        assert_eq!(limits(&attached(vlans(MAX_COPIES), proxy)), [""; 0]);
+        let errors = limits(&attached(vlans(MAX_COPIES + 2), proxy));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        let position = format!(
             "site.yaml:{}:7: segment `s` has {} attachments",
-            9 + COPIES_MOST,
-            COPIES_MOST + 2
+            9 + MAX_COPIES,
+            MAX_COPIES + 2
         );
-        assert!(said[0].starts_with(&place), "{said:?}");
+        assert!(errors[0].starts_with(&position), "{errors:?}");
     }
 }
 
 #[test]
-fn as_many_attachments_with_two_tags_as_have_a_number() {
+fn a_site_may_have_4095_double_tagged_attachments_and_no_more() {
     let site = |count: usize| {
         let mut text = "site: clinic\nports: {a: {device: a}}\nsegments:\n".to_owned();
         for at in 0..count {
@@ -198,57 +197,57 @@ fn as_many_attachments_with_two_tags_as_have_a_number() {
         }
         text
     };
-    assert_eq!(limits(&site(STACKS)), [""; 0]);
-    let said = limits(&site(STACKS + 3));
-    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(limits(&site(MAX_DOUBLE_TAGGED)), [""; 0]);
+    let errors = limits(&site(MAX_DOUBLE_TAGGED + 3));
+    assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(
-        said[0].contains("at most 4095 attachments with two VLAN tags"),
-        "{said:?}"
+        errors[0].contains("at most 4095 attachments with two VLAN tags"),
+        "{errors:?}"
     );
-    let line = 3 + 2 * (STACKS / 512 + 1) + STACKS + 1;
+    let line = 3 + 2 * (MAX_DOUBLE_TAGGED / 512 + 1) + MAX_DOUBLE_TAGGED + 1;
     assert!(
-        said[0].starts_with(&format!("site.yaml:{line}:7: ")),
-        "{said:?}, not in {line}"
+        errors[0].starts_with(&format!("site.yaml:{line}:7: ")),
+        "{errors:?}, not in {line}"
     );
 }
 
 #[test]
-fn what_is_worth_a_look() {
+fn likely_mistakes_with_proxies_tags_and_bindings_give_warnings() {
     let warnings = |site: &str, devices: &str| -> Vec<String> {
-        let warnings = right(site, RULES, devices).warnings;
+        let warnings = valid(site, RULES, devices).warnings;
         warnings.iter().map(|one| one.message.clone()).collect()
     };
     assert_eq!(
         warnings(SITE, &DEVICES.replace("10.21.0.11", "")),
-        ["segment `imaging` has a proxy, and none of its devices has an address"]
+        ["segment `imaging` has a proxy, but none of its devices has an address"]
     );
     assert_eq!(
         warnings(
             SITE,
             &format!("{DEVICES}ct-2,02:00:5e:10:00:03,,imaging,access0.302\n")
         ),
-        ["segment `imaging` has a proxy, and 1 of its devices have no address"]
+        ["segment `imaging` has a proxy, but 1 of its devices have no address"]
     );
     assert_eq!(
         warnings(&SITE.replace("core0.100.210", "core0.210"), DEVICES),
-        ["port `core0` has an `outer-tag`, and nothing is attached there with two tags"]
+        ["port `core0` sets `outer-tag`, but no segment is attached there with two tags"]
     );
-    // Where a device may be in any of several VLANs, its addresses say nothing of where it is.
-    let loose = |devices: &str| warnings(SITE, devices);
+    // In a segment with several VLANs of one port, a device that is not bound to one of them can be impersonated from another.
+    let unbound = |devices: &str| warnings(SITE, devices);
     let of_port = DEVICES.replace("imaging,access0.301", "imaging,access0");
-    let message = "segment `imaging` has several VLANs at a port, and `ct-1` may be in any of them: whoever takes its addresses may be, too";
-    assert_eq!(loose(&of_port), [message]);
+    let message = "segment `imaging` has several VLANs at one port, and `ct-1` is not bound to a VLAN: a host in another of them could impersonate it";
+    assert_eq!(unbound(&of_port), [message]);
     let more = format!("{of_port}ct-2,02:00:5e:10:00:03,10.21.0.12,imaging,\n");
     assert_eq!(
-        loose(&more),
-        [message.replace("`ct-1`", "`ct-1` and another")]
+        unbound(&more),
+        [message.replace("`ct-1` is", "`ct-1` and another are")]
     );
-    // Attached once: what came in may go back, but only with a proxy.
+    // With one attachment, a frame can only leave where it came in, which takes a proxy.
     let once = SITE.replace("access0.301, access0.302, core0.100.210", "access0.301");
     let once = once.replace(", outer-tag: 802.1q", "");
     assert_eq!(warnings(&once, DEVICES), [""; 0]);
     assert_eq!(
         warnings(&once.replace("proxy: true", "proxy: false"), DEVICES),
-        ["segment `imaging` is attached once: nothing can leave it"]
+        ["segment `imaging` is attached once: no frame can leave it"]
     );
 }

@@ -1,55 +1,55 @@
-//! Why a packet would pass, or not.
+//! Explanations: why a packet would be forwarded or dropped.
 
 use serde::{Deserialize, Serialize};
 
-/// What would become of a packet?
+/// The packets to explain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
-    /// A device's name, or an IP address.
+    /// The name of a device, or an IP address.
     pub from: String,
-    /// A device's name, an IP address, or `broadcast`.
+    /// The name of a device, an IP address, or `broadcast`.
     pub to: String,
-    /// A service's name, or `tcp/104`, `udp/53`, `icmp`.
+    /// The name of a service, or `tcp/104`, `udp/53`, `icmp`.
     pub service: String,
 }
 
-/// The answer at one posture.
+/// The verdict at one posture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AtPosture {
     /// The posture.
     pub posture: String,
-    /// Whether it passes.
+    /// Whether the packet is forwarded.
     pub allowed: bool,
-    /// Of a broadcast or multicast that passes: whether it does to device-facing ports only, and by no uplink.
+    /// For a broadcast or multicast that is forwarded: whether it leaves by device-facing ports only.
     #[serde(default)]
     pub inside: bool,
-    /// Of what passes for an observed segment only: why it would be dropped if that were enforced.
+    /// For a packet that is forwarded only because a segment is observed: why enforcement would drop it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_drop: Option<crate::WouldDrop>,
-    /// Why not.
+    /// The reason of a drop.
     pub reason: Option<String>,
-    /// The rule that decides, or would but for the posture.
+    /// The rule that decides, or that would decide at posture `normal`.
     pub rule: Option<String>,
     /// Where the rule is written, as `file:line`.
     pub place: Option<String>,
 }
 
-/// The answer for one packet; there is one for each protocol and port that the service names.
+/// The explanation for one protocol and port of the service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// Who it is from, in words.
+    /// The source, as text.
     pub from: String,
-    /// Who it is to, in words.
+    /// The destination, as text.
     pub to: String,
-    /// The packet, as `tcp/104`.
+    /// The protocol and port, as `tcp/104`.
     pub packet: String,
     /// `within the zone`, `between zones` or `across the site boundary`.
     pub reach: String,
-    /// Where it enters, as `port.VLAN`.
+    /// The ingress attachment, as `port.VLAN`.
     pub ingress: String,
     /// The posture in force.
     pub posture: String,
-    /// At each posture, in order.
+    /// The verdict at each posture, from `normal` to `sever`.
     pub postures: Vec<AtPosture>,
 }

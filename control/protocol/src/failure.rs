@@ -1,4 +1,4 @@
-//! What went wrong.
+//! Failures.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,38 +6,38 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureCode {
-    /// The request is not well formed.
+    /// The request is malformed.
     BadRequest,
-    /// The policy is refused; see [`Failure::problems`]. What was in force stays in force.
+    /// The policy is invalid; see [`Failure::problems`]. The previous one stays in force.
     PolicyRejected,
-    /// There is no such thing.
+    /// The object does not exist.
     NotFound,
-    /// It does not fit what is the case: nothing to release, nothing to confirm.
+    /// The request does not fit the current state: no order to release, or no policy to confirm.
     Conflict,
-    /// It could not be made durable, so it was not done.
+    /// The change could not be made durable, so it was not made.
     NotDurable,
-    /// The data plane could not do it.
+    /// The data plane reported an error.
     Dataplane,
-    /// A fault of the gateway's own.
+    /// An error inside the gateway.
     Internal,
 }
 
-/// The body of every answer that is not a success.
+/// The body of every response with a status of 4xx or 5xx.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Its kind.
     pub code: FailureCode,
-    /// What happened, in one sentence.
+    /// What is wrong, in one sentence.
     pub message: String,
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Of a refused policy: everything that is wrong with it.
+    /// The errors of an invalid policy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
 }
 
-/// One thing that is wrong with a policy, or worth a warning.
+/// An error or a warning about a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// File, relative to the policy directory.

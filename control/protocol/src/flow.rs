@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// One end of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// The device's name, where the address is one's.
+    /// The name of the device with this address, if there is one.
     pub device: Option<String>,
     /// Its IP address.
     pub ip: String,
@@ -13,25 +13,25 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// A flow, from its initiator.
+/// A flow, seen from its initiator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
-    /// Who opened it.
+    /// The initiator.
     pub from: Endpoint,
-    /// To whom.
+    /// The responder.
     pub to: Endpoint,
-    /// `tcp`, `udp`, `icmp` or `icmpv6`.
+    /// The name of the IP protocol, such as `tcp` or `icmpv6`.
     pub protocol: String,
-    /// The segment it was seen in.
+    /// The segment that it was seen in.
     pub segment: String,
-    /// The rule that allows it. Where an observed segment lets everything be, still the one that would without that.
+    /// The rule that allows it; in an observed segment, the rule that would allow it if the segment were enforced.
     pub rule: String,
     /// In an observed segment: why enforcement would have dropped it. None if it would not have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_drop: Option<WouldDrop>,
-    /// Whether it was judged under the policy and posture in force; if not, it is at its next packet.
+    /// Whether it was judged under the policy and posture in force. If not, its next packet is judged again.
     pub current: bool,
-    /// Whether both ends were heard.
+    /// Whether both ends have sent packets.
     pub answered: bool,
     /// Bytes from the initiator.
     pub bytes_sent: u64,
@@ -41,25 +41,25 @@ pub struct Flow {
     pub idle_seconds: u64,
 }
 
-/// Some of the flows, and how many there are.
+/// The answer to a [`FlowQuery`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flows {
-    /// How many there are.
+    /// The number of flows in the table.
     pub total: u64,
-    /// How many of them are such as were asked for; as many as there are, where nothing was.
+    /// The number of flows that match the query.
     pub matching: u64,
-    /// The busiest of those.
+    /// The busiest of the matching flows, up to the limit of the query.
     pub flows: Vec<Flow>,
 }
 
-/// Which flows are asked for: those of which all that is said here is true.
+/// A query for flows: those that match all given fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FlowQuery {
-    /// How many at most; 100 unless said.
+    /// The maximum number of flows in the answer; 100 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// A device's name: it is one of the ends.
+    /// The name of a device that is one of the ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     /// The segment it was seen in.
@@ -68,27 +68,27 @@ pub struct FlowQuery {
     /// The rule that allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// Whether both ends were heard.
+    /// The state of the flow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<FlowState>,
 }
 
-/// How far a flow has come.
+/// The state of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FlowState {
-    /// One end was heard, or, of TCP, the handshake is not over.
+    /// Only one end has sent packets, or the TCP handshake is not complete.
     HalfOpen,
-    /// Both ends were heard.
+    /// Both ends have sent packets.
     Established,
 }
 
-/// Why enforcement would have dropped something that an observed segment lets be.
+/// Why enforcement would drop something that an observed segment forwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WouldDrop {
     /// The reason: `rule` or `no-rule`.
     pub reason: String,
-    /// The rule that denies it; none if no rule allows it.
+    /// The rule that denies it; none if no rule matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// Where that rule is written, as `file:line`.
@@ -96,7 +96,7 @@ pub struct WouldDrop {
     pub place: Option<String>,
 }
 
-/// What an [`Event`] tells of.
+/// The kind of an [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EventKind {
@@ -106,41 +106,41 @@ pub enum EventKind {
     Flow,
 }
 
-/// Something the data plane did. Sampled: under load, not every one is told of.
+/// A drop or a new flow, as the data plane reports it. Events are sampled: under load, not every one is emitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// When it happened.
     pub time: String,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
-    /// Of a drop, why.
+    /// The reason of a drop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The rule that decided, or would have but for the posture.
+    /// The rule that decided, or that would have decided at posture `normal`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// Of a flow in an observed segment: why enforcement would have dropped it.
+    /// For a flow in an observed segment: why enforcement would have dropped it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_drop: Option<WouldDrop>,
-    /// Where it came in, as `port.VLAN`.
+    /// The ingress attachment, as `port.VLAN`.
     pub ingress: String,
-    /// The segment.
+    /// The segment, if the attachment belongs to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<String>,
-    /// The device that sent it, where it is one.
+    /// The name of the device that sent it, if it is a listed device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     /// Source MAC address.
     pub source_mac: String,
     /// Destination MAC address.
     pub destination_mac: String,
-    /// Source, where it is IP; of ARP, the address that was claimed.
+    /// Source of an IP packet; sender protocol address of an ARP packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Endpoint>,
-    /// Destination, where it is IP; of ARP, the address that was asked for.
+    /// Destination of an IP packet; target protocol address of an ARP packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Endpoint>,
-    /// Protocol, where it is IP or ARP.
+    /// The name of the IP protocol, or `arp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
     /// Length of the frame in bytes.

@@ -1,20 +1,20 @@
-//! Types that cross a wire: the gateway's local API, JSON over HTTP on a Unix socket.
+//! Types of the gateway's local API: JSON over HTTP on a Unix socket.
 //!
 //! | call | request | answer |
 //! | --- | --- | --- |
 //! | `GET /v1/status` | | [`Status`] |
 //! | `GET /v1/devices` | | [`Vec<Device>`](Device) |
 //! | `GET /v1/rules` | | [`Vec<Rule>`](Rule) |
-//! | `GET /v1/flows?limit=N&device=NAME` | [`FlowQuery`] in the path | [`Flows`] |
+//! | `GET /v1/flows?limit=N&device=NAME` | [`FlowQuery`] as query parameters | [`Flows`] |
 //! | `GET /v1/observed` | | [`Observed`] |
-//! | `GET /v1/events` | | one [`Event`] a line, until the caller hangs up |
+//! | `GET /v1/events` | | one [`Event`] per line, until the client disconnects |
 //! | `GET /v1/orders` | | [`Vec<Order>`](Order) |
-//! | `POST /v1/explain` | [`Question`] | [`Vec<Explanation>`](Explanation), one per packet |
+//! | `POST /v1/explain` | [`Question`] | [`Vec<Explanation>`](Explanation), one per protocol and port |
 //! | `POST /v1/policy` | [`Apply`] | [`Applied`] |
 //! | `POST /v1/policy/confirm` | | [`Applied`] |
 //! | `POST /v1/orders` | [`NewOrder`] | [`Order`], once it is in force |
 //!
-//! What goes wrong is answered with a [`Failure`] and a status of 4xx or 5xx. Times are RFC 3339, in UTC.
+//! Errors have a status of 4xx or 5xx and a [`Failure`] as body. Times are RFC 3339, in UTC.
 
 mod explain;
 mod failure;
@@ -34,5 +34,5 @@ pub use status::{
     Device, DeviceState, DropCount, FlowCount, PolicyStatus, Port, Rule, Segment, Status,
 };
 
-/// Where the gateway listens, unless told otherwise.
+/// Default path of the Unix socket of the gateway.
 pub const SOCKET: &str = "/run/cordon/cordond.sock";

@@ -1,31 +1,31 @@
-//! What enforcement would have dropped in observed segments.
+//! The flows of observed segments that enforcement would have dropped.
 
 use serde::{Deserialize, Serialize};
 
 use crate::WouldDrop;
 
-/// What observed segments let be since they are observed, for as long as it is remembered: 30 days from when it was
-/// last seen. What the policy in force allows by now is not in it.
+/// The flows of observed segments that enforcement would have dropped, since the segments are observed. Entries expire 30
+/// days after the last flow. Flows that the policy in force allows are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
     /// The observed segments, by name.
     pub segments: Vec<ObservedSegment>,
-    /// What they let be: the newest first.
+    /// The would-drop flows, summed up by host pair and service; the newest first.
     pub talks: Vec<ObservedTalk>,
-    /// Flows that there was no room to note.
+    /// The number of flows that were not recorded because the table was full.
     pub unnoted: u64,
 }
 
-/// What one segment let be.
+/// The totals of one segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedSegment {
     /// The segment.
     pub segment: String,
-    /// Hosts of it that were party to such flows.
+    /// The number of its hosts with such flows.
     pub hosts: u64,
-    /// Flows that enforcement would have dropped.
+    /// The number of flows that enforcement would have dropped.
     pub flows: u64,
-    /// Their bytes, both ways.
+    /// Their bytes in both directions.
     pub bytes: u64,
 }
 
@@ -36,44 +36,44 @@ pub struct ObservedTalk {
     pub segment: String,
     /// Which end is in that segment: `from` or `to`.
     pub inside: ObservedEnd,
-    /// Who opens.
+    /// The initiator.
     pub from: Party,
-    /// To whom.
+    /// The responder.
     pub to: Party,
     /// Protocol and port, as `tcp/104`.
     pub service: String,
-    /// What the policy calls that, where it has a name for it.
+    /// The name of that service in the policy, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_name: Option<String>,
-    /// Why it would be dropped.
+    /// Why enforcement would drop it.
     pub would_drop: WouldDrop,
-    /// How many flows.
+    /// The number of flows.
     pub flows: u64,
-    /// Their bytes, both ways.
+    /// Their bytes in both directions.
     pub bytes: u64,
-    /// When the first was seen.
+    /// When the first flow was seen.
     pub first: String,
-    /// When the last was seen.
+    /// When the last flow was seen.
     pub last: String,
 }
 
-/// Which end of a talk.
+/// An end of an [`ObservedTalk`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObservedEnd {
-    /// The one that opens.
+    /// The initiator.
     From,
-    /// The other.
+    /// The responder.
     To,
 }
 
-/// A host that is party to a talk.
+/// A host that is an end of an [`ObservedTalk`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
-    /// The device's name, where it is one.
+    /// The name of the device, if it is a listed one.
     pub device: Option<String>,
     /// Its IP address.
     pub ip: String,
-    /// Its zone, where it is in one.
+    /// Its zone, if it is in one.
     pub zone: Option<String>,
 }

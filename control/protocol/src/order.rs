@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What an order bears on.
+/// What an order applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
@@ -10,66 +10,66 @@ pub enum Scope {
     Site,
 }
 
-/// Which way an order goes.
+/// The kind of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OrderKind {
-    /// Closes.
+    /// Closes the scope.
     Quarantine,
-    /// Opens again, to `normal`.
+    /// Opens the scope again, to posture `normal`.
     Release,
 }
 
-/// An order to be given.
+/// A request for an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewOrder {
-    /// Which way.
+    /// Its kind.
     pub kind: OrderKind,
-    /// On what.
+    /// What it applies to.
     pub scope: Scope,
     /// The posture; `normal` for a release.
     pub posture: String,
-    /// Why. Not empty.
+    /// The reason; not empty.
     pub reason: String,
-    /// The ticket it belongs to.
+    /// The ticket that it belongs to.
     #[serde(default)]
     pub ticket: Option<String>,
-    /// Who gives it, as they say; the gateway adds who it saw.
+    /// The name that the caller gives; the gateway adds the user ID of the caller.
     #[serde(default)]
     pub by: Option<String>,
-    /// After how many seconds it ends by itself; none: only by a release.
+    /// Seconds after which it ends by itself; none: it ends by a release only.
     #[serde(default)]
     pub seconds: Option<u64>,
 }
 
-/// An order that was given.
+/// An order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     /// Its sequence number, from 1, without gaps.
     pub sequence: u64,
-    /// Which way.
+    /// Its kind.
     pub kind: OrderKind,
-    /// On what.
+    /// What it applies to.
     pub scope: Scope,
     /// The posture.
     pub posture: String,
-    /// The posture before.
+    /// The previous posture.
     pub before: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// The ticket.
     pub ticket: Option<String>,
-    /// Who gave it: the name they gave, and the user ID that the socket saw.
+    /// The name that the caller gave, and the user ID of the caller on the socket.
     pub by: String,
-    /// When it was received.
+    /// When the gateway received it.
     pub time: String,
     /// When it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// Milliseconds from its receipt until no packet was judged by the posture before. None while that is not so.
+    /// Milliseconds from its receipt until no packet is judged under the previous posture any more. None until then.
     pub in_force_milliseconds: Option<f64>,
-    /// What is wrong with it all the same: it is in force but could not be made durable, say.
+    /// A problem with an order that is in force: for example, that it is not durable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }

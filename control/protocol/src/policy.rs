@@ -1,4 +1,4 @@
-//! Applying a policy.
+//! Policies: to apply one, and the result.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,26 +16,26 @@ pub struct Sources {
     pub devices: Option<String>,
 }
 
-/// A policy to be put into force.
+/// A request to apply a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Apply {
     /// Its files.
     pub sources: Sources,
-    /// Go back to the one before after this many seconds, unless confirmed.
+    /// Seconds after which the gateway rolls back to the previous policy, unless it is confirmed.
     #[serde(default)]
     pub confirm_seconds: Option<u64>,
 }
 
-/// A policy that is in force.
+/// The result of applying a policy, which is in force now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
-    /// Its state.
+    /// Its status.
     pub policy: crate::PolicyStatus,
     /// Milliseconds to validate and compile it.
     pub compile_milliseconds: f64,
-    /// Milliseconds to put it into force.
+    /// Milliseconds to write the tables and switch to them.
     pub install_milliseconds: f64,
-    /// What is worth a look.
+    /// Likely mistakes in it.
     pub warnings: Vec<crate::Problem>,
 }

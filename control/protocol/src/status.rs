@@ -1,23 +1,23 @@
-//! The state of a gateway.
+//! The state of a gateway, and its devices and rules.
 
 use serde::{Deserialize, Serialize};
 
-/// The state of a gateway, on one screen.
+/// The state of a gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Version of the daemon.
     pub version: String,
-    /// The site, if there is a policy.
+    /// The name of the site; none without a policy.
     pub site: Option<String>,
     /// The posture of the site.
     pub posture: String,
-    /// The order that set it, if one did.
+    /// The order that set the posture.
     pub order: Option<crate::Order>,
     /// The policy in force.
     pub policy: Option<PolicyStatus>,
     /// Seconds since the daemon started.
     pub uptime_seconds: u64,
-    /// How the data plane was found at the start: `new`, `taken-over` or `replaced`.
+    /// How the daemon started the data plane: `new`, `taken-over` or `replaced`.
     pub dataplane: String,
     /// Ports, by number.
     pub ports: Vec<Port>,
@@ -25,13 +25,13 @@ pub struct Status {
     pub segments: Vec<Segment>,
     /// Flows.
     pub flows: FlowCount,
-    /// Packets that passed since the data plane was loaded.
+    /// Packets forwarded since the data plane was loaded.
     pub passed_packets: u64,
-    /// Packets that were dropped, by reason; reasons that dropped none are left out.
+    /// Dropped packets by reason; reasons without drops are left out.
     pub drops: Vec<DropCount>,
-    /// Events that could not be told of.
+    /// Events that were lost because the event ring was full.
     pub events_lost: u64,
-    /// What an operator should look at.
+    /// Conditions that an operator should look at.
     pub warnings: Vec<String>,
 }
 
@@ -40,17 +40,17 @@ pub struct Status {
 pub struct PolicyStatus {
     /// SHA-256 of its files, hexadecimal.
     pub hash: String,
-    /// Number of the change, from 1.
+    /// Its number, counted from 1 with every change of policy.
     pub generation: u64,
     /// When it was applied.
     pub applied: String,
-    /// How many devices it lists.
+    /// The number of devices in it.
     pub devices: usize,
-    /// How many rules it has.
+    /// The number of rules in it.
     pub rules: usize,
-    /// How many classes it was compiled to.
+    /// The number of classes that it was compiled to.
     pub classes: usize,
-    /// When it goes back to the one before, unless confirmed.
+    /// When the gateway rolls back to the previous policy, unless it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverts: Option<String>,
 }
@@ -64,7 +64,7 @@ pub struct Port {
     pub device: String,
     /// Whether it faces the wider network.
     pub uplink: bool,
-    /// `up`, `down`, or why it is out of service.
+    /// `up`, `down`, or the reason why it is out of service.
     pub state: String,
 }
 
@@ -81,28 +81,28 @@ pub struct Segment {
     pub isolate: bool,
     /// `enforce` or `observe`.
     pub mode: String,
-    /// Of an observed one: what enforcement would have dropped.
+    /// For an observed segment: the flows that enforcement would have dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_drop: Option<crate::ObservedSegment>,
 }
 
-/// Flows, counted.
+/// The number of flows in the flow table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowCount {
-    /// Both ends heard.
+    /// Established: both ends have sent packets.
     pub open: u64,
-    /// One end heard.
+    /// Half-open: only one end has sent packets.
     pub half_open: u64,
-    /// Room.
+    /// Capacity of the table.
     pub limit: u64,
 }
 
-/// Dropped packets of one reason.
+/// Dropped packets for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropCount {
     /// The reason.
     pub reason: String,
-    /// What it means.
+    /// The meaning of the reason.
     pub help: String,
     /// Packets.
     pub packets: u64,
@@ -117,67 +117,67 @@ pub struct Device {
     pub name: String,
     /// Its MAC address.
     pub mac: String,
-    /// The addresses bound to it; none means any of the segment's.
+    /// The addresses bound to it; empty: any address of the segment.
     pub ips: Vec<String>,
     /// Its segment.
     pub segment: String,
     /// Its profile.
     pub profile: Option<String>,
-    /// What care it serves.
+    /// The clinical function that it serves.
     pub function: Option<String>,
-    /// How much depends on it.
+    /// How critical it is for care.
     pub criticality: Option<String>,
-    /// Whether it was seen.
+    /// Whether it has been seen.
     pub state: DeviceState,
-    /// Where it was last seen, as `port.VLAN`.
+    /// The attachment where it was last seen, as `port.VLAN`.
     pub attachment: Option<String>,
-    /// Where its segment is observed: how many of its flows enforcement would have dropped.
+    /// If its segment is observed: the number of its flows that enforcement would have dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_drop_flows: Option<u64>,
 }
 
-/// Whether a device was seen since the data plane was loaded.
+/// Whether a device has been seen since the data plane was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceState {
-    /// It was.
+    /// It has sent frames.
     Seen,
-    /// Not yet.
+    /// It has not sent frames.
     Unseen,
 }
 
-/// A rule, with what it did.
+/// A rule and its counters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// Its name.
     pub name: String,
-    /// Where it is written, as `file:line`; none for what is built in.
+    /// Where it is written, as `file:line`; none for a built-in rule.
     pub place: Option<String>,
-    /// Who opens flows: devices, groups, segments or zones by name, `any`; none for what is built in.
+    /// The ends that may open flows: names of devices, groups, segments or zones, or `any`; empty for a built-in rule.
     #[serde(default)]
     pub from: Vec<String>,
-    /// To whom; `broadcast` too.
+    /// The ends that flows are opened to; also `broadcast`.
     #[serde(default)]
     pub to: Vec<String>,
-    /// By what: services by name, or as `tcp/104`.
+    /// The services: names, or as `tcp/104`.
     #[serde(default)]
     pub services: Vec<String>,
     /// `allow` or `deny`.
     pub action: String,
-    /// The highest posture at which it applies, or `by reach`.
+    /// The highest posture at which it applies, or `by reach` for the default of the reach.
     pub survives: String,
     /// Whether it is on the continuity list.
     pub continuity: bool,
-    /// The postures at which it lets something through: what it comes to with its reach and the rules before it.
+    /// The postures at which it allows any flow, given its reach and the rules before it.
     #[serde(default)]
     pub open_at: Vec<String>,
-    /// Who answers for it.
+    /// The person or department responsible for it.
     pub owner: Option<String>,
-    /// Why it is there.
+    /// Why it exists.
     pub reason: Option<String>,
-    /// After which day it is not in force.
+    /// The last day on which it is in force.
     pub expires: Option<String>,
-    /// Packets it decided on.
+    /// Packets that it decided on.
     pub packets: u64,
     /// Bytes.
     pub bytes: u64,

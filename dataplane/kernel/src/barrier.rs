@@ -7,19 +7,19 @@ use crate::error::Error;
 
 const MEMBARRIER_CMD_GLOBAL: libc::c_long = 1;
 
-/// Whether grace periods are hurried along, by interrupting processors rather than waiting for them to come by.
+/// While this is 1, the kernel shortens grace periods by interrupting processors instead of waiting for them.
 const EXPEDITED: &str = "/sys/kernel/rcu_expedited";
 
-/// Returns after an RCU grace period: an XDP program runs inside one read-side section, and what it
-/// redirected is handed to the NIC before that section ends.
+/// Returns after an RCU grace period: an XDP program runs inside one read-side section, and the frames it
+/// redirected are handed to the NIC before that section ends.
 ///
-/// `MEMBARRIER_CMD_GLOBAL` is `synchronize_rcu()` (Linux 4.3); on a single processor it returns at once, and
-/// is right to: no packet is being judged while this thread runs.
+/// `MEMBARRIER_CMD_GLOBAL` is `synchronize_rcu()` (Linux 4.3). On a single processor it returns at once, which is
+/// correct: no packet is being judged while this thread runs.
 ///
 /// # Errors
-/// [`Error::Barrier`] where the kernel does not offer it (`nohz_full`).
+/// [`Error::Barrier`] if the kernel does not support it (`nohz_full`).
 pub fn wait() -> Result<(), Error> {
-    let _hurried = Hurried::new();
+    let _expedited = Expedited::new();
     // SAFETY: takes no pointer.
     let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
     if result < 0 {
@@ -29,33 +29,33 @@ pub fn wait() -> Result<(), Error> {
     }
 }
 
-/// Has the kernel hurry for as long as this lives: whoever gave the order waits for it, and on a starved machine an
-/// ordinary grace period takes seconds, and every table put into a slot costs one. Where it may not be asked to, it takes
-/// its time.
-pub struct Hurried(());
+/// Keeps grace periods expedited until it is dropped. An operator waits for the order to be in force; on a starved machine
+/// an ordinary grace period takes seconds, and every inner map that is put into a slot costs one. If the kernel refuses,
+/// grace periods have their ordinary length.
+pub struct Expedited(());
 
-/// Who wants it to hurry, and whether that was asked of it here: one may be writing tables while another waits for a
-/// posture, and who is done first must not slow the other down.
-static WANTED: Mutex<(usize, bool)> = Mutex::new((0, false));
+/// The number of `Expedited` values alive, and whether this process set [`EXPEDITED`]. One thread may be writing tables
+/// while another waits for a posture: the first to finish must not slow down the other.
+static USERS: Mutex<(usize, bool)> = Mutex::new((0, false));
 
-impl Hurried {
-    pub fn new() -> Hurried {
-        let mut wanted = WANTED.lock().unwrap_or_else(PoisonError::into_inner);
-        if wanted.0 == 0 {
-            let takes_its_time = fs::read_to_string(EXPEDITED).is_ok_and(|set| set.trim() == "0");
-            wanted.1 = takes_its_time && fs::write(EXPEDITED, "1").is_ok();
+impl Expedited {
+    pub fn new() -> Expedited {
+        let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if users.0 == 0 {
+            let is_off = fs::read_to_string(EXPEDITED).is_ok_and(|set| set.trim() == "0");
+            users.1 = is_off && fs::write(EXPEDITED, "1").is_ok();
         }
-        wanted.0 += 1;
-        Hurried(())
+        users.0 += 1;
+        Expedited(())
     }
 }
 
-impl Drop for Hurried {
+impl Drop for Expedited {
     fn drop(&mut self) {
-        let mut wanted = WANTED.lock().unwrap_or_else(PoisonError::into_inner);
-        wanted.0 -= 1;
-        if wanted.0 == 0 && wanted.1 {
-            // What stays set costs others interruptions, and nothing else.
+        let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
+        users.0 -= 1;
+        if users.0 == 0 && users.1 {
+            // If this fails, the setting stays: other processes are interrupted more often, and nothing else.
             let _ = fs::write(EXPEDITED, "0");
         }
     }

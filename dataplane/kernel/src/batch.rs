@@ -4,12 +4,13 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{io, thread};
 
+use crate::error::Error;
 use crate::raw::{Counters, Record, bytes};
 
 const UPDATE_BATCH: libc::c_long = 26;
 const LOOKUP_BATCH: libc::c_long = 24;
 
-/// Elements of one call: large enough to make the call cheap, small enough for the kernel's own copy.
+/// Elements in one call: enough to make the call cheap, few enough for the kernel's own copy of them.
 const CHUNK: usize = 16384;
 
 /// The `batch` member of the kernel's `union bpf_attr`.
@@ -31,8 +32,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn bpf(command: libc::c_long, attributes: &mut Attributes) -> io::Result<()> {
-    // SAFETY: `attributes` is the kernel's layout for these commands, and says its size; the buffers that it
-    // points to are borrowed by the callers below for the length of the call.
+    // SAFETY: `attributes` has the kernel's layout for these commands and is passed with its size; the callers below
+    // borrow the buffers that it points to for the length of the call.
     let result = unsafe {
         libc::syscall(
             libc::SYS_bpf,
@@ -48,11 +49,20 @@ fn bpf(command: libc::c_long, attributes: &mut Attributes) -> io::Result<()> {
     }
 }
 
-/// Writes `values` at `keys`.
+/// Writes `values` at `keys` of the map `name`.
 ///
 /// # Errors
-/// The kernel's; elements before the one at fault have been written.
+/// [`Error::Batch`]; the elements before the one that failed have been written.
 pub fn update<K: Record, V: Record>(
+    name: &'static str,
+    map: BorrowedFd<'_>,
+    keys: &[K],
+    values: &[V],
+) -> Result<(), Error> {
+    update_all(map, keys, values).map_err(|source| Error::Batch { name, source })
+}
+
+fn update_all<K: Record, V: Record>(
     map: BorrowedFd<'_>,
     keys: &[K],
     values: &[V],
@@ -63,11 +73,20 @@ pub fn update<K: Record, V: Record>(
     Ok(())
 }
 
-/// Writes `count` entries of a hash table, on as many processors as there are: a large table takes a second or so on one.
+/// Writes `count` entries of a hash table, on all processors: on one, a large table takes about a second.
 ///
 /// # Errors
 /// As [`update`].
-pub fn fill<'a, K: Record + Send, V: Record + Send>(
+pub fn fill<'a, K: Record + Send + Sync, V: Record + Send + Sync>(
+    name: &'static str,
+    map: BorrowedFd<'_>,
+    count: usize,
+    entries: impl Iterator<Item = (&'a K, &'a V)> + Send,
+) -> Result<(), Error> {
+    fill_all(map, count, entries).map_err(|source| Error::Batch { name, source })
+}
+
+fn fill_all<'a, K: Record + Send + Sync, V: Record + Send + Sync>(
     map: BorrowedFd<'_>,
     count: usize,
     entries: impl Iterator<Item = (&'a K, &'a V)> + Send,
@@ -89,13 +108,13 @@ pub fn fill<'a, K: Record + Send, V: Record + Send>(
             if keys.is_empty() {
                 return Ok(());
             }
-            update(map, &keys, &values)?;
+            update_all(map, &keys, &values)?;
             if keys.len() < CHUNK {
                 return Ok(());
             }
         }
     };
-    // Few entries are written before a thread is started.
+    // For few entries, starting threads costs more than it saves.
     if count <= 4 * CHUNK {
         return work();
     }
@@ -106,24 +125,26 @@ pub fn fill<'a, K: Record + Send, V: Record + Send>(
         let others = helpers.into_iter().map(|helper| {
             helper
                 .join()
-                .unwrap_or_else(|_| Err(io::Error::other("a thread that wrote it gave up")))
+                .unwrap_or_else(|_| Err(io::Error::other("a writing thread panicked")))
         });
         others.fold(done, io::Result::and)
     })
 }
 
-/// Writes values of a per-processor map at `keys`.
+/// Writes values of the per-processor map `name` at `keys`.
 ///
 /// # Errors
 /// As [`update`].
 pub fn update_per_processor(
+    name: &'static str,
     map: BorrowedFd<'_>,
     keys: &[u32],
     values: Counters<'_>,
-) -> io::Result<()> {
+) -> Result<(), Error> {
     let per_chunk = CHUNK * values.processors;
     for (keys, values) in keys.chunks(CHUNK).zip(values.counters.chunks(per_chunk)) {
-        update_one(map, bytes(keys), bytes(values), keys.len())?;
+        update_one(map, bytes(keys), bytes(values), keys.len())
+            .map_err(|source| Error::Batch { name, source })?;
     }
     Ok(())
 }
@@ -139,8 +160,8 @@ fn update_one(map: BorrowedFd<'_>, keys: &[u8], values: &[u8], count: usize) -> 
     bpf(UPDATE_BATCH, &mut attributes)
 }
 
-/// Reads `count` elements of an array from `first` on: of a large array of which little is used, a fraction of the
-/// time.
+/// Reads `count` elements of an array from `first` on, `value` bytes each. This saves the time for the unused rest of a
+/// large array.
 ///
 /// # Errors
 /// The kernel's.
@@ -153,7 +174,7 @@ pub fn lookup_range(
 ) -> io::Result<()> {
     let mut keys = vec![0u8; CHUNK.min(count) * size_of::<u32>()];
     let mut values = vec![0u8; CHUNK.min(count) * value];
-    // Where a batch starts is told by the key before.
+    // The kernel starts a batch after the key that `in_batch` points to.
     let mut position = first.checked_sub(1).map(u32::to_ne_bytes);
     let mut left = count;
     while left > 0 {
@@ -169,7 +190,7 @@ pub fn lookup_range(
         };
         let last = match bpf(LOOKUP_BATCH, &mut attributes) {
             Ok(()) => false,
-            // ENOENT is how the kernel says that this was the last batch.
+            // With ENOENT the kernel marks the last batch.
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
             Err(error) => return Err(error),
         };

@@ -6,15 +6,16 @@ use std::{fs, io};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
-/// Where it is mounted by convention; systemd does so by itself, a small image may not.
-const USUAL: &str = "/sys/fs/bpf";
+/// The conventional mount point. systemd mounts it; a small image may not.
+const MOUNT_POINT: &str = "/sys/fs/bpf";
 
-/// Makes the directory `pins`, and mounts the bpf file system at its usual place first if `pins` is there and nobody has.
+/// Creates the directory `pins`. If it is below the conventional mount point, mounts the bpf file system there first
+/// unless it is mounted.
 pub fn prepare(pins: &Path) -> io::Result<()> {
-    if pins.starts_with(USUAL) && !is_bpf(Path::new(USUAL))? {
+    if pins.starts_with(MOUNT_POINT) && !is_bpf(Path::new(MOUNT_POINT))? {
         mount(
             Some("bpf"),
-            USUAL,
+            MOUNT_POINT,
             Some("bpf"),
             MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
             Some("mode=0700"),

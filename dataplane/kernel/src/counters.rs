@@ -1,21 +1,20 @@
 //! Counters, summed over processors.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use aya::maps::IterableMap as _;
 use cordon_verdict::Reason;
-use cordon_verdict::abi::{Counter, Sampling};
+use cordon_verdict::abi::{Counter, RULES, Sampling, rule_index};
 
-use crate::batch;
+use crate::dataplane::Dataplane;
 use crate::error::Error;
-use crate::program::Dataplane;
-use crate::raw::{Record, record};
+use crate::per_processor::{each, range, total};
 
 /// Dropped frames, by reason.
 pub type Drops = Vec<(Reason, Counter)>;
 
 impl Dataplane {
-    /// What was dropped since the program was loaded, by reason; reasons that dropped nothing included.
+    /// The drop counters since the program was loaded, of every reason.
     ///
     /// # Errors
     /// [`Error::Batch`].
@@ -36,7 +35,7 @@ impl Dataplane {
             .collect())
     }
 
-    /// Events that could not be told of, since the program was loaded.
+    /// The number of events that were lost since the program was loaded, because the ring was full.
     ///
     /// # Errors
     /// [`Error::Batch`].
@@ -51,62 +50,23 @@ impl Dataplane {
         )?;
         Ok(lost)
     }
-}
 
-/// The sum of one counter's values on each processor.
-pub fn total(values: &[Counter]) -> Counter {
-    values
-        .iter()
-        .fold(Counter::default(), |sum, value| Counter {
-            packets: sum.packets.wrapping_add(value.packets),
-            bytes: sum.bytes.wrapping_add(value.bytes),
-        })
-}
-
-/// How many processors a per-processor map has values for.
-///
-/// # Errors
-/// [`Error::Batch`] if the kernel does not say.
-pub fn processors() -> Result<usize, Error> {
-    aya::util::nr_cpus().map_err(|(_, source)| Error::Batch {
-        name: "processors",
-        source,
-    })
-}
-
-/// Calls `each` with the index and the values, one a processor, of every element.
-///
-/// # Errors
-/// [`Error::Batch`].
-pub fn each<T: Record>(
-    map: BorrowedFd<'_>,
-    name: &'static str,
-    each: impl FnMut(u32, &[T]),
-) -> Result<(), Error> {
-    range(map, name, 0, usize::MAX, each)
-}
-
-/// As [`each`], of `count` elements from `first` on.
-///
-/// # Errors
-/// [`Error::Batch`].
-pub fn range<T: Record>(
-    map: BorrowedFd<'_>,
-    name: &'static str,
-    first: u32,
-    count: usize,
-    mut each: impl FnMut(u32, &[T]),
-) -> Result<(), Error> {
-    let processors = processors()?;
-    // The kernel rounds every processor's value up to eight bytes.
-    let size = size_of::<T>().next_multiple_of(8);
-    let mut values = Vec::with_capacity(processors);
-    batch::lookup_range(map, first, count, size * processors, |key, bytes| {
-        values.clear();
-        values.extend(bytes.chunks_exact(size).filter_map(record::<T>));
-        if let Some(index) = record::<u32>(key) {
-            each(index, &values);
+    /// The counters of the first `limit` rules of a slot, summed over processors. Trailing zeroes are left out.
+    ///
+    /// # Errors
+    /// [`Error::Batch`].
+    pub fn rule_counters(&self, slot: u8, limit: usize) -> Result<Vec<Counter>, Error> {
+        let mut counted = vec![Counter::default(); limit.min(RULES)];
+        let map = self.maps.rules.map().fd().as_fd();
+        let (first, count) = (rule_index(slot, 0), counted.len());
+        range(map, "RULE_COUNTERS", first, count, |index, values| {
+            if let Some(to) = counted.get_mut((index - first) as usize) {
+                *to = total(values);
+            }
+        })?;
+        while counted.last() == Some(&Counter::default()) {
+            counted.pop();
         }
-    })
-    .map_err(|source| Error::Batch { name, source })
+        Ok(counted)
+    }
 }

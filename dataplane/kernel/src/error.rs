@@ -1,9 +1,9 @@
-//! What can go wrong between the daemon and the kernel.
+//! Errors of the data plane.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why the data plane could not do as asked.
+/// Why an operation of the data plane failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The pin directory cannot be used.
@@ -16,23 +16,23 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// What is pinned belongs to a program of another ABI. It stays in force.
+    /// The pinned program has another ABI. It stays in force.
     #[error(
-        "the program in force speaks ABI {found}, this one {ours}: the old one stays in force; \
+        "the program in force has ABI {found}, this one {ours}: the old one stays in force; \
          to replace it, with traffic stopped, remove {path} and start again"
     )]
     Abi {
-        /// The ABI of what is pinned.
+        /// The ABI of the pinned program.
         found: u64,
         /// The ABI of this program.
         ours: u64,
-        /// Where it is pinned.
+        /// The pin directory.
         path: PathBuf,
     },
     /// The program could not be loaded.
     #[error("the XDP program was not loaded: {0}")]
     Load(#[from] aya::EbpfError),
-    /// A program is refused by the kernel.
+    /// The kernel refused a program.
     #[error("program {name}: {source}")]
     Program {
         /// Its name.
@@ -56,7 +56,7 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// There is no such network interface.
+    /// The network interface does not exist.
     #[error("{nic}: no such network interface; `ip -br link` lists them")]
     NoNic {
         /// Its name.
@@ -67,19 +67,19 @@ pub enum Error {
     Nic {
         /// Its name.
         nic: String,
-        /// What was attempted.
+        /// The operation.
         what: &'static str,
-        /// Why not.
+        /// Why.
         source: io::Error,
     },
-    /// A network interface cannot be a port as it is.
+    /// A network interface cannot be a port in its present state.
     #[error("{nic} cannot be a port: {why}. {remedy}")]
     Unfit {
         /// Its name.
         nic: String,
-        /// What is wrong.
+        /// Why.
         why: String,
-        /// What to do.
+        /// What the operator can do about it.
         remedy: String,
     },
     /// A link to a network interface could not be made, replaced or pinned.
@@ -87,28 +87,28 @@ pub enum Error {
     Link {
         /// The interface.
         nic: String,
-        /// What was attempted.
+        /// The operation.
         what: &'static str,
-        /// Why not.
+        /// Why.
         why: String,
     },
     /// A port number out of range.
     #[error("port number {0} is out of range")]
     Port(u16),
-    /// The image does not fit the tables.
+    /// The generation does not fit the tables.
     #[error("{count} {what} do not fit: at most {limit}")]
     TooMany {
-        /// Of what.
+        /// What there are too many of.
         what: &'static str,
-        /// How many there are.
+        /// Their number.
         count: usize,
-        /// How many there may be.
+        /// The most that fit.
         limit: usize,
     },
-    /// The program was not loaded to trace.
-    #[error("the program was not loaded to trace, so that it does not tell what became of a frame")]
+    /// The program was loaded without [`Options::trace`](crate::Options::trace).
+    #[error("the program was loaded without tracing, so that it records no outcome of a frame")]
     Untraced,
-    /// The kernel does not say when old packets are through.
+    /// The kernel does not offer a grace period.
     #[error("membarrier: {0}: cannot tell when the last packet under the old posture has left")]
     Barrier(io::Error),
 }

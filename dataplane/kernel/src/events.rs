@@ -5,28 +5,28 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use aya::maps::{MapData, RingBuf};
 use cordon_verdict::abi::Event;
 
-use crate::program::Dataplane;
+use crate::dataplane::Dataplane;
 use crate::raw::record;
 
-/// The reading end of the event ring. There is one.
+/// The consumer of the event ring. There is one.
 pub struct Events(RingBuf<MapData>);
 
 impl Dataplane {
-    /// The reading end, once.
+    /// The consumer of the event ring; `None` after the first call.
     pub fn take_events(&mut self) -> Option<Events> {
         self.maps.events.take().map(Events)
     }
 }
 
 impl Events {
-    /// The next event, if there is one.
+    /// The next event; `None` if the ring is empty.
     pub fn next_event(&mut self) -> Option<Event> {
         let item = self.0.next()?;
         record(&item)
     }
 }
 
-/// Readable when there are events: to wait with `poll`.
+/// Becomes readable when there are events, for `poll`.
 impl AsFd for Events {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

@@ -1,25 +1,25 @@
-//! The maps, with their types, opened from a loaded program or from pins.
+//! The maps of the program and their types.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use aya::maps::lpm_trie::LpmTrie;
 use aya::maps::of_maps::ArrayOfMaps;
-use aya::maps::xdp::{DevMap, XdpMapError};
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use cordon_verdict::abi::cuckoo::Bucket;
+use aya::maps::xdp::DevMap;
+use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
 use cordon_verdict::abi::{
-    Admission, CopyTarget, Counter, Flow, HOST_WORDS, Host, Network, PortSetting, ProxyKey, Sampling,
-    Span, Stack, Trace, WORDS4, WORDS6,
+    Admission, CopyTarget, Counter, Flow, HOST_WORDS, Host, Network, PortSetting, ProxyKey,
+    Sampling, Span, Stack, Trace, WORDS4, WORDS6,
 };
 
+use crate::cuckoo::CuckooMap;
 use crate::error::Error;
+use crate::evicting_table::EvictingTable;
+use crate::flow_table::{FLOWS4, FLOWS6, FlowTable};
+use crate::pins::typed;
 use crate::raw::Raw;
-use crate::recent::{Recent, Seat};
-use crate::steps::StepMap;
-use crate::table::{FLOWS4, FLOWS6, Table};
+use crate::trie::TrieMap;
 
-/// Every map of the program, by the name it is pinned with.
+/// The names of all pinned maps.
 pub const NAMES: [&str; 41] = [
     "META",
     "CONTROL",
@@ -64,14 +64,14 @@ pub const NAMES: [&str; 41] = [
     "SAMPLING",
 ];
 
-/// What is flooded goes through a device map, and each copy through a program of that map.
+/// A device map that flooded frames are redirected to, and the program that runs for each copy.
 pub struct Flood {
     pub map: &'static str,
     pub program: &'static str,
     pub pin: &'static str,
 }
 
-/// To every port, and to device-facing ports only.
+/// Floods to every port, and floods to device-facing ports only.
 pub const FLOODS: [Flood; 2] = [
     Flood {
         map: "FLOOD_PORTS",
@@ -85,14 +85,11 @@ pub const FLOODS: [Flood; 2] = [
     },
 ];
 
-/// A table of `abi::cuckoo`.
-pub type FrozenMap = Array<MapData, Raw<Bucket>>;
 pub type NetworkMap = LpmTrie<MapData, [u64; 2], Raw<Network>>;
 pub type ServiceMap = Array<MapData, u16>;
-
 pub type ProxyMap = HashMap<MapData, Raw<ProxyKey>, u64>;
 
-/// The maps.
+/// All maps of the program.
 pub struct Maps {
     pub meta: Array<MapData, u64>,
     pub control: Array<MapData, u64>,
@@ -102,7 +99,7 @@ pub struct Maps {
     pub flood_ports: [DevMap<MapData>; 2],
     pub port_nics: Array<MapData, u32>,
     pub stacks: HashMap<MapData, u64, u32>,
-    pub places: Array<MapData, Raw<Stack>>,
+    pub locations: Array<MapData, Raw<Stack>>,
     pub copy_spans: Array<MapData, Raw<Span>>,
     pub copies: Array<MapData, Raw<CopyTarget>>,
     pub proxies: ArrayOfMaps<MapData, ProxyMap>,
@@ -111,50 +108,34 @@ pub struct Maps {
     pub port_settings: Array<MapData, Raw<PortSetting>>,
     pub ether_types: HashMap<MapData, u64, u32>,
     pub masks: Array<MapData, u32>,
-    pub devices: ArrayOfMaps<MapData, FrozenMap>,
-    pub addresses: ArrayOfMaps<MapData, FrozenMap>,
+    pub devices: ArrayOfMaps<MapData, CuckooMap>,
+    pub addresses: ArrayOfMaps<MapData, CuckooMap>,
     pub networks: ArrayOfMaps<MapData, NetworkMap>,
-    pub steps: ArrayOfMaps<MapData, StepMap>,
+    pub trie: ArrayOfMaps<MapData, TrieMap>,
     pub services: ArrayOfMaps<MapData, ServiceMap>,
-    pub pairs: ArrayOfMaps<MapData, FrozenMap>,
-    pub policy: ArrayOfMaps<MapData, FrozenMap>,
+    pub pairs: ArrayOfMaps<MapData, CuckooMap>,
+    pub policy: ArrayOfMaps<MapData, CuckooMap>,
     pub moves: Array<MapData, u64>,
-    pub flows4: Table<WORDS4>,
-    pub flows6: Table<WORDS6>,
+    pub flows4: FlowTable<WORDS4>,
+    pub flows6: FlowTable<WORDS6>,
     pub used: Array<MapData, u64>,
-    pub half4: Recent<WORDS4, Flow>,
-    pub half6: Recent<WORDS6, Flow>,
-    pub hosts: Recent<HOST_WORDS, Host>,
+    pub half4: EvictingTable<WORDS4, Flow>,
+    pub half6: EvictingTable<WORDS6, Flow>,
+    pub hosts: EvictingTable<HOST_WORDS, Host>,
     pub rules: PerCpuArray<MapData, Raw<Counter>>,
     pub drops: PerCpuArray<MapData, Raw<Counter>>,
     pub sampling: PerCpuArray<MapData, Raw<Sampling>>,
     pub events: Option<RingBuf<MapData>>,
 }
 
-/// The map that only a program loaded to trace writes to; not pinned.
+/// The map that a program with tracing writes outcomes to. Not pinned.
 pub type TraceMap = PerCpuArray<MapData, Raw<Trace>>;
 
-/// A map that is pinned.
-pub fn pinned(pins: &Path, name: &'static str) -> Result<MapData, Error> {
-    MapData::from_pin(pins.join(name)).map_err(of(name))
-}
-
-fn open(pins: &Path, name: &'static str) -> Result<Map, Error> {
-    Map::from_map_data(pinned(pins, name)?).map_err(of(name))
-}
-
-/// A map that is pinned, as what it is.
-pub fn typed<T: TryFrom<Map, Error = MapError>>(
-    pins: &Path,
-    name: &'static str,
-) -> Result<T, Error> {
-    open(pins, name)?
-        .try_into()
-        .map_err(|source| Error::Map { name, source })
-}
-
 impl Maps {
-    /// Opens what is pinned in `pins`.
+    /// Opens the maps that are pinned in `pins`.
+    ///
+    /// # Errors
+    /// [`Error::Map`], [`Error::Batch`].
     pub fn open(pins: &Path) -> Result<Maps, Error> {
         Ok(Maps {
             meta: typed(pins, "META")?,
@@ -164,7 +145,7 @@ impl Maps {
             flood_ports: [typed(pins, FLOODS[0].map)?, typed(pins, FLOODS[1].map)?],
             port_nics: typed(pins, "PORT_NICS")?,
             stacks: typed(pins, "STACKS")?,
-            places: typed(pins, "LOCATIONS")?,
+            locations: typed(pins, "LOCATIONS")?,
             copy_spans: typed(pins, "COPY_SPANS")?,
             copies: typed(pins, "COPIES")?,
             proxies: typed(pins, "PROXIES")?,
@@ -176,48 +157,21 @@ impl Maps {
             devices: typed(pins, "DEVICES")?,
             addresses: typed(pins, "ADDRESSES")?,
             networks: typed(pins, "NETWORKS")?,
-            steps: typed(pins, "TRIE")?,
+            trie: typed(pins, "TRIE")?,
             services: typed(pins, "SERVICE_CLASSES")?,
             pairs: typed(pins, "PAIRS")?,
             policy: typed(pins, "POLICY")?,
             moves: typed(pins, "MOVES")?,
-            flows4: Table::open(pins, FLOWS4)?,
-            flows6: Table::open(pins, FLOWS6)?,
+            flows4: FlowTable::open(pins, FLOWS4)?,
+            flows6: FlowTable::open(pins, FLOWS6)?,
             used: typed(pins, "USED")?,
-            half4: Recent::open(pins, "HALF4")?,
-            half6: Recent::open(pins, "HALF6")?,
-            hosts: Recent::open(pins, "HOSTS")?,
+            half4: EvictingTable::open(pins, "HALF4")?,
+            half6: EvictingTable::open(pins, "HALF6")?,
+            hosts: EvictingTable::open(pins, "HOSTS")?,
             rules: typed(pins, "RULE_COUNTERS")?,
             drops: typed(pins, "DROP_COUNTERS")?,
             sampling: typed(pins, "SAMPLING")?,
             events: Some(typed(pins, "EVENTS")?),
         })
-    }
-}
-
-impl Maps {
-    /// Says of a host whether it has as many flows as it may.
-    pub fn hold(&self, host: Seat, over: u32) {
-        if let Some(host) = self.hosts.value(host) {
-            // SAFETY: within the mapping, aligned, and read and written as one word by everybody.
-            let word = unsafe { AtomicU32::from_ptr(&raw mut (*host).limit.over) };
-            word.store(over, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Turns aya's error into one that names the map.
-pub fn of(name: &'static str) -> impl Fn(MapError) -> Error {
-    move |source| Error::Map { name, source }
-}
-
-/// As [`of`], for device maps.
-pub fn of_devices(name: &'static str) -> impl Fn(XdpMapError) -> Error {
-    move |error| match error {
-        XdpMapError::MapError(source) => Error::Map { name, source },
-        other => Error::Batch {
-            name,
-            source: std::io::Error::other(other),
-        },
     }
 }

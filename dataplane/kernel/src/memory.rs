@@ -1,4 +1,4 @@
-//! What the tables take of the machine's memory.
+//! Kernel memory of the tables.
 
 use std::fs;
 use std::io;
@@ -6,22 +6,22 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use aya::maps::{IterableMap, MapError};
 
+use crate::dataplane::Dataplane;
 use crate::error::Error;
-use crate::maps::{NAMES, of, pinned};
-use crate::program::Dataplane;
+use crate::maps::NAMES;
+use crate::pins::{of, pinned};
 
-/// Bytes of kernel memory, as the kernel reckons.
+/// Bytes of kernel memory, as the kernel reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableBytes {
-    /// What a policy decides, in both slots, and the counters of its rules.
+    /// Tables of the policy, in both slots, and the counters of its rules.
     pub policy: u64,
-    /// Flows, half-open ones too.
+    /// Established and half-open flows.
     pub flows: u64,
-    /// Everything else.
+    /// All other tables.
     pub other: u64,
 }
 
-/// What a table is for.
 fn is_policy(name: &str) -> bool {
     matches!(
         name,
@@ -53,7 +53,7 @@ fn is_flows(name: &str) -> bool {
 }
 
 impl Dataplane {
-    /// What the tables take of the machine's memory.
+    /// The kernel memory of all tables.
     ///
     /// # Errors
     /// [`Error::Map`], [`Error::Batch`].
@@ -74,21 +74,21 @@ impl Dataplane {
         Ok(all)
     }
 
-    /// Of the tables that are made anew for every generation.
+    /// The bytes of a slot's inner maps, which every generation makes anew.
     fn inner_bytes(&self, slot: u32) -> Result<u64, Error> {
         let maps = &self.maps;
         Ok(inner("PROXIES", maps.proxies.get(&slot, 0))?
             + inner("DEVICES", maps.devices.get(&slot, 0))?
             + inner("ADDRESSES", maps.addresses.get(&slot, 0))?
             + inner("NETWORKS", maps.networks.get(&slot, 0))?
-            + inner("TRIE", maps.steps.get(&slot, 0))?
+            + inner("TRIE", maps.trie.get(&slot, 0))?
             + inner("SERVICE_CLASSES", maps.services.get(&slot, 0))?
             + inner("PAIRS", maps.pairs.get(&slot, 0))?
             + inner("POLICY", maps.policy.get(&slot, 0))?)
     }
 }
 
-/// Of one of them. A slot that was never filled has none.
+/// The bytes of an inner map; 0 if the slot was never filled.
 fn inner<K: aya::Pod, V, M: IterableMap<K, V>>(
     name: &'static str,
     map: Result<M, MapError>,
@@ -100,13 +100,13 @@ fn inner<K: aya::Pod, V, M: IterableMap<K, V>>(
     }
 }
 
-/// `memlock` of a map, as `/proc` has it.
+/// `memlock` of a map, from `/proc/self/fdinfo`.
 fn bytes(map: BorrowedFd<'_>, name: &'static str) -> Result<u64, Error> {
-    let wrong = |source| Error::Batch { name, source };
+    let failed = |source| Error::Batch { name, source };
     let info =
-        fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd())).map_err(wrong)?;
+        fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd())).map_err(failed)?;
     let mut lines = info.lines();
     let line = lines.find_map(|line| line.strip_prefix("memlock:"));
     line.and_then(|bytes| bytes.trim().parse().ok())
-        .ok_or_else(|| wrong(io::Error::other("the kernel does not say how large it is")))
+        .ok_or_else(|| failed(io::Error::other("fdinfo has no memlock")))
 }

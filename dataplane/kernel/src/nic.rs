@@ -1,4 +1,4 @@
-//! Network interfaces, and making them fit to be ports.
+//! Preparing network interfaces to be ports.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -7,10 +7,10 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use crate::error::Error;
 
-/// Jumbo frames are of several pages, where the driver has such; what it does not take, attaching says.
+/// Jumbo frames need a driver that supports frames of several pages. If it does not, attaching fails with the reason.
 const LARGEST_MTU: i32 = 9216;
 
-/// Interface indices that the program's table of ports holds.
+/// The highest interface index that the program's table of ports has an entry for.
 const LARGEST_INDEX: u32 = 65535;
 
 const ETHTOOL_GFLAGS: u32 = 0x25;
@@ -30,7 +30,7 @@ pub struct Nic {
     pub mtu: i32,
 }
 
-/// An interface's settings, through `ioctl`.
+/// Reads and changes the settings of an interface by `ioctl`.
 struct Settings<'a> {
     name: &'a str,
     socket: OwnedFd,
@@ -43,8 +43,8 @@ struct EthtoolValue {
 }
 
 impl Nic {
-    /// Looks an interface up and makes it fit: VLAN tags left in the frame, no receive offload that merges
-    /// packets, promiscuous, up.
+    /// Looks up an interface and prepares it: VLAN tags stay in the frame, no receive offload that merges packets,
+    /// promiscuous, up.
     ///
     /// # Errors
     /// [`Error::NoNic`]; [`Error::Unfit`] with the remedy; [`Error::Nic`] if a setting cannot be read or changed.
@@ -80,7 +80,7 @@ impl Nic {
         })
     }
 
-    /// What an interface's MTU is now, in bytes.
+    /// The present MTU of an interface in bytes.
     ///
     /// # Errors
     /// [`Error::Nic`] if there is no such interface.
@@ -110,7 +110,7 @@ impl Settings<'_> {
     fn request(&self) -> libc::ifreq {
         // SAFETY: all zeroes is a valid `ifreq`.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-        // The last byte stays zero. Longer names do not exist: `if_nametoindex` found this one.
+        // The last byte stays zero. The name fits: `if_nametoindex` accepts no longer one.
         for (to, from) in request
             .ifr_name
             .iter_mut()
@@ -128,8 +128,8 @@ impl Settings<'_> {
         request: &mut libc::ifreq,
         what: &'static str,
     ) -> Result<(), Error> {
-        // SAFETY: every command used here takes an `ifreq`; what it points to, if anything, is borrowed by
-        // the caller for the length of the call.
+        // SAFETY: every command used here takes an `ifreq`; the caller borrows the data that it may point to for the
+        // length of the call.
         let result = unsafe {
             libc::ioctl(
                 self.socket.as_raw_fd(),
@@ -162,15 +162,15 @@ impl Settings<'_> {
         Ok(value.data)
     }
 
-    /// A tag that the NIC takes out of the frame is one that the program does not see: every VLAN would be
-    /// judged as untagged.
+    /// Disables VLAN offloads and LRO. With VLAN offload the NIC removes tags before the program runs, and every frame would
+    /// be judged as untagged.
     fn keep_tags_in_frames(&self) -> Result<(), Error> {
         let unwanted = FLAG_TXVLAN | FLAG_RXVLAN | FLAG_LRO;
         let flags = self.ethtool(ETHTOOL_GFLAGS, 0, "reading offload settings")?;
         if flags & unwanted == 0 {
             return Ok(());
         }
-        // Whether it worked is read back: a driver may accept and ignore.
+        // Read back whether it worked: some drivers accept the change and ignore it.
         let _ = self.ethtool(
             ETHTOOL_SFLAGS,
             flags & !unwanted,

@@ -1,4 +1,4 @@
-//! Ports: interfaces with the program on them.
+//! Ports: interfaces that the program is attached to.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,30 +8,30 @@ use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, Xdp, XdpMode};
 use cordon_verdict::abi::PORTS;
 
-use crate::barrier::Hurried;
-use crate::copier;
+use crate::barrier::Expedited;
+use crate::dataplane::Dataplane;
 use crate::error::Error;
-use crate::maps::{FLOODS, of, of_devices};
+use crate::maps::FLOODS;
 use crate::nic::Nic;
-use crate::program::Dataplane;
-use crate::queue;
+use crate::pins::{of, of_devices};
+use crate::{qdisc, tc};
 
 impl Dataplane {
-    /// Makes an interface port number `port`, or takes it over if it is already: prepares it, and puts the
-    /// program on it in driver mode, pinned.
+    /// Makes an interface port number `port`, or takes it over if it is that port already: prepares the interface, attaches
+    /// the program in driver mode and pins the link.
     ///
     /// # Errors
-    /// [`Error::Port`], those of [`Nic::prepare`], and [`Error::Link`] with the remedy where there is one.
+    /// [`Error::Port`], those of [`Nic::prepare`], and [`Error::Link`] with a remedy if one is known.
     pub fn attach(&mut self, port: u16, name: &str) -> Result<Nic, Error> {
         if usize::from(port) >= PORTS {
             return Err(Error::Port(port));
         }
-        let _hurried = Hurried::new();
+        let _expedited = Expedited::new();
         let nic = Nic::prepare(name)?;
-        queue::take_away(&nic)?;
+        qdisc::remove(&nic)?;
         self.write_port(port, &nic)?;
-        // First: from the moment the XDP program lets a frame go on, nothing but copies of it may.
-        copier::attach(&mut self.copier, name)?;
+        // Before the XDP program: a frame that it passes on for copying must not reach the host's own stack.
+        tc::attach(&mut self.copier, name)?;
         let pin = pin(&self.pins, port, nic.index);
         for stale in pins_of(&self.pins, port)
             .into_iter()
@@ -46,7 +46,7 @@ impl Dataplane {
         Ok(nic)
     }
 
-    /// Takes a port out of service: what arrives there is the host's own again.
+    /// Takes a port out of service: frames that arrive there go to the host's own stack again.
     ///
     /// # Errors
     /// [`Error::Pins`], [`Error::Map`].
@@ -63,8 +63,8 @@ impl Dataplane {
                 .port_nics
                 .set(u32::from(port), 0, 0)
                 .map_err(of("PORT_NICS"))?;
-            copier::detach(&nic.name);
-            queue::give_back(&nic);
+            tc::detach(&nic.name);
+            qdisc::restore(&nic);
         }
         Ok(())
     }
@@ -93,16 +93,16 @@ impl Dataplane {
             .map_err(of("PORTS_IN"))
     }
 
-    /// Whether the link pinned there is alive. It carries the right program: [`replace_programs`] saw to it.
+    /// Whether the link pinned there is alive. It runs this build already: [`replace_programs`] has updated it.
     fn take_over(&mut self, pin: &Path) -> bool {
-        // An interface that went away leaves a link that cannot be updated.
+        // After its interface is removed, a link cannot be updated.
         let Ok(link) = PinnedLink::from_pin(pin) else {
             return false;
         };
         update(&mut self.program, link).is_ok()
     }
 
-    /// Has copies that leave by port `key` go through the program of flood map number `at`.
+    /// Sets the entry of port `key` in flood map number `at`: its interface, and the program that runs for each copy.
     fn set_flood(&mut self, at: usize, key: u32, index: u32) -> Result<(), Error> {
         let fd = self.flood[at].fd().map_err(|source| Error::Program {
             name: FLOODS[at].program,
@@ -140,7 +140,7 @@ impl Dataplane {
     }
 }
 
-/// What an operator can do about an interface that does not take the program.
+/// The error text, with what the operator can do about it.
 fn remedy(nic: &str, error: &ProgramError) -> String {
     let ProgramError::SyscallError(error) = error else {
         return error.to_string();
@@ -155,15 +155,15 @@ fn remedy(nic: &str, error: &ProgramError) -> String {
         Some(libc::EPERM) => "not permitted: CAP_NET_ADMIN and CAP_BPF are needed",
         _ => return error.io_error.to_string(),
     };
-    let look = match os {
-        Some(libc::EBUSY | libc::EEXIST) => format!(" (take it off: ip link set {nic} xdp off)"),
+    let command = match os {
+        Some(libc::EBUSY | libc::EEXIST) => format!(" (detach it: ip link set {nic} xdp off)"),
         Some(libc::ERANGE | libc::EINVAL) => format!(" (ip -d link show {nic}; ethtool -l {nic})"),
         _ => String::new(),
     };
-    format!("{hint}{look}")
+    format!("{hint}{command}")
 }
 
-/// Puts the programs just loaded in place of those in force, on every port, without a gap.
+/// Replaces the programs on every port by those just loaded, between two packets.
 pub fn replace_programs(dataplane: &mut Dataplane) -> Result<(), Error> {
     for port in 0..PORTS as u16 {
         let key = u32::from(port);
@@ -171,14 +171,14 @@ pub fn replace_programs(dataplane: &mut Dataplane) -> Result<(), Error> {
             if let Ok(value) = dataplane.maps.flood_ports[at].get(key, 0)
                 && value.if_index != 0
             {
-                // An interface that has gone since is dealt with when the port is attached.
+                // If the interface has been removed since, `attach` writes the entry.
                 let _ = dataplane.set_flood(at, key, value.if_index);
             }
         }
         for pin in pins_of(&dataplane.pins, port) {
             if let Some(nic) = nic_of(&pin) {
                 // As above.
-                let _ = copier::attach(&mut dataplane.copier, &nic);
+                let _ = tc::attach(&mut dataplane.copier, &nic);
             }
             let replaced = PinnedLink::from_pin(&pin)
                 .map_err(|error| error.to_string())
@@ -191,7 +191,7 @@ pub fn replace_programs(dataplane: &mut Dataplane) -> Result<(), Error> {
     Ok(())
 }
 
-/// Has a pinned link run `program`; what went wrong otherwise.
+/// Makes a pinned link run `program`. The error is a text.
 fn update(program: &mut Xdp, link: PinnedLink) -> Result<(), String> {
     let link: FdLink = link.into();
     let link: XdpLink = link
@@ -200,7 +200,7 @@ fn update(program: &mut Xdp, link: PinnedLink) -> Result<(), String> {
     let id = program
         .attach_to_link(link)
         .map_err(|error| error.to_string())?;
-    // Forgotten here, it lives on in its pin.
+    // Dropping the handle keeps the link: it is pinned.
     program
         .take_link(id)
         .map(drop)
@@ -211,7 +211,7 @@ fn pin(pins: &Path, port: u16, index: u32) -> PathBuf {
     pins.join(format!("link_{port}_{index}"))
 }
 
-/// The interface that a link is pinned for, unless it is gone.
+/// The name of the interface that a link is pinned for, if the interface still exists.
 fn nic_of(pin: &Path) -> Option<String> {
     let name = pin.file_name()?.to_str()?;
     let (_, index) = name.rsplit_once('_')?;

@@ -1,22 +1,22 @@
-//! Records as the bytes that the kernel takes.
+//! Records as bytes, for system calls.
 
 use cordon_verdict::Ip;
 use cordon_verdict::abi::cuckoo::Bucket;
 use cordon_verdict::abi::{
-    Address, Admission, CopyTarget, CopyMetadata, Counter, Event, Network, PortSetting, ProxyKey, Sampling,
-    Span, Stack, Trace,
+    Address, Admission, CopyMetadata, CopyTarget, Counter, Event, Network, PortSetting, ProxyKey,
+    Sampling, Span, Stack, Trace,
 };
 
-/// A record that is its bytes: `repr(C)`, no padding, every bit pattern valid.
+/// A record that can be passed as bytes.
 ///
 /// # Safety
-/// Exactly that.
+/// The type is `repr(C)`, has no padding, and every bit pattern is valid.
 pub unsafe trait Record: Copy + 'static {}
 
 macro_rules! records {
     ($($record:ty),+ $(,)?) => {
         $(
-            // SAFETY: `repr(C)` of integers, padding written out and sizes asserted in `abi`.
+            // SAFETY: `repr(C)` of integers; `abi` declares padding as fields and asserts the sizes.
             unsafe impl Record for $record {}
         )+
     };
@@ -43,7 +43,7 @@ records!(
     Trace,
 );
 
-/// Bits of a prefix, then its address in network order: the kernel's `bpf_lpm_trie_key`.
+/// The kernel's `bpf_lpm_trie_key`: the length of a prefix in bits, then its address in network order.
 #[derive(Clone, Copy)]
 #[repr(C, packed)]
 pub struct PrefixKey {
@@ -54,15 +54,15 @@ pub struct PrefixKey {
 // SAFETY: as above.
 unsafe impl Record for PrefixKey {}
 
-/// A [`Record`] that aya takes as well.
+/// A [`Record`] as an `aya::Pod`.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Raw<T: Record>(pub T);
 
-// SAFETY: a `Record` is valid as any bytes of its size.
+// SAFETY: every bit pattern is a valid `Record`.
 unsafe impl<T: Record> aya::Pod for Raw<T> {}
 
-/// The bytes of records in a row.
+/// The bytes of a slice of records.
 pub fn bytes<T: Record>(records: &[T]) -> &[u8] {
     // SAFETY: a `Record` has no padding, so that every byte is initialised; the length is the slice's.
     unsafe { std::slice::from_raw_parts(records.as_ptr().cast(), size_of_val(records)) }
@@ -77,7 +77,7 @@ pub fn record<T: Record>(bytes: &[u8]) -> Option<T> {
     Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
-/// Values of a per-processor map: for each element, one a processor.
+/// Values of a per-processor map: `processors` values for each key.
 pub struct Counters<'a> {
     pub counters: &'a [Counter],
     pub processors: usize,

@@ -1,30 +1,31 @@
-//! Judging one frame in the kernel without a wire: `BPF_PROG_TEST_RUN`.
+//! Judging one frame in the kernel without a NIC: `BPF_PROG_TEST_RUN`.
 
 use aya::programs::{TestRun, TestRunOptions};
 use cordon_verdict::abi::{CopyMetadata, Trace};
 
+use crate::dataplane::Dataplane;
 use crate::error::Error;
-use crate::maps::of;
-use crate::program::Dataplane;
+use crate::pins::of;
+use crate::program::PROGRAM;
 use crate::raw::{Raw, record};
 
 /// `enum xdp_action`.
 const XDP_PASS: u32 = 2;
 
-/// What became of a frame.
+/// The outcome for one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// What the program returned (`enum xdp_action`).
+    /// The program's return value (`enum xdp_action`).
     pub action: u32,
-    /// What it wrote down.
+    /// The outcome that the program recorded.
     pub trace: Trace,
-    /// The frame as the program left it. Copies of a flooded frame get their tags only on the way out.
+    /// The frame after the program ran. Copies of a flooded frame get their tags later, at each egress port.
     pub frame: Vec<u8>,
-    /// What it says to the tc program, of a frame that is passed on to be copied one by one.
+    /// The metadata for the tc program, if it is to copy the frame one by one.
     pub copies: Option<CopyMetadata>,
 }
 
-/// `struct xdp_md`, as far as a test run takes it.
+/// `struct xdp_md`: the part that a test run reads.
 #[repr(C)]
 struct Context {
     data: u32,
@@ -36,19 +37,19 @@ struct Context {
 }
 
 impl Dataplane {
-    /// Judges a frame as if it had come in on `port`. The data plane must have been opened to trace, and the port
-    /// attached.
+    /// Judges a frame as if it had arrived at `port`. The data plane must have been opened with `Options::trace`, and the
+    /// port attached.
     ///
-    /// The caller stays on one processor: what the program wrote down is read there.
+    /// The calling thread must be pinned to one processor: the outcome is read from that processor's trace.
     ///
     /// # Errors
-    /// [`Error::Port`], [`Error::Program`], [`Error::Map`].
+    /// [`Error::Port`], [`Error::Untraced`], [`Error::Program`], [`Error::Map`].
     pub fn run(&self, port: u16, frame: &[u8]) -> Result<Run, Error> {
         let nic = self.ports.get(&port).ok_or(Error::Port(port))?;
         self.run_on(nic.index, frame)
     }
 
-    /// As [`Dataplane::run`], by interface index; an interface that is no port included.
+    /// As [`Dataplane::run`], by interface index. The interface need not be a port.
     ///
     /// # Errors
     /// As [`Dataplane::run`].
@@ -69,13 +70,14 @@ impl Dataplane {
             .program
             .test_run(options)
             .map_err(|source| Error::Program {
-                name: "cordon",
+                name: PROGRAM,
                 source,
             })?;
         out.truncate(result.data_size_out as usize);
         let mut copies = None;
         if result.return_value == XDP_PASS {
-            copies = record::<CopyMetadata>(&out).filter(|copying| copying.magic == CopyMetadata::MAGIC);
+            copies =
+                record::<CopyMetadata>(&out).filter(|copying| copying.magic == CopyMetadata::MAGIC);
             if copies.is_some() {
                 out.drain(..size_of::<CopyMetadata>());
             }

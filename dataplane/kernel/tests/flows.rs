@@ -1,10 +1,10 @@
-//! The tables of flows in the kernel: full, swept, shared, recovered.
+//! The flow tables in the kernel: full, swept, under quota, recovered.
 
 #[path = "setup/dicom.rs"]
 mod dicom;
 mod setup;
 
-use cordon_kernel::{Dataplane, Opened, Options, Silence};
+use cordon_kernel::{Dataplane, IdleTimeout, Opened, Options};
 use cordon_verdict::abi::{AGE_SECONDS, Address, Device, fdb_key};
 use cordon_verdict::{Ip, Reason};
 
@@ -12,7 +12,7 @@ use dicom::{CT, PACS, Tcp, answer, generation, syn, tcp};
 use setup::{Pins, in_namespace, traced, traced_with};
 
 #[test]
-fn idle_flows_are_swept_and_others_stay() {
+fn a_sweep_removes_idle_flows_only() {
     let pins = Pins::new("sweep");
     in_namespace(move || {
         let mut kernel = traced(&pins);
@@ -24,7 +24,7 @@ fn idle_flows_are_swept_and_others_stay() {
         };
         kernel.run(0, &tcp(&other)).expect("runs");
         kernel.run(1, &tcp(&answer())).expect("runs");
-        // The answer taught the gateway where the network is: the next packet settles this direction.
+        // The gateway has learned the network's location from the answer: the next packet completes this direction's path.
         kernel
             .run(
                 0,
@@ -50,13 +50,13 @@ fn idle_flows_are_swept_and_others_stay() {
 /// A host: its MAC and IP address.
 type Host = (u64, u32);
 
-/// The device that the policy lists.
-const OURS: Host = (CT, 0x0a15_000b);
+/// The listed device.
+const LISTED: Host = (CT, 0x0a15_000b);
 
-/// A frame of a conversation that a host opened with the server, from a port: from the host if it `asks`.
-fn between((mac, address): Host, asks: bool, port: u16, flags: u8) -> Tcp {
+/// A frame of a connection that a host opened to the server from `port`: to the server if `from_host`, else from it.
+fn between((mac, address): Host, from_host: bool, port: u16, flags: u8) -> Tcp {
     let (macs, addresses, ports) = ((mac, PACS), (address, 0x0ac8_040a), (port, 104));
-    match asks {
+    match from_host {
         true => Tcp {
             macs,
             addresses,
@@ -72,24 +72,26 @@ fn between((mac, address): Host, asks: bool, port: u16, flags: u8) -> Tcp {
     }
 }
 
-fn passes(kernel: &Dataplane, asks: bool, frame: &Tcp) {
-    let run = kernel.run(u16::from(!asks), &tcp(frame)).expect("runs");
+fn passes(kernel: &Dataplane, from_host: bool, frame: &Tcp) {
+    let run = kernel
+        .run(u16::from(!from_host), &tcp(frame))
+        .expect("runs");
     assert_eq!(run.trace.reason, 0, "passes");
 }
 
-/// Opens a connection from a port of a host's, and has it answered and go on: three frames.
+/// Opens a connection from a port of a host: the three frames of the handshake.
 fn opens(kernel: &Dataplane, host: Host, port: u16) {
-    for (asks, flags) in [(true, 0x02), (false, 0x12), (true, 0x10)] {
-        passes(kernel, asks, &between(host, asks, port, flags));
+    for (from_host, flags) in [(true, 0x02), (false, 0x12), (true, 0x10)] {
+        passes(kernel, from_host, &between(host, from_host, port, flags));
     }
 }
 
-/// The same of the listed device.
+/// Opens a connection of the listed device.
 fn established(kernel: &Dataplane, port: u16) {
-    opens(kernel, OURS, port);
+    opens(kernel, LISTED, port);
 }
 
-/// Flows by whether both ends were heard: established, half-open.
+/// The numbers of established and half-open flows.
 fn flows(kernel: &Dataplane) -> (usize, usize) {
     let mut count = (0, 0);
     kernel.flows(|entry| match entry.half_open {
@@ -106,7 +108,7 @@ fn age(kernel: &mut Dataplane, seconds: u64) {
 }
 
 #[test]
-fn a_full_table_lets_new_flows_go_on_half_open_and_takes_none_from_those_established() {
+fn in_a_full_table_established_flows_stay_and_new_ones_remain_half_open() {
     let pins = Pins::new("full");
     in_namespace(move || {
         let mut kernel = traced_with(&pins, 64);
@@ -115,7 +117,7 @@ fn a_full_table_lets_new_flows_go_on_half_open_and_takes_none_from_those_establi
             established(&kernel, 40000 + port);
         }
         let (established_first, half_open) = flows(&kernel);
-        // A few may have found no room in the index, though there was an entry for them.
+        // A few may not be in the table although it has free entries: both of their index lines were full.
         assert!(
             (60..=64).contains(&established_first),
             "{established_first}"
@@ -135,9 +137,9 @@ fn a_full_table_lets_new_flows_go_on_half_open_and_takes_none_from_those_establi
         for port in 0..200 {
             established(&kernel, 41000 + port);
         }
-        assert_eq!(first(&kernel), before, "nobody was pushed out");
+        assert_eq!(first(&kernel), before, "no established flow was evicted");
 
-        // Once they are idle there is room again, for others.
+        // Once they are idle, a sweep makes room for new flows.
         age(&mut kernel, 37 * 3600);
         let swept = kernel.sweep(&Default::default()).expect("sweeps");
         assert_eq!(swept.open, 0);
@@ -149,7 +151,7 @@ fn a_full_table_lets_new_flows_go_on_half_open_and_takes_none_from_those_establi
     });
 }
 
-/// Established flows of a host: the ports it opened them from.
+/// The source ports of a host's established flows.
 fn ports_of(kernel: &Dataplane, (_, address): Host) -> Vec<u16> {
     let mut ports = Vec::new();
     kernel.flows(|entry| {
@@ -165,18 +167,18 @@ fn ports_of(kernel: &Dataplane, (_, address): Host) -> Vec<u16> {
 }
 
 #[test]
-fn unlisted_hosts_leave_half_of_the_table_to_others() {
-    crowd("share", false);
+fn unlisted_hosts_keep_half_of_a_full_table() {
+    flood("quota", false);
 }
 
 #[test]
-fn who_opened_a_flow_is_known_though_only_the_other_end_speaks() {
-    crowd("silent-share", true);
+fn a_flow_counts_for_its_opener_even_if_only_the_other_end_sends() {
+    flood("quota-answers", true);
 }
 
-/// An unlisted host fills the table, beside a listed device and another unlisted host. Where it is `silent` afterwards,
-/// its flows were judged anew, by what the other end says.
-fn crowd(name: &str, silent: bool) {
+/// An unlisted host fills the table, which a listed device and another unlisted host use too. If it is `idle` afterwards,
+/// its flows are judged again by packets of the other end only.
+fn flood(name: &str, idle: bool) {
     const GUEST: Host = (0x02_c0_00_00_00_21, 0x0a15_0021);
     const FLOODER: Host = (0x02_c0_00_00_00_22, 0x0a15_0022);
     let pins = Pins::new(name);
@@ -200,28 +202,29 @@ fn crowd(name: &str, silent: bool) {
         }
         let mut kernel = traced_with(&pins, 64);
         kernel.install(&generation, 10, 0).expect("installs");
-        let goes_on = |kernel: &Dataplane, asks: bool, port: u16| {
-            passes(kernel, asks, &between(FLOODER, asks, port, 0x10));
+        let continues = |kernel: &Dataplane, from_host: bool, port: u16| {
+            passes(kernel, from_host, &between(FLOODER, from_host, port, 0x10));
         };
-        // Both postures allow all of this.
+        // Both postures allow the flows.
         let only_answers = |kernel: &mut Dataplane, posture: u8, ports: std::ops::Range<u16>| {
-            if silent {
+            if idle {
                 kernel.set_posture(posture).expect("is put into force");
-                ports.for_each(|port| goes_on(kernel, false, port));
+                ports.for_each(|port| continues(kernel, false, port));
             }
         };
         let sweep = |kernel: &mut Dataplane| {
-            let listed = |who: u64| who == fdb_key(7, CT);
+            let listed = |key: u64| key == fdb_key(7, CT);
             let swept = kernel
-                .sweep_as_told(&Default::default(), &|_| Silence::Usual, &listed)
+                .sweep_with(&Default::default(), &|_| IdleTimeout::Default, &listed)
                 .expect("sweeps");
-            while kernel.tidy(3).expect("tidies") {}
+            while kernel.reclaim(3).expect("frees entries") {}
             swept
         };
         for port in 0..20 {
-            opens(&kernel, OURS, 40000 + port);
+            opens(&kernel, LISTED, 40000 + port);
         }
-        // Longer than TCP may be silent where there is little room: with a crowd out of the way there is enough.
+        // Longer than the TCP timeout above the high-water mark. It does not apply: without the excess flows the table is
+        // below the mark.
         age(&mut kernel, 2 * 3600);
         for port in 0..3 {
             opens(&kernel, GUEST, 41000 + port);
@@ -230,62 +233,62 @@ fn crowd(name: &str, silent: bool) {
             opens(&kernel, FLOODER, 42000 + port);
         }
         only_answers(&mut kernel, 1, 42000..42020);
-        // There is room yet.
-        assert_eq!(sweep(&mut kernel).surplus, 0);
+        // The table is below its high-water mark.
+        assert_eq!(sweep(&mut kernel).excess, 0);
         age(&mut kernel, 4);
         for port in 20..200 {
             opens(&kernel, FLOODER, 42000 + port);
         }
         only_answers(&mut kernel, 0, 42020..42200);
-        let before = ports_of(&kernel, OURS);
+        let before = ports_of(&kernel, LISTED);
         assert_eq!(before.len(), 20);
-        opens(&kernel, OURS, 50000);
-        assert_eq!(ports_of(&kernel, OURS), before, "there is no room");
+        opens(&kernel, LISTED, 50000);
+        assert_eq!(ports_of(&kernel, LISTED), before, "the table is full");
         let taken = ports_of(&kernel, FLOODER).len() as u64;
 
         let swept = sweep(&mut kernel);
-        assert_eq!((swept.surplus, swept.forgotten), (taken - 29, taken - 29));
+        assert_eq!((swept.excess, swept.forgotten), (taken - 29, taken - 29));
         assert_eq!(swept.open, 20 + 3 + 29);
-        assert_eq!(ports_of(&kernel, OURS), before);
+        assert_eq!(ports_of(&kernel, LISTED), before);
         assert_eq!(ports_of(&kernel, GUEST), [41000, 41001, 41002]);
         let left = ports_of(&kernel, FLOODER);
         assert_eq!(left.len(), 29);
-        let longest_silent = left.iter().filter(|port| **port < 42020).count() as u64;
+        let longest_idle = left.iter().filter(|port| **port < 42020).count() as u64;
         assert_eq!(
-            longest_silent,
-            20u64.saturating_sub(swept.surplus),
-            "who was silent longest goes first: {left:?}"
+            longest_idle,
+            20u64.saturating_sub(swept.excess),
+            "the flows that were idle longest are removed first: {left:?}"
         );
 
-        // Now there is room for those it is kept for, and nobody else has to give.
+        // Now the listed device finds room, and no further flows are removed.
         for port in 0..20 {
-            opens(&kernel, OURS, 40000 + port);
+            opens(&kernel, LISTED, 40000 + port);
         }
         for port in 0..8 {
-            opens(&kernel, OURS, 51000 + port);
+            opens(&kernel, LISTED, 51000 + port);
         }
-        // One may have found no room in the index, though there was an entry for it.
-        assert!((26..=28).contains(&ports_of(&kernel, OURS).len()));
-        assert_eq!(sweep(&mut kernel).surplus, 0);
-        // Whose flow is gone is judged again, and goes on.
-        let gone = (42000..42020).find(|port| !left.contains(port));
-        let gone = gone.expect("some of these are gone");
-        goes_on(&kernel, true, gone);
-        goes_on(&kernel, false, gone);
-        // Nobody gives whom the inventory lists.
+        // A few may not be in the table although it has free entries: both of their index lines were full.
+        assert!((26..=28).contains(&ports_of(&kernel, LISTED).len()));
+        assert_eq!(sweep(&mut kernel).excess, 0);
+        // A removed flow is judged again, and continues.
+        let removed = (42000..42020).find(|port| !left.contains(port));
+        let removed = removed.expect("some of these were removed");
+        continues(&kernel, true, removed);
+        continues(&kernel, false, removed);
+        // A listed device loses no flows.
         for port in 0..100 {
-            opens(&kernel, OURS, 52000 + port);
+            opens(&kernel, LISTED, 52000 + port);
         }
-        let full = ports_of(&kernel, OURS);
+        let full = ports_of(&kernel, LISTED);
         sweep(&mut kernel);
-        assert_eq!(ports_of(&kernel, OURS), full);
-        // Every place is somebody's, and nobody else's.
+        assert_eq!(ports_of(&kernel, LISTED), full);
+        // No entry was lost.
         assert!((60..=64).contains(&flows(&kernel).0));
     });
 }
 
 #[test]
-fn entries_that_a_killed_sweep_left_behind_are_found_again() {
+fn entries_that_a_killed_sweep_did_not_free_are_recovered() {
     let pins = Pins::new("left");
     in_namespace(move || {
         let options = Options {
@@ -308,7 +311,7 @@ fn entries_that_a_killed_sweep_left_behind_are_found_again() {
             kernel.sweep(&Default::default()).expect("sweeps");
             assert_eq!(flows(&kernel).0, 1);
         }
-        // What is spare is lost, as if whoever withdrew it had been killed before saying so.
+        // Empty the list of spare entries, as if the daemon had been killed before it freed them.
         let spare = aya::maps::MapData::from_pin(path.join("SPARE4")).expect("is pinned");
         let mut spare: aya::maps::Stack<_, u32> = aya::maps::Map::from_map_data(spare)
             .and_then(TryInto::try_into)
@@ -324,7 +327,7 @@ fn entries_that_a_killed_sweep_left_behind_are_found_again() {
         for (port, nic) in ["eth1", "eth2"].into_iter().enumerate() {
             kernel.attach(port as u16, nic).expect("takes over");
         }
-        assert_eq!(flows(&kernel).0, 1, "and what was in use still is");
+        assert_eq!(flows(&kernel).0, 1, "the flow in use stays");
         for port in 0..100 {
             established(&kernel, 41000 + port);
         }
@@ -333,9 +336,9 @@ fn entries_that_a_killed_sweep_left_behind_are_found_again() {
     });
 }
 
-/// Lets the server go on with a connection that nobody has seen opened. Waits for the next tick, should it have opened as
-/// many in this one as it may.
-fn goes_on_unseen(kernel: &Dataplane, number: u32) {
+/// Sends a packet of the server in a connection whose opening was not seen. If the server has reached its limit of new
+/// flows in this tick, waits for the next one.
+fn continues_unseen(kernel: &Dataplane, number: u32) {
     let frame = tcp(&Tcp {
         addresses: (0x0ac8_0000 | number >> 12, 0x0a15_000b),
         ports: (104, 1024 + (number & 0xfff) as u16),
@@ -350,11 +353,11 @@ fn goes_on_unseen(kernel: &Dataplane, number: u32) {
         assert_eq!(run.trace.reason, Reason::FlowLimit as u8);
         std::thread::sleep(std::time::Duration::from_millis(1200));
     }
-    panic!("{number} is a flow too many in two ticks");
+    panic!("flow {number} exceeds the limit in two ticks");
 }
 
 #[test]
-fn the_oldest_of_half_open_flows_give_way() {
+fn the_oldest_half_open_flows_are_evicted() {
     const ROOM: u32 = 65536 / 8 * 7;
     let pins = Pins::new("ring");
     in_namespace(move || {
@@ -362,21 +365,21 @@ fn the_oldest_of_half_open_flows_give_way() {
         kernel.install(&generation(), 20, 0).expect("installs");
         let opened = 2 * ROOM;
         for number in 0..opened {
-            goes_on_unseen(&kernel, number);
+            continues_unseen(&kernel, number);
         }
-        let mut there = vec![false; opened as usize];
+        let mut present = vec![false; opened as usize];
         kernel.flows(|entry| {
             assert!(entry.half_open);
             let server = entry.address.into_iter().max().expect("two");
             let client = entry.port.into_iter().max().expect("two");
             let number = (server.low32() & 0xffff) << 12 | u32::from(client - 1024);
-            there[number as usize] = true;
+            present[number as usize] = true;
         });
         let of = |range: std::ops::Range<u32>| {
             let range = range.start as usize..range.end as usize;
-            there[range].iter().filter(|there| **there).count()
+            present[range].iter().filter(|present| **present).count()
         };
-        // Each row has room for seven: who came first is not pushed out everywhere at the same time.
+        // Each bucket has seven entries: the oldest flows are not evicted from all buckets at the same time.
         let all = of(0..opened);
         assert!(
             all > ROOM as usize * 9 / 10 && all <= ROOM as usize,
@@ -389,23 +392,23 @@ fn the_oldest_of_half_open_flows_give_way() {
 }
 
 #[test]
-fn a_half_open_flow_stays_where_others_are_established() {
+fn establishing_other_flows_does_not_evict_a_half_open_one() {
     const FIRST: std::ops::Range<u16> = 50000..50020;
     let pins = Pins::new("free");
     in_namespace(move || {
-        // Small enough that some lines of its index are full, and their flows in another.
+        // Small enough that some index lines are full, and their flows in the second line.
         let mut kernel = traced_with(&pins, 131_072);
         kernel.install(&generation(), 20, 0).expect("installs");
-        let opens = |port| Tcp {
+        let opening = |port| Tcp {
             ports: (port, 104),
             ..syn()
         };
         for port in FIRST {
-            kernel.run(0, &tcp(&opens(port))).expect("runs");
+            kernel.run(0, &tcp(&opening(port))).expect("runs");
         }
-        // As many as there is room for, and each gone from there before the next comes.
+        // As many as the table of half-open flows holds, but each is established before the next one is opened.
         for number in 0..60_000 {
-            goes_on_unseen(&kernel, number);
+            continues_unseen(&kernel, number);
             let (server, port) = (0x0ac8_0000 | number >> 12, 1024 + (number & 0xfff) as u16);
             let answers = Tcp {
                 addresses: (0x0a15_000b, server),
@@ -414,11 +417,11 @@ fn a_half_open_flow_stays_where_others_are_established() {
                 ..syn()
             };
             kernel.run(0, &tcp(&answers)).expect("runs");
-            goes_on_unseen(&kernel, number);
+            continues_unseen(&kernel, number);
         }
-        // One that is not found goes on as if it were new.
+        // A flow that is not found would be half-open again.
         for number in 0..60_000 {
-            goes_on_unseen(&kernel, number);
+            continues_unseen(&kernel, number);
         }
         let (mut established, mut half_open) = (0, Vec::new());
         kernel.flows(|entry| match entry.half_open {

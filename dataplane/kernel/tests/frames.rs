@@ -1,4 +1,4 @@
-//! The program in the kernel: loaded, attached to a real interface, judging frames.
+//! The program in the kernel, attached to a veth: verdicts, restarts, station moves.
 
 #[path = "setup/dicom.rs"]
 mod dicom;
@@ -16,7 +16,7 @@ const XDP_DROP: u32 = 1;
 const XDP_REDIRECT: u32 = 4;
 
 #[test]
-fn the_kernel_decides_as_user_space_does() {
+fn the_kernel_and_user_space_reach_the_same_verdicts() {
     let pins = Pins::new("agree");
     let options = Options {
         trace: true,
@@ -32,7 +32,7 @@ fn the_kernel_decides_as_user_space_does() {
         }
         let mut portable = Portable::default();
 
-        let stranger = Tcp {
+        let unlisted = Tcp {
             macs: (CT + 1, PACS),
             ..syn()
         };
@@ -51,8 +51,8 @@ fn the_kernel_decides_as_user_space_does() {
         let steps: &[(&str, u16, &Tcp, Result<(), Reason>)] = &[
             ("opens", 0, &syn(), Ok(())),
             ("answers", 1, &answer(), Ok(())),
-            ("goes on", 0, &later, Ok(())),
-            ("unknown device", 0, &stranger, Err(Reason::UnknownDevice)),
+            ("continues", 0, &later, Ok(())),
+            ("unknown device", 0, &unlisted, Err(Reason::UnknownDevice)),
             (
                 "another's address",
                 0,
@@ -124,25 +124,25 @@ fn the_kernel_decides_as_user_space_does() {
             assert_eq!(counter, here, "{}", reason.name());
         }
         let mut events = kernel.take_events().expect("there is a ring");
-        let mut told = 0;
+        let mut emitted = 0;
         while events.next_event().is_some() {
-            told += 1;
+            emitted += 1;
         }
-        assert_eq!(told, portable.memory.events.len());
+        assert_eq!(emitted, portable.memory.events.len());
     });
 }
 
 #[test]
-fn what_is_pinned_outlives_the_process() {
+fn pinned_programs_and_maps_outlive_the_process() {
     let pins = Pins::new("outlives");
     let options = Options::new(&pins.0);
     in_namespace(move || {
         {
             let (mut first, _) = Dataplane::open(&options).expect("loads");
-            let effort = first.verified_instructions().expect("is told");
+            let effort = first.verified_instructions().expect("reads");
             assert!(
                 (1..500_000).contains(&effort),
-                "{effort}: too near to where kernels give up"
+                "{effort}: too close to the verifier's limit"
             );
             eprintln!("verified {effort}");
             first.attach(0, "eth1").expect("attaches");
@@ -169,7 +169,7 @@ fn what_is_pinned_outlives_the_process() {
 }
 
 #[test]
-fn flows_follow_a_station_that_moved_though_it_only_listens() {
+fn flows_follow_a_moved_station_that_only_receives() {
     let pins = Pins::new("moved");
     in_namespace(move || {
         let mut kernel = traced(&pins);
@@ -177,21 +177,21 @@ fn flows_follow_a_station_that_moved_though_it_only_listens() {
         let uplink = generation.admissions[&attachment(1, 210)];
         generation.admissions.insert(attachment(1, 211), uplink);
         kernel.install(&generation, 20, 0).expect("installs");
-        let goes_on = Tcp {
+        let continues = Tcp {
             flags: 0x10,
             ..syn()
         };
-        for (port, frame) in [(0, syn()), (1, answer()), (0, goes_on)] {
+        for (port, frame) in [(0, syn()), (1, answer()), (0, continues)] {
             kernel.run(port, &tcp(&frame)).expect("runs");
         }
-        let goes_on = tcp(&Tcp {
+        let continues = tcp(&Tcp {
             flags: 0x10,
             ..syn()
         });
-        let egress = |kernel: &Dataplane| kernel.run(0, &goes_on).expect("runs").trace.egress;
+        let egress = |kernel: &Dataplane| kernel.run(0, &continues).expect("runs").trace.egress;
         assert_eq!(egress(&kernel), attachment(1, 210));
 
-        // It moves to another VLAN, and speaks there of something else.
+        // The station moves to another VLAN, and sends in another flow there.
         let other = Tcp {
             ports: (40001, 104),
             ..syn()
@@ -203,8 +203,8 @@ fn flows_follow_a_station_that_moved_though_it_only_listens() {
         });
         moved[15] += 1;
         kernel.run(1, &moved).expect("runs");
-        assert_eq!(egress(&kernel), attachment(1, 210), "where it was");
+        assert_eq!(egress(&kernel), attachment(1, 210), "the old location");
         kernel.sweep(&Default::default()).expect("sweeps");
-        assert_eq!(egress(&kernel), attachment(1, 211), "where it is");
+        assert_eq!(egress(&kernel), attachment(1, 211), "the new location");
     });
 }

@@ -1,9 +1,9 @@
-//! The slot that is not in force: written whole, or by what differs, beside the other.
+//! Writing the slot that is not in force, whole or by a change, while the other stays in force.
 
 mod setup;
 
 use cordon_kernel::Dataplane;
-use cordon_portable::{Change, Generation};
+use cordon_tables::{Change, Generation};
 use cordon_verdict::abi::cuckoo::pair;
 use cordon_verdict::abi::{
     Address, Admission, Device, PolicyKey, PolicyRow, RULE_FIRST, Ruling, attachment, fdb_key,
@@ -14,7 +14,7 @@ use setup::{Pins, in_namespace, traced};
 
 const RULES: usize = RULE_FIRST as usize + 1;
 
-/// The MAC address and the address of a device.
+/// The MAC and IP address of a device.
 fn of(number: u16) -> (u64, Ip) {
     let mac = 0x02_c0_00_00_00_00 | u64::from(number);
     (mac, Ip::v4(0x0a15_0000 | u32::from(number)))
@@ -37,12 +37,12 @@ fn entries(number: u16, class: u16) -> ((u64, Device), (Ip, Address)) {
     ((fdb_key(7, mac), device), (address, bound))
 }
 
-/// What allows everything.
+/// A row that allows everything.
 const ROW: PolicyRow = PolicyRow {
     rulings: [Ruling::allow(RULE_FIRST); 6],
 };
 
-/// Two devices of class 1, at ports 0 and 1, that may speak to each other.
+/// Two devices of class 1 that may send to each other; ports 0 and 1 are attached.
 fn generation() -> Generation {
     let mut generation = Generation::default();
     for port in 0..2 {
@@ -65,7 +65,7 @@ fn generation() -> Generation {
     generation
 }
 
-/// What becomes of a datagram from one device to another.
+/// The drop reason of a datagram from one device to another, which arrives at port 0.
 fn judged(kernel: &Dataplane, from: u16, to: u16) -> u8 {
     let (from, to) = (of(from), of(to));
     let mut frame = Vec::new();
@@ -83,7 +83,7 @@ fn judged(kernel: &Dataplane, from: u16, to: u16) -> u8 {
 const PASSES: u8 = 0;
 
 #[test]
-fn a_small_change_is_written_beside_what_is_in_force() {
+fn changes_take_effect_only_when_the_slots_are_switched() {
     let pins = Pins::new("amend");
     in_namespace(move || {
         let mut kernel = traced(&pins);
@@ -97,16 +97,16 @@ fn a_small_change_is_written_beside_what_is_in_force() {
         assert_eq!(judged(&kernel, 1, 2), PASSES);
         assert_eq!(judged(&kernel, 3, 2), Reason::UnknownDevice as u8);
 
-        // One more, of a class that there was not.
+        // Add a device of a new class.
         let (device, address) = entries(3, 2);
-        let come = Change {
+        let added = Change {
             devices: [(device.0, Some(device.1))].into(),
             addresses: [(address.0, Some(address.1))].into(),
             sets: vec![(pair(2, 1), 1)],
             rows: vec![(PolicyKey::new(1, 0), ROW)],
         };
         let slot = other(&kernel);
-        stager.amend(slot, &come, RULES).expect("writes");
+        stager.amend(slot, &added, RULES).expect("writes");
         assert_eq!(
             judged(&kernel, 3, 2),
             Reason::UnknownDevice as u8,
@@ -118,29 +118,29 @@ fn a_small_change_is_written_beside_what_is_in_force() {
         assert_eq!(judged(&kernel, 1, 2), PASSES);
         assert_eq!(judged(&kernel, 2, 3), Reason::NoRule as u8);
 
-        // A pair that has a set that there was.
-        let also = Change {
+        // A pair of classes that gets an existing set.
+        let pair_added = Change {
             sets: vec![(pair(1, 2), 0)],
             ..Change::default()
         };
         let slot = other(&kernel);
-        for change in [&come, &also] {
+        for change in [&added, &pair_added] {
             stager.amend(slot, change, RULES).expect("writes");
         }
         assert_eq!(judged(&kernel, 1, 3), Reason::NoRule as u8, "not yet");
         kernel.flip(0, RULES).expect("flips");
-        // Allowed now, but both are at the port that all of this comes in by.
+        // The policy allows it now, but both devices were learned at the ingress port.
         assert_eq!(judged(&kernel, 1, 3), Reason::SameAttachment as u8);
 
-        // It goes, and so does another: the slot that knows neither of the last two changes gets both.
-        let (gone, address) = entries(2, 1);
-        let go = Change {
-            devices: [(device.0, None), (gone.0, None)].into(),
+        // Remove both. The slot not in force has neither of the last two changes, and gets both.
+        let (other_device, address) = entries(2, 1);
+        let removed = Change {
+            devices: [(device.0, None), (other_device.0, None)].into(),
             addresses: [(of(3).1, None), (address.0, None)].into(),
             ..Change::default()
         };
         let slot = other(&kernel);
-        for change in [&also, &go] {
+        for change in [&pair_added, &removed] {
             stager.amend(slot, change, RULES).expect("writes");
         }
         kernel.flip(0, RULES).expect("flips");
@@ -148,33 +148,35 @@ fn a_small_change_is_written_beside_what_is_in_force() {
         assert_eq!(judged(&kernel, 2, 1), Reason::UnknownDevice as u8);
         assert_ne!(judged(&kernel, 1, 2), PASSES);
 
-        // What does not fit is said, and disturbs nothing that is in force.
+        // A change that does not fit is an error, and the generation in force is unaffected.
         let slot = other(&kernel);
-        let crowd = Change {
+        let too_many = Change {
             devices: (100..6000)
                 .map(|number| entries(number, 1).0)
                 .map(|(key, device)| (key, Some(device)))
                 .collect(),
             ..Change::default()
         };
-        stager.amend(slot, &crowd, RULES).expect_err("is too much");
+        stager
+            .amend(slot, &too_many, RULES)
+            .expect_err("does not fit");
         let pairs = Change {
             sets: (100..6000).map(|to| (pair(2, to), 0)).collect(),
             ..Change::default()
         };
-        stager.amend(slot, &pairs, RULES).expect_err("is too much");
+        stager.amend(slot, &pairs, RULES).expect_err("does not fit");
         assert_eq!(judged(&kernel, 2, 1), Reason::UnknownDevice as u8);
         let mut large = generation();
-        large.change(&crowd);
+        large.apply(&too_many);
         stager.write(slot, &large, RULES).expect("writes");
-        let before = kernel.table_bytes().expect("is told");
+        let before = kernel.table_bytes().expect("reads");
         kernel.flip(0, RULES).expect("flips");
         assert_eq!(judged(&kernel, 1, 2), PASSES);
 
-        // A table is as large as its policy.
+        // Tables grow with their policy.
         let slot = other(&kernel);
         stager.write(slot, &large, RULES).expect("writes");
-        let after = kernel.table_bytes().expect("is told");
+        let after = kernel.table_bytes().expect("reads");
         assert!(
             after.policy > before.policy + 2000 * 32,
             "{before:?}, then {after:?}"

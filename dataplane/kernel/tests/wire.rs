@@ -1,4 +1,4 @@
-//! Two tags, copies one by one and the proxy, in the kernel: as user space decides, and on real wires.
+//! Two tags, copies one by one and the proxy in the kernel: compared with user space, and on veth pairs.
 
 mod setup;
 #[path = "setup/socket.rs"]
@@ -18,14 +18,14 @@ use setup::{PORTS, Pins, in_namespace, ip, traced};
 use socket::Socket;
 use wire::*;
 
-/// Both, with the same policy.
+/// The kernel and the simulator with the same policy.
 struct Both {
     kernel: Dataplane,
     portable: Portable,
 }
 
 impl Both {
-    fn new(pins: &Pins, generation: cordon_portable::Generation) -> Both {
+    fn new(pins: &Pins, generation: cordon_tables::Generation) -> Both {
         let mut kernel = traced(pins);
         kernel.install(&generation, 64, 0).expect("installs");
         let mut portable = Portable::default();
@@ -33,7 +33,7 @@ impl Both {
         Both { kernel, portable }
     }
 
-    /// Judges a frame in both, and answers with what leaves.
+    /// Judges a frame in both, compares the outcomes, and returns the frames that leave.
     fn judge(
         &mut self,
         port: u16,
@@ -70,7 +70,11 @@ impl Both {
                     (1 + u8::from(inside), segment),
                     "{what}"
                 );
-                assert_eq!(there.copies.is_some(), copies.are_per_attachment(), "{what}");
+                assert_eq!(
+                    there.copies.is_some(),
+                    copies.are_per_attachment(),
+                    "{what}"
+                );
                 if let Some(copying) = there.copies {
                     assert_eq!(there.action, XDP_PASS, "{what}");
                     let slot = usize::from(outcome.control.slot);
@@ -98,7 +102,7 @@ const XDP_PASS: u32 = 2;
 const XDP_REDIRECT: u32 = 4;
 
 #[test]
-fn tags_are_judged_and_written_as_in_user_space() {
+fn the_kernel_parses_and_writes_tags_as_user_space_does() {
     let pins = Pins::new("tags");
     in_namespace(move || {
         let mut both = Both::new(&pins, generation());
@@ -107,7 +111,7 @@ fn tags_are_judged_and_written_as_in_user_space() {
                 if from.mac == to.mac {
                     continue;
                 }
-                for what in ["opens", "answers", "goes on"] {
+                for what in ["opens", "answers", "continues"] {
                     let (from, sent) = match what {
                         "answers" => (to, answer(to, from.mac, from)),
                         _ => (from, datagram(from, to.mac, to)),
@@ -119,7 +123,7 @@ fn tags_are_judged_and_written_as_in_user_space() {
         }
         let packet = v4(TWO.v4, ONE.v4, 17, &udp(1, 2));
         let with = |tags: &[(u16, u16)]| frame(ONE.mac, TWO.mac, tags, 0x0800, &packet);
-        let short = |length: usize| with(TWO.tags)[..length].to_vec();
+        let cut = |length: usize| with(TWO.tags)[..length].to_vec();
         for (what, frame) in [
             ("priorities", with(&[(0x88a8, 0xe064), (0x8100, 0x40d2)])),
             (
@@ -135,9 +139,9 @@ fn tags_are_judged_and_written_as_in_user_space() {
             ("three", with(&[(0x88a8, 100), (0x8100, 210), (0x8100, 3)])),
             ("customer tags", with(&[(0x8100, 100), (0x8100, 210)])),
             ("another inner VLAN", with(&[(0x88a8, 100), (0x8100, 211)])),
-            ("cut in the tags", short(19)),
-            ("cut behind the outer", short(17)),
-            ("cut in front of the EtherType", short(21)),
+            ("cut in the tags", cut(19)),
+            ("cut after the outer tag", cut(17)),
+            ("cut before the EtherType", cut(21)),
             (
                 "from the gateway",
                 frame(ONE.mac, GATEWAY, TWO.tags, 0x0800, &packet),
@@ -159,12 +163,12 @@ fn tags_are_judged_and_written_as_in_user_space() {
 }
 
 #[test]
-fn the_proxy_answers_and_carries_as_in_user_space() {
+fn the_proxy_answers_and_forwards_as_in_user_space() {
     let pins = Pins::new("proxy");
     in_namespace(move || {
         let mut both = Both::new(&pins, generation());
         let (group, mac) = solicited(FRED.v6);
-        let nobody = Ip { hi: 0, lo: 0 };
+        let unspecified = Ip { hi: 0, lo: 0 };
         for (what, from, frame) in [
             (
                 "ARP for another",
@@ -187,7 +191,7 @@ fn the_proxy_answers_and_carries_as_in_user_space() {
                 arp(GATEWAY, ANNA, 2, ANNA.v4, BERT.v4),
             ),
             (
-                "ARP from beyond",
+                "ARP from the uplink",
                 WIDE,
                 arp(GATEWAY, WIDE, 1, WIDE.v4, BERT.v4),
             ),
@@ -202,14 +206,24 @@ fn the_proxy_answers_and_carries_as_in_user_space() {
                 discovery(FRED, GATEWAY, ANNA.v6, 135, ANNA.v6, 1),
             ),
             (
-                "solicits without",
+                "solicits without a link-layer address",
                 ANNA,
                 discovery(ANNA, mac, group, 135, FRED.v6, 0),
             ),
             (
-                "from nobody",
+                "from the unspecified address",
                 ANNA,
-                discovery(Host { v6: nobody, ..ANNA }, mac, group, 135, FRED.v6, 0),
+                discovery(
+                    Host {
+                        v6: unspecified,
+                        ..ANNA
+                    },
+                    mac,
+                    group,
+                    135,
+                    FRED.v6,
+                    0,
+                ),
             ),
             (
                 "advertises to the gateway",
@@ -221,16 +235,20 @@ fn the_proxy_answers_and_carries_as_in_user_space() {
                 ANNA,
                 frame(GATEWAY, ANNA.mac, ANNA.tags, LISTED, &[0; 40]),
             ),
-            ("for nobody there", ANNA, datagram(ANNA, GATEWAY, WIDE)),
+            (
+                "for an unknown address",
+                ANNA,
+                datagram(ANNA, GATEWAY, WIDE),
+            ),
         ] {
             let _ = both.judge(from.port, &frame, what);
         }
         for host in [ANNA, BERT, CARL, EMIL, FRED] {
-            both.judge(host.port, &datagram(host, GATEWAY, DORA), "is heard")
+            both.judge(host.port, &datagram(host, GATEWAY, DORA), "is learned")
                 .expect("passes");
         }
         for to in [BERT, CARL, EMIL, FRED] {
-            for what in ["opens", "answers", "goes on"] {
+            for what in ["opens", "answers", "continues"] {
                 let (from, sent) = match what {
                     "answers" => (to, answer(to, GATEWAY, ANNA)),
                     _ => (ANNA, datagram(ANNA, GATEWAY, to)),
@@ -240,7 +258,7 @@ fn the_proxy_answers_and_carries_as_in_user_space() {
             }
         }
         let same = both.judge(0, &answer(BERT, ANNA.mac, ANNA), "to the device itself");
-        // The flow between them has been settled by way of the gateway.
+        // The flow between them was established by way of the gateway.
         assert!(same.is_ok());
         let packet = v4(BERT.v4, ANNA.v4, 17, &udp(7, 8));
         let same = frame(ANNA.mac, BERT.mac, BERT.tags, 0x0800, &packet);
@@ -264,7 +282,7 @@ fn the_proxy_answers_and_carries_as_in_user_space() {
 }
 
 #[test]
-fn floods_are_readied_for_copies_and_held_to_their_budget() {
+fn floods_are_prepared_for_copying_and_limited() {
     let pins = Pins::new("floods");
     in_namespace(move || {
         let mut both = Both::new(&pins, generation());
@@ -278,20 +296,20 @@ fn floods_are_readied_for_copies_and_held_to_their_budget() {
                 .expect("passes");
             assert_eq!(leaving.len(), usize::from(ATTACHED) - 1);
         }
-        both.judge(0, &datagram(ANNA, GATEWAY, BERT), "for nobody heard")
+        both.judge(0, &datagram(ANNA, GATEWAY, BERT), "for an unseen device")
             .expect("passes");
         both.kernel.set_posture(2).expect("contains");
         both.portable.set_posture(2);
         let leaving = both.judge(0, &group(ANNA), "inside").expect("passes");
         assert_eq!(leaving.len(), usize::from(ATTACHED) - 2);
 
-        // In a tick of the clock, which may end while this goes on.
-        let most = PortRate::COPIES / u32::from(ATTACHED);
-        let refused = (0..20 * most).any(|_| {
+        // The limit is per tick of the clock, and a tick may end during the loop.
+        let limit = PortRate::COPIES / u32::from(ATTACHED);
+        let refused = (0..20 * limit).any(|_| {
             let run = both.kernel.run(0, &group(ANNA)).expect("runs");
             run.trace.reason == Reason::FloodLimit as u8
         });
-        assert!(refused, "no port may cause copies without end");
+        assert!(refused, "the copies that a port causes are limited");
     });
 }
 
@@ -306,12 +324,12 @@ impl Wires {
         Wires(ends.collect())
     }
 
-    /// Sends a frame in, and answers with all that comes out, sorted.
+    /// Sends a frame to a port, and returns the frames that leave, sorted.
     fn send(&self, port: u16, frame: &[u8], expected: usize) -> Vec<(u16, Vec<u8>)> {
         self.0[usize::from(port)].send(frame);
         let mut all = Vec::new();
         for (port, end) in self.0.iter().enumerate() {
-            // One more than can be, so that too many are seen.
+            // One more than expected, so that the test notices too many.
             let frames = end.receive(expected + 1);
             all.extend(frames.into_iter().map(|frame| (port as u16, frame)));
         }
@@ -320,7 +338,7 @@ impl Wires {
     }
 }
 
-/// What waited in a queue would leave after an order to close is in force.
+/// Frames in a queue would leave after an order to close is in force.
 #[test]
 fn no_port_has_a_queue() {
     let pins = Pins::new("queues");
@@ -343,7 +361,7 @@ fn no_port_has_a_queue() {
 }
 
 #[test]
-fn copies_leave_by_every_attachment_and_nothing_goes_up_the_stack() {
+fn copies_leave_by_every_attachment_and_no_frame_reaches_the_host_stack() {
     let pins = Pins::new("copies");
     let options = Options::new(&pins.0);
     in_namespace(move || {
@@ -354,11 +372,11 @@ fn copies_leave_by_every_attachment_and_nothing_goes_up_the_stack() {
         kernel.install(&generation(), 64, 0).expect("installs");
         let mut portable = Portable::default();
         portable.install(generation(), 0);
-        // Whoever asks for this address must get no answer, though the frame without its tags would get one.
+        // The host stack must not answer ARP requests for this address, although it would answer the untagged frame.
         ip("addr add 10.8.0.200/24 dev eth1");
         ip("link set eth1 arp on");
         for port in PORTS {
-            // A veth takes frames that XDP sends only where its other end has this.
+            // A veth accepts redirected frames only if its peer has GRO on.
             let end = format!("{port}-peer");
             run("ethtool", &["-K", &end, "gro", "on"]);
         }
@@ -372,18 +390,18 @@ fn copies_leave_by_every_attachment_and_nothing_goes_up_the_stack() {
             (EMIL, vec![(0x8100, 301)]),
         ] {
             let sent = frame(BROADCAST, host.mac, &tags, 0x0800, &packet(host));
-            frames.push(("to everybody", host.port, sent));
+            frames.push(("to the broadcast address", host.port, sent));
         }
         let mut asks = arp(BROADCAST, ANNA, 1, ANNA.v4, 0x0a08_00c8);
         asks.resize(64, 0);
-        frames.push(("asks for the port's own address", 0, asks));
+        frames.push(("asks for the port's address", 0, asks));
         frames.push((
-            "is carried, to nobody heard",
+            "is proxied to an unseen device",
             0,
             datagram(CARL, GATEWAY, DORA),
         ));
         frames.push((
-            "is carried back by where it came in",
+            "is proxied back to its ingress",
             0,
             datagram(BERT, GATEWAY, ANNA),
         ));
@@ -401,14 +419,14 @@ fn copies_leave_by_every_attachment_and_nothing_goes_up_the_stack() {
         let mut large = frames[1].2.clone();
         let rest = large.len() - 22;
         large.resize(1400, 7);
-        // Padding behind the packet leaves with it.
+        // Padding after the packet is copied too.
         assert!(rest < 1378);
         let mut expected = portable.judge(0, &large).leaving;
         expected.sort();
         assert_eq!(wires.send(0, &large, expected.len()), expected, "large");
-        assert_eq!(neighbours(), "", "the host has learned nothing");
+        assert_eq!(neighbours(), "", "the host has learned no neighbour");
 
-        // The daemon goes, and comes back as another build.
+        // The daemon exits, and another build starts.
         drop(kernel);
         let (what, port, sent) = &frames[0];
         let mut expected = portable.judge(*port, sent).leaving;
@@ -438,7 +456,7 @@ fn copies_leave_by_every_attachment_and_nothing_goes_up_the_stack() {
             expected,
             "{what}, taken over"
         );
-        // Under a stricter posture not outside, and severed not at all.
+        // Under `contain` no copy leaves by the uplink.
         kernel.set_posture(2).expect("contains");
         portable.set_posture(2);
         let mut inside = portable.judge(*port, sent).leaving;
@@ -454,7 +472,7 @@ fn copies_leave_by_every_attachment_and_nothing_goes_up_the_stack() {
     });
 }
 
-/// What a program prints.
+/// Runs a program and returns its output.
 fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
@@ -465,7 +483,7 @@ fn run(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The tc filters of ours on an interface.
+/// The number of our tc filters on an interface.
 fn filters(nic: &str) -> usize {
     let text = run("tc", &["filter", "show", "dev", nic, "ingress"]);
     let ours = text
@@ -474,12 +492,12 @@ fn filters(nic: &str) -> usize {
     ours.count()
 }
 
-/// Whom the host's own stack has heard of.
+/// The neighbours that the host's own stack has learned.
 fn neighbours() -> String {
     run("ip", &["neigh", "show", "dev", "eth1"])
 }
 
-/// Frames that an interface was given to send, whether its other end had room for them or not.
+/// The number of frames that an interface was given to send, sent or dropped.
 fn given(nic: &str) -> u64 {
     let text = run("ip", &["-s", "link", "show", "dev", nic]);
     let mut lines = text.lines().skip_while(|line| !line.contains("TX:"));
@@ -493,7 +511,7 @@ fn a_segment_may_have_thousands_of_attachments() {
     let pins = Pins::new("thousands");
     in_namespace(move || {
         let mut kernel = traced(&pins);
-        // What a veth takes at once: every copy is seen.
+        // Few enough that the veth drops none: every copy arrives.
         kernel.install(&wide(900), 64, 0).expect("installs");
         let wires = Wires::open();
         let packet = v4(EMIL.v4, u32::MAX, 17, &udp(5000, 6000));
@@ -507,7 +525,7 @@ fn a_segment_may_have_thousands_of_attachments() {
         let expected: BTreeSet<u16> = (1..=900).filter(|vlan| *vlan != 301).collect();
         assert_eq!((tags, copies.len()), (expected, 899));
 
-        // Every VLAN there is.
+        // All 4094 VLANs.
         kernel.install(&wide(4094), 64, 0).expect("installs");
         let before = given("eth2");
         wires.0[1].send(&sent);
@@ -516,8 +534,8 @@ fn a_segment_may_have_thousands_of_attachments() {
     });
 }
 
-/// The policy with the first so many VLANs of port 1 in the stitched segment, and nothing else.
-fn wide(vlans: u16) -> cordon_portable::Generation {
+/// The policy with only the first so many VLANs of port 1, all in the stitched segment.
+fn wide(vlans: u16) -> cordon_tables::Generation {
     let mut generation = generation();
     let all: Vec<u16> = (1..=vlans).map(|vlan| attachment(1, vlan)).collect();
     assert!(all.len() <= COPIES_MOST);

@@ -1,4 +1,4 @@
-//! A frame in memory.
+//! A frame in memory, as the decision function reads and rewrites it.
 
 use cordon_verdict::{Frame, HEAD, Head};
 
@@ -7,12 +7,12 @@ use cordon_verdict::{Frame, HEAD, Head};
 pub struct Bytes(Vec<u8>);
 
 impl Bytes {
-    /// A copy of a frame, from the destination MAC address on.
+    /// Copies a frame, which starts at its destination MAC address.
     pub fn new(frame: &[u8]) -> Bytes {
         Bytes(frame.to_vec())
     }
 
-    /// The bytes.
+    /// The bytes of the frame.
     pub fn into_vec(self) -> Vec<u8> {
         self.0
     }
@@ -49,7 +49,7 @@ impl Frame for Bytes {
     }
 
     fn head(&self) -> Option<impl Head + use<>> {
-        self.read(0).map(Front)
+        self.read(0).map(FirstBytes)
     }
 
     fn set_u16(&mut self, at: usize, value: u16) -> Option<()> {
@@ -77,13 +77,13 @@ impl Frame for Bytes {
     }
 }
 
-/// The front of a frame.
+/// A copy of the first [`HEAD`] bytes of a frame.
 #[derive(Clone, Copy)]
-struct Front([u8; HEAD]);
+struct FirstBytes([u8; HEAD]);
 
-impl Front {
+impl FirstBytes {
     fn read<const N: usize>(&self, at: usize) -> [u8; N] {
-        // Nobody asks for what is not there.
+        // The decision function reads within HEAD bytes only, so that the default is never used.
         self.0
             .get(at..)
             .and_then(|from| from.first_chunk())
@@ -92,7 +92,7 @@ impl Front {
     }
 }
 
-impl Head for Front {
+impl Head for FirstBytes {
     fn u8(self, at: usize) -> u8 {
         u8::from_be_bytes(self.read(at))
     }

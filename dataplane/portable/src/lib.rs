@@ -1,45 +1,35 @@
-//! The verdict over in-memory tables: what the XDP program decides, decided in user space by the same
-//! function.
+//! Simulates the gateway in user space: the decision function of the XDP program, over tables in memory.
 //!
-//! [`Generation`] is the image of one policy: the compiler makes it, [`Portable`] judges by it, and the
-//! kernel loader writes it into maps.
+//! [`Portable`] judges frames by a [`Generation`], which the compiler wrote.
 
-mod change;
 mod frame;
-mod generation;
-mod policy;
-mod table;
-mod tables;
+mod memory;
 
-pub use change::Change;
 pub use frame::Bytes;
-pub use generation::{Generation, Prefix};
-pub use policy::PolicyTable;
-pub use table::Table;
-pub use tables::Memory;
+pub use memory::Memory;
 
+use cordon_tables::Generation;
 use cordon_verdict::abi::{Control, Copies, CopyMetadata, PORTS, location_port};
 use cordon_verdict::{Egress, Outcome};
 
-/// A gateway in memory.
+/// A simulated gateway.
 #[derive(Clone, Debug, Default)]
 pub struct Portable {
-    /// The tables, open to inspection.
+    /// The tables. Public, so that a caller can inspect and change them.
     pub memory: Memory,
 }
 
-/// What became of a frame, and what leaves.
+/// The outcome for one frame, and the frames that leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
     /// The verdict, the rule, the control word.
     pub outcome: Outcome,
-    /// The frames that leave, each with the port it leaves by.
+    /// The egress port and the bytes of each frame that leaves.
     pub leaving: Vec<(u16, Vec<u8>)>,
 }
 
 impl Portable {
-    /// Puts a policy into force at a posture: the next packet is judged by it. Flows stay, and are judged
-    /// again.
+    /// Puts a generation and a posture into force for the next frame. Flows stay; each is judged again at its next packet.
     pub fn install(&mut self, generation: Generation, posture: u8) {
         let Control {
             epoch, slot, tick, ..
@@ -54,10 +44,10 @@ impl Portable {
         };
     }
 
-    /// Changes the posture.
+    /// Puts a posture into force for the next frame.
     pub fn set_posture(&mut self, posture: u8) {
         let control = self.memory.control;
-        // Without a policy there is nothing that a posture could open or close.
+        // Epoch 0 means that there is no policy yet; a posture alone must not end that.
         let epoch = match control.epoch {
             0 => 0,
             epoch => epoch + 1,
@@ -69,7 +59,7 @@ impl Portable {
         };
     }
 
-    /// Judges a frame that came in on `port`.
+    /// Judges a frame that arrives at `port`.
     pub fn judge(&mut self, port: u16, frame: &[u8]) -> Judged {
         let mut bytes = Bytes::new(frame);
         let outcome = cordon_verdict::judge(&mut bytes, &mut self.memory, port);
@@ -78,7 +68,7 @@ impl Portable {
         let leaving = match outcome.verdict {
             Err(_) => Vec::new(),
             Ok(Egress::Attachment(attachment)) => {
-                let port = location_port(generation.place(attachment));
+                let port = location_port(generation.location(attachment));
                 vec![(port, bytes.into_vec())]
             }
             Ok(Egress::Flood {
@@ -107,7 +97,7 @@ impl Portable {
     }
 }
 
-/// What the data plane puts in front of a frame that is copied one by one.
+/// The metadata that the XDP program puts in front of a frame that the tc program copies one by one.
 fn copying(control: Control, segment: u16, inside: bool, copies: Copies) -> CopyMetadata {
     let inside = if inside { Copies::INSIDE } else { 0 };
     CopyMetadata {
@@ -124,16 +114,20 @@ fn copying(control: Control, segment: u16, inside: bool, copies: Copies) -> Copy
     }
 }
 
-/// The copies, each with the port it leaves by, of a frame that was readied for copies one by one: what a tc program does
-/// in the kernel.
-pub fn copied(generation: &Generation, copying: &CopyMetadata, frame: &[u8]) -> Vec<(u16, Vec<u8>)> {
+/// The copies of a frame that was prepared for copying one by one, each with its egress port. In the kernel the tc program
+/// makes them.
+pub fn copied(
+    generation: &Generation,
+    copying: &CopyMetadata,
+    frame: &[u8],
+) -> Vec<(u16, Vec<u8>)> {
     let list = generation
         .copies
         .get(&copying.segment)
         .into_iter()
         .flatten();
     list.filter_map(|number| {
-        let to = generation.copy_to(*number, generation.place(*number));
+        let to = generation.copy_to(*number, generation.location(*number));
         if !to.gets(copying.copies) {
             return None;
         }

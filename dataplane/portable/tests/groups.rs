@@ -1,5 +1,5 @@
-//! What is said to groups is told of: when it begins, when something about it is another, and from time to time; not
-//! packet by packet.
+//! Events of traffic to groups: one when it begins, one when its policy or posture changes, and one at intervals; not one
+//! for each packet.
 
 #[allow(dead_code, unused_imports, reason = "each test file uses part of it")]
 mod wire;
@@ -13,8 +13,8 @@ const GROUP: (Mac, u32) = (0x0100_5e7f_fffa, 0xefff_fffa);
 const OTHER: (Mac, u32) = (0x0100_5e00_00fb, 0xe000_00fb);
 const ALL: (Mac, u32) = (BROADCAST, u32::MAX);
 
-/// Judges it; answers to whom it was told of.
-fn told(portable: &mut Portable, (from, to): (Host, (Mac, u32)), protocol: u8) -> Vec<Ip> {
+/// Judges a packet to a group; returns the destinations of the emitted events.
+fn emitted(portable: &mut Portable, (from, to): (Host, (Mac, u32)), protocol: u8) -> Vec<Ip> {
     portable.memory.events.clear();
     let packet = match protocol {
         17 => udp(5000, 6000),
@@ -41,57 +41,60 @@ fn told(portable: &mut Portable, (from, to): (Host, (Mac, u32)), protocol: u8) -
 }
 
 #[test]
-fn what_is_said_to_groups_is_told_of_once() {
+fn traffic_to_a_group_emits_one_event_until_it_changes() {
     let mut portable = Portable::default();
     portable.install(generation(), 0);
     for protocol in [17, 1] {
         let [group, other, all] = [GROUP, OTHER, ALL].map(|(_, ip)| vec![Ip::v4(ip)]);
-        let said = |portable: &mut Portable, from, to| told(portable, (from, to), protocol);
-        assert_eq!(said(&mut portable, TWO, GROUP), group);
+        let sent = |portable: &mut Portable, from, to| emitted(portable, (from, to), protocol);
+        assert_eq!(sent(&mut portable, TWO, GROUP), group);
         for _ in 0..1000 {
-            assert_eq!(said(&mut portable, TWO, GROUP), []);
+            assert_eq!(sent(&mut portable, TWO, GROUP), []);
         }
-        // Somebody else, and to another group.
-        assert_eq!(said(&mut portable, ONE, GROUP), group);
-        assert_eq!(said(&mut portable, TWO, GROUP), []);
-        assert_eq!(said(&mut portable, TWO, OTHER), other);
-        assert_eq!(said(&mut portable, TWO, ALL), all);
-        assert_eq!(said(&mut portable, TWO, ALL), []);
-        // Under another policy or posture.
+        // Another sender, and another group.
+        assert_eq!(sent(&mut portable, ONE, GROUP), group);
+        assert_eq!(sent(&mut portable, TWO, GROUP), []);
+        assert_eq!(sent(&mut portable, TWO, OTHER), other);
+        assert_eq!(sent(&mut portable, TWO, ALL), all);
+        assert_eq!(sent(&mut portable, TWO, ALL), []);
+        // Another policy or posture.
         portable.set_posture(1);
-        assert_eq!(said(&mut portable, TWO, ALL), all);
-        assert_eq!(said(&mut portable, TWO, ALL), []);
-        // From time to time, so that it is known who still says it.
+        assert_eq!(sent(&mut portable, TWO, ALL), all);
+        assert_eq!(sent(&mut portable, TWO, ALL), []);
+        // One event every 64 ticks, so that the daemon knows which senders are still active.
         for _ in 0..3 {
             for _ in 0..63 {
                 portable.memory.now += 1;
-                assert_eq!(said(&mut portable, TWO, ALL), []);
+                assert_eq!(sent(&mut portable, TWO, ALL), []);
             }
             portable.memory.now += 1;
-            assert_eq!(said(&mut portable, TWO, ALL), all);
+            assert_eq!(sent(&mut portable, TWO, ALL), all);
         }
         portable.set_posture(0);
     }
 }
 
 #[test]
-fn what_could_not_be_told_is_told_as_soon_as_it_can_be() {
+fn an_event_that_found_the_ring_full_is_emitted_once_there_is_room() {
     let mut portable = Portable::default();
     portable.install(generation(), 0);
     for (to, others) in [(GROUP, OTHER), (ALL, GROUP)] {
         portable.memory.events_full = true;
         for _ in 0..3 {
-            assert_eq!(told(&mut portable, (TWO, to), 17), []);
+            assert_eq!(emitted(&mut portable, (TWO, to), 17), []);
         }
         portable.memory.events_full = false;
-        assert_eq!(told(&mut portable, (TWO, to), 17), [Ip::v4(to.1)]);
-        assert_eq!(told(&mut portable, (TWO, to), 17), []);
-        assert_eq!(told(&mut portable, (TWO, others), 17), [Ip::v4(others.1)]);
+        assert_eq!(emitted(&mut portable, (TWO, to), 17), [Ip::v4(to.1)]);
+        assert_eq!(emitted(&mut portable, (TWO, to), 17), []);
+        assert_eq!(
+            emitted(&mut portable, (TWO, others), 17),
+            [Ip::v4(others.1)]
+        );
     }
 }
 
 #[test]
-fn groups_of_the_same_number_are_several() {
+fn ipv6_groups_that_differ_in_scope_only_are_different() {
     let mut portable = Portable::default();
     portable.install(generation(), 0);
     for scope in [0x02, 0x05, 0x0e, 0x02] {
@@ -103,7 +106,7 @@ fn groups_of_the_same_number_are_several() {
         let frame = frame(0x3333_0000_00fb, TWO.mac, TWO.tags, 0x86dd, &packet);
         portable.memory.events.clear();
         assert!(portable.judge(TWO.port, &frame).outcome.verdict.is_ok());
-        let told = portable.memory.events.iter().map(|event| event.destination);
-        assert_eq!(told.collect::<Vec<_>>(), [group]);
+        let emitted = portable.memory.events.iter().map(|event| event.destination);
+        assert_eq!(emitted.collect::<Vec<_>>(), [group]);
     }
 }

@@ -1,4 +1,4 @@
-//! The gateway stands in for a segment's devices: what it answers, what it carries, and what it copies one by one.
+//! The ARP and ND proxy: the requests it answers, the frames it forwards, and the copies it makes one by one.
 
 #[allow(dead_code, reason = "each test file uses part of it")]
 mod wire;
@@ -14,8 +14,8 @@ fn gateway() -> Portable {
     portable
 }
 
-/// Has the gateway hear these hosts.
-fn heard(portable: &mut Portable, hosts: &[Host]) {
+/// Teaches the FDB these hosts: each sends a frame.
+fn learn(portable: &mut Portable, hosts: &[Host]) {
     for host in hosts {
         let mac = if host.mac == EMIL.mac { ANNA } else { EMIL };
         let judged = portable.judge(host.port, &datagram(*host, mac.mac, mac));
@@ -30,10 +30,10 @@ fn reason(judged: &Judged) -> Option<Reason> {
 const BINDING: Option<Reason> = Some(Reason::AddressBinding);
 
 #[test]
-fn arp_is_answered_where_it_was_asked() {
+fn an_arp_request_is_answered_at_its_ingress() {
     let mut portable = gateway();
     for (mac, to) in [(BROADCAST, BERT), (GATEWAY, CARL), (DORA.mac, FRED)] {
-        // With a priority, padding, and somebody who did ask for it.
+        // With a priority in the tag, and padding.
         let mut asked = arp(mac, ANNA, 1, ANNA.v4, to.v4);
         asked[14] = 0xa1;
         asked.resize(64, 0x55);
@@ -48,21 +48,21 @@ fn arp_is_answered_where_it_was_asked() {
         assert_eq!(judged.leaving, [(0, answer)]);
         assert_eq!(judged.outcome.rule, RULE_ARP);
     }
-    assert_eq!(portable.memory.stations.len(), 1, "who asks is learned");
-    // Severed, nothing is answered.
+    assert_eq!(portable.memory.stations.len(), 1, "the sender is learned");
+    // At sever no request is answered.
     portable.set_posture(5);
     let asked = arp(BROADCAST, ANNA, 1, ANNA.v4, BERT.v4);
     assert_eq!(reason(&portable.judge(0, &asked)), Some(Reason::Posture));
 }
 
 #[test]
-fn arp_that_is_not_answered_goes_its_way_but_not_to_the_gateway() {
+fn other_arp_is_forwarded_unless_it_is_sent_to_the_gateway() {
     let others = usize::from(ATTACHED) - 1;
     let cases: &[(&str, Host, u8, u32, u32)] = &[
         ("announces itself", ANNA, 1, ANNA.v4, ANNA.v4),
         ("asks whether its address is free", ANNA, 1, 0, ANNA.v4),
         ("answers", ANNA, 2, ANNA.v4, BERT.v4),
-        ("asks for nobody", ANNA, 1, ANNA.v4, WIDE.v4),
+        ("asks for an unlisted host", ANNA, 1, ANNA.v4, WIDE.v4),
         ("asks from the wider network", WIDE, 1, WIDE.v4, ANNA.v4),
     ];
     for (what, from, operation, sender, target) in cases {
@@ -77,7 +77,7 @@ fn arp_that_is_not_answered_goes_its_way_but_not_to_the_gateway() {
             "{what}"
         );
     }
-    // One that is not let speak is told so first; as is whoever probes for another's address.
+    // The check of the sender comes first. A probe for another device's address fails it too.
     let mut portable = gateway();
     let asked = arp(BROADCAST, ANNA, 1, 0, BERT.v4);
     assert_eq!(reason(&portable.judge(0, &asked)), BINDING);
@@ -87,7 +87,7 @@ fn arp_that_is_not_answered_goes_its_way_but_not_to_the_gateway() {
 }
 
 #[test]
-fn a_neighbour_is_advertised_with_a_right_checksum() {
+fn a_neighbour_advertisement_has_a_correct_checksum() {
     let mut portable = gateway();
     let (group, group_mac) = solicited(FRED.v6);
     for (mac, to) in [(group_mac, group), (FRED.mac, FRED.v6), (GATEWAY, FRED.v6)] {
@@ -126,24 +126,30 @@ fn a_neighbour_is_advertised_with_a_right_checksum() {
 }
 
 #[test]
-fn discovery_that_is_not_answered_goes_its_way_but_not_to_the_gateway() {
+fn other_discovery_is_forwarded_unless_it_is_sent_to_the_gateway() {
     let others = usize::from(ATTACHED) - 1;
     let (group, mac) = solicited(BERT.v6);
-    let nowhere = Host {
+    let unspecified = Host {
         v6: Ip { hi: 0, lo: 0 },
         ..ANNA
     };
     let cases: &[(&str, Vec<u8>)] = &[
         (
-            "without an address",
+            "without a link-layer address",
             discovery(ANNA, mac, group, 135, BERT.v6, 0),
         ),
         (
-            "from nobody",
-            discovery(nowhere, mac, group, 135, ANNA.v6, 0),
+            "from the unspecified address",
+            discovery(unspecified, mac, group, 135, ANNA.v6, 0),
         ),
-        ("its own", discovery(ANNA, mac, group, 135, ANNA.v6, 1)),
-        ("for nobody", discovery(ANNA, mac, group, 135, v6(77), 1)),
+        (
+            "for its own address",
+            discovery(ANNA, mac, group, 135, ANNA.v6, 1),
+        ),
+        (
+            "for an unknown address",
+            discovery(ANNA, mac, group, 135, v6(77), 1),
+        ),
         ("advertises", discovery(ANNA, mac, group, 136, ANNA.v6, 2)),
     ];
     for (what, asked) in cases {
@@ -157,11 +163,11 @@ fn discovery_that_is_not_answered_goes_its_way_but_not_to_the_gateway() {
             discovery(ANNA, GATEWAY, group, 135, BERT.v6, 1),
         ),
         (
-            "without an address",
+            "without a link-layer address",
             discovery(ANNA, GATEWAY, BERT.v6, 135, BERT.v6, 0),
         ),
         (
-            "for nobody",
+            "for an unknown address",
             discovery(ANNA, GATEWAY, BERT.v6, 135, v6(77), 1),
         ),
         (
@@ -182,16 +188,16 @@ fn discovery_that_is_not_answered_goes_its_way_but_not_to_the_gateway() {
 }
 
 #[test]
-fn what_is_sent_to_the_gateway_is_carried_to_the_device() {
+fn a_frame_to_the_gateway_is_forwarded_to_the_device() {
     let mut portable = gateway();
-    heard(&mut portable, &[ANNA, BERT, CARL, EMIL, FRED]);
+    learn(&mut portable, &[ANNA, BERT, CARL, EMIL, FRED]);
     for to in [BERT, CARL, EMIL, FRED] {
         let packet = v4(ANNA.v4, to.v4, 17, &udp(5000, 6000));
         let expected = frame(to.mac, GATEWAY, to.tags, 0x0800, &packet);
         for turn in ["opens", "goes on"] {
             let judged = portable.judge(0, &datagram(ANNA, GATEWAY, to));
             assert_eq!(judged.leaving, [(to.port, expected.clone())], "{turn}");
-            // The answer, by the gateway as well, establishes the flow.
+            // The answer, also by way of the gateway, establishes the flow.
             let answer = v4(to.v4, ANNA.v4, 17, &udp(6000, 5000));
             let answered = frame(GATEWAY, to.mac, to.tags, 0x0800, &answer);
             let back = frame(ANNA.mac, GATEWAY, ANNA.tags, 0x0800, &answer);
@@ -199,18 +205,21 @@ fn what_is_sent_to_the_gateway_is_carried_to_the_device() {
             assert_eq!(judged.leaving, [(0, back)], "{turn}");
         }
     }
-    // To the device itself, which is where it came from: the switch does that, but for a flow that goes that way.
+    // To the device's own MAC address, at the ingress attachment: the access switch delivers such a frame itself.
     let judged = portable.judge(0, &datagram(BERT, ANNA.mac, ANNA));
     assert_eq!(reason(&judged), Some(Reason::SameAttachment));
 }
 
 #[test]
-fn what_is_for_nobody_there_is_dropped_and_elsewhere_the_address_is_one_as_any_other() {
+fn frames_to_the_gateway_for_no_device_are_dropped_and_without_a_proxy_its_address_is_ordinary() {
     let mut portable = gateway();
     let unlisted = frame(GATEWAY, ANNA.mac, ANNA.tags, LISTED, &[0; 40]);
     let cases: &[(&str, Vec<u8>)] = &[
-        ("beyond the uplink", datagram(ANNA, GATEWAY, WIDE)),
-        ("of another segment", datagram(ANNA, GATEWAY, ONE)),
+        ("for a host at the uplink", datagram(ANNA, GATEWAY, WIDE)),
+        (
+            "for a device of another segment",
+            datagram(ANNA, GATEWAY, ONE),
+        ),
         ("neither IP nor ARP", unlisted),
         ("to a group", {
             let packet = v4(ANNA.v4, 0xe000_00fb, 17, &udp(1, 2));
@@ -224,7 +233,7 @@ fn what_is_for_nobody_there_is_dropped_and_elsewhere_the_address_is_one_as_any_o
     for (what, frame) in cases {
         assert_eq!(reason(&portable.judge(0, frame)), BINDING, "{what}");
     }
-    // What is wrong with the packet itself is said first.
+    // A malformed packet has its own reason.
     let cut = v4(ANNA.v4, WIDE.v4, 17, &[0; 4]);
     let cut = frame(GATEWAY, ANNA.mac, ANNA.tags, 0x0800, &cut);
     let judged = portable.judge(0, &cut);
@@ -238,9 +247,9 @@ fn what_is_for_nobody_there_is_dropped_and_elsewhere_the_address_is_one_as_any_o
 }
 
 #[test]
-fn fragments_and_errors_of_proxied_packets_follow_them() {
+fn fragments_and_icmp_errors_of_proxied_packets_are_forwarded() {
     let mut portable = gateway();
-    heard(&mut portable, &[ANNA, FRED]);
+    learn(&mut portable, &[ANNA, FRED]);
     let mut first = udp(5000, 6000);
     first[4..6].copy_from_slice(&64u16.to_be_bytes());
     let first = fragment4(ANNA.v4, FRED.v4, 17, 0x2000, &first);
@@ -251,7 +260,11 @@ fn fragments_and_errors_of_proxied_packets_follow_them() {
         assert_eq!(judged.leaving, [(0, expected)]);
     }
     let judged = portable.judge(0, &frame(GATEWAY, ANNA.mac, ANNA.tags, 0x0800, &later));
-    assert_eq!(reason(&judged), Some(Reason::Fragment), "once only");
+    assert_eq!(
+        reason(&judged),
+        Some(Reason::Fragment),
+        "a fragment passes once"
+    );
 
     let mut message = vec![3, 3, 0, 0, 0, 0, 0, 0];
     message.extend_from_slice(&first[..28]);
@@ -261,7 +274,7 @@ fn fragments_and_errors_of_proxied_packets_follow_them() {
     assert_eq!(judged.leaving, [(0, expected)]);
 }
 
-/// Where a copy of a frame leaves: port, and the tags it has.
+/// The egress port and the tags of each copy, sorted.
 fn copies(judged: &Judged) -> Vec<(u16, Vec<u8>)> {
     let mut all: Vec<_> = judged
         .leaving
@@ -285,29 +298,29 @@ fn at(port: u16, tags: &[(u16, u16)]) -> (u16, Vec<u8>) {
 }
 
 #[test]
-fn what_is_flooded_is_copied_to_every_attachment() {
+fn a_flooded_frame_is_copied_to_every_attachment() {
     let packet = v4(ANNA.v4, u32::MAX, 17, &udp(5000, 6000));
     let send = |host: Host, tags: &[(u16, u16)]| frame(BROADCAST, host.mac, tags, 0x0800, &packet);
     let mut portable = gateway();
     let judged = portable.judge(0, &send(ANNA, &[(0x8100, 0xc000 | 301)]));
     let p = 0xc000;
-    let everywhere = [
+    let all_others = [
         at(0, &[(0x8100, p | 302)]),
         at(0, &[(0x8100, p | 303)]),
         at(0, &[(0x88a8, p | 400), (0x8100, p | 401)]),
         at(1, &[(0x8100, p | 301)]),
         at(2, &[(0x8100, p | 310)]),
     ];
-    assert_eq!(copies(&judged), everywhere);
+    assert_eq!(copies(&judged), all_others);
     for (_, copy) in &judged.leaving {
         assert_eq!(copy[..12], send(ANNA, &[])[..12]);
         assert!(copy.ends_with(&packet));
     }
     portable.set_posture(2);
     let judged = portable.judge(0, &send(ANNA, &[(0x8100, p | 301)]));
-    assert_eq!(copies(&judged), everywhere[..4], "inside");
+    assert_eq!(copies(&judged), all_others[..4], "inside");
 
-    // From behind two tags, each with a priority of its own.
+    // From an attachment with two tags, whose priorities differ.
     let mut portable = gateway();
     let packet = v4(FRED.v4, u32::MAX, 17, &udp(5000, 6000));
     let tags = [(0x88a8, 0x2000 | 400), (0x8100, 0x4000 | 401)];
@@ -324,23 +337,23 @@ fn what_is_flooded_is_copied_to_every_attachment() {
 }
 
 #[test]
-fn a_proxied_frame_for_a_device_nobody_heard_goes_back_as_well() {
+fn a_proxied_frame_for_an_unseen_device_is_also_copied_to_its_ingress() {
     let mut portable = gateway();
     let judged = portable.judge(0, &datagram(ANNA, GATEWAY, BERT));
-    // Not to the uplink: a listed device is not there.
+    // Not to the uplink: a listed device is never there.
     assert_eq!(judged.leaving.len(), usize::from(ATTACHED) - 1);
     assert!(copies(&judged).contains(&at(0, ANNA.tags)));
     for (port, copy) in &judged.leaving {
         assert_ne!(*port, UPLINK);
         assert_eq!(copy[..12], frame(BERT.mac, GATEWAY, &[], 0, &[])[..12]);
     }
-    // One that is not proxied does not go back.
+    // A frame that is not proxied has no copy to its ingress.
     let judged = portable.judge(0, &datagram(ANNA, BERT.mac, BERT));
     assert!(!copies(&judged).contains(&at(0, ANNA.tags)));
 }
 
 #[test]
-fn a_host_may_cause_so_many_copies_in_a_tick() {
+fn a_host_is_limited_in_copies_per_tick() {
     let mut portable = gateway();
     let packet = v4(ANNA.v4, u32::MAX, 17, &udp(5000, 6000));
     let flood = |host: Host| frame(BROADCAST, host.mac, host.tags, 0x0800, &packet);
@@ -352,7 +365,7 @@ fn a_host_may_cause_so_many_copies_in_a_tick() {
     let judged = portable.judge(0, &flood(ANNA));
     assert_eq!(reason(&judged), Some(Reason::FloodLimit));
     assert_eq!(judged.outcome.rule, 0);
-    // What is no flood passes, and so does what another port floods.
+    // Frames that are not flooded pass, and so do floods from another port.
     let judged = portable.judge(0, &arp(BROADCAST, ANNA, 1, ANNA.v4, BERT.v4));
     assert_eq!(reason(&judged), None);
     let packet = v4(EMIL.v4, u32::MAX, 17, &udp(5000, 6000));

@@ -1,4 +1,4 @@
-//! Two tags, one and none: what comes in, and what leaves.
+//! Frames with two tags, one and none, at the ingress and at the egress.
 
 #[allow(dead_code, reason = "each test file uses part of it")]
 mod wire;
@@ -19,20 +19,20 @@ fn reason(portable: &mut Portable, port: u16, frame: &[u8]) -> Option<Reason> {
 }
 
 #[test]
-fn what_tags_may_be_on_a_frame() {
+fn accepted_and_refused_tag_stacks() {
     let packet = v4(TWO.v4, ONE.v4, 17, &udp(1, 2));
     let with = |tags: &[(u16, u16)]| frame(ONE.mac, TWO.mac, tags, 0x0800, &packet);
-    let short = |tags: &[(u16, u16)], length| with(tags)[..length].to_vec();
+    let cut = |tags: &[(u16, u16)], length| with(tags)[..length].to_vec();
     let (stack, truncated) = (Some(Reason::VlanStack), Some(Reason::Truncated));
     let unknown = Some(Reason::UnknownAttachment);
     let cases: &[(&str, Vec<u8>, Option<Reason>)] = &[
         ("a service and a customer tag", with(TWO.tags), None),
-        ("cut in the inner tag", short(TWO.tags, 19), truncated),
-        ("cut behind the inner tag", short(TWO.tags, 21), truncated),
-        ("cut behind the service tag", short(TWO.tags, 17), truncated),
+        ("cut in the inner tag", cut(TWO.tags, 19), truncated),
+        ("cut after the inner tag", cut(TWO.tags, 21), truncated),
+        ("cut after the service tag", cut(TWO.tags, 17), truncated),
         ("a service tag alone", with(&[(0x88a8, 100)]), stack),
         (
-            "a service tag behind a customer's",
+            "a service tag inside a customer tag",
             with(&[(0x8100, 100), (0x88a8, 210)]),
             stack,
         ),
@@ -58,7 +58,7 @@ fn what_tags_may_be_on_a_frame() {
             stack,
         ),
         (
-            "the outer tag as another type than is set",
+            "an outer tag of another type than configured",
             with(&[(0x8100, 100), (0x8100, 210)]),
             unknown,
         ),
@@ -74,7 +74,7 @@ fn what_tags_may_be_on_a_frame() {
         ),
         ("the outer VLAN alone", with(&[(0x8100, 100)]), unknown),
         (
-            "the gateway's MAC address for a source",
+            "the gateway's MAC address as the source",
             frame(ONE.mac, GATEWAY, TWO.tags, 0x0800, &packet),
             Some(Reason::SourceMac),
         ),
@@ -86,11 +86,11 @@ fn what_tags_may_be_on_a_frame() {
 }
 
 #[test]
-fn a_port_may_be_set_to_customer_tags_outside() {
+fn a_port_can_have_customer_tags_as_outer_tags() {
     let mut portable = Portable::default();
     portable.install(with_customer_tags(generation()), 0);
     let packet = v4(TWO.v4, ONE.v4, 17, &udp(1, 2));
-    let outside = |kind| {
+    let with_outer = |kind| {
         frame(
             ONE.mac,
             TWO.mac,
@@ -99,10 +99,10 @@ fn a_port_may_be_set_to_customer_tags_outside() {
             &packet,
         )
     };
-    assert_eq!(reason(&mut portable, 0, &outside(0x8100)), None);
+    assert_eq!(reason(&mut portable, 0, &with_outer(0x8100)), None);
     let unknown = Some(Reason::UnknownAttachment);
-    assert_eq!(reason(&mut portable, 0, &outside(0x88a8)), unknown);
-    // What leaves there has that type, too.
+    assert_eq!(reason(&mut portable, 0, &with_outer(0x88a8)), unknown);
+    // Frames that leave there have that type too.
     let back = frame(
         TWO.mac,
         ONE.mac,
@@ -115,7 +115,7 @@ fn a_port_may_be_set_to_customer_tags_outside() {
     assert_eq!(leaving[0].1[12..20], [0x81, 0, 0, 100, 0x81, 0, 0, 210]);
 }
 
-/// Every number of tags in, every number out, by its own way and by flooding, established and not.
+/// From every number of tags to every number: flooded, to a learned station, and in an established flow.
 #[test]
 fn frames_leave_with_the_tags_of_their_egress() {
     const OUTER: u16 = 0xb000;
@@ -126,23 +126,23 @@ fn frames_leave_with_the_tags_of_their_egress() {
             if from.mac == to.mac {
                 continue;
             }
-            let came: Vec<(u16, u16)> = from
+            let tags_in: Vec<(u16, u16)> = from
                 .tags
                 .iter()
                 .zip(priorities)
                 .map(|((kind, vlan), priority)| (*kind, vlan | priority))
                 .collect();
-            let outermost = if came.is_empty() { 0 } else { OUTER };
-            let inner = if came.len() == 2 { INNER } else { outermost };
-            let leaves: Vec<(u16, u16)> = to
+            let outermost = if tags_in.is_empty() { 0 } else { OUTER };
+            let inner = if tags_in.len() == 2 { INNER } else { outermost };
+            let tags_out: Vec<(u16, u16)> = to
                 .tags
                 .iter()
                 .zip([outermost, inner])
                 .map(|((kind, vlan), priority)| (*kind, vlan | priority))
                 .collect();
             let packet = v4(from.v4, to.v4, 17, &udp(5000, 6000));
-            let sent = frame(to.mac, from.mac, &came, 0x0800, &packet);
-            let expected = (to.port, frame(to.mac, from.mac, &leaves, 0x0800, &packet));
+            let sent = frame(to.mac, from.mac, &tags_in, 0x0800, &packet);
+            let expected = (to.port, frame(to.mac, from.mac, &tags_out, 0x0800, &packet));
 
             let mut portable = gateway();
             let what = format!("{} tags to {}", from.tags.len(), to.tags.len());
@@ -166,7 +166,7 @@ fn frames_leave_with_the_tags_of_their_egress() {
 }
 
 #[test]
-fn a_priority_tag_is_no_vlan_but_is_a_tag() {
+fn a_priority_tag_gives_its_priority_to_the_egress_tags() {
     let mut portable = gateway();
     let packet = v4(NONE.v4, ONE.v4, 17, &udp(1, 2));
     let sent = frame(ONE.mac, NONE.mac, &[(0x8100, 0xe000)], 0x0800, &packet);
@@ -188,7 +188,7 @@ fn a_priority_tag_is_no_vlan_but_is_a_tag() {
     assert_eq!(leaving, expected);
 }
 
-/// A station is known by where it is, not by what number that had when it was learned.
+/// The FDB keeps the L2 location of a station, not its attachment's number, which the next generation may change.
 #[test]
 fn numbers_change_with_the_generation_and_stations_do_not() {
     let mut portable = gateway();
@@ -206,7 +206,7 @@ fn numbers_change_with_the_generation_and_stations_do_not() {
     let expected = frame(TWO.mac, ONE.mac, TWO.tags, 0x0800, &packet);
     assert_eq!(leaving, [(0, expected)]);
 
-    // A policy that does not know the place: it is flooded to where the segment is.
+    // The policy has no attachment at the station's location: the frame is flooded in the segment.
     let mut without = generation();
     without.stacks.remove(&here);
     without.admissions.remove(&STACKED);
@@ -220,16 +220,16 @@ fn numbers_change_with_the_generation_and_stations_do_not() {
 }
 
 #[test]
-fn events_say_where_it_came_in_by_place() {
+fn events_name_the_ingress_by_l2_location() {
     let mut portable = gateway();
     portable.judge(0, &datagram(TWO, ONE.mac, ONE));
     let unknown = [(0x88a8, 5), (0x8100, 6)];
     portable.judge(0, &frame(ONE.mac, TWO.mac, &unknown, 0x0800, &[]));
-    let places: Vec<u32> = portable
+    let locations: Vec<u32> = portable
         .memory
         .events
         .iter()
         .map(|event| event.location)
         .collect();
-    assert_eq!(places, [location(0, 100, 210), location(0, 5, 6)]);
+    assert_eq!(locations, [location(0, 100, 210), location(0, 5, 6)]);
 }

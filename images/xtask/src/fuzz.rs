@@ -1,4 +1,4 @@
-//! The fuzz targets of `tests/fuzz`: built, and run one after another.
+//! Builds the fuzz targets of `tests/fuzz`, and runs them one after another.
 
 use std::fs;
 use std::process::{Command, ExitCode};
@@ -10,75 +10,75 @@ use crate::step::Steps;
 use crate::workspace::{self, Workspace};
 
 const TARGETS: &[&str] = &["frames", "policy", "api"];
-/// Another version may want another compiler.
+/// Of cargo-fuzz. Pinned: another version may need another compiler.
 const VERSION: &str = "0.13.2";
-/// Of each target.
+/// How long each target runs by default.
 const MINUTES: u64 = 5;
 
-/// What is to be run, and for how long.
+/// The targets to run, and for how long.
 #[derive(Debug, PartialEq, Eq)]
-struct Wanted<'a> {
+struct Arguments<'a> {
     targets: Vec<&'a str>,
     minutes: u64,
 }
 
-impl<'a> Wanted<'a> {
-    fn read(arguments: &'a [String]) -> Result<Wanted<'a>> {
+impl<'a> Arguments<'a> {
+    fn parse(arguments: &'a [String]) -> Result<Arguments<'a>> {
         let mut targets = Vec::new();
         let mut minutes = MINUTES;
         let mut arguments = arguments.iter().map(String::as_str);
         while let Some(argument) = arguments.next() {
-            let given = match argument.strip_prefix("--minutes") {
+            let value = match argument.strip_prefix("--minutes") {
                 Some("") => arguments.next(),
-                Some(given) => given.strip_prefix('='),
+                Some(rest) => rest.strip_prefix('='),
                 None => {
                     ensure!(
                         TARGETS.contains(&argument),
-                        "there is no target `{argument}`: there is {}",
+                        "there is no target `{argument}`: there are {}",
                         TARGETS.join(", ")
                     );
                     targets.push(argument);
                     continue;
                 }
             };
-            minutes = given
-                .and_then(|given| given.parse().ok())
+            minutes = value
+                .and_then(|value| value.parse().ok())
                 .context("`--minutes` takes a number: `--minutes 60`")?;
         }
         if targets.is_empty() {
             targets = TARGETS.to_vec();
         }
-        Ok(Wanted { targets, minutes })
+        Ok(Arguments { targets, minutes })
     }
 }
 
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
-    let wanted = Wanted::read(arguments)?;
+    let Arguments { targets, minutes } = Arguments::parse(arguments)?;
     setup::run(workspace, Purpose::Run)?;
-    install(workspace)?;
-    let mut broken = Vec::new();
-    for target in &wanted.targets {
-        println!("fuzz: {target}, {} minutes", wanted.minutes);
-        if !fuzz(workspace, target, wanted.minutes)? {
-            broken.push(*target);
+    install_cargo_fuzz(workspace)?;
+    let mut failed = Vec::new();
+    for target in &targets {
+        println!("fuzz: {target}, {minutes} minutes");
+        if !fuzz(workspace, target, minutes)? {
+            failed.push(*target);
         }
     }
-    if broken.is_empty() {
-        println!("fuzz: nothing was found");
+    if failed.is_empty() {
+        println!("fuzz: no failing input found");
         return Ok(ExitCode::SUCCESS);
     }
     println!(
-        "fuzz: something was found by {}: see {}, and tests/fuzz/README.md on what to do with it",
-        broken.join(", "),
+        "fuzz: failing input found by {}: it is in {}; tests/fuzz/README.md says what to do with it",
+        failed.join(", "),
         workspace.target.join("fuzz/found").display()
     );
     Ok(ExitCode::FAILURE)
 }
 
-/// It sets the compiler's flags for libFuzzer, which are many and change.
-fn install(workspace: &Workspace) -> Result<()> {
-    let there = workspace.cargo().args(["fuzz", "--version"]).output()?;
-    if there.status.success() {
+/// cargo-fuzz knows the many compiler flags that libFuzzer needs.
+fn install_cargo_fuzz(workspace: &Workspace) -> Result<()> {
+    let version = workspace.cargo().args(["fuzz", "--version"]).output()?;
+    if version.status.success() {
         return Ok(());
     }
     let steps = Steps::new(workspace.target.join("setup.log"))?;
@@ -91,41 +91,41 @@ fn install(workspace: &Workspace) -> Result<()> {
     )
 }
 
-/// Runs a target; whether nothing was found.
+/// Runs a target. Returns whether every input passed.
 fn fuzz(workspace: &Workspace, target: &str, minutes: u64) -> Result<bool> {
-    let here = workspace.target.join("fuzz");
+    let folder = workspace.target.join("fuzz");
     let built = workspace::run(
         workspace
             .cargo()
             .args(["fuzz", "build", "--fuzz-dir", "tests/fuzz/targets"])
-            // A stable compiler has no sanitizers, and no crate of ours but the loader may be unsafe.
+            // A stable compiler has no sanitizers, and the crates under test forbid unsafe code.
             .args(["--sanitizer", "none", target, "--target-dir"])
-            .arg(&here),
+            .arg(&folder),
     )?;
     if !built.success() {
-        bail!("{target} was not built");
+        bail!("building {target} failed");
     }
-    // Not `cargo fuzz run`: it makes folders beside the sources.
+    // Not `cargo fuzz run`: it creates folders next to the sources.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let program = here.join(platform).join("release").join(target);
-    let corpus = here.join("corpus").join(target);
-    let found = here.join("found").join(target);
+    let program = folder.join(platform).join("release").join(target);
+    let corpus = folder.join("corpus").join(target);
+    let found = folder.join("found").join(target);
     for folder in [&corpus, &found] {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     let sources = workspace.root.join("tests/fuzz");
-    let kept = ["seeds", "found"].map(|folder| sources.join(folder).join(target));
+    let committed = ["seeds", "found"].map(|folder| sources.join(folder).join(target));
     let mut command = Command::new(program);
     command
         .arg(corpus)
-        .args(kept.iter().filter(|folder| folder.is_dir()))
+        .args(committed.iter().filter(|folder| folder.is_dir()))
         .arg(format!("-artifact_prefix={}/", found.display()))
         .arg(format!("-max_total_time={}", minutes * 60))
         .args(["-max_len=8192", "-timeout=20", "-rss_limit_mb=2048"])
         .arg("-print_final_stats=1");
-    let words = sources.join("dictionaries").join(format!("{target}.dict"));
-    if words.exists() {
-        command.arg(format!("-dict={}", words.display()));
+    let dictionary = sources.join("dictionaries").join(format!("{target}.dict"));
+    if dictionary.exists() {
+        command.arg(format!("-dict={}", dictionary.display()));
     }
     Ok(workspace::run(&mut command)?.success())
 }
@@ -134,31 +134,31 @@ fn fuzz(workspace: &Workspace, target: &str, minutes: u64) -> Result<bool> {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<(Vec<String>, u64)> {
+    fn parse(line: &str) -> Result<(Vec<String>, u64)> {
         let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        let Wanted { targets, minutes } = Wanted::read(&arguments)?;
+        let Arguments { targets, minutes } = Arguments::parse(&arguments)?;
         Ok((targets.into_iter().map(str::to_owned).collect(), minutes))
     }
 
     #[test]
-    fn one_target_or_all_for_as_long_as_is_asked() {
+    fn targets_and_minutes_have_defaults() {
         let all: Vec<String> = TARGETS.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(read("").expect("is right"), (all, MINUTES));
+        assert_eq!(parse("").expect("is right"), (all, MINUTES));
         let one = (vec!["api".to_owned()], 60);
-        assert_eq!(read("api --minutes 60").expect("is right"), one);
-        assert_eq!(read("--minutes=60 api").expect("is right"), one);
+        assert_eq!(parse("api --minutes 60").expect("is right"), one);
+        assert_eq!(parse("--minutes=60 api").expect("is right"), one);
     }
 
     #[test]
-    fn what_is_not_understood_is_told() {
-        for (line, said) in [
-            ("apis", "there is frames, policy, api"),
+    fn wrong_arguments_are_refused_with_advice() {
+        for (line, message) in [
+            ("apis", "there are frames, policy, api"),
             ("api --minutes", "takes a number"),
             ("api --minutes soon", "takes a number"),
             ("api --minutesx", "takes a number"),
         ] {
-            let error = read(line).expect_err(line).to_string();
-            assert!(error.contains(said), "{line}: {error}");
+            let error = parse(line).expect_err(line).to_string();
+            assert!(error.contains(message), "{line}: {error}");
         }
     }
 }

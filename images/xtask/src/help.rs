@@ -1,85 +1,97 @@
-//! What the tasks do, for whoever asks.
+//! The help texts.
 
 pub const OVERVIEW: &str = "\
-cargo xtask <task>: what a person would otherwise type twice.
+cargo xtask <task>: builds, checks, tests and runs the project.
 
-  demo    a hospital in network namespaces: care goes on, intruders fail, quarantine, release
-  test    every test, and how many passed
-  bench   throughput, new flows, round trips and floods, beside nftables, a bridge and bare XDP
-  fuzz    any bytes as frames, policy files, calls of the API
-  setup   installs what the others need; they run it themselves
-  lint    formatting, clippy, and the project's own rules
+  demo    shows a hospital in network namespaces: care continues, intruders fail, quarantine, release
+  test    checks the gates, runs every test, and counts the results
+  lint    checks the gates alone: the project's rules, names, rustfmt, clippy
+  bench   measures throughput, new flows, round trips and floods against nftables, a bridge and bare XDP
+  fuzz    looks for input that breaks something: frames, policy files, calls of the API
+  setup   installs what the other tasks need; they call it themselves
 
-`cargo xtask <task> --help` says more. All but lint run as root: they load programs into the kernel and make
-network namespaces. They touch no network outside the namespaces that they make.
+`cargo xtask <task> --help` explains a task. All but lint need root: they load programs into the kernel and create
+network namespaces. They send no packet outside the namespaces that they create.
 ";
 
 const SETUP: &str = "\
-cargo xtask setup: makes this machine able to build, test, demonstrate and measure.
+cargo xtask setup: installs what building, testing, the demo and the benchmark need.
 
-Finds out which eBPF toolchain is open: rustup's nightly with rust-src, or Debian's rustc-web with rust-web-src;
-bpf-linker with either. Then looks for the real programs that tests, demo and bench run, for a stock Debian kernel
-to boot in QEMU, and for a bpf file system.
+Looks for
+  - a toolchain for eBPF: rustup's nightly with rust-src, or Debian's rustc-web with rust-web-src; and bpf-linker
+  - rustfmt and clippy, and the clippy of the eBPF toolchain (Debian: rust-web-clippy)
+  - the programs that tests, demo and bench run (images/xtask/src/setup/programs.rs)
+  - a stock Debian kernel to boot in QEMU
+  - a mounted bpf file system
 
-On Debian, as root, installs what is missing: packages with apt-get, bpf-linker with cargo install. Services that
-come with packages are neither started nor enabled. Elsewhere it says what to install, and ends with 1.
-Nothing is missing: says so at once. What the installers print goes to target/setup.log.
+On Debian, as root, it installs what is missing: packages with apt-get, bpf-linker with cargo install, rustfmt and
+clippy with rustup. It neither starts nor enables the services of the packages. Elsewhere it prints what to install
+and ends with 1. The output of the installers goes to target/setup.log.
 ";
 
 const TEST: &str = "\
-cargo xtask test [ARGUMENTS OF cargo test]: every test, as root.
+cargo xtask test [ARGUMENTS OF cargo test]: checks the gates, then runs every test, as root.
 
-Sets the machine up, checks the project's own rules, builds every target once (debug profile, opt-level 1), and runs
-`cargo test --workspace`. The last line is `N passed, N failed`. Ends with 1 if anything failed, did not build, was
-refused by the rules, or was skipped without being on the list in images/xtask/src/test/skips.rs.
+  1. installs what is missing (cargo xtask setup)
+  2. checks the gates, the cheapest first (cargo xtask lint)
+  3. builds every target once (debug profile, opt-level 1)
+  4. runs `cargo test --workspace`
+
+Prints each gate that failed with the commands that correct it. The last line is `N passed, N failed`; a gate counts
+as one. Ends with 1 if a gate, the build or a test failed, or if a test was skipped that is not listed in
+images/xtask/src/test/skips.rs.
 
   cargo xtask test                                  everything
   cargo xtask test -p cordon-vm                     one package
-  cargo xtask test -p cordon-kernel -- idle         the tests whose names hold `idle`
+  cargo xtask test -p cordon-kernel -- idle         the tests with `idle` in their names
 ";
 
 const DEMO: &str = "\
 cargo xtask demo [--keep] [ARGUMENTS OF THE DEMO]: a hospital, an intruder, a quarantine, a release.
 
-Sets the machine up, builds everything (debug profile, which is what the tests run too), and runs cordon-demo as
-root. Ends with the demo's own code: not 0 if anything was not as promised.
+Installs what is missing, builds everything (debug profile, as for the tests), and runs cordon-demo as root. Ends
+with the exit code of the demo: not 0 if a promise was broken.
 
-  --keep    leaves the hospital up and says what to try
-  -- --help what else the demo takes
+  --keep    leaves the hospital running and prints what to try
+  -- --help other options of the demo
 ";
 
 const BENCH: &str = "\
-cargo xtask bench [--json FILE] [ARGUMENTS OF THE BENCH]: how fast, beside what else there is.
+cargo xtask bench [--json FILE] [ARGUMENTS OF THE BENCH]: how fast Cordon is, compared with the alternatives.
 
-Sets the machine up, builds for release, and runs cordon-bench as root: bare XDP redirect, nftables as its experts
-would configure it, and Cordon, in turn. Let the machine do nothing else meanwhile.
+Installs what is missing, builds for release, and runs cordon-bench as root. It measures in turn: bare XDP redirect,
+nftables configured as its experts would, and Cordon. Run nothing else on the machine meanwhile.
 
   --json FILE    writes the figures as records {\"name\", \"value\", \"unit\"}
-  -- --help      what else the bench takes
+  -- --help      other options of the bench
 ";
 
 const FUZZ: &str = "\
-cargo xtask fuzz [TARGET]... [--minutes N]: looks for bytes that break something, by libFuzzer.
+cargo xtask fuzz [TARGET]... [--minutes N]: looks for input that breaks something, with libFuzzer.
 
-  frames    frames after one another: user space and the oracle say the same of each
-  policy    policy files: a policy, or refused with every error at its place
-  api       calls of the local API: answered or hung up on, and what is refused changes nothing
+  frames    sequences of frames: user space and the oracle decide the same about each
+  policy    policy files: accepted, or refused with every error and its position
+  api       calls of the local API: answered or disconnected; a refused call changes no state
 
-Without a target, one after another; each for 5 minutes unless said. Sets the machine up, and installs cargo-fuzz if it
-is not there. What a run has learned stays in target/fuzz/corpus, and the next goes on from there. Ends with 1 if
-something was found: it is in target/fuzz/found, and tests/fuzz/README.md says what to do with it.
+Runs the targets one after another, for 5 minutes each by default; all of them if none is named. Installs what is
+missing, cargo-fuzz included. The corpus stays in target/fuzz/corpus for the next run. Ends with 1 if a failing input
+was found: it is in target/fuzz/found, and tests/fuzz/README.md says what to do with it.
 ";
 
 const LINT: &str = "\
-cargo xtask lint: formatting, clippy, and the project's own rules.
+cargo xtask lint [GATE]...: checks the gates, all of them or those named.
 
-  rustfmt    cargo fmt --check, the XDP program included
-  clippy     every target of the workspace, warnings denied
-  rules      which crate may depend on which, where `unsafe` may stand, a README.md in every member's folder, and
-             what may lie at the top
+  rules        which crate may depend on which; what may lie at the top level; a README.md in every member's folder;
+               where `unsafe` may stand; no Rust file over 600 lines
+  names        no banned word in an identifier or a file name (images/xtask/src/lint/names.rs has the words, and the
+               terms to use instead)
+  rustfmt      cargo fmt --check, in the workspace and in the crates outside it: dataplane/xdp, benches/programs,
+               tests/fuzz/targets
+  clippy       every target of the workspace, warnings denied
+  clippy-ebpf  dataplane/xdp and benches/programs, by the toolchain that builds them, warnings denied
 
-Reports all that is wrong, not only the first. `cargo xtask test` checks the rules too. Needs no root and installs
-nothing, but compiling needs the eBPF toolchain (cargo xtask setup).
+Prints every problem, and for each gate that failed the commands that correct it. Ends with 1 if one failed. Needs no
+root and installs nothing; clippy needs the eBPF toolchain (cargo xtask setup).
 ";
 
 pub fn of(task: &str) -> Option<&'static str> {

@@ -1,4 +1,4 @@
-//! What a person would otherwise type twice: `cargo xtask --help`.
+//! The tasks of the project: `cargo xtask --help`.
 
 mod fuzz;
 mod help;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use workspace::Workspace;
 
-/// What the shell is told of a command line that makes no sense, as `clap` has it.
+/// The exit code for a wrong command line, the same as that of `clap`.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         eprint!("there is no task `{task}`\n\n{}", help::OVERVIEW);
         return ExitCode::from(USAGE);
     };
-    // What comes after `--` is for the program that is run.
+    // Arguments after `--` are for the program that the task runs.
     let own = rest.iter().take_while(|argument| *argument != "--");
     if own
         .into_iter()
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         print!("{text}");
         return ExitCode::SUCCESS;
     }
-    if matches!(task, "setup" | "lint") && !rest.is_empty() {
+    if task == "setup" && !rest.is_empty() {
         eprint!(
             "`{task}` takes no arguments, but got `{}`\n\n{text}",
             rest.join(" ")
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         "demo" => run::demo(&workspace, rest),
         "bench" => run::bench(&workspace, rest),
         "fuzz" => fuzz::run(&workspace, rest),
-        _ => lint::run(&workspace),
+        _ => lint::run(&workspace, rest),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("\nxtask {task}: {error:#}");

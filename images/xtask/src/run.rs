@@ -1,4 +1,4 @@
-//! The demo and the bench: built, and run in the foreground.
+//! Builds the demo and the bench, and runs them in the foreground.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::setup::{self, Purpose};
 use crate::workspace::{self, Workspace};
 
-/// Without the `--` that separates our arguments from those of what we run.
+/// The arguments without the first `--`, which separates those of xtask from those of the program.
 fn passed_on(arguments: &[String]) -> impl Iterator<Item = &String> {
     let separator = arguments.iter().position(|argument| argument == "--");
     arguments
@@ -21,14 +21,14 @@ fn passed_on(arguments: &[String]) -> impl Iterator<Item = &String> {
 pub fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     workspace::need_root("demo")?;
     setup::run(workspace, Purpose::Run)?;
-    // The workspace, not the demo alone: the demo starts the daemon and the command line that lie beside it.
+    // The whole workspace: the demo starts `cordond` and `cordon` from the folder that it is in.
     let built = workspace::run(workspace.cargo().args(["build", "--workspace", "--bins"]))?;
     if !built.success() {
         bail!("the build failed");
     }
-    // Not `cargo run`: with one package selected, cargo would resolve features anew and compile half of it twice.
+    // Not `cargo run`: for one package, cargo would resolve other features and compile half of the crates again.
     let demo = workspace.target.join("debug/cordon-demo");
-    // In our place, so that a shell waits after Ctrl-C until the demo has cleared up.
+    // exec: after Ctrl-C, the shell waits until the demo has cleaned up.
     let error = Command::new(&demo).args(passed_on(arguments)).exec();
     Err(error).with_context(|| format!("cannot run {}", demo.display()))
 }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_first_separator_is_ours() {
+    fn only_the_first_separator_is_removed() {
         let arguments = ["--keep", "--", "--help", "--", "x"].map(str::to_owned);
         let passed: Vec<_> = passed_on(&arguments).collect();
         assert_eq!(passed, ["--keep", "--help", "--", "x"]);

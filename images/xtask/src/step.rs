@@ -1,4 +1,4 @@
-//! Steps that take a while: what is happening, for how long, and what came of it.
+//! Long-running commands: shows progress and elapsed time, and logs the output.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// Often enough to show the seconds, and that a short step is over.
-const LOOK: Duration = Duration::from_millis(100);
-/// In a log file, where a line cannot be written over.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
-/// As many of the last lines as say what went wrong.
-const TAIL: usize = 25;
+/// Short enough to show each second, and to notice the end of a short step.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How often progress is printed where a line cannot be overwritten, as in a log file.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(30);
+/// Lines of the log that an error shows: enough for a compiler's last error.
+const TAIL_LINES: usize = 25;
 
-/// Runs commands one after another, their output in a file.
+/// Runs commands one after another, and writes their output to a file.
 pub struct Steps {
     log: PathBuf,
 }
@@ -30,7 +30,7 @@ impl Steps {
         Ok(Steps { log })
     }
 
-    /// Runs a command to its end.
+    /// Runs a command until it exits. The error shows the end of its output.
     pub fn run(&self, what: &str, command: &mut Command) -> Result<()> {
         let started = Instant::now();
         let mut log = OpenOptions::new().append(true).open(&self.log)?;
@@ -59,7 +59,7 @@ impl Steps {
 
 fn watch(what: &str, mut child: Child, started: Instant) -> Result<ExitStatus> {
     let terminal = io::stdout().is_terminal();
-    let mut said = started;
+    let mut last_printed = started;
     if !terminal {
         println!("  {what} ...");
     }
@@ -71,22 +71,22 @@ fn watch(what: &str, mut child: Child, started: Instant) -> Result<ExitStatus> {
         if terminal {
             print!("\r  {what} ... {seconds} s");
             io::stdout().flush()?;
-        } else if said.elapsed() >= SIGN_OF_LIFE {
+        } else if last_printed.elapsed() >= PROGRESS_INTERVAL {
             println!("  {what} ... {seconds} s");
-            said = Instant::now();
+            last_printed = Instant::now();
         }
-        sleep(LOOK);
+        sleep(POLL_INTERVAL);
     }
 }
 
-/// In place of the line that counted the seconds.
+/// Overwrites the line that counted the seconds.
 fn finish(line: &str) {
-    let over = if io::stdout().is_terminal() {
+    let erase = if io::stdout().is_terminal() {
         "\r\x1b[K"
     } else {
         ""
     };
-    println!("{over}{line}");
+    println!("{erase}{line}");
 }
 
 fn tail(log: &Path, from: u64) -> String {
@@ -94,7 +94,7 @@ fn tail(log: &Path, from: u64) -> String {
     let own = bytes.get(from as usize..).unwrap_or_default();
     let text = String::from_utf8_lossy(own);
     let lines: Vec<&str> = text.lines().collect();
-    let last = lines.len().saturating_sub(TAIL);
+    let last = lines.len().saturating_sub(TAIL_LINES);
     lines[last..].join("\n")
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_that_fails_says_what_the_command_said() {
+    fn the_error_of_a_failed_step_shows_its_own_output() {
         let log = std::env::temp_dir().join(format!("cordon-step-{}", std::process::id()));
         let steps = Steps::new(log.clone()).expect("can write there");
         steps

@@ -1,4 +1,4 @@
-//! DICOM by the real programs of dcmtk.
+//! DICOM, by the programs of dcmtk.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,41 +10,41 @@ use cordon_lab::{Host, Process};
 
 use crate::hospital::Hospital;
 
-/// Where everybody listens.
+/// The port of all DICOM servers.
 pub const PORT: u16 = 104;
 
 const EDGE: u16 = 512;
-/// 12 bits in 16, as a CT has it.
+/// Bytes of an image's pixels: 12 bits in 16, as from a CT.
 const PIXELS: usize = EDGE as usize * EDGE as usize * 2;
 const ROOT: &str = "1.2.826.0.1.3680043.10.1337";
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// All images of the story.
+/// All images of the demo.
 #[derive(Default)]
 pub struct Studies {
-    /// The CT's, for the archive.
+    /// CT to archive.
     pub ct: Study,
-    /// The CT's, so many that they are on their way when the site is cut off.
+    /// CT to archive: large enough to be in transit when the site is cut off.
     pub emergency: Study,
-    /// The ultrasound's, for a workstation.
+    /// Ultrasound to workstation.
     pub ultrasound: Study,
-    /// The same, for when the site is cut off.
-    pub later: Study,
+    /// Ultrasound to workstation, while the site is cut off.
+    pub during_quarantine: Study,
 }
 
 impl Studies {
-    /// Makes them.
+    /// Makes the images.
     pub fn make(at: &Path) -> Result<Studies> {
         Ok(Studies {
             ct: Study::make(at, "CT", 1, 6)?,
             emergency: Study::make(at, "CT", 2, 24)?,
             ultrasound: Study::make(at, "US", 3, 4)?,
-            later: Study::make(at, "US", 4, 2)?,
+            during_quarantine: Study::make(at, "US", 4, 2)?,
         })
     }
 }
 
-/// Images that belong together.
+/// The images of one study.
 #[derive(Default)]
 pub struct Study {
     slices: Vec<PathBuf>,
@@ -53,7 +53,7 @@ pub struct Study {
 }
 
 impl Study {
-    /// Makes one, with `dump2dcm`.
+    /// Makes a study with `dump2dcm`.
     pub fn make(at: &Path, modality: &'static str, number: u16, slices: u16) -> Result<Study> {
         let directory = at.join(format!("study-{number}"));
         fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
@@ -80,63 +80,63 @@ impl Study {
         Ok(study)
     }
 
-    /// How many images.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.slices.len()
     }
 
-    /// Bytes of their pixels.
+    /// Bytes of all pixels.
     pub fn bytes(&self) -> u64 {
         (self.slices.len() * PIXELS) as u64
     }
 
-    /// Starts to send it, in one association.
+    /// Starts to send the study, in one association.
     pub fn send(&self, from: &Host, to: &Host) -> Result<Process> {
         let (address, port) = (to.ip().to_string(), PORT.to_string());
         let mut line = vec!["storescu", "-xe", "-R", "-aet", "DEMO", "-to", "5"];
         line.extend([address.as_str(), port.as_str()]);
         let images = self.slices.iter().map(|image| image.to_str());
         let images: Option<Vec<&str>> = images.collect();
-        line.extend(images.context("a file has no plain name")?);
+        line.extend(images.context("a file name is not UTF-8")?);
         Ok(from.spawn(&line)?)
     }
 
-    /// Sends it, and answers whether the other end stored all of it, and how long that took.
+    /// Sends the study. Returns whether the receiver stored all of it, and the time that it took.
     pub fn delivered(&self, hospital: &Hospital, from: &str, to: &str) -> Result<(bool, Duration)> {
         let began = Instant::now();
         let mut sending = self.send(&hospital.host(from)?, &hospital.host(to)?)?;
-        let ended = sending.wait(PATIENCE)?;
+        let ended = sending.wait(TIMEOUT)?;
         let took = began.elapsed();
-        let stored = self.stored(&arrivals(hospital, to));
+        let stored = self.stored(&received_directory(hospital, to));
         Ok((ended.success() && stored == self.len(), took))
     }
 
-    /// How many of its images are in a directory, each pixel as it was sent.
+    /// Number of images in a directory that equal those sent, in every pixel.
     pub fn stored(&self, directory: &Path) -> usize {
-        let whole = |slice: &u16| {
+        let is_equal = |slice: &u16| {
             let name = format!("{}.{}", self.modality, instance(self.number, *slice));
             let image = fs::read(directory.join(name)).unwrap_or_default();
             image.ends_with(&phantom(self.number, *slice))
         };
-        (1..=self.slices.len() as u16).filter(whole).count()
+        (1..=self.slices.len() as u16).filter(is_equal).count()
     }
 
-    /// How many of its images have come, or begun to come, to a directory.
-    pub fn coming(&self, directory: &Path) -> usize {
-        let there = |slice: &u16| {
+    /// Number of images in a directory, including an incomplete one.
+    pub fn arriving(&self, directory: &Path) -> usize {
+        let exists = |slice: &u16| {
             let name = format!("{}.{}", self.modality, instance(self.number, *slice));
             directory.join(name).exists()
         };
-        (1..=self.slices.len() as u16).filter(there).count()
+        (1..=self.slices.len() as u16).filter(exists).count()
     }
 }
 
-/// Where the images go that a host gets.
-pub fn arrivals(hospital: &Hospital, host: &str) -> PathBuf {
+/// The directory where a host stores the images it receives.
+pub fn received_directory(hospital: &Hospital, host: &str) -> PathBuf {
     hospital.files().join(format!("arrived-{host}"))
 }
 
-/// Whether the other end answers an echo, and how long that took.
+/// Whether the other end answers a C-ECHO, and the time that it took.
 pub fn echo(from: &Host, to: &Host) -> Result<(bool, Duration)> {
     let began = Instant::now();
     let address = to.ip().to_string();
@@ -184,7 +184,7 @@ fn header(study: &Study, slice: u16, pixels: &Path) -> String {
     )
 }
 
-/// A round body with a soft edge, different in every slice.
+/// Pixels of a round phantom with a soft edge, different in every slice.
 fn phantom(study: u16, slice: u16) -> Vec<u8> {
     let middle = i32::from(EDGE) / 2;
     let radius = 120 + i32::from(slice % 32) * 4;
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slices_differ_and_fit() {
+    fn slices_differ_and_have_12_bit_pixels() {
         let [one, two] = [1, 2].map(|slice| phantom(1, slice));
         assert_eq!(one.len(), PIXELS);
         assert!(one != two);

@@ -1,4 +1,4 @@
-//! HL7 version 2 over MLLP: results that wait for their acknowledgement.
+//! HL7 version 2 over MLLP: a sender of results and an interface engine.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use cordon_lab::Host;
 
-/// MLLP: a message is between these.
+/// Frame delimiters of MLLP.
 const START: u8 = 0x0b;
 const END: [u8; 2] = [0x1c, 0x0d];
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long a sender waits for an acknowledgement: longer than any quarantine of the story.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a sender waits for an acknowledgement: longer than the quarantine of the demo.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An interface engine that accepts what is well formed. Runs until it is killed.
+/// An interface engine that accepts well-formed messages. Runs until it is killed.
 pub fn engine(port: u16) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
         .with_context(|| format!("cannot listen at port {port}"))?;
     for connection in listener.incoming().flatten() {
         std::thread::spawn(move || {
-            // It ends when the sender does.
+            // It ends when the sender closes the connection.
             let _ = acknowledge(connection);
         });
     }
@@ -42,7 +42,7 @@ fn acknowledge(mut connection: TcpStream) -> io::Result<()> {
             .split('|')
             .collect();
         let control = header.get(9).copied().unwrap_or("");
-        // Application accept, or reject for what is no message of version 2.
+        // Application accept; application reject for anything but a message of version 2.
         let code = match header.first() == Some(&"MSH") && !control.is_empty() {
             true => "AA",
             false => "AR",
@@ -69,7 +69,7 @@ fn read(reader: &mut impl BufRead) -> io::Result<Option<String>> {
         [START, message @ .., end] if *end == END[0] && last[0] == END[1] => {
             Ok(Some(String::from_utf8_lossy(message).into_owned()))
         }
-        _ => Err(io::Error::other("not framed as MLLP wants it")),
+        _ => Err(io::Error::other("not an MLLP frame")),
     }
 }
 
@@ -90,7 +90,7 @@ fn result(number: u64) -> String {
     )
 }
 
-/// One connection over which results are sent, each after the one before was accepted.
+/// A connection that sends results, each after the previous one was accepted.
 pub struct Results {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -104,27 +104,27 @@ struct Shared {
     waits: Mutex<Vec<Duration>>,
 }
 
-/// What came of results.
+/// Counts and times of the results.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Sent.
+    /// Messages sent.
     pub sent: u64,
-    /// Accepted by the other end (`AA`).
+    /// Messages that the engine accepted (`AA`).
     pub accepted: u64,
-    /// How long the middle one took to be acknowledged.
+    /// Median time to the acknowledgement.
     pub median: Duration,
-    /// How long the slowest took.
+    /// Longest time to an acknowledgement.
     pub slowest: Duration,
     /// Why it ended early.
-    pub trouble: Option<String>,
+    pub error: Option<String>,
 }
 
 impl Results {
-    /// Begins to send, one message every so often, until it is stopped or `limit` have been sent.
+    /// Starts to send, with a pause of `every` between messages, until it is stopped or `limit` are sent.
     pub fn start(from: &Host, to: SocketAddr, every: Duration, limit: u64) -> Results {
         let shared = Arc::new(Shared::default());
-        let (theirs, from) = (Arc::clone(&shared), from.clone());
-        let work = move || match from.run(|| send(&theirs, to, every, limit)) {
+        let (of_sender, from) = (Arc::clone(&shared), from.clone());
+        let work = move || match from.run(|| send(&of_sender, to, every, limit)) {
             Ok(outcome) => outcome,
             Err(error) => Err(io::Error::other(error)),
         };
@@ -134,23 +134,23 @@ impl Results {
         }
     }
 
-    /// How many were accepted so far.
+    /// Messages accepted so far.
     pub fn accepted(&self) -> u64 {
         self.shared.accepted.load(Ordering::Relaxed)
     }
 
-    /// Waits for the acknowledgement of the last, and answers what came of all.
+    /// Stops after the next acknowledgement, and returns the outcome.
     pub fn stop(mut self) -> Outcome {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.finish()
     }
 
-    /// Waits until all have been sent.
+    /// Waits until all messages are sent, and returns the outcome.
     pub fn finish(&mut self) -> Outcome {
         let ended = self.thread.take().map(JoinHandle::join);
-        let trouble = match ended {
+        let error = match ended {
             Some(Ok(Err(error))) => Some(error.to_string()),
-            Some(Err(_)) => Some("it panicked".to_owned()),
+            Some(Err(_)) => Some("the sender panicked".to_owned()),
             Some(Ok(Ok(()))) | None => None,
         };
         let waits = self.shared.waits.lock();
@@ -161,7 +161,7 @@ impl Results {
             accepted: self.accepted(),
             median: waits.get(waits.len() / 2).copied().unwrap_or_default(),
             slowest: waits.last().copied().unwrap_or_default(),
-            trouble,
+            error,
         }
     }
 }
@@ -169,7 +169,7 @@ impl Results {
 fn send(shared: &Shared, to: SocketAddr, every: Duration, limit: u64) -> io::Result<()> {
     let mut connection = TcpStream::connect_timeout(&to, CONNECT)?;
     connection.set_nodelay(true)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_read_timeout(Some(TIMEOUT))?;
     let mut reader = BufReader::new(connection.try_clone()?);
     for number in 1..=limit {
         let began = Instant::now();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_engine_accepts_messages_alone() {
+    fn the_engine_rejects_malformed_messages() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
         let address = listener.local_addr().expect("has one");
         std::thread::spawn(move || acknowledge(listener.accept().expect("accepts").0));

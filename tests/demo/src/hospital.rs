@@ -1,4 +1,4 @@
-//! Manchester Memorial on this machine, with somebody at every end.
+//! Manchester Memorial in a lab, with the servers of its hosts.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,14 +14,14 @@ use crate::interrupt::Raised;
 use crate::wire::Boundary;
 use crate::{dicom, records};
 
-/// How long a server may take to listen.
+/// Time limit for a server to listen.
 const START: Duration = Duration::from_secs(15);
-/// What the CT and the records server have of their lines: transfers take seconds, as they do in a hospital.
-const LINE: &str = "20mbit";
+/// Bandwidth of the CT and the records server: transfers take seconds, as in a hospital.
+const BANDWIDTH: &str = "20mbit";
 
-/// The lab, what runs in it, and files that go away with it.
+/// The lab, its servers, and files that are removed with it.
 pub struct Hospital {
-    // Dropped in this order: first what runs, then what it runs in.
+    // Dropped in this order: servers before the lab.
     servers: Mutex<Vec<Process>>,
     raised: Raised,
     boundary: Boundary,
@@ -29,20 +29,20 @@ pub struct Hospital {
     studies: Studies,
 }
 
-/// What `cordon` said.
-pub struct Said {
-    /// Its exit code.
+/// The output and timing of a `cordon` command.
+pub struct CommandOutput {
+    /// Exit code.
     pub code: Option<i32>,
-    /// What it wrote, errors included.
+    /// Standard output and standard error.
     pub text: String,
-    /// When it was started: nanoseconds since the epoch.
+    /// Start time, in nanoseconds since the epoch.
     pub began: u64,
-    /// When it had returned.
+    /// End time, in nanoseconds since the epoch.
     pub returned: u64,
 }
 
 impl Hospital {
-    /// Raises it, with everyone in place. Its gateway is not started.
+    /// Raises the lab and starts all servers. The gateway is not started.
     pub fn raise() -> Result<Hospital> {
         let plan = Plan::manchester()?;
         let subnets = plan.vlans.iter().flat_map(|vlan| vlan.routers.clone());
@@ -65,12 +65,12 @@ impl Hospital {
             files,
             studies: Studies::default(),
         };
-        let (staffed, studies) = std::thread::scope(|scope| {
+        let (started, studies) = std::thread::scope(|scope| {
             let studies = scope.spawn(|| Studies::make(&hospital.files));
-            let staffed = hospital.staff();
-            (staffed, studies.join().expect("does not panic"))
+            let started = hospital.start_servers();
+            (started, studies.join().expect("does not panic"))
         });
-        staffed?;
+        started?;
         hospital.studies = studies?;
         Ok(hospital)
     }
@@ -80,17 +80,17 @@ impl Hospital {
         self.raised.lab()
     }
 
-    /// What crosses the boundary of the site.
+    /// The boundary of the site.
     pub fn boundary(&self) -> &Boundary {
         &self.boundary
     }
 
-    /// Images to be sent.
+    /// The images to send.
     pub fn studies(&self) -> &Studies {
         &self.studies
     }
 
-    /// Where files are.
+    /// The directory of the demo's files.
     pub fn files(&self) -> &Path {
         &self.files
     }
@@ -100,43 +100,50 @@ impl Hospital {
         Ok(self.lab().host(name)?)
     }
 
-    /// Starts everyone who answers: archive, workstation, records, interface engine, doors.
-    fn staff(&self) -> Result<()> {
+    /// Starts the servers: archive, workstation, records, interface engine, and open ports for scans to find.
+    fn start_servers(&self) -> Result<()> {
         for (host, title) in [("pacs", "PACS"), ("station-1", "STATION1")] {
-            let arrived = dicom::arrivals(self, host);
+            let arrived = dicom::received_directory(self, host);
             std::fs::create_dir_all(&arrived)?;
             let arrived = arrived.display().to_string();
             let port = dicom::PORT.to_string();
-            // There is nobody to ask for the names of hosts.
+            // Without host name lookups (-dhl): the lab has no DNS.
             let listen = ["storescp", "-dhl", "--fork", "+B", "-aet", title];
             let listen = [&listen[..], &["-od", &arrived, &port]].concat();
             self.serve(host, &listen, &[dicom::PORT])?;
         }
         records::serve(self)?;
-        self.serve_own("interfaces", &["engine", "2575"], &[2575])?;
-        for (host, doors) in [
+        self.serve_builtin("interfaces", &["engine", "2575"], &[2575])?;
+        for (host, ports) in [
             ("ct-1", &[22][..]),
             ("station-2", &[445, 3389]),
             ("records", &[445]),
             ("internet", &[443]),
         ] {
-            let ports: Vec<String> = doors.iter().map(u16::to_string).collect();
-            let mut line = vec!["doors"];
-            line.extend(ports.iter().map(String::as_str));
-            self.serve_own(host, &line, doors)?;
+            let arguments: Vec<String> = ports.iter().map(u16::to_string).collect();
+            let mut line = vec!["accept"];
+            line.extend(arguments.iter().map(String::as_str));
+            self.serve_builtin(host, &line, ports)?;
         }
         for host in ["ct-1", "records"] {
             let line = ["tc", "qdisc", "add", "dev", "eth0", "root", "tbf"];
-            let line = [&line[..], &["rate", LINE, "burst", "32kb", "latency", "1s"]].concat();
+            let line = [
+                &line[..],
+                &["rate", BANDWIDTH, "burst", "32kb", "latency", "1s"],
+            ]
+            .concat();
             let shaped = self.host(host)?.exec(&line)?;
             if !shaped.success() {
-                bail!("tc could not slow the line of {host}: {}", shaped.stderr);
+                bail!(
+                    "tc could not limit the bandwidth of {host}: {}",
+                    shaped.stderr
+                );
             }
         }
         Ok(())
     }
 
-    /// Starts a server, and returns when it listens.
+    /// Starts a server. Returns when it listens.
     pub fn serve(&self, host: &str, line: &[&str], ports: &[u16]) -> Result<()> {
         let host = self.host(host)?;
         let mut server = host.spawn(line)?;
@@ -160,24 +167,24 @@ impl Hospital {
         Ok(())
     }
 
-    /// The same with a server that is part of this program.
-    fn serve_own(&self, host: &str, arguments: &[&str], ports: &[u16]) -> Result<()> {
+    /// As [`Hospital::serve`], for a server that is part of this program.
+    fn serve_builtin(&self, host: &str, arguments: &[&str], ports: &[u16]) -> Result<()> {
         let this = std::env::current_exe().context("finding this program")?;
         let this = this.display().to_string();
         self.serve(host, &[&[this.as_str()], arguments].concat(), ports)
     }
 
     /// Runs `cordon` to its end.
-    pub fn cordon(&self, arguments: &[&str]) -> Result<Said> {
+    pub fn cordon(&self, arguments: &[&str]) -> Result<CommandOutput> {
         let mut command = self.lab().gateway().cordon_command()?;
         command.args(arguments).stdin(Stdio::null());
         let began = now();
-        // Not by way of the lab, which looks only every few milliseconds whether it has ended.
+        // Not by the lab's function, which polls and so delays the end time by milliseconds.
         let output = command.output().context("running cordon")?;
         let returned = now();
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
-        Ok(Said {
+        Ok(CommandOutput {
             code: output.status.code(),
             text,
             began,
@@ -186,27 +193,27 @@ impl Hospital {
     }
 
     /// Runs `cordon`, which must succeed.
-    pub fn must(&self, arguments: &[&str]) -> Result<Said> {
-        let said = self.cordon(arguments)?;
-        match said.code {
-            Some(0) => Ok(said),
-            _ => bail!("cordon {}: {}", arguments.join(" "), said.text),
+    pub fn must(&self, arguments: &[&str]) -> Result<CommandOutput> {
+        let output = self.cordon(arguments)?;
+        match output.code {
+            Some(0) => Ok(output),
+            _ => bail!("cordon {}: {}", arguments.join(" "), output.text),
         }
     }
 
-    /// What `cordon` answers a program.
+    /// Runs `cordon --output json`, which must succeed.
     pub fn json(&self, arguments: &[&str]) -> Result<Value> {
         Ok(self.lab().gateway().json(arguments)?)
     }
 
-    /// Leaves it up, with all that runs in it, and says how to remove it.
+    /// Keeps the hospital with its servers. Returns the command that removes it.
     pub fn keep(self) -> Result<String> {
         let servers = self.servers.into_inner();
         let servers = servers.unwrap_or_else(PoisonError::into_inner);
         let kept = self.raised.keep()?;
-        servers.into_iter().for_each(Process::leave);
+        servers.into_iter().for_each(Process::detach);
         let remove = kept.commands.into_iter().next_back();
-        let (command, _) = remove.context("the lab does not say how it is removed")?;
+        let (command, _) = remove.context("the lab has no command to remove it")?;
         Ok(command)
     }
 }

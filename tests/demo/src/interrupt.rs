@@ -1,4 +1,4 @@
-//! Ctrl-C and its like: the hospital goes away at once, whatever is being played.
+//! Removes the hospital at once on SIGINT, SIGTERM and SIGHUP.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 use cordon_lab::{Kept, Lab, Plan};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The name of the lab that is up. Whoever raises, drops or removes it holds the lock meanwhile.
-static UP: Mutex<Option<String>> = Mutex::new(None);
+/// The name of the current lab. The lock is held while a lab is raised, dropped or removed.
+static CURRENT: Mutex<Option<String>> = Mutex::new(None);
 
-/// As a shell reports a program that Ctrl-C ended.
+/// Exit code as a shell reports it for a program that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
-/// Takes the signals from now on, on a thread of its own.
+/// Starts a thread that handles the signals.
 pub fn listen() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -53,12 +53,12 @@ pub fn listen() -> Result<()> {
 }
 
 fn clear_up() {
-    // Held until the end: no act raises or drops anything, and none tells of what fails because its hospital is gone.
-    let up = lock();
-    let _silence = io::stdout().lock();
-    eprintln!("\nInterrupted: taking the hospital down.");
-    if let Some(name) = up.as_ref() {
-        // What is being played may still start or write something: that goes at the second time.
+    // Both locks are held until exit: no act raises or drops a lab, and none prints errors of the removed hospital.
+    let current = lock();
+    let _stdout = io::stdout().lock();
+    eprintln!("\nInterrupted. Removing the hospital.");
+    if let Some(name) = current.as_ref() {
+        // The act may still start programs or write files in the meantime: remove a second time.
         let again = || {
             std::thread::sleep(Duration::from_millis(300));
             cordon_lab::remove(name)
@@ -67,41 +67,39 @@ fn clear_up() {
             .and_then(|()| again())
             .or_else(|_| again())
         {
-            eprintln!("Not all of {name} could be removed: {error}");
+            eprintln!("{name} could not be removed completely: {error}");
         }
     }
     std::process::exit(INTERRUPTED);
 }
 
 fn lock() -> MutexGuard<'static, Option<String>> {
-    UP.lock().unwrap_or_else(PoisonError::into_inner)
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A lab that goes away at its end, at a panic, and at Ctrl-C.
+/// A lab that is removed on drop and on a signal.
 pub struct Raised(Option<Lab>);
 
 impl Raised {
-    /// Raises it.
+    /// Raises a lab.
     pub fn raise(plan: Plan) -> Result<Raised> {
-        let mut up = lock();
+        let mut current = lock();
         let lab = Lab::raise(plan)?;
-        *up = Some(lab.name().to_owned());
+        *current = Some(lab.name().to_owned());
         Ok(Raised(Some(lab)))
     }
 
     /// The lab.
     pub fn lab(&self) -> &Lab {
-        self.0
-            .as_ref()
-            .expect("is there until it is kept or dropped")
+        self.0.as_ref().expect("is set until it is kept or dropped")
     }
 
-    /// Leaves it up.
+    /// Keeps the lab.
     pub fn keep(mut self) -> Result<Kept> {
-        let mut up = lock();
-        let lab = self.0.take().expect("is there until it is kept or dropped");
+        let mut current = lock();
+        let lab = self.0.take().expect("is set until it is kept or dropped");
         let kept = lab.keep()?;
-        *up = None;
+        *current = None;
         Ok(kept)
     }
 }
@@ -109,9 +107,9 @@ impl Raised {
 impl Drop for Raised {
     fn drop(&mut self) {
         if let Some(lab) = self.0.take() {
-            let mut up = lock();
+            let mut current = lock();
             drop(lab);
-            *up = None;
+            *current = None;
         }
     }
 }

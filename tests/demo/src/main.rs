@@ -1,16 +1,16 @@
-//! A hospital, an intruder, a quarantine, a release: told on a terminal, measured as it is told.
+//! The demo: a hospital, intruders, a quarantine, a release; printed on a terminal and measured in the same run.
 
 mod acts;
-mod counting;
+mod checks;
+mod counters;
 mod dicom;
+mod drop_watch;
 mod hl7;
 mod hospital;
 mod interrupt;
-mod ledger;
+mod narrator;
 mod records;
 mod servers;
-mod tell;
-mod watching;
 mod wire;
 
 use std::process::ExitCode;
@@ -19,14 +19,15 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use checks::Checks;
 use hospital::Hospital;
-use ledger::Ledger;
-use tell::Tell;
+use narrator::Narrator;
 
-/// A hospital in network namespaces: care goes on, intruders fail, one command cuts the site off, another opens it again.
+/// A hospital in network namespaces: clinical traffic passes, intruders fail, one command cuts the site off, another
+/// releases it.
 ///
-/// Everything happens in network namespaces of its own, by real programs, through the real gateway; no packet leaves this
-/// machine. Ends with 1 if anything was not as promised, and says what.
+/// Real programs communicate through the real gateway, in network namespaces of the demo; no packet leaves this
+/// machine. The exit code is 1 if a check failed.
 #[derive(Parser)]
 #[command(
     name = "cordon-demo",
@@ -36,19 +37,19 @@ use tell::Tell;
     max_term_width = 100
 )]
 struct Cli {
-    /// Leave the hospital up afterwards, and say what to try.
+    /// Keep the hospital afterwards, and print commands to try.
     #[arg(long)]
     keep: bool,
     #[command(subcommand)]
     server: Option<Server>,
 }
 
-/// What the demo runs of itself inside the hospital.
+/// Servers of the demo itself, which it runs in hosts of the hospital.
 #[derive(Subcommand)]
 enum Server {
-    /// Takes connections at these ports and ends them.
+    /// Accepts connections at these ports and closes them.
     #[command(hide = true)]
-    Doors {
+    Accept {
         /// TCP ports.
         ports: Vec<u16>,
     },
@@ -63,7 +64,7 @@ enum Server {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.server {
-        Some(Server::Doors { ports }) => servers::doors(&ports).map(|()| true),
+        Some(Server::Accept { ports }) => servers::accept(&ports).map(|()| true),
         Some(Server::Engine { port }) => hl7::engine(port).map(|()| true),
         None => play(cli.keep),
     };
@@ -71,46 +72,46 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("\nThe demo could not go on: {error:#}");
+            eprintln!("\nThe demo has stopped because of an error: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// What every act works with.
+/// State that all acts share.
 struct Story {
-    tell: Tell,
-    ledger: Ledger,
+    narrator: Narrator,
+    checks: Checks,
     hospital: Hospital,
-    /// What it comes to, if every promise is kept.
-    moral: String,
+    /// The result to print if all checks passed.
+    conclusion: String,
 }
 
-/// Plays all acts, and answers whether everything was as promised.
+/// Plays all acts. Returns whether all checks passed.
 fn play(keep: bool) -> Result<bool> {
     interrupt::listen()?;
     let began = Instant::now();
-    let tell = Tell::new(began);
-    acts::opening(&tell)?;
+    let narrator = Narrator::new(began);
+    acts::opening(&narrator)?;
     let mut story = Story {
         hospital: Hospital::raise()?,
-        ledger: Ledger::default(),
-        moral: String::new(),
-        tell,
+        checks: Checks::default(),
+        conclusion: String::new(),
+        narrator,
     };
-    acts::arrival::play(&mut story, began.elapsed())?;
+    acts::startup::play(&mut story, began.elapsed())?;
     acts::care::play(&mut story)?;
     acts::intruders::play(&mut story)?;
     let traffic = acts::quarantine::play(&mut story)?;
     acts::release::play(&mut story, traffic)?;
-    let kept = story.ledger.tell(&story.tell, &story.moral)?;
+    let passed = story.checks.summary(&story.narrator, &story.conclusion)?;
     match keep {
         true => acts::keep(story)?,
         false => {
-            let tell = story.tell;
+            let narrator = story.narrator;
             drop(story.hospital);
-            tell.ended()?;
+            narrator.finished()?;
         }
     }
-    Ok(kept)
+    Ok(passed)
 }

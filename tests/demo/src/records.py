@@ -1,4 +1,4 @@
-# The records server: files over HTTPS, as many at a time as are asked for.
+# The records server: serves files over HTTPS, with a thread for each connection.
 import http.server
 import ssl
 import sys
@@ -17,6 +17,6 @@ class Records(http.server.SimpleHTTPRequestHandler):
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(certificate, key)
 server = http.server.ThreadingHTTPServer(("", int(port)), Records)
-# Shaken hands by the thread that serves a connection, not by the one that accepts them all.
+# The thread of a connection does the TLS handshake, so that a slow client does not block the accepting thread.
 server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 server.serve_forever()

@@ -1,4 +1,4 @@
-//! The records server, and who reads from it: HTTPS with a certificate made for this run.
+//! The records server and its clients: HTTPS with a certificate made for this run.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,17 +15,17 @@ const CHART: &str = "chart-4711.html";
 const ARCHIVE: &str = "charts.bin";
 const SERVER: &str = include_str!("records.py");
 
-/// What curl says of a page.
+/// The result of reading a page with curl.
 pub struct Page {
-    /// Whether it is what the server has, over a connection that the certificate vouches for.
+    /// Whether the page is correct and the certificate was verified.
     pub read: bool,
-    /// What curl complained of.
-    pub complaint: String,
-    /// How long it took.
+    /// curl's error message.
+    pub error: String,
+    /// Time that it took.
     pub took: Duration,
 }
 
-/// A large file on its way.
+/// A download of a large file.
 pub struct Download {
     process: Process,
     to: PathBuf,
@@ -69,7 +69,7 @@ pub fn serve(hospital: &Hospital) -> Result<()> {
     hospital.serve("records", &line, &[443])
 }
 
-/// The beginning of a curl line.
+/// A curl command without the page.
 fn curl(hospital: &Hospital) -> Result<String> {
     let address = hospital.host("records")?.ip();
     Ok(format!(
@@ -84,7 +84,7 @@ fn download(hospital: &Hospital, page: &str, to: &str) -> Result<Vec<String>> {
     Ok(line.split_whitespace().map(str::to_owned).collect())
 }
 
-/// As one would type it.
+/// The curl command as it would be typed in a shell.
 pub fn command(hospital: &Hospital) -> Result<String> {
     let curl = curl(hospital)?.replace(" * ", " '*' ");
     Ok(format!("{curl} https://{NAME}/{CHART}"))
@@ -96,13 +96,13 @@ pub fn read(hospital: &Hospital, from: &Host) -> Result<Page> {
     let output = from.exec(&download(hospital, CHART, "-")?)?;
     Ok(Page {
         read: output.success() && output.stdout == chart(),
-        complaint: output.stderr.trim().to_owned(),
+        error: output.stderr.trim().to_owned(),
         took: began.elapsed(),
     })
 }
 
 impl Download {
-    /// Begins to download all charts.
+    /// Starts to download all charts.
     pub fn start(hospital: &Hospital, from: &Host) -> Result<Download> {
         let to = hospital.files().join(format!("download-{}", from.name()));
         let line = download(hospital, ARCHIVE, &to.display().to_string())?;
@@ -113,19 +113,19 @@ impl Download {
         })
     }
 
-    /// Bytes so far.
+    /// Bytes received so far.
     pub fn bytes(&self) -> u64 {
         fs::metadata(&self.to).map_or(0, |file| file.len())
     }
 
-    /// Bytes of the whole.
+    /// Bytes of the whole file.
     pub fn of(&self) -> u64 {
         fs::metadata(&self.of).map_or(0, |file| file.len())
     }
 
-    /// Waits for its end, and answers whether every byte has come.
+    /// Waits for its end. Returns whether all bytes were received correctly.
     pub fn finish(&mut self, within: Duration) -> Result<bool> {
-        // One that does not end in time is not complete; it ends with the demo.
+        // On a timeout the download is incomplete, and ends with the demo.
         let ended = self
             .process
             .wait(within)
@@ -138,7 +138,7 @@ fn chart() -> String {
     "<!doctype html><title>4711</title><p>Demo, Patient: allergic to penicillin.\n".to_owned()
 }
 
-/// 10 MB that do not repeat.
+/// 10 MB of pseudo-random data.
 fn archive() -> Vec<u8> {
     let mut state: u64 = 4711;
     let mut next = || {

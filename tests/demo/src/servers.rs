@@ -1,11 +1,11 @@
-//! Doors: ports that somebody answers at. A scan that finds none must have had some to find.
+//! Open ports. A scan that finds none proves something only if there are some to find.
 
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Context, Result};
 
-/// Takes connections at these ports, and ends each at once. Runs until it is killed.
-pub fn doors(ports: &[u16]) -> Result<()> {
+/// Accepts connections at these ports and closes each at once. Runs until it is killed.
+pub fn accept(ports: &[u16]) -> Result<()> {
     let mut threads = Vec::new();
     for port in ports {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port))
@@ -17,7 +17,7 @@ pub fn doors(ports: &[u16]) -> Result<()> {
         }));
     }
     for thread in threads {
-        // None ends by itself.
+        // The threads do not end.
         let _ = thread.join();
     }
     Ok(())

@@ -1,12 +1,12 @@
-//! Frames that cross the boundary of the site, and whether they may when it is cut off.
+//! The boundary of the site, and the frames that may cross it at posture `contain`.
 
 use std::net::IpAddr;
 
-use cordon_lab::{Direction, Seen, TCP, UDP};
+use cordon_lab::{CapturedFrame, Direction, TCP, UDP};
 use ipnet::IpNet;
 
-/// Where the site ends, and what its policy keeps across that at `contain`. Written down here a second time, because what
-/// the gateway does is not to be judged by what the gateway thinks.
+/// The boundary of the site, and its continuity list. They are written here a second time, independently of the policy,
+/// because the gateway's own decisions are under test.
 #[derive(Clone)]
 pub struct Boundary {
     /// The subnets of the site.
@@ -15,55 +15,56 @@ pub struct Boundary {
     pub ct: IpAddr,
     /// The image archive in the data centre.
     pub archive: IpAddr,
-    /// The clock in the data centre.
+    /// The NTP server in the data centre.
     pub clock: IpAddr,
 }
 
-/// Monitors announce themselves here, by broadcast.
+/// UDP port of monitors' announcements, which are broadcasts.
 pub const ANNOUNCE: u16 = 24005;
-/// Monitors send measurements here.
+/// UDP port of monitors' measurements.
 pub const EXPORT: u16 = 24105;
 
 impl Boundary {
     /// Whether one end of a packet is in the site and the other is not.
-    pub fn crossed_by(&self, seen: &Seen) -> bool {
+    pub fn crossed_by(&self, frame: &CapturedFrame) -> bool {
         let inside = |ip: IpAddr| self.subnets.iter().any(|subnet| subnet.contains(&ip));
-        seen.ips
+        frame
+            .ips
             .is_some_and(|(from, to)| inside(from) != inside(to))
     }
 
-    /// Whether it is on the continuity list, and has to pass the gateway: the CT's images, the time, announcements.
-    pub fn keeps(&self, seen: &Seen) -> bool {
-        let images = seen.is_between(self.ct, self.archive)
-            && seen.protocol == TCP
-            && [seen.ports.0, seen.ports.1]
+    /// Whether a packet is on the continuity list: CT images, time, announcements.
+    pub fn is_on_continuity_list(&self, frame: &CapturedFrame) -> bool {
+        let images = frame.is_between(self.ct, self.archive)
+            && frame.protocol == TCP
+            && [frame.ports.0, frame.ports.1]
                 .iter()
                 .any(|port| [104, 11112].contains(port));
-        let time = seen
+        let time = frame
             .ips
             .is_some_and(|(from, to)| from == self.clock || to == self.clock)
-            && seen.protocol == UDP
-            && (seen.ports.0 == 123 || seen.ports.1 == 123);
-        images || time || seen.is_udp_to(ANNOUNCE)
+            && frame.protocol == UDP
+            && (frame.ports.0 == 123 || frame.ports.1 == 123);
+        images || time || frame.is_udp_to(ANNOUNCE)
     }
 
-    /// Whether nothing may let it out of the gateway at `contain`.
-    pub fn forbids(&self, seen: &Seen) -> bool {
-        self.crossed_by(seen) && !self.keeps(seen)
+    /// Whether the gateway must not forward a packet at `contain`.
+    pub fn forbids(&self, frame: &CapturedFrame) -> bool {
+        self.crossed_by(frame) && !self.is_on_continuity_list(frame)
     }
 }
 
-/// Those that left the gateway: a tap is at the far end of its link.
-pub fn left(frames: &[Seen]) -> Vec<Seen> {
+/// The frames that left the gateway. Taps are at the switch's end of the trunks.
+pub fn left(frames: &[CapturedFrame]) -> Vec<CapturedFrame> {
     only(frames, Direction::Received)
 }
 
-/// Those that were on their way to the gateway.
-pub fn entered(frames: &[Seen]) -> Vec<Seen> {
+/// The frames that were sent to the gateway.
+pub fn entered(frames: &[CapturedFrame]) -> Vec<CapturedFrame> {
     only(frames, Direction::Sent)
 }
 
-fn only(frames: &[Seen], direction: Direction) -> Vec<Seen> {
-    let such = frames.iter().filter(|seen| seen.direction == direction);
+fn only(frames: &[CapturedFrame], direction: Direction) -> Vec<CapturedFrame> {
+    let such = frames.iter().filter(|frame| frame.direction == direction);
     such.copied().collect()
 }

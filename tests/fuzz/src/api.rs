@@ -1,5 +1,4 @@
-//! The local API: whatever a caller sends, it is answered or hung up on, in the end, and what is refused changes
-//! nothing.
+//! The local API: every call is answered or its connection closed, and a refused call changes no state.
 
 mod answer;
 mod shapes;
@@ -14,46 +13,46 @@ use tokio::runtime::{Builder, Runtime};
 
 use answer::Answer;
 
-/// Longer than any caller may take for anything. It is not waited for: the clock of the runtime goes on by itself when
-/// there is nothing else to do.
-const FOR_EVER: Duration = Duration::from_secs(600);
+/// Longer than every time limit of the server. The test does not wait for it: the runtime's paused clock advances when
+/// all tasks are idle.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
-        .expect("there are threads");
+        .expect("a runtime can be made");
 }
 
-/// Calls a gateway, with what is divided by [`crate::SEPARATOR`] on a connection each. There is a policy in force, but
-/// for inputs that start with `-`.
+/// Sends each part of the input to a gateway on a connection of its own. A policy is active, except for inputs that
+/// start with `-`.
 ///
 /// # Panics
-/// If something does not hold.
+/// If a property is violated.
 pub fn api(input: &[u8]) {
-    let (bare, input) = match input.split_first() {
+    let (without_policy, input) = match input.split_first() {
         Some((b'-', rest)) => (true, rest),
         _ => (false, input),
     };
     for part in crate::parts(input) {
         shapes::round_trip(part);
     }
-    // In memory, where there is such a place: a disk is synced often.
+    // In memory if possible: the gateway syncs its state often.
     let state = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-    let state = state.expect("there is room");
-    RUNTIME.with(|runtime| runtime.block_on(calls(&state, bare, input)));
+    let state = state.expect("a directory can be made");
+    RUNTIME.with(|runtime| runtime.block_on(calls(&state, without_policy, input)));
 }
 
-async fn calls(state: &TempDir, bare: bool, input: &[u8]) {
+async fn calls(state: &TempDir, without_policy: bool, input: &[u8]) {
     let served = Served::start(state.path());
-    if !bare {
+    if !without_policy {
         served.apply(policy());
     }
     for part in crate::parts(input) {
         let before = served.snapshot();
         let answer = call(&served, part).await;
-        answer.is_proper();
+        answer.check();
         if !answer.is_success() {
             assert_eq!(
                 before,
@@ -62,29 +61,29 @@ async fn calls(state: &TempDir, bare: bool, input: &[u8]) {
             );
         }
     }
-    // The clock goes on once everybody has done what there was to do.
+    // The paused clock advances when all tasks are idle.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(
         served.listeners(),
         0,
-        "all have hung up, and some are told all the same"
+        "event streams remain after all callers have disconnected"
     );
-    // What was begun ends, or is tried again.
-    served.pass(3600);
+    // Pending work completes or is retried.
+    served.advance(3600);
     served.snapshot();
 }
 
-/// Sends something, and reads until the gateway hangs up.
+/// Sends a request, and reads until the gateway closes the connection.
 async fn call(served: &Served, request: &[u8]) -> Answer {
     let (mut read, mut write) = tokio::io::split(served.connect());
     let mut answer = Vec::new();
     let write = async {
-        // The gateway may have hung up in the middle.
+        // The gateway may have closed the connection before the end.
         let _ = write.write_all(request).await;
     };
     let read = async {
         let mut buffer = [0; 4096];
-        // Events go on for as long as the caller listens.
+        // An event stream has no end.
         while !Answer::is_endless(&answer) {
             match read.read(&mut buffer).await {
                 Ok(0) | Err(_) => break,
@@ -93,16 +92,13 @@ async fn call(served: &Served, request: &[u8]) -> Answer {
         }
     };
     let both = async { tokio::join!(write, read) };
-    if tokio::time::timeout(FOR_EVER, both).await.is_err() {
-        panic!(
-            "neither answered nor hung up on: {}",
-            request.escape_ascii()
-        );
+    if tokio::time::timeout(TIMEOUT, both).await.is_err() {
+        panic!("neither answered nor closed: {}", request.escape_ascii());
     }
     Answer::new(answer)
 }
 
-/// A small hospital.
+/// The policy of a small hospital.
 fn policy() -> Sources {
     let read = |name: &str| name.to_owned();
     Sources {

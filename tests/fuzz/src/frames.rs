@@ -1,30 +1,29 @@
-//! Frames: whatever comes in, user space and the oracle say the same of it, after whatever came before.
+//! Frames: user space and the oracle decide the same on every frame, in every state.
 //!
-//! An input is a policy and then steps, each a byte that says what, and bytes that say which. Every byte means
-//! something, so that most of what a fuzzer does to an input leads somewhere else.
+//! An input is the number of a policy and a sequence of steps: each a byte for the kind of step, and bytes for its
+//! arguments. Every byte has a meaning, so that most mutations of an input change what it does.
 
 mod policies;
 
 use std::collections::BTreeSet;
 
-use cordon_integration::differential::{Difference, Fault, Said, Sides, Step, Verdict, shrink};
-use cordon_integration::generate::{Rng, Talk};
+use cordon_integration::differential::{Decision, Difference, Fault, Sides, Step, Verdict, shrink};
+use cordon_integration::generate::{FrameGenerator, Rng};
 use cordon_policy::{Mac, Posture};
 use cordon_verdict::Reason;
 
 use policies::WithSources;
 
-/// More steps than this tell nothing that fewer would not.
-const STEPS: usize = 300;
-/// The step from which on someone may open no more flows.
-const HOLD: u8 = 0xf7;
-/// The first policy that is none.
-const NONE: u8 = 0xfe;
-/// How many frames are remembered, to be sent again.
+/// Steps after these are ignored.
+const MAX_STEPS: usize = 300;
+/// The step after which a host is at its flow limit.
+const FLOW_LIMIT: u8 = 0xf7;
+/// The policy number that stands for no policy at the start.
+const NO_POLICY: u8 = 0xfe;
+/// Number of recent frames that can be repeated.
 const MEMORY: usize = 16;
 
-/// Lets an input happen to a gateway. Answers for what frames were dropped: a fuzzer that comes to few of the reasons
-/// proves little.
+/// Runs an input. Returns the reasons for which frames were dropped: the seeds should reach nearly all of them.
 ///
 /// # Panics
 /// If user space and the oracle differ, or one of them panics.
@@ -32,7 +31,7 @@ pub fn frames(input: &[u8]) -> BTreeSet<Reason> {
     run(input, None).unwrap_or_else(|report| panic!("{report}"))
 }
 
-/// Whether an input shows a fault that is put into user space.
+/// Whether an input detects a fault that is injected into user space.
 pub fn finds(input: &[u8], fault: Fault) -> bool {
     run(input, Some(fault)).is_err()
 }
@@ -40,7 +39,7 @@ pub fn finds(input: &[u8], fault: Fault) -> bool {
 fn run(input: &[u8], fault: Option<Fault>) -> Result<BTreeSet<Reason>, String> {
     let mut input = Input(input);
     let mut world = World::new(input.byte(), fault);
-    for _ in 0..STEPS {
+    for _ in 0..MAX_STEPS {
         if input.0.is_empty() {
             break;
         }
@@ -49,7 +48,7 @@ fn run(input: &[u8], fault: Option<Fault>) -> Result<BTreeSet<Reason>, String> {
     Ok(world.reasons)
 }
 
-/// What is left of an input; zeros behind its end.
+/// The rest of an input. Zeros follow its end.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -63,7 +62,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    fn short(&mut self) -> u16 {
+    fn u16(&mut self) -> u16 {
         u16::from_be_bytes([self.byte(), self.byte()])
     }
 
@@ -76,27 +75,27 @@ impl<'a> Input<'a> {
 
 struct World {
     sides: Sides,
-    /// What would be said next under the policy in force.
-    talk: Option<Talk>,
-    /// The last frames, and the ports they came in by.
+    /// The generator of frames for the active policy.
+    talk: Option<FrameGenerator>,
+    /// The last frames, with their ingress ports.
     recent: Vec<(u16, Vec<u8>)>,
-    /// What happened since the policy in force came into it.
+    /// The steps since the active policy was installed.
     history: Vec<Step>,
-    /// Whether someone is: no step of a history says so, and it cannot be shortened.
-    held: bool,
+    /// Whether a host is at its flow limit. The history has no such step, so it cannot be shrunk.
+    has_flow_limit: bool,
     reasons: BTreeSet<Reason>,
 }
 
 impl World {
     fn new(policy: u8, fault: Option<Fault>) -> World {
         let ready = policies::ready(policy);
-        let talk = Some(Talk::new(&ready.policy.1, None));
+        let talk = Some(FrameGenerator::new(&ready.policy.1, None));
         let mut sides = match fault {
             None => ready.sides.fork(),
             Some(_) => Sides::new(None, fault),
         };
         let mut history = vec![Step::Install(ready.policy.clone(), Posture::Normal)];
-        if policy == NONE {
+        if policy == NO_POLICY {
             sides = Sides::new(None, fault);
             history.clear();
         } else if fault.is_some() {
@@ -107,20 +106,20 @@ impl World {
             talk,
             recent: Vec::new(),
             history,
-            held: false,
+            has_flow_limit: false,
             reasons: BTreeSet::new(),
         }
     }
 
     fn step(&mut self, input: &mut Input) -> Result<(), String> {
         let what = input.byte();
-        if what == HOLD {
-            self.hold(input.byte());
+        if what == FLOW_LIMIT {
+            self.reach_flow_limit(input.byte());
             return Ok(());
         }
         match what % 8 {
             0..3 => {
-                let mut rng = Rng::with_seed(input.short().into());
+                let mut rng = Rng::with_seed(input.u16().into());
                 if let Some(talk) = &mut self.talk {
                     let (port, frame) = talk.next(&mut rng);
                     self.frame(port, frame)?;
@@ -131,7 +130,7 @@ impl World {
                 let length = input.byte().into();
                 self.frame(port, input.take(length).to_vec())?;
             }
-            4 => self.again(input)?,
+            4 => self.repeat(input)?,
             5 => {
                 let posture = posture(input.byte());
                 self.sides.set_posture(posture);
@@ -150,15 +149,15 @@ impl World {
         Ok(())
     }
 
-    /// A frame that came lately, by the same port or another, with some bytes changed.
-    fn again(&mut self, input: &mut Input) -> Result<(), String> {
+    /// Repeats a recent frame, on the same port or another, with some bytes changed.
+    fn repeat(&mut self, input: &mut Input) -> Result<(), String> {
         let (which, how) = (input.byte(), input.byte());
         if self.recent.is_empty() {
             return Ok(());
         }
-        let (mut port_, mut frame) = self.recent[usize::from(which) % self.recent.len()].clone();
+        let (mut ingress, mut frame) = self.recent[usize::from(which) % self.recent.len()].clone();
         if how & 0x80 != 0 {
-            port_ = port(input.byte());
+            ingress = port(input.byte());
         }
         if how & 0x40 != 0 {
             let length = usize::from(input.byte());
@@ -170,35 +169,35 @@ impl World {
                 *byte = value;
             }
         }
-        self.frame(port_, frame)
+        self.frame(ingress, frame)
     }
 
-    /// Who sent the last frame has as many flows as it may, in a segment.
-    fn hold(&mut self, segment: u8) {
+    /// Sets the sender of the last frame to its flow limit in a segment.
+    fn reach_flow_limit(&mut self, segment: u8) {
         let last = self.recent.last().and_then(|(_, frame)| frame.get(6..12));
         if let Some(mac) = last.and_then(|mac| mac.try_into().ok()) {
-            self.sides.hold(u16::from(segment) % 4, Mac(mac));
-            self.held = true;
+            self.sides.throttle(u16::from(segment) % 4, Mac(mac));
+            self.has_flow_limit = true;
         }
     }
 
     fn install(&mut self, policy: &WithSources, posture: Posture) {
         self.sides.install(&policy.1, posture);
-        self.talk = Some(Talk::new(&policy.1, self.talk.take()));
+        self.talk = Some(FrameGenerator::new(&policy.1, self.talk.take()));
         self.history.clear();
         self.history.push(Step::Install(policy.clone(), posture));
     }
 
     fn frame(&mut self, port: u16, frame: Vec<u8>) -> Result<(), String> {
         self.history.push(Step::Frame(port, frame.clone()));
-        let said = match self.sides.judge(port, &frame) {
-            Ok(said) => said,
+        let outcome = match self.sides.judge(port, &frame) {
+            Ok(outcome) => outcome,
             Err(difference) => return Err(self.report(&difference)),
         };
-        if let Verdict::Drop(reason) = said.verdict {
+        if let Verdict::Drop(reason) = outcome.verdict {
             self.reasons.insert(reason);
         }
-        let leaving = leaving(said);
+        let leaving = leaving(outcome);
         if let (false, Some(talk)) = (leaving.is_empty(), &mut self.talk) {
             let mut rng = Rng::with_seed(self.history.len() as u64);
             talk.passed(&mut rng, port, &frame, &leaving);
@@ -211,7 +210,7 @@ impl World {
     }
 
     fn report(&self, difference: &Difference) -> String {
-        let shrunk = match self.held {
+        let shrunk = match self.has_flow_limit {
             false => shrink(&self.history),
             true => None,
         };
@@ -224,15 +223,15 @@ impl World {
     }
 }
 
-fn leaving(said: Said) -> Vec<(u16, Vec<u8>)> {
-    match said.verdict {
+fn leaving(outcome: Decision) -> Vec<(u16, Vec<u8>)> {
+    match outcome.verdict {
         Verdict::Leaves { at, frame } => vec![((at >> 24) as u16, frame)],
         Verdict::Flood { copies, .. } => copies.unwrap_or_default(),
         _ => Vec::new(),
     }
 }
 
-/// One of those that policies by chance have and one that few have; or an interface that is none.
+/// A port of the generated policies, one that few of them have, or an interface that is no port.
 fn port(byte: u8) -> u16 {
     match byte {
         255 => u16::MAX,

@@ -1,5 +1,5 @@
-//! What must hold for any bytes. Each function takes an input of a fuzzer and panics if something does not hold;
-//! `targets/` hands them to libFuzzer, `tests/` replays what is kept.
+//! Checks for fuzzing. Each function takes an input and panics if a property is violated. `targets/` passes them to
+//! libFuzzer, `tests/` replays the stored inputs.
 
 mod api;
 mod frames;
@@ -9,11 +9,11 @@ pub use api::api;
 pub use frames::{finds, frames};
 pub use policy::policy;
 
-/// Between the files of a policy directory, and between the connections to the API. A line of its own, so that a
-/// person can write an input, and short enough that a fuzzer finds it.
+/// Separates the files of a policy directory, and the connections to the API. It is a line, so that inputs can be
+/// written by hand, and short, so that a fuzzer finds it.
 pub const SEPARATOR: &[u8] = b"\n=====\n";
 
-/// The parts of an input.
+/// The parts of an input, between separators.
 fn parts(input: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(input);
     std::iter::from_fn(move || {
@@ -21,11 +21,11 @@ fn parts(input: &[u8]) -> impl Iterator<Item = &[u8]> {
         let at = whole
             .windows(SEPARATOR.len())
             .position(|window| window == SEPARATOR);
-        let (part, behind) = match at {
+        let (part, after) = match at {
             Some(at) => (&whole[..at], Some(&whole[at + SEPARATOR.len()..])),
             None => (whole, None),
         };
-        rest = behind;
+        rest = after;
         Some(part)
     })
 }

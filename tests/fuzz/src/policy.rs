@@ -1,14 +1,14 @@
-//! Policy files: whatever is in them, they are a policy that can be compiled, or refused with every error at a place
-//! that is there.
+//! Policy files: all input is either a policy that can be compiled, or refused with errors at existing positions.
 
 use cordon_policy::{Code, Date, File, Problem, Sources, from_sources};
 
-/// Judges a policy directory: `site.yaml`, `policy.yaml` and `devices.csv`, divided by [`crate::SEPARATOR`].
+/// Validates and compiles a policy directory: `site.yaml`, `policy.yaml` and `devices.csv`, divided by
+/// [`crate::SEPARATOR`].
 ///
 /// # Panics
-/// If something does not hold of it.
+/// If a property is violated.
 pub fn policy(input: &[u8]) {
-    // Files that are no UTF-8 are refused before they are looked at.
+    // Files that are not UTF-8 are refused before they are parsed.
     let mut texts = crate::parts(input).map(|part| String::from_utf8_lossy(part).into_owned());
     let sources = Sources {
         site: texts.next().unwrap_or_default(),
@@ -18,61 +18,61 @@ pub fn policy(input: &[u8]) {
     let today = Date::new(2026, 6, 15).expect("is a day");
     match from_sources(&sources) {
         Ok(validated) => {
-            are_told_well(&validated.warnings, &sources);
+            check_problems(&validated.warnings, &sources);
             if let Err(rejected) = cordon_compile::compile(&validated.policy, today) {
-                is_told_why(&rejected.problems, &sources);
+                check_rejection(&rejected.problems, &sources);
             }
         }
-        Err(rejected) => is_told_why(&rejected.problems, &sources),
+        Err(rejected) => check_rejection(&rejected.problems, &sources),
     }
 }
 
-fn is_told_why(problems: &[Problem], sources: &Sources) {
-    assert!(!problems.is_empty(), "refused, and nobody says why");
-    are_told_well(problems, sources);
+fn check_rejection(problems: &[Problem], sources: &Sources) {
+    assert!(!problems.is_empty(), "refused without a reason");
+    check_problems(problems, sources);
 }
 
-fn are_told_well(problems: &[Problem], sources: &Sources) {
+fn check_problems(problems: &[Problem], sources: &Sources) {
     for problem in problems {
         let Problem {
-            place,
+            position,
             message,
             hint,
             ..
         } = problem;
-        let text = match place.file {
+        let text = match position.file {
             File::Site => Some(&sources.site),
             File::Policy => sources.policy.as_ref(),
             File::Devices => sources.devices.as_ref(),
         };
         let Some(text) = text else {
-            // That it is not there is all that can be said of it.
-            let start = (place.line, place.column) == (1, 1);
+            // The only problem of a missing file is that it is missing.
+            let start = (position.line, position.column) == (1, 1);
             assert!(
                 start && problem.code == Code::Warning,
-                "told of a file that is not there: {problem:?}"
+                "a problem in a missing file: {problem:?}"
             );
             continue;
         };
-        assert!(!message.is_empty(), "says nothing: {problem:?}");
-        assert_ne!(hint.as_deref(), Some(""), "hints at nothing: {problem:?}");
-        let (line, column) = (place.line as usize, place.column as usize);
+        assert!(!message.is_empty(), "empty message: {problem:?}");
+        assert_ne!(hint.as_deref(), Some(""), "empty hint: {problem:?}");
+        let (line, column) = (position.line as usize, position.column as usize);
         assert!(
             line >= 1 && column >= 1,
-            "before the beginning: {problem:?}"
+            "before the first line or column: {problem:?}"
         );
         let Some(length) = lines(text).nth(line - 1).map(|line| line.chars().count()) else {
-            panic!("behind the last line: {problem:?}");
+            panic!("after the last line: {problem:?}");
         };
-        // One behind the last character is where something is missing.
+        // The column after the last character is where something is missing.
         assert!(
             column <= length + 1,
-            "behind the end of its line: {problem:?}"
+            "after the end of its line: {problem:?}"
         );
     }
 }
 
-/// The lines of a text, by any of the line breaks of YAML. Behind the last break is a line, be it empty.
+/// The lines of a text, divided by any line break of YAML. A line, which may be empty, follows the last break.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {

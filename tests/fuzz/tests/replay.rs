@@ -1,4 +1,4 @@
-//! Every seed, and everything that a fuzzer has found: it holds now.
+//! Replays every seed and every input with which a fuzzer has found a fault.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,53 +8,53 @@ use std::path::{Path, PathBuf};
 use cordon_integration::differential::{FAULTS, Fault};
 use cordon_verdict::Reason;
 
-/// What was found, and what was wrong.
+/// The inputs in `found/`, with the faults that they showed.
 const FOUND: &[(&str, &str)] = &[
     (
-        "api/listens-and-says-more",
-        "who listened to events with a body or another call behind it, and hung up, kept its place",
+        "api/event-stream-with-more-input",
+        "a caller whose event stream request had a body or was followed by another request kept its place after it disconnected",
     ),
     (
-        "frames/a-first-fragment-beyond-the-limit",
-        "a first fragment that was dropped for opening a flow too many was followed all the same",
+        "frames/first-fragment-over-flow-limit",
+        "later fragments passed although the first fragment was dropped by the flow limit",
     ),
     (
-        "frames/held-in-a-segment-of-another-policy",
-        "the oracle took a segment for the one in the same place of the policy before, whatever its name",
+        "frames/flow-limit-across-policies",
+        "the oracle matched segments of two policies by index instead of by name",
     ),
     (
-        "frames/posture-without-a-policy",
-        "a posture without a policy made frames be judged, by tables that were empty",
+        "frames/posture-without-policy",
+        "a posture without a policy made the gateway judge frames with empty tables",
     ),
     (
         "policy/fewer-fields-than-the-header",
-        "what a line of devices.csv lacks was told one character behind its end",
+        "the position of a missing field in devices.csv was a character too far",
     ),
     (
-        "policy/unclosed-in-a-last-line-without-an-end",
-        "what is unclosed at the end of a YAML file was told in a line behind the last",
+        "policy/unclosed-at-end-of-file",
+        "an error at the end of a YAML file was reported after the last line",
     ),
     (
-        "policy/unprintable-behind-a-directive",
-        "a column of YAML was told in bytes, behind the end of its line",
+        "policy/unprintable-after-directive",
+        "a column of a YAML error was counted in bytes, so it was after the end of its line",
     ),
 ];
 
-/// What user space has room for without end, and what takes very many frames.
-const SELDOM: &[Reason] = &[
+/// Reasons that user space does not have, or that need very many frames.
+const UNREACHED: &[Reason] = &[
     Reason::FlowTableFull,
     Reason::Retag,
     Reason::StationLimit,
     Reason::FloodLimit,
 ];
 
-fn folder(name: &str) -> PathBuf {
+fn directory(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
 fn inputs(name: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = folder(name);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let directory = directory(name);
+    let entries = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut inputs: Vec<_> = entries
         .map(|entry| {
             let path = entry.expect("can be listed").path();
@@ -69,10 +69,10 @@ fn inputs(name: &str) -> Vec<(String, Vec<u8>)> {
     inputs
 }
 
-/// Says which input it was, should it panic.
-fn hold(mut target: impl FnMut(&[u8]), folder: &str) {
-    let inputs = inputs(folder);
-    assert!(!inputs.is_empty(), "{folder} is empty");
+/// Runs all inputs of a directory. Prints their names, so that the output shows which one panicked.
+fn run_all(mut target: impl FnMut(&[u8]), directory: &str) {
+    let inputs = inputs(directory);
+    assert!(!inputs.is_empty(), "{directory} is empty");
     for (name, input) in inputs {
         println!("{name}");
         target(&input);
@@ -80,48 +80,48 @@ fn hold(mut target: impl FnMut(&[u8]), folder: &str) {
 }
 
 #[test]
-fn the_seeds_of_policy_hold() {
-    hold(cordon_fuzz::policy, "seeds/policy");
+fn policy_seeds_pass() {
+    run_all(cordon_fuzz::policy, "seeds/policy");
 }
 
 #[test]
-fn what_was_found_in_policy_holds() {
-    hold(cordon_fuzz::policy, "found/policy");
+fn found_policy_inputs_pass() {
+    run_all(cordon_fuzz::policy, "found/policy");
 }
 
 #[test]
-fn the_seeds_of_api_hold() {
-    hold(cordon_fuzz::api, "seeds/api");
+fn api_seeds_pass() {
+    run_all(cordon_fuzz::api, "seeds/api");
 }
 
 #[test]
-fn what_was_found_in_api_holds() {
-    hold(cordon_fuzz::api, "found/api");
+fn found_api_inputs_pass() {
+    run_all(cordon_fuzz::api, "found/api");
 }
 
 #[test]
-fn the_seeds_of_frames_hold() {
+fn frame_seeds_pass_and_reach_the_drop_reasons() {
     let mut reasons = BTreeSet::new();
-    hold(
+    run_all(
         |input| reasons.extend(cordon_fuzz::frames(input)),
         "seeds/frames",
     );
     let missed: Vec<_> = Reason::ALL
         .iter()
-        .filter(|reason| !reasons.contains(reason) && !SELDOM.contains(reason))
+        .filter(|reason| !reasons.contains(reason) && !UNREACHED.contains(reason))
         .collect();
-    assert!(missed.is_empty(), "no seed comes to {missed:?}");
+    assert!(missed.is_empty(), "no seed reaches {missed:?}");
 }
 
 #[test]
-fn what_was_found_in_frames_holds() {
-    hold(|input| drop(cordon_fuzz::frames(input)), "found/frames");
+fn found_frame_inputs_pass() {
+    run_all(|input| drop(cordon_fuzz::frames(input)), "found/frames");
 }
 
 #[test]
-fn the_seeds_of_frames_find_faults() {
+fn frame_seeds_detect_injected_faults() {
     let seeds = inputs("seeds/frames");
-    // Some faults are made for whole frames only, and panic themselves.
+    // Some faults are made for complete frames only, and panic on others.
     let shows = |seed: &[u8], fault| catch_unwind(|| cordon_fuzz::finds(seed, fault));
     let finds = |fault: &Fault| {
         let mut shown = seeds.iter().map(|(_, seed)| shows(seed, *fault));
@@ -132,24 +132,24 @@ fn the_seeds_of_frames_find_faults() {
         .filter(|fault| !finds(fault))
         .map(|fault| fault.name)
         .collect();
-    println!("of {} faults are missed: {missed:#?}", FAULTS.len());
+    println!("missed of {} faults: {missed:#?}", FAULTS.len());
     assert!(missed.len() < FAULTS.len() / 4, "{missed:#?}");
 }
 
 #[test]
-fn of_everything_that_was_found_is_said_what_was_wrong() {
+fn every_found_input_is_documented() {
     let mut files = Vec::new();
-    for target in fs::read_dir(folder("found")).expect("is there") {
+    for target in fs::read_dir(directory("found")).expect("is there") {
         let target = target.expect("can be listed").file_name();
         let target = target.to_string_lossy().into_owned();
         let of_target = inputs(&format!("found/{target}"));
         files.extend(of_target.into_iter().map(|(name, _)| name));
     }
     files.sort();
-    let mut said: Vec<_> = FOUND
+    let mut documented: Vec<_> = FOUND
         .iter()
         .map(|(name, _)| format!("found/{name}"))
         .collect();
-    said.sort();
-    assert_eq!(files, said);
+    documented.sort();
+    assert_eq!(files, documented);
 }

@@ -1,4 +1,4 @@
-//! How long a large policy takes, phase by phase: `cargo run --release -p cordon-integration --example large`.
+//! Measures each phase of applying a large policy: `cargo run --release -p cordon-integration --example large`.
 
 #[path = "../../../control/compile/tests/common/large.rs"]
 #[allow(dead_code)]
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use cordon_compile::Compiled;
 use cordon_kernel::{Dataplane, Options, Stager};
 use cordon_policy::{Policy, Sources, from_sources};
-use cordon_portable::{Change, PolicyTable};
+use cordon_tables::{Change, PolicyTable};
 use nix::time::{ClockId, clock_gettime};
 
-/// The daemon's.
+/// The daemon's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -47,20 +47,20 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// What this process takes of the machine's memory.
+/// The resident memory of this process.
 fn resident() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").expect("is there");
+    let status = std::fs::read_to_string("/proc/self/status").expect("the status can be read");
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    line.expect("is told").to_owned()
+    line.expect("the kernel reports the memory").to_owned()
 }
 
-/// A device of another profile than before, again and again: compiled, written and put into force.
+/// Changes the profile of one device at a time: compiles the change, writes it and puts it into force.
 fn one_device(
     kernel: &mut Dataplane,
     stager: &mut Stager,
     (mut policy, mut compiled): (Policy, Compiled),
 ) {
-    let today = "2026-10-01".parse().expect("is a day");
+    let today = "2026-10-01".parse().expect("the date is valid");
     let lines = large::large(DEVICES, RULES, "data-centre").devices;
     let mut before: Option<Change> = None;
     for number in [60_001, 20_002, 90_003] {
@@ -68,7 +68,7 @@ fn one_device(
         let mut lines: Vec<&str> = lines.lines().collect();
         lines[number] = line.trim_end();
         let new = from_sources(&sources_of(&lines.join("\n")))
-            .expect("is valid")
+            .expect("the policy is valid")
             .policy;
         let rules = compiled.rules;
         let started = Instant::now();
@@ -80,15 +80,19 @@ fn one_device(
                 &new,
                 today,
             )
-            .expect("is brought up to date")
+            .expect("the update compiles")
         });
-        let slot = kernel.control().expect("answers").slot ^ 1;
+        let slot = kernel.control().expect("the control word can be read").slot ^ 1;
         timed("one device: write", || {
             for change in before.iter().chain([&updated.change]) {
-                stager.amend(slot, change, rules).expect("is written");
+                stager
+                    .amend(slot, change, rules)
+                    .expect("the change is written");
             }
         });
-        timed("one device: flip", || kernel.flip(0, rules).expect("flips"));
+        timed("one device: flip", || {
+            kernel.flip(0, rules).expect("the slot is switched")
+        });
         println!(
             "one device: all {:.1} ms",
             started.elapsed().as_secs_f64() * 1000.0
@@ -106,26 +110,33 @@ fn main() {
     let pins = std::path::PathBuf::from(format!("/sys/fs/bpf/cordon-large-{}", std::process::id()));
     let sources = sources(DEVICES, RULES);
     let policy: Policy = timed("validate", || {
-        from_sources(&sources).expect("is valid").policy
+        from_sources(&sources).expect("the policy is valid").policy
     });
-    let today = "2026-10-01".parse().expect("is a day");
+    let today = "2026-10-01".parse().expect("the date is valid");
     let compiled = timed("compile", || {
-        cordon_compile::compile(&policy, today).expect("compiles")
+        cordon_compile::compile(&policy, today).expect("the policy compiles")
     });
     let PolicyTable { sets, rows } = &compiled.generation.policy;
     println!("{} pairs of classes, {} rows", sets.len(), rows.len());
-    let (mut kernel, _) = Dataplane::open(&Options::new(&pins)).expect("loads");
-    let mut stager = kernel.stager().expect("opens");
+    let (mut kernel, _) = Dataplane::open(&Options::new(&pins)).expect("the program loads");
+    let mut stager = kernel.stager().expect("the tables can be opened");
     for _ in 0..2 {
-        let slot = kernel.control().expect("answers").slot ^ 1;
+        let slot = kernel.control().expect("the control word can be read").slot ^ 1;
         timed("write", || {
             stager
                 .write(slot, &compiled.generation, compiled.rules)
-                .expect("is written")
+                .expect("the tables are written")
         });
-        timed("flip", || kernel.flip(0, compiled.rules).expect("flips"));
+        timed("flip", || {
+            kernel
+                .flip(0, compiled.rules)
+                .expect("the slot is switched")
+        });
     }
-    println!("kernel: {:?}", kernel.table_bytes().expect("is told"));
+    println!(
+        "kernel: {:?}",
+        kernel.table_bytes().expect("the kernel reports the sizes")
+    );
     println!("this process: {}", resident());
     one_device(&mut kernel, &mut stager, (policy, compiled));
     let _ = std::fs::remove_dir_all(&pins);

@@ -1,4 +1,5 @@
-//! What both ends send whether or not they get anything: where nothing passes, both go on trying.
+//! Traffic that both ends send regardless of what they receive, so that both directions are tried while they are
+//! blocked.
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
@@ -10,57 +11,57 @@ use std::time::Duration;
 
 use cordon_lab::{Error, Result, TCP};
 
-use crate::hospital::Line;
+use crate::hospital::TestFlow;
 
-/// How long a connection may take to be made.
+/// How long a TCP connection may take to be established.
 const CONNECT: Duration = Duration::from_secs(30);
 
-/// Both ends, for as long as it is not dropped.
+/// Sends from both ends until it is dropped.
 pub struct Chatter {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Chatter {
-    /// Opens `count` flows on a line. Once a flow's first message has come, its answering end goes on by itself.
+    /// Opens `count` flows. From its first message on, the server of a flow sends independently.
     ///
     /// # Errors
-    /// [`Error::Io`] if the port is taken, or a connection of TCP cannot be made.
-    pub fn start(line: &Line, count: usize, every: Duration) -> Result<Chatter> {
+    /// [`Error::Io`] if the port is taken, or a TCP connection fails.
+    pub fn start(flow: &TestFlow, count: usize, every: Duration) -> Result<Chatter> {
         let failed = |source| Error::Io {
-            what: format!("opening {count} flows for {}", line.talk.name),
+            what: format!("opening {count} flows for {}", flow.spec.name),
             source,
         };
         let mut chatter = Chatter {
             stop: Arc::default(),
             threads: Vec::new(),
         };
-        if line.talk.protocol == TCP {
-            let (asking, answering) = connections(line, count)?.map_err(failed)?;
-            chatter.repeat(every, move || asking.iter().for_each(say));
-            chatter.repeat(every, move || answering.iter().for_each(say));
+        if flow.spec.protocol == TCP {
+            let (clients, servers) = connections(flow, count)?.map_err(failed)?;
+            chatter.repeat(every, move || clients.iter().for_each(exchange));
+            chatter.repeat(every, move || servers.iter().for_each(exchange));
         } else {
-            let (clients, server) = sockets(line, count)?.map_err(failed)?;
-            chatter.ask(clients, line.to.at(line.talk.port), every);
-            chatter.answer(server, every);
+            let (clients, server) = sockets(flow, count)?.map_err(failed)?;
+            chatter.send_from_clients(clients, flow.to.at(flow.spec.port), every);
+            chatter.send_from_server(server, every);
         }
         Ok(chatter)
     }
 
-    fn ask(&mut self, clients: Vec<UdpSocket>, to: SocketAddr, every: Duration) {
+    fn send_from_clients(&mut self, clients: Vec<UdpSocket>, to: SocketAddr, every: Duration) {
         let mut number = 0u64;
         self.repeat(every, move || {
             for client in &clients {
                 let mut message = [0; 64];
                 while client.recv(&mut message).is_ok() {}
                 number += 1;
-                // What cannot be sent is made up for by the next.
+                // A failed send does not matter: the next one follows soon.
                 let _ = client.send_to(&number.to_be_bytes(), to);
             }
         });
     }
 
-    fn answer(&mut self, server: UdpSocket, every: Duration) {
+    fn send_from_server(&mut self, server: UdpSocket, every: Duration) {
         let mut peers = HashSet::new();
         let mut number = 0u64;
         self.repeat(every, move || {
@@ -75,11 +76,11 @@ impl Chatter {
         });
     }
 
-    fn repeat(&mut self, every: Duration, mut what: impl FnMut() + Send + 'static) {
+    fn repeat(&mut self, every: Duration, mut action: impl FnMut() + Send + 'static) {
         let stop = Arc::clone(&self.stop);
         self.threads.push(std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
-                what();
+                action();
                 std::thread::sleep(every);
             }
         }));
@@ -97,53 +98,53 @@ impl Drop for Chatter {
 
 type Opened<T> = Result<std::io::Result<T>>;
 
-fn sockets(line: &Line, count: usize) -> Opened<(Vec<UdpSocket>, UdpSocket)> {
+fn sockets(flow: &TestFlow, count: usize) -> Opened<(Vec<UdpSocket>, UdpSocket)> {
     let open = |address: SocketAddr| -> std::io::Result<UdpSocket> {
         let socket = UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
         Ok(socket)
     };
-    let server = line.to.run(|| open(line.to.at(line.talk.port)))?;
-    let clients = line
+    let server = flow.to.run(|| open(flow.to.at(flow.spec.port)))?;
+    let clients = flow
         .from
-        .run(|| -> std::io::Result<_> { (0..count).map(|_| open(line.from.at(0))).collect() })?;
+        .run(|| -> std::io::Result<_> { (0..count).map(|_| open(flow.from.at(0))).collect() })?;
     Ok(clients.and_then(|clients| Ok((clients, server?))))
 }
 
-/// Both ends of connections: the asking, the answering.
-fn connections(line: &Line, count: usize) -> Opened<(Vec<TcpStream>, Vec<TcpStream>)> {
-    let address = line.to.at(line.talk.port);
-    let listener = match line.to.run(|| TcpListener::bind(address))? {
+/// The client and server ends of `count` connections.
+fn connections(flow: &TestFlow, count: usize) -> Opened<(Vec<TcpStream>, Vec<TcpStream>)> {
+    let address = flow.to.at(flow.spec.port);
+    let listener = match flow.to.run(|| TcpListener::bind(address))? {
         Ok(listener) => listener,
         Err(error) => return Ok(Err(error)),
     };
-    let (mut asking, mut answering) = (Vec::new(), Vec::new());
+    let (mut clients, mut servers) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let connect = || TcpStream::connect_timeout(&address, CONNECT);
-        let made = line.from.run(connect)?.and_then(|asking| {
-            // What is connected has been queued for the listener.
-            let (answering, _) = listener.accept()?;
-            for stream in [&asking, &answering] {
+        let connected = flow.from.run(connect)?.and_then(|client| {
+            // A connected client is in the listener's queue.
+            let (server, _) = listener.accept()?;
+            for stream in [&client, &server] {
                 stream.set_nodelay(true)?;
                 stream.set_nonblocking(true)?;
             }
-            Ok((asking, answering))
+            Ok((client, server))
         });
-        match made {
+        match connected {
             Ok(ends) => {
-                asking.push(ends.0);
-                answering.push(ends.1);
+                clients.push(ends.0);
+                servers.push(ends.1);
             }
             Err(error) => return Ok(Err(error)),
         }
     }
-    Ok(Ok((asking, answering)))
+    Ok(Ok((clients, servers)))
 }
 
-/// Says something on a connection, and reads what the other end says.
-fn say(mut stream: &TcpStream) {
+/// Sends a message on a connection, and reads what has arrived.
+fn exchange(mut stream: &TcpStream) {
     let mut message = [0; 4096];
     while stream.read(&mut message).is_ok_and(|read| read > 0) {}
-    // Where nothing passes, the buffer fills up, and what is in it is sent again and again.
+    // While the connection is blocked, the buffer fills up and TCP retransmits.
     let _ = stream.write(&message[..64]);
 }

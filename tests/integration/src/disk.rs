@@ -1,4 +1,4 @@
-//! A disk that loses power: a file system in a file. What its owner has not synced is not in the file.
+//! Simulates power loss: a file system in an image file, which holds only what has been synced.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ use cordon_lab::{Error, Gateway, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::steps::{forget, wait_until};
+use crate::steps::{simulate_reboot, wait_until};
 
 const SIZE: u64 = 16 << 20;
 
-/// A disk, with the gateway's state on it.
+/// A disk that holds the gateway's state.
 pub struct Disk {
     directory: PathBuf,
     losses: u32,
 }
 
 impl Disk {
-    /// Puts the state of a gateway that does not run yet on a disk of its own. It goes away with the lab.
+    /// Mounts a disk at the state directory of a gateway that does not run yet. It is removed with the lab.
     ///
     /// # Errors
     /// If there are no loop devices, or no ext4.
@@ -36,7 +36,7 @@ impl Disk {
             what: format!("creating {}", disk.image().display()),
             source,
         })?;
-        // With nothing left to be done in the background.
+        // Without initialisation in the background.
         let options = [
             "-q",
             "-b",
@@ -49,7 +49,7 @@ impl Disk {
         Ok(disk)
     }
 
-    /// What would be on the disk if the power went now: mounted somewhere, for a look.
+    /// Mounts a copy of the disk, as it would be after a power loss now, and passes its path to `look`.
     ///
     /// # Errors
     /// If it cannot be copied or mounted.
@@ -71,19 +71,19 @@ impl Disk {
         Ok(seen)
     }
 
-    /// The power goes, and comes back a moment later: to the millisecond when this is called. The daemon is as it was
-    /// after a boot when this returns: not running.
+    /// Simulates a power loss and a boot. The disk keeps what was synced before the call. The daemon does not run
+    /// afterwards.
     ///
     /// # Errors
-    /// If something cannot be done.
+    /// If a step fails.
     pub fn lose_power(&mut self, gateway: &Gateway) -> Result<()> {
-        // While the daemon stands still, nothing is written, and the copy is of one moment.
+        // A stopped daemon writes nothing, so the copy is consistent.
         let pid = gateway.pid()?;
         kill(Pid::from_raw(pid as i32), Signal::SIGSTOP).map_err(|error| Error::Io {
             what: "stopping the daemon".to_owned(),
             source: error.into(),
         })?;
-        wait_until("the daemon stands still", || Ok(stands_still(pid)))?;
+        wait_until("the daemon is stopped", || Ok(is_stopped(pid)))?;
         let before = self.image();
         self.losses += 1;
         fs::copy(&before, self.image()).map_err(|source| Error::Io {
@@ -91,7 +91,7 @@ impl Disk {
             source,
         })?;
         gateway.kill()?;
-        forget(gateway)?;
+        simulate_reboot(gateway)?;
         run(Command::new("umount").arg(gateway.state()))?;
         let _ = fs::remove_file(before);
         self.mount(&gateway.state())
@@ -101,7 +101,7 @@ impl Disk {
         self.directory.join(format!("disk-{}.img", self.losses))
     }
 
-    /// Without the favours that ext4 does to programs that do not sync, and without a timer that syncs for them.
+    /// Mounts without ext4's heuristics for programs that do not sync, and without its periodic commit.
     fn mount(&self, at: &Path) -> Result<()> {
         let options = "loop,noauto_da_alloc,data=writeback,commit=1000";
         let mut mount = Command::new("mount");
@@ -113,14 +113,14 @@ impl Disk {
     }
 }
 
-fn stands_still(pid: u32) -> bool {
+fn is_stopped(pid: u32) -> bool {
     let tasks = fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
         .flatten()
         .flatten();
     let mut states = tasks.map(|task| {
         let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-        // The name, in parentheses, may contain anything.
+        // The state follows the command name, which is in parentheses and may contain any character.
         let state = stat
             .rsplit_once(") ")
             .and_then(|(_, rest)| rest.chars().next());
@@ -139,7 +139,7 @@ fn run(command: &mut Command) -> Result<()> {
         true => Ok(()),
         false => Err(Error::Command {
             command: line,
-            said: String::from_utf8_lossy(&output.stderr).into_owned(),
+            output: String::from_utf8_lossy(&output.stderr).into_owned(),
         }),
     }
 }

@@ -1,31 +1,31 @@
-//! Metrics as they are exposed, read back.
+//! Parses the Prometheus text format.
 
 use std::collections::BTreeMap;
 
-/// What a scrape says.
+/// The result of one scrape.
 #[derive(Clone, Debug, Default)]
 pub struct Exposition {
     /// Help text by metric.
     pub help: BTreeMap<String, String>,
     /// Type by metric.
     pub kind: BTreeMap<String, String>,
-    /// Value by series: name and labels, as they are written.
+    /// Value by series: name and labels as they are in the text.
     pub series: BTreeMap<String, f64>,
 }
 
 impl Exposition {
-    /// Reads it. It panics if it is not well formed.
+    /// Parses a scrape. It panics if it is malformed.
     pub fn read(text: &str) -> Exposition {
         let mut read = Exposition::default();
         for line in text.lines().filter(|line| !line.is_empty()) {
-            let told = |prefix| {
+            let metadata = |prefix| {
                 let rest = line.strip_prefix(prefix)?;
-                let (name, what) = rest.split_once(' ').unwrap_or((rest, ""));
-                Some((name.to_owned(), what.to_owned()))
+                let (name, text) = rest.split_once(' ').unwrap_or((rest, ""));
+                Some((name.to_owned(), text.to_owned()))
             };
-            if let Some((name, help)) = told("# HELP ") {
+            if let Some((name, help)) = metadata("# HELP ") {
                 assert_eq!(read.help.insert(name, help), None, "twice: {line}");
-            } else if let Some((name, kind)) = told("# TYPE ") {
+            } else if let Some((name, kind)) = metadata("# TYPE ") {
                 assert_eq!(read.kind.insert(name, kind), None, "twice: {line}");
             } else {
                 let (series, value) = line.rsplit_once(' ').expect("a series and its value");
@@ -37,7 +37,7 @@ impl Exposition {
         read
     }
 
-    /// The value of a series; none if there is no such series.
+    /// The value of a series, if it exists.
     pub fn value(&self, series: &str) -> Option<f64> {
         self.series.get(series).copied()
     }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_read_back() {
+    fn help_types_and_values_are_parsed() {
         let read = Exposition::read(
             "# HELP a_total What it is.\n# TYPE a_total counter\na_total{b=\"c d\"} 3\n# TYPE e gauge\ne 0.5\n",
         );

@@ -1,4 +1,5 @@
-//! Tests with real programs over a real gateway.
+//! Shared parts of the integration tests: the differential test, the test matrix, and tests with real programs over a
+//! real gateway.
 
 pub mod chatter;
 pub mod differential;

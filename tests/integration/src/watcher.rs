@@ -1,4 +1,4 @@
-//! `cordon watch`, listened to while something is done.
+//! Runs `cordon watch` and collects its output.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cordon_lab::{Error, Gateway, Result};
 
-/// A `cordon watch` that runs until this is dropped.
+/// A running `cordon watch`, which ends when this is dropped.
 pub struct Watcher {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Watcher {
-    /// Starts it, with these arguments. What happens before it listens is not told of: try again what is not heard.
+    /// Starts it with these arguments. It misses events from before it is connected: callers repeat their action until
+    /// an event appears.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -28,7 +29,7 @@ impl Watcher {
         let stdout = child.stdout.take();
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let heard = Arc::clone(&lines);
-        // It ends with the program.
+        // The thread ends with the program.
         std::thread::spawn(move || {
             for line in stdout
                 .into_iter()

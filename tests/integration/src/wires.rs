@@ -1,51 +1,51 @@
-//! What was on the wires at both sides of the gateway, and what that says of it.
+//! Captures frames on both links of the gateway and derives leaks and losses from them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use cordon_lab::{ARP, Direction, Lab, Result, Seen, Tap, Wire, missing};
+use cordon_lab::{ARP, CapturedFrame, Direction, Lab, Result, Tap, Wire, missing};
 
-/// What hosts say so as to be found, and which groups they are in: ARP, and ICMPv6 to all on the link, of which nothing
-/// but neighbour discovery and multicast listeners passes. Open at every posture but sever.
-pub fn keeps_house(seen: &Seen) -> bool {
+/// Whether a frame is address resolution or group membership: ARP, or ICMPv6 to a link-local group, of which the
+/// gateway passes only neighbour discovery and MLD. Both are open at every posture except sever.
+pub fn is_resolution_or_membership(seen: &CapturedFrame) -> bool {
     const ICMPV6: u8 = 58;
     let to_the_link = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.segments()[0] == 0xff02);
     seen.ethertype == ARP
         || (seen.protocol == ICMPV6 && seen.ips.is_some_and(|(_, to)| to_the_link(to)))
 }
 
-/// How much later than the gateway let go of it a frame may be seen, on a machine that has other things to do. One that
-/// was handed to the gateway after the moment in question is never excused.
+/// How late the tap may see a frame that the gateway has forwarded, on a busy machine. The allowance never applies to a
+/// frame that entered the gateway after the start of the span.
 const LATE: Duration = Duration::from_millis(250);
 
-/// Taps on both wires of the gateway, at their far ends.
+/// Taps on both links of the gateway, at the ends away from it.
 pub struct Wires {
     access: Tap,
     core: Tap,
 }
 
-/// What went through the gateway, or did not.
-pub struct Recorded {
+/// The frames that entered and left the gateway.
+pub struct Capture {
     /// From the devices to the core.
-    pub outward: Way,
+    pub outward: OneWay,
     /// From the core to the devices.
-    pub inward: Way,
+    pub inward: OneWay,
 }
 
-/// One way through the gateway.
-pub struct Way {
-    /// Frames that were handed to the gateway.
-    pub entered: Vec<Seen>,
-    /// Frames that the gateway let go of at its other side.
-    pub left: Vec<Seen>,
+/// The frames of one direction through the gateway.
+pub struct OneWay {
+    /// Frames sent to the gateway.
+    pub entered: Vec<CapturedFrame>,
+    /// Frames that the gateway forwarded to its other side.
+    pub left: Vec<CapturedFrame>,
 }
 
-/// A time, in nanoseconds since the epoch as [`cordon_lab::now`] has it: from, and until.
+/// A span of time, start and end, in nanoseconds since the epoch as [`cordon_lab::now`] returns it.
 pub type Span = (u64, u64);
 
 impl Wires {
-    /// Begins to record.
+    /// Starts to capture all frames.
     ///
     /// # Errors
     /// If the taps cannot be opened.
@@ -56,13 +56,13 @@ impl Wires {
         })
     }
 
-    /// Begins to record such frames only.
+    /// Starts to capture the frames that match `wanted`.
     ///
     /// # Errors
     /// If the taps cannot be opened.
     pub fn tap_only(
         lab: &Lab,
-        wanted: impl Fn(&Seen) -> bool + Clone + Send + 'static,
+        wanted: impl Fn(&CapturedFrame) -> bool + Clone + Send + 'static,
     ) -> Result<Wires> {
         Ok(Wires {
             access: lab.tap_only(Wire::Access, wanted.clone())?,
@@ -70,99 +70,115 @@ impl Wires {
         })
     }
 
-    /// How many such frames were handed to the gateway so far.
+    /// How many matching frames have entered the gateway so far.
     ///
     /// # Errors
-    /// If a tap lost something.
-    pub fn entered(&self, such: impl Fn(&Seen) -> bool) -> Result<usize> {
-        self.count(Direction::Sent, such)
+    /// If a tap lost frames.
+    pub fn entered(&self, matches: impl Fn(&CapturedFrame) -> bool) -> Result<usize> {
+        self.count(Direction::Sent, matches)
     }
 
-    /// How many such frames the gateway let go of so far.
+    /// How many matching frames have left the gateway so far.
     ///
     /// # Errors
-    /// If a tap lost something.
-    pub fn left(&self, such: impl Fn(&Seen) -> bool) -> Result<usize> {
-        self.count(Direction::Received, such)
+    /// If a tap lost frames.
+    pub fn left(&self, matches: impl Fn(&CapturedFrame) -> bool) -> Result<usize> {
+        self.count(Direction::Received, matches)
     }
 
-    fn count(&self, direction: Direction, such: impl Fn(&Seen) -> bool) -> Result<usize> {
-        let such = |seen: &Seen| seen.direction == direction && such(seen);
-        Ok(self.access.count(such)? + self.core.count(such)?)
+    fn count(
+        &self,
+        direction: Direction,
+        matches: impl Fn(&CapturedFrame) -> bool,
+    ) -> Result<usize> {
+        let matches = |seen: &CapturedFrame| seen.direction == direction && matches(seen);
+        Ok(self.access.count(matches)? + self.core.count(matches)?)
     }
 
-    /// Ends it.
+    /// Stops the capture.
     ///
     /// # Errors
-    /// If a tap lost something.
-    pub fn stop(self) -> Result<Recorded> {
+    /// If a tap lost frames.
+    pub fn stop(self) -> Result<Capture> {
         Ok(recorded(self.access.stop()?, self.core.stop()?))
     }
 }
 
-fn recorded(access: Vec<Seen>, core: Vec<Seen>) -> Recorded {
-    let part = |frames: &[Seen], direction| -> Vec<Seen> {
-        let such = frames.iter().filter(|seen| seen.direction == direction);
-        such.copied().collect()
+fn recorded(access: Vec<CapturedFrame>, core: Vec<CapturedFrame>) -> Capture {
+    let part = |frames: &[CapturedFrame], direction| -> Vec<CapturedFrame> {
+        let matches = frames.iter().filter(|seen| seen.direction == direction);
+        matches.copied().collect()
     };
-    // At the far end what is sent is on its way to the gateway, and what is received has left it.
-    Recorded {
-        outward: Way {
+    // CapturedFrame from the tapped end, a sent frame enters the gateway and a received frame has left it.
+    Capture {
+        outward: OneWay {
             entered: part(&access, Direction::Sent),
             left: part(&core, Direction::Received),
         },
-        inward: Way {
+        inward: OneWay {
             entered: part(&core, Direction::Sent),
             left: part(&access, Direction::Received),
         },
     }
 }
 
-impl Recorded {
-    /// Both ways.
-    pub fn ways(&self) -> [&Way; 2] {
+impl Capture {
+    /// Both directions.
+    pub fn directions(&self) -> [&OneWay; 2] {
         [&self.outward, &self.inward]
     }
 
-    /// Frames that left within a time although they were `forbidden` in all of it.
-    pub fn leaked(&self, span: Span, forbidden: impl Fn(&Seen) -> bool) -> Vec<Seen> {
-        let ways = self.ways().into_iter();
-        ways.flat_map(|way| way.leaked(span, &forbidden)).collect()
+    /// Frames that left within a span although they were `forbidden` for all of it.
+    pub fn leaked(
+        &self,
+        span: Span,
+        forbidden: impl Fn(&CapturedFrame) -> bool,
+    ) -> Vec<CapturedFrame> {
+        let directions = self.directions().into_iter();
+        directions
+            .flat_map(|one| one.leaked(span, &forbidden))
+            .collect()
     }
 
-    /// Of the frames that left within a time although they were `forbidden`, those that are excused: handed to the gateway
-    /// before, and seen a moment late.
-    pub fn late(&self, span: Span, forbidden: impl Fn(&Seen) -> bool) -> usize {
+    /// How many forbidden frames left within a span but do not count as leaks: they entered the gateway before it, and
+    /// the tap saw them late.
+    pub fn late(&self, span: Span, forbidden: impl Fn(&CapturedFrame) -> bool) -> usize {
         self.passed(span, &forbidden) - self.leaked(span, &forbidden).len()
     }
 
-    /// Such frames that entered the gateway and never left it.
-    pub fn lost(&self, such: impl Fn(&Seen) -> bool) -> Vec<Seen> {
-        let ways = self.ways().into_iter();
-        ways.flat_map(|way| way.lost(&such)).collect()
+    /// Matching frames that entered the gateway and never left it.
+    pub fn lost(&self, matches: impl Fn(&CapturedFrame) -> bool) -> Vec<CapturedFrame> {
+        let directions = self.directions().into_iter();
+        directions.flat_map(|one| one.lost(&matches)).collect()
     }
 
-    /// How many such frames were handed to the gateway within a time.
-    pub fn tried(&self, span: Span, such: impl Fn(&Seen) -> bool) -> usize {
-        let ways = self.ways().into_iter();
-        ways.map(|way| count(&way.entered, span, &such)).sum()
+    /// How many matching frames entered the gateway within a span.
+    pub fn tried(&self, span: Span, matches: impl Fn(&CapturedFrame) -> bool) -> usize {
+        let directions = self.directions().into_iter();
+        directions
+            .map(|one| count(&one.entered, span, &matches))
+            .sum()
     }
 
-    /// How many such frames left the gateway within a time.
-    pub fn passed(&self, span: Span, such: impl Fn(&Seen) -> bool) -> usize {
-        let ways = self.ways().into_iter();
-        ways.map(|way| count(&way.left, span, &such)).sum()
+    /// How many matching frames left the gateway within a span.
+    pub fn passed(&self, span: Span, matches: impl Fn(&CapturedFrame) -> bool) -> usize {
+        let directions = self.directions().into_iter();
+        directions.map(|one| count(&one.left, span, &matches)).sum()
     }
 }
 
-impl Way {
-    fn leaked(&self, (from, until): Span, forbidden: impl Fn(&Seen) -> bool) -> Vec<Seen> {
+impl OneWay {
+    fn leaked(
+        &self,
+        (from, until): Span,
+        forbidden: impl Fn(&CapturedFrame) -> bool,
+    ) -> Vec<CapturedFrame> {
         let mut entered: HashMap<u64, u64> = HashMap::new();
         for seen in &self.entered {
             let at = entered.entry(seen.digest).or_default();
             *at = seen.at.max(*at);
         }
-        let excused = |seen: &Seen| {
+        let excused = |seen: &CapturedFrame| {
             let handed_over = entered.get(&seen.digest);
             handed_over.is_some_and(|at| *at <= from) && seen.at <= from + LATE.as_nanos() as u64
         };
@@ -176,22 +192,22 @@ impl Way {
             .collect()
     }
 
-    fn lost(&self, such: impl Fn(&Seen) -> bool) -> Vec<Seen> {
-        let entered: Vec<Seen> = self
+    fn lost(&self, matches: impl Fn(&CapturedFrame) -> bool) -> Vec<CapturedFrame> {
+        let entered: Vec<CapturedFrame> = self
             .entered
             .iter()
-            .filter(|seen| such(seen))
+            .filter(|seen| matches(seen))
             .copied()
             .collect();
         missing(&entered, &self.left)
     }
 }
 
-fn count(frames: &[Seen], span: Span, such: impl Fn(&Seen) -> bool) -> usize {
+fn count(frames: &[CapturedFrame], span: Span, matches: impl Fn(&CapturedFrame) -> bool) -> usize {
     let within = frames.iter().filter(|seen| is_within(seen, span));
-    within.filter(|seen| such(seen)).count()
+    within.filter(|seen| matches(seen)).count()
 }
 
-fn is_within(seen: &Seen, (from, until): Span) -> bool {
+fn is_within(seen: &CapturedFrame, (from, until): Span) -> bool {
     from < seen.at && seen.at < until
 }

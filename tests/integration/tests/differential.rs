@@ -1,7 +1,7 @@
-//! A million frames over generated policies through the XDP program, through the same verdict in user space, and
-//! through the oracle, which agree on every one.
+//! The XDP program, the same verdict in user space, and the oracle judge a million frames over generated policies, and
+//! must agree on every one.
 //!
-//! `CORDON_SEED` and `CORDON_FRAMES` rerun and scale it.
+//! `CORDON_SEED` and `CORDON_FRAMES` repeat and scale a run.
 
 use cordon_integration::differential::{
     BACK, Difference, FAULTS, Fault, Kernel, STITCHED, Scenario, Settings, Sides, Step, Tally,
@@ -15,16 +15,13 @@ fn kernel_user_space_and_oracle_agree() {
         let mut sides = Sides::new(Some(Kernel::open("differential")), None);
         let tally = agree(settings, &mut sides);
         println!("{tally}");
-        // Of a million frames a hundred.
-        let amiss = tally.amiss(settings.frames / 10_000);
-        assert!(
-            amiss.is_empty(),
-            "too seldom to prove anything, or not at all possible: {amiss:#?}"
-        );
+        // A hundred of a million frames.
+        let gaps = tally.gaps(settings.frames / 10_000);
+        assert!(gaps.is_empty(), "too rare, or impossible: {gaps:#?}");
     });
 }
 
-/// Without the kernel a policy costs little: many more of them, each with fewer frames.
+/// Without the kernel a policy is quick to install: many more policies, with fewer frames each.
 #[test]
 fn user_space_and_oracle_agree_on_many_policies() {
     let settings = Settings::from_environment();
@@ -36,14 +33,14 @@ fn user_space_and_oracle_agree_on_many_policies() {
     };
     let tally = agree(settings, &mut Sides::new(None, None));
     println!("{tally}");
-    let amiss = tally.amiss(settings.frames / 10_000);
-    assert!(amiss.is_empty(), "too seldom: {amiss:#?}");
+    let gaps = tally.gaps(settings.frames / 10_000);
+    assert!(gaps.is_empty(), "too rare, or impossible: {gaps:#?}");
 }
 
-/// The copies of a flooded frame are made on the way out, where a test run does not come to: frames that are to be
-/// flooded go through the ports for real.
+/// Copies of a flooded frame are made on egress, which a test run does not reach: here these frames go through the
+/// ports.
 #[test]
-fn what_is_flooded_comes_out_as_the_oracle_says() {
+fn copies_of_flooded_frames_on_the_wire_match_the_oracle() {
     let settings = Settings {
         frames: 20_000,
         per_policy: 500,
@@ -51,22 +48,22 @@ fn what_is_flooded_comes_out_as_the_oracle_says() {
     };
     in_namespace(move || {
         let mut sides = Sides::new(Some(Kernel::open("flooded")), None);
-        sides.go_live();
+        sides.use_wire();
         let tally = agree(settings, &mut sides);
         let copies = sides
-            .compare_live()
+            .compare_wire()
             .unwrap_or_else(|wrong| panic!("{wrong}"));
         println!("{copies} copies came out");
-        assert!(copies > 500, "{copies} copies are too few to tell");
-        // Made one by one, behind the XDP program.
-        for way in [STITCHED, BACK] {
-            let count = tally.egresses.get(way).copied().unwrap_or_default();
-            assert!(count > 50, "{way}: {count} are too few to tell");
+        assert!(copies > 500, "only {copies} copies");
+        // Copies that the program at tc makes one by one.
+        for egress in [STITCHED, BACK] {
+            let count = tally.egresses.get(egress).copied().unwrap_or_default();
+            assert!(count > 50, "{egress}: only {count} frames");
         }
     });
 }
 
-/// So many are enough to see a fault.
+/// The number of frames within which every fault must show.
 const ENOUGH: usize = 1_000_000;
 
 #[test]
@@ -85,16 +82,16 @@ fn every_fault_is_found() {
 }
 
 #[test]
-fn faults_in_the_tables_of_the_kernel_are_found() {
+fn faults_in_the_kernels_tables_are_found() {
     in_namespace(|| {
         let chosen = [
             "admit: an attachment",
             "identify: a device",
-            "authorise: what is denied",
+            "authorise: deny and allow",
         ];
         for (index, start) in chosen.into_iter().enumerate() {
             let fault = FAULTS.iter().find(|fault| fault.name.starts_with(start));
-            let fault = fault.expect("is there");
+            let fault = fault.expect("there is such a fault");
             let kernel = Kernel::open(&format!("fault-{index}"));
             let number = found(*fault, Some(kernel)).expect(fault.name);
             println!("{:<50} frame {number}", fault.name);
@@ -103,15 +100,15 @@ fn faults_in_the_tables_of_the_kernel_are_found() {
 }
 
 #[test]
-fn a_fault_in_what_comes_out_is_found() {
+fn faults_in_flooded_copies_are_found_on_the_wire() {
     for name in ["forward: copies have", "forward: a stitched VLAN"] {
-        wrong_on_the_wire(name);
+        check_found_on_the_wire(name);
     }
 }
 
-fn wrong_on_the_wire(name: &'static str) {
+fn check_found_on_the_wire(name: &'static str) {
     let fault = FAULTS.iter().find(|fault| fault.name.starts_with(name));
-    let fault = *fault.expect("is there");
+    let fault = *fault.expect("there is such a fault");
     in_namespace(move || {
         let settings = Settings {
             seed: 1,
@@ -123,14 +120,14 @@ fn wrong_on_the_wire(name: &'static str) {
             Some(Kernel::open(&name.replace([' ', ':'], "-"))),
             Some(fault),
         );
-        sides.go_live();
+        sides.use_wire();
         agree(settings, &mut sides);
-        let wrong = sides.compare_live().expect_err("other tags come out");
+        let wrong = sides.compare_wire().expect_err("the copies differ");
         println!("{wrong}");
     });
 }
 
-/// The number of the frame at which a fault shows.
+/// The number of the frame at which a fault shows, if it does.
 fn found(fault: Fault, kernel: Option<Kernel>) -> Option<usize> {
     let settings = Settings {
         seed: 1,
@@ -163,17 +160,18 @@ fn report(settings: Settings, number: usize, difference: &Difference, history: &
     );
     match shrink(history) {
         Some((steps, difference)) => {
-            out += &format!("\nthe same in {} steps:\n", steps.len());
+            out += &format!("\nreproduced in {} steps:\n", steps.len());
             for step in &steps {
                 out += &step.to_string();
             }
             out += &format!("{difference}\n");
         }
         None => {
-            out += "\nwhat led to it: the policy, and the last steps that share an end with the last frame:\n";
+            out +=
+                "\nthe policy, and the last steps that concern the last frame's MAC addresses:\n";
             let (first, rest) = history.split_at(1.min(history.len()));
-            let near: Vec<&Step> = rest.iter().filter(|step| is_near(step, rest)).collect();
-            let last = &near[near.len().saturating_sub(30)..];
+            let related: Vec<&Step> = rest.iter().filter(|step| is_related(step, rest)).collect();
+            let last = &related[related.len().saturating_sub(30)..];
             for step in first.iter().chain(last.iter().copied()) {
                 out += &step.to_string();
             }
@@ -182,8 +180,8 @@ fn report(settings: Settings, number: usize, difference: &Difference, history: &
     out
 }
 
-/// Whether a step bears on the last frame: all postures do, and frames from or to one of its MAC addresses.
-fn is_near(step: &Step, history: &[Step]) -> bool {
+/// Whether a step may affect the last frame: every posture does, and frames from or to one of its MAC addresses.
+fn is_related(step: &Step, history: &[Step]) -> bool {
     let macs = |frame: &[u8]| [0, 6].map(|at| frame.get(at..at + 6).map(<[u8]>::to_vec));
     match (step, history.last()) {
         (Step::Frame(_, frame), Some(Step::Frame(_, last))) => {

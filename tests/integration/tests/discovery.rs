@@ -1,11 +1,11 @@
-//! What devices say to everybody to be found works by rule, and only by rule: with it, the question arrives and the answer
-//! comes back; without it, neither does. The kernel, user space and the oracle are asked alike.
+//! Broadcast and multicast discovery works by rule, and only by rule: with a rule, the request is flooded and the
+//! answer comes back; without it, both are dropped. Kernel, user space and oracle must agree.
 
 use std::net::IpAddr;
 
 use cordon_compile::compile;
 use cordon_integration::differential::{Kernel, Sides, Verdict, in_namespace};
-use cordon_integration::generate::frame::{self, UDP};
+use cordon_integration::generate::frame::{self, BROADCAST, UDP, group_mac};
 use cordon_policy::{Date, Mac, Policy, Posture, Sources, from_sources};
 use cordon_verdict::Reason;
 use cordon_verdict::abi::EVENT_DROP;
@@ -13,16 +13,22 @@ use cordon_verdict::abi::EVENT_DROP;
 const MONITOR: (Mac, [&str; 2]) = (Mac([2, 0, 0, 0, 0, 1]), ["10.1.0.1", "2001:db8:1::1"]);
 const CENTRAL: (Mac, [&str; 2]) = (Mac([2, 0, 0, 0, 0, 2]), ["10.1.0.2", "2001:db8:1::2"]);
 
-/// What is said: the service in the catalogue, to whom a rule has to let it, to what group it goes, and its port.
-struct Spoken {
+/// A discovery protocol: the service in the catalogue, the destination of its rule, the address and port of its
+/// requests.
+struct Discovery {
     service: &'static str,
     to: &'static str,
     group: &'static str,
     port: u16,
 }
 
-const fn spoken(service: &'static str, to: &'static str, group: &'static str, port: u16) -> Spoken {
-    Spoken {
+const fn discovery(
+    service: &'static str,
+    to: &'static str,
+    group: &'static str,
+    port: u16,
+) -> Discovery {
+    Discovery {
         service,
         to,
         group,
@@ -31,18 +37,18 @@ const fn spoken(service: &'static str, to: &'static str, group: &'static str, po
 }
 
 #[rustfmt::skip]
-const ALL: &[Spoken] = &[
-    //     service                 rule to          group               port
-    spoken("intellivue-announce",  "broadcast",     "255.255.255.255",  24005),
-    spoken("intellivue-announce",  "broadcast",     "10.1.0.255",       24005),
-    spoken("carescape-time",       "broadcast",     "255.255.255.255",  2000),
-    spoken("carescape-discovery",  "broadcast",     "10.1.0.255",       7000),
-    spoken("ws-discovery",         "ws-discovery",  "239.255.255.250",  3702),
-    spoken("ws-discovery",         "ws-discovery",  "ff02::c",          3702),
-    spoken("bacnet",               "broadcast",     "255.255.255.255",  47808),
-    spoken("bacnet",               "broadcast",     "10.1.0.255",       47808),
-    spoken("mdns",                 "mdns",          "224.0.0.251",      5353),
-    spoken("mdns",                 "mdns",          "ff02::fb",         5353),
+const ALL: &[Discovery] = &[
+    //        service                 rule to          group               port
+    discovery("intellivue-announce",  "broadcast",     "255.255.255.255",  24005),
+    discovery("intellivue-announce",  "broadcast",     "10.1.0.255",       24005),
+    discovery("carescape-time",       "broadcast",     "255.255.255.255",  2000),
+    discovery("carescape-discovery",  "broadcast",     "10.1.0.255",       7000),
+    discovery("ws-discovery",         "ws-discovery",  "239.255.255.250",  3702),
+    discovery("ws-discovery",         "ws-discovery",  "ff02::c",          3702),
+    discovery("bacnet",               "broadcast",     "255.255.255.255",  47808),
+    discovery("bacnet",               "broadcast",     "10.1.0.255",       47808),
+    discovery("mdns",                 "mdns",          "224.0.0.251",      5353),
+    discovery("mdns",                 "mdns",          "ff02::fb",         5353),
 ];
 
 fn policy(rule: &str) -> Policy {
@@ -73,22 +79,7 @@ central,02:00:00:00:00:02,10.1.0.2 2001:db8:1::2,wards
         policy: Some(policy),
         devices: Some(devices.to_owned()),
     };
-    from_sources(&sources).expect("is a policy").policy
-}
-
-/// The MAC address of a group (RFC 1112, section 6.4; RFC 2464, section 7).
-fn group_mac(group: IpAddr) -> Mac {
-    match group {
-        IpAddr::V4(ip) if ip.is_multicast() => {
-            let [_, a, b, c] = ip.octets();
-            Mac([1, 0, 0x5e, a & 0x7f, b, c])
-        }
-        IpAddr::V4(_) => Mac([0xff; 6]),
-        IpAddr::V6(ip) => {
-            let [.., a, b, c, d] = ip.octets();
-            Mac([0x33, 0x33, a, b, c, d])
-        }
-    }
+    from_sources(&sources).expect("the policy is valid").policy
 }
 
 fn datagram(from: (Mac, IpAddr, u16), to: (Mac, IpAddr, u16)) -> Vec<u8> {
@@ -103,96 +94,103 @@ fn datagram(from: (Mac, IpAddr, u16), to: (Mac, IpAddr, u16)) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_said_to_everybody_works_by_rule_and_only_by_rule() {
+fn discovery_works_by_rule_and_only_by_rule() {
     in_namespace(|| {
         let mut sides = Sides::new(Some(Kernel::open("discovery")), None);
-        for (number, spoken) in ALL.iter().enumerate() {
-            let group: IpAddr = spoken.group.parse().expect("is one");
+        for (number, discovery) in ALL.iter().enumerate() {
+            let group: IpAddr = discovery.group.parse().expect("the address is valid");
             let family = usize::from(group.is_ipv6());
-            let of = |who: (Mac, [&str; 2])| -> (Mac, IpAddr) {
-                (who.0, who.1[family].parse().expect("is one"))
+            let endpoint = |(mac, ips): (Mac, [&str; 2])| -> (Mac, IpAddr) {
+                (mac, ips[family].parse().expect("the address is valid"))
             };
-            let (monitor, central) = (of(MONITOR), of(CENTRAL));
-            // Another port every time: what was asked under a rule before is no answer to this.
-            let own = if spoken.service == "mdns" {
+            let (monitor, central) = (endpoint(MONITOR), endpoint(CENTRAL));
+            // A port for each protocol, so that a request of an earlier one does not admit the answer.
+            let own = if discovery.service == "mdns" {
                 5353
             } else {
                 40_000 + number as u16
             };
-            let asks = datagram(
+            let request = datagram(
                 (monitor.0, monitor.1, own),
-                (group_mac(group), group, spoken.port),
+                (group_mac(group), group, discovery.port),
             );
-            let answers = datagram(
-                (central.0, central.1, spoken.port),
+            let reply = datagram(
+                (central.0, central.1, discovery.port),
                 (monitor.0, monitor.1, own),
             );
             let rule = format!(
                 "  - {{name: find, from: monitor, to: {}, service: {}, survives: lockdown, owner: o, reason: r}}\n",
-                spoken.to, spoken.service
+                discovery.to, discovery.service
             );
-            let what = format!("{} to {group}", spoken.service);
+            let what = format!("{} to {group}", discovery.service);
             for (rules, works) in [("", false), (&rule[..], true), ("", false)] {
                 for posture in [Posture::Normal, Posture::Lockdown] {
                     sides.install(&policy(rules), posture);
-                    let mut said = |port, frame: &[u8]| match sides.judge(port, frame) {
-                        Ok(said) => said.verdict,
+                    let mut judge = |port, frame: &[u8]| match sides.judge(port, frame) {
+                        Ok(decision) => decision.verdict,
                         Err(difference) => panic!("{what}: {difference}"),
                     };
                     let refused = Verdict::Drop(Reason::NoRule);
-                    let asked = said(0, &asks);
-                    let answer = said(2, &answers);
+                    let asked = judge(0, &request);
+                    let answered = judge(2, &reply);
                     if !works {
-                        assert_eq!((asked, answer), (refused.clone(), refused), "{what}");
+                        assert_eq!((asked, answered), (refused.clone(), refused), "{what}");
                         continue;
                     }
                     assert!(matches!(asked, Verdict::Flood { .. }), "{what}: {asked:?}");
-                    let arrives = matches!(answer, Verdict::Leaves { .. });
-                    assert!(arrives, "{what}: {answer:?}");
+                    let arrives = matches!(answered, Verdict::Leaves { .. });
+                    assert!(arrives, "{what}: {answered:?}");
                 }
             }
         }
     });
 }
 
-/// Whoever has frames dropped does not keep it from being told of what others say.
+/// Events of drops have a rate limit of their own, so that they do not displace events of other frames.
 #[test]
-fn what_is_said_to_everybody_is_told_of_beside_any_number_of_drops() {
+fn discovery_events_are_emitted_during_many_drops() {
     in_namespace(|| {
         let mut kernel = Kernel::open("discovery-noise");
-        let mut events = kernel.dataplane.take_events().expect("nobody has them");
+        let mut events = kernel
+            .dataplane
+            .take_events()
+            .expect("the events have not been taken");
         let rule = "  - {name: find, from: monitor, to: broadcast, service: bacnet}\n";
-        let compiled = compile(&policy(rule), Date::new(2026, 11, 27).expect("is a day"));
-        let compiled = compiled.expect("can be compiled");
+        let compiled = compile(
+            &policy(rule),
+            Date::new(2026, 11, 27).expect("the date is valid"),
+        );
+        let compiled = compiled.expect("the policy compiles");
         kernel.install(&compiled.generation, compiled.rules, Posture::Normal);
-        let of =
-            |who: (Mac, [&str; 2])| -> (Mac, IpAddr) { (who.0, who.1[0].parse().expect("is one")) };
-        let (monitor, central) = (of(MONITOR), of(CENTRAL));
-        let stranger = (
+        let endpoint = |(mac, ips): (Mac, [&str; 2])| -> (Mac, IpAddr) {
+            (mac, ips[0].parse().expect("the address is valid"))
+        };
+        let (monitor, central) = (endpoint(MONITOR), endpoint(CENTRAL));
+        let unlisted = (
             Mac([2, 0, 0, 0, 0, 9]),
-            "10.1.0.9".parse().expect("is one"),
+            "10.1.0.9".parse().expect("the address is valid"),
             1,
         );
-        let noise = datagram(stranger, (central.0, central.1, 2));
-        let everybody = (Mac([0xff; 6]), "255.255.255.255".parse().expect("is one"));
-        // One that begins behind the noise, which takes no more than its share even if that takes more than a tick.
+        let noise = datagram(unlisted, (central.0, central.1, 2));
+        let broadcast = "255.255.255.255".parse().expect("the address is valid");
+        // Four rounds, because the drops of one round may span two ticks.
         for round in 0..4 {
-            let asks = datagram(
+            let request = datagram(
                 (monitor.0, monitor.1, 40_000 + round),
-                (everybody.0, everybody.1, 47808),
+                (BROADCAST, broadcast, 47808),
             );
             for _ in 0..3000 {
                 kernel.judge(0, &noise);
             }
-            kernel.judge(0, &asks);
-            let (mut drops, mut told) = (0, 0);
+            kernel.judge(0, &request);
+            let (mut drops, mut requests) = (0, 0);
             while let Some(event) = events.next_event() {
                 match event.kind {
                     EVENT_DROP => drops += 1,
-                    _ => told += u32::from(event.source_port == 40_000 + round),
+                    _ => requests += u32::from(event.source_port == 40_000 + round),
                 }
             }
-            assert_eq!(told, 1, "round {round}, beside {drops} drops");
+            assert_eq!(requests, 1, "round {round}, with {drops} drops");
         }
     });
 }

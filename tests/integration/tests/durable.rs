@@ -1,4 +1,4 @@
-//! The power may go at any moment: what was acknowledged is there when it comes back.
+//! Power loss at any moment: an acknowledged change is in force after the boot.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use cordon_lab::{Gateway, Lab, Result};
 use cordon_policy::Posture;
 
 #[test]
-fn what_was_acknowledged_survives_a_loss_of_power() -> Result<()> {
+fn acknowledged_changes_survive_power_loss() -> Result<()> {
     let lab = hospital::raise()?;
     let (gateway, mut disk) = start(&lab)?;
     let other = variant(
@@ -46,17 +46,23 @@ fn what_was_acknowledged_survives_a_loss_of_power() -> Result<()> {
     gateway.must(&["apply", &policy, "--confirm", "1h"])?;
     disk.lose_power(gateway)?;
     gateway.start()?;
-    assert_eq!((hash(gateway)?, on_trial(gateway)?), (first.clone(), true));
+    assert_eq!(
+        (hash(gateway)?, awaits_confirmation(gateway)?),
+        (first.clone(), true)
+    );
 
     gateway.must(&["confirm"])?;
     disk.lose_power(gateway)?;
     gateway.start()?;
-    assert_eq!((hash(gateway)?, on_trial(gateway)?), (first, false));
+    assert_eq!(
+        (hash(gateway)?, awaits_confirmation(gateway)?),
+        (first, false)
+    );
     check_warnings(gateway)
 }
 
 #[test]
-fn the_power_goes_in_the_middle() -> Result<()> {
+fn power_loss_during_a_change_leaves_the_old_or_the_new_state() -> Result<()> {
     let lab = hospital::raise()?;
     let (gateway, mut disk) = start(&lab)?;
     let policies = [
@@ -76,7 +82,7 @@ fn the_power_goes_in_the_middle() -> Result<()> {
     let mut paces = [300, 60].map(|usual| Pace::new(12, Duration::from_millis(usual)));
     while !(paces[0].is_enough() && paces[1].is_enough()) {
         let next = 1 - current;
-        let done = strike(
+        let done = cut_power_during(
             gateway,
             &mut disk,
             &mut paces[0],
@@ -85,7 +91,7 @@ fn the_power_goes_in_the_middle() -> Result<()> {
         let found = hash(gateway)?;
         match hashes.iter().position(|hash| *hash == found) {
             Some(found) if found == next || !done => current = found,
-            _ => panic!("{found}, and it was acknowledged: {done}"),
+            _ => panic!("{found} is in force, acknowledged: {done}"),
         }
         check_warnings(gateway)?;
 
@@ -97,7 +103,7 @@ fn the_power_goes_in_the_middle() -> Result<()> {
             "--reason",
             "drill",
         ];
-        let done = strike(gateway, &mut disk, &mut paces[1], &order)?;
+        let done = cut_power_during(gateway, &mut disk, &mut paces[1], &order)?;
         let found = posture(gateway)?;
         assert!(
             found == Posture::Lockdown || found == Posture::Normal && !done,
@@ -113,33 +119,38 @@ fn the_power_goes_in_the_middle() -> Result<()> {
     Ok(())
 }
 
-/// The daemon, with the hospital's policy, on a disk that is shown to be one that forgets.
+/// Starts the daemon with the hospital's policy on a disk, after a check that the disk loses unsynced data.
 fn start(lab: &Lab) -> Result<(&Gateway, Disk)> {
     let gateway = lab.gateway();
     let disk = Disk::under(gateway, lab.directory())?;
     let file = gateway.state().join("lazy");
-    fs::write(&file, "not synced").expect("writes");
+    fs::write(&file, "not synced").expect("the file is written");
     let kept = disk.look(|root| fs::read_to_string(root.join("lazy")).unwrap_or_default())?;
     assert_eq!(
         kept, "",
-        "this disk keeps what nobody has synced: it proves nothing"
+        "this disk keeps unsynced data, so the test would prove nothing"
     );
-    fs::remove_file(file).expect("removes");
+    fs::remove_file(file).expect("the file is removed");
     gateway.start_with_policy()?;
     Ok((gateway, disk))
 }
 
-/// Gives a command; the power goes after a delay, and comes back. Says whether the command was done before.
-fn strike(gateway: &Gateway, disk: &mut Disk, pace: &mut Pace, command: &[&str]) -> Result<bool> {
-    let given = std::thread::scope(|scope| {
-        let given = scope.spawn(|| gateway.cordon(command));
+/// Runs a command, and cuts the power after a delay. Returns whether the command was acknowledged before.
+fn cut_power_during(
+    gateway: &Gateway,
+    disk: &mut Disk,
+    pace: &mut Pace,
+    command: &[&str],
+) -> Result<bool> {
+    let output = std::thread::scope(|scope| {
+        let output = scope.spawn(|| gateway.cordon(command));
         std::thread::sleep(pace.delay());
         disk.lose_power(gateway)?;
-        given.join().expect("does not panic")
+        output.join().expect("the command does not panic")
     })?;
-    pace.note(given.success());
+    pace.record(output.success());
     gateway.start()?;
-    Ok(given.success())
+    Ok(output.success())
 }
 
 fn orders(gateway: &Gateway) -> Result<usize> {
@@ -147,11 +158,11 @@ fn orders(gateway: &Gateway) -> Result<usize> {
     Ok(orders.as_array().map_or(0, Vec::len))
 }
 
-fn on_trial(gateway: &Gateway) -> Result<bool> {
+fn awaits_confirmation(gateway: &Gateway) -> Result<bool> {
     Ok(gateway.json(&["status"])?["policy"]["reverts"].is_string())
 }
 
-/// Whoever comes back finds nothing damaged, and nothing missing.
+/// Checks that the restarted daemon reports no damaged or missing state.
 fn check_warnings(gateway: &Gateway) -> Result<()> {
     let status = gateway.json(&["status"])?;
     assert_eq!(status["warnings"], serde_json::json!([]));

@@ -1,5 +1,5 @@
-//! Guards: each stops what it is for, counts it under a reason of its own, and names who did it; where a segment is
-//! observed as well.
+//! Every guard drops the frames that violate it, counts them under its own reason, and reports the sender; also in
+//! observed segments.
 
 use std::time::{Duration, Instant};
 
@@ -8,32 +8,32 @@ use cordon_integration::hospital;
 use cordon_integration::steps::{PATIENCE, check_losses, variant, wait_until};
 use cordon_integration::watcher::Watcher;
 use cordon_integration::wires::Wires;
-use cordon_lab::{Device, Gateway, Lab, Node, Result, Seen};
+use cordon_lab::{CapturedFrame, Device, Gateway, Lab, Node, Result};
 use cordon_policy::Mac;
 use serde_json::Value;
 
-/// A guard, and what violates it.
+/// A guard, and frames that violate it.
 struct Case {
     guard: &'static str,
-    /// Who sends, and from which interface.
+    /// The sender, and its interface.
     from: Node,
     interface: &'static str,
     frames: Vec<Vec<u8>>,
     reason: &'static str,
-    /// The device that is named; its MAC address where nobody lists it.
-    who: String,
-    /// Where it comes in.
+    /// The reported sender: the device's name, or the MAC address of an unlisted host.
+    sender: String,
+    /// The reported ingress attachment.
     ingress: &'static str,
-    /// Of as many frames, how many at least must not leave. All, but where a guard is a limit.
-    stopped: usize,
+    /// How many of the frames must be dropped at least. All of them, unless the guard is a rate limit.
+    dropped: usize,
 }
 
 #[test]
-fn every_guard_stops_counts_and_names() -> Result<()> {
+fn every_guard_drops_counts_and_reports() -> Result<()> {
     check_guards(&[])
 }
 
-/// Observation is of what rules say: it lets nobody speak for another.
+/// Observe mode applies to rules, not to guards.
 #[test]
 fn guards_are_enforced_in_observed_segments_too() -> Result<()> {
     let observe = |segment| {
@@ -52,7 +52,7 @@ fn guards_are_enforced_in_observed_segments_too() -> Result<()> {
     ])
 }
 
-/// A port that a device is bound to and another that is limited, and whatever else.
+/// Runs all cases under the hospital's policy with a port binding, a storm limit, and further changes.
 fn check_guards(changes: &[(&str, &str, &str)]) -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
@@ -74,9 +74,9 @@ fn check_guards(changes: &[(&str, &str, &str)]) -> Result<()> {
     ];
     let policy = variant(&lab, "guarded", &[changes, &ours].concat())?;
     gateway.must(&["apply", &policy])?;
-    // The router is heard of behind the uplink.
+    // The router must have been learned at the uplink.
     let guest = lab.host("guest")?;
-    wait_until("the router is known", || {
+    wait_until("the guest has resolved the router", || {
         let neighbours = guest.ping("10.29.0.1".parse().expect("an address"), 1)?;
         let known = guest.exec(&["ip", "neigh", "show", "10.29.0.1"])?;
         Ok(neighbours > 0 || known.stdout.contains("lladdr"))
@@ -85,7 +85,7 @@ fn check_guards(changes: &[(&str, &str, &str)]) -> Result<()> {
     let wires = Wires::tap(&lab)?;
     let watcher = Watcher::start(gateway, &["--drops", "--output", "json"])?;
     for (number, case) in cases(&lab)?.iter().enumerate() {
-        // So that they can be told from everything else on the wires. ARP is not padded further than it has to be.
+        // A length for each case, to recognise its frames on the wires. ARP has a limit for padding.
         let is_arp = case
             .frames
             .iter()
@@ -96,20 +96,20 @@ fn check_guards(changes: &[(&str, &str, &str)]) -> Result<()> {
             .iter()
             .map(|frame| padded(frame, length))
             .collect();
-        // With its tag.
-        let is_ours = |seen: &Seen| seen.length as usize == length + 4;
+        // The length includes the tag.
+        let is_ours = |seen: &CapturedFrame| seen.length as usize == length + 4;
         check(gateway, &watcher, case, &frames)?;
 
         let entered = |wires: &Wires| wires.entered(is_ours);
-        wait_until("the frames came to the gateway", || {
+        wait_until("the frames have entered the gateway", || {
             Ok(entered(&wires)? >= frames.len())
         })?;
         let entered = entered(&wires)?;
         let left = wires.left(is_ours)?;
         let times = entered / frames.len();
-        let may_leave = (case.frames.len() - case.stopped) * (times + 1);
-        println!("{}: {entered} frames came, {left} left", case.guard);
-        match case.stopped == case.frames.len() {
+        let may_leave = (case.frames.len() - case.dropped) * (times + 1);
+        println!("{}: {entered} frames entered, {left} left", case.guard);
+        match case.dropped == case.frames.len() {
             true => assert_eq!(left, 0, "{}", case.guard),
             false => assert!(
                 left <= may_leave && left < entered,
@@ -121,7 +121,7 @@ fn check_guards(changes: &[(&str, &str, &str)]) -> Result<()> {
     check_losses(&lab)
 }
 
-/// Sends frames until the gateway has counted them and told who sent them.
+/// Sends frames until the gateway has emitted an event about them, and waits until it has counted them.
 fn check(gateway: &Gateway, watcher: &Watcher, case: &Case, frames: &[Vec<u8>]) -> Result<()> {
     let series = format!("cordon_dropped_packets_total{{reason=\"{}\"}}", case.reason);
     let counted = || -> Result<f64> {
@@ -137,23 +137,23 @@ fn check(gateway: &Gateway, watcher: &Watcher, case: &Case, frames: &[Vec<u8>]) 
         let sent = Instant::now();
         let events = loop {
             let events: Vec<Value> = watcher.lines().iter().map(|line| read(line)).collect();
-            let told: Vec<Value> = events
+            let matching: Vec<Value> = events
                 .into_iter()
-                .filter(|event| is_told(event, case))
+                .filter(|event| is_of_case(event, case))
                 .collect();
-            if !told.is_empty() || sent.elapsed() > Duration::from_secs(2) {
-                break told;
+            if !matching.is_empty() || sent.elapsed() > Duration::from_secs(2) {
+                break matching;
             }
             std::thread::sleep(Duration::from_millis(20));
         };
         if !events.is_empty() {
             break events;
         }
-        let heard = watcher.lines();
-        let last = heard.iter().rev().take(5).collect::<Vec<_>>();
+        let lines = watcher.lines();
+        let last = lines.iter().rev().take(5).collect::<Vec<_>>();
         assert!(
             start.elapsed() < PATIENCE,
-            "{}: nobody is told of: {last:#?}",
+            "{}: no event, last events: {last:#?}",
             case.guard
         );
     };
@@ -161,9 +161,9 @@ fn check(gateway: &Gateway, watcher: &Watcher, case: &Case, frames: &[Vec<u8>]) 
         assert_eq!(event["kind"], "drop", "{}: {event}", case.guard);
         assert!(event["segment"].is_string(), "{}: {event}", case.guard);
     }
-    let stopped = case.stopped as f64;
-    wait_until(&format!("{} counts", case.guard), || {
-        Ok(counted()? >= before + stopped)
+    let dropped = case.dropped as f64;
+    wait_until(&format!("{} has counted the drops", case.guard), || {
+        Ok(counted()? >= before + dropped)
     })
 }
 
@@ -171,32 +171,32 @@ fn read(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// Whether an event is of a case: its reason, its place, and who did it, by name where it has one.
-fn is_told(event: &Value, case: &Case) -> bool {
-    let who = match event["device"].as_str() {
+/// Whether an event reports a case: reason, ingress and sender.
+fn is_of_case(event: &Value, case: &Case) -> bool {
+    let sender = match event["device"].as_str() {
         Some(device) => device,
         None => event["source_mac"].as_str().unwrap_or_default(),
     };
-    event["reason"] == case.reason && event["ingress"] == case.ingress && who == case.who
+    event["reason"] == case.reason && event["ingress"] == case.ingress && sender == case.sender
 }
 
 const PUMP: &str = "02:00:5e:25:00:11";
 const PUMP_IP: [u8; 4] = [10, 25, 0, 11];
-/// Bound to a port where it is not.
+/// A device at a port to which it is not bound.
 const BOUND: &str = "02:00:5e:21:00:19";
 const LAPTOP: &str = "02:66:00:00:00:66";
-/// Where nobody is: a switch hands it to the gateway too.
-const NOBODY: &str = "02:ff:00:00:00:99";
+/// A MAC address without a host: the switch floods frames to it, so that they reach the gateway.
+const NO_HOST: &str = "02:ff:00:00:00:99";
 const ALL: &str = "ff:ff:ff:ff:ff:ff";
 
-/// The table: guard, who sends what, the reason, who is named, where.
+/// All cases.
 fn cases(lab: &Lab) -> Result<Vec<Case>> {
     let plug = |name: &str, mac: &str, vlan, address: &str| {
         lab.plug_in(Device {
             name: name.to_owned(),
             mac: mac_of(mac),
             vlan,
-            addresses: vec![address.parse().expect("is an address")],
+            addresses: vec![address.parse().expect("the address is valid")],
         })
     };
     let pump = lab.host("pump-1")?.node().clone();
@@ -212,15 +212,15 @@ fn cases(lab: &Lab) -> Result<Vec<Case>> {
         interface: "eth0",
         frames: vec![frame],
         reason,
-        who: "pump-1".to_owned(),
+        sender: "pump-1".to_owned(),
         ingress: "access0.225",
-        stopped: 1,
+        dropped: 1,
     };
     let udp_from = |mac: &str, ip: [u8; 4]| {
         let packet = ipv4(UDP, 64, ip, [10, 25, 0, 99], &udp(40_000, 9));
-        ethernet(NOBODY, mac, IPV4, &packet)
+        ethernet(NO_HOST, mac, IPV4, &packet)
     };
-    let unasked_lease = ipv4(UDP, 64, PUMP_IP, [255; 4], &udp(67, 68));
+    let offer = ipv4(UDP, 64, PUMP_IP, [255; 4], &udp(67, 68));
     let query = ipv4(
         IGMP,
         1,
@@ -237,9 +237,9 @@ fn cases(lab: &Lab) -> Result<Vec<Case>> {
             &udp(40_000, 53),
         )
     };
-    let crowd = |last: u8| {
+    let unlisted = |last: u8| {
         ethernet(
-            NOBODY,
+            NO_HOST,
             &format!("02:66:00:00:01:{last:02x}"),
             IPV4,
             &lookup(last),
@@ -252,18 +252,18 @@ fn cases(lab: &Lab) -> Result<Vec<Case>> {
             "address-binding",
         ),
         of_pump(
-            "MAC-to-IP binding, of an address that is nobody's",
+            "MAC-to-IP binding, of an unbound address",
             udp_from(PUMP, [10, 25, 0, 77]),
             "address-binding",
         ),
         Case {
             from: elsewhere,
-            who: "ct-9".to_owned(),
+            sender: "ct-9".to_owned(),
             ingress: "access0.210",
             ..of_pump(
                 "MAC-to-port binding",
                 ethernet(
-                    NOBODY,
+                    NO_HOST,
                     BOUND,
                     IPV4,
                     &ipv4(UDP, 64, [10, 21, 0, 19], [10, 21, 0, 99], &udp(40_000, 9)),
@@ -273,9 +273,9 @@ fn cases(lab: &Lab) -> Result<Vec<Case>> {
         },
         Case {
             from: laptop,
-            who: LAPTOP.to_owned(),
+            sender: LAPTOP.to_owned(),
             ..of_pump(
-                "nobody that is not listed",
+                "unlisted host",
                 udp_from(LAPTOP, [10, 25, 0, 66]),
                 "unknown-device",
             )
@@ -285,13 +285,13 @@ fn cases(lab: &Lab) -> Result<Vec<Case>> {
             interface: "vlan-225",
             ingress: "core0.225",
             ..of_pump(
-                "a device's MAC behind the uplink",
+                "a device's MAC address at the uplink",
                 udp_from(PUMP, PUMP_IP),
                 "device-on-uplink",
             )
         },
         of_pump(
-            "ARP inspection: a sender that is not the frame's",
+            "ARP inspection: another sender than the frame's",
             ethernet(ALL, PUMP, ARP, &arp("02:00:5e:25:00:12", PUMP_IP)),
             "arp",
         ),
@@ -302,7 +302,7 @@ fn cases(lab: &Lab) -> Result<Vec<Case>> {
         ),
         of_pump(
             "ND inspection: another's MAC address",
-            ethernet(TO_ALL_NODES, PUMP, IPV6, &discovery(136, NOBODY)),
+            ethernet(TO_ALL_NODES, PUMP, IPV6, &discovery(136, NO_HOST)),
             "neighbour-discovery",
         ),
         of_pump(
@@ -312,7 +312,7 @@ fn cases(lab: &Lab) -> Result<Vec<Case>> {
         ),
         of_pump(
             "DHCP server guard",
-            ethernet(ALL, PUMP, IPV4, &unasked_lease),
+            ethernet(ALL, PUMP, IPV4, &offer),
             "dhcp-guard",
         ),
         of_pump(
@@ -322,27 +322,27 @@ fn cases(lab: &Lab) -> Result<Vec<Case>> {
         ),
         Case {
             from: guest.clone(),
-            who: router_mac.clone(),
+            sender: router_mac.clone(),
             ingress: "access0.299",
             ..of_pump(
-                "a MAC of the wider network's on a device-facing port",
-                ethernet(NOBODY, &router_mac, IPV4, &lookup(78)),
+                "the router's MAC address at a device-facing port",
+                ethernet(NO_HOST, &router_mac, IPV4, &lookup(78)),
                 "station-move",
             )
         },
         Case {
             from: guest,
-            frames: (1..=200).map(crowd).collect(),
-            who: "02:66:00:00:01:c8".to_owned(),
+            frames: (1..=200).map(unlisted).collect(),
+            sender: "02:66:00:00:01:c8".to_owned(),
             ingress: "access0.299",
-            // So many in a tick, of which two may see them.
-            stopped: 200 - 2 * 64,
+            // The limit is 64 a tick, and the frames may span two ticks.
+            dropped: 200 - 2 * 64,
             ..of_pump("MAC flooding", Vec::new(), "station-limit")
         },
         Case {
-            // One device's share of a hundred in a second.
+            // One device's share of a hundred a second.
             frames: vec![ethernet(ALL, PUMP, ARP, &arp(PUMP, PUMP_IP)); 1000],
-            stopped: 1000 - 2 * 30,
+            dropped: 1000 - 2 * 30,
             ..of_pump("storm control", Vec::new(), "storm")
         },
     ])
@@ -357,21 +357,24 @@ const ICMPV6: u8 = 58;
 const TO_ALL_NODES: &str = "33:33:00:00:00:01";
 
 fn mac_of(text: &str) -> Mac {
-    text.parse().expect("is a MAC address")
+    text.parse().expect("the MAC address is valid")
 }
 
 fn mac_of_interface(node: &Node, interface: &str) -> Result<String> {
     let shown = node.exec(&["ip", "-json", "link", "show", interface])?;
     let links = read(&shown.stdout);
-    Ok(links[0]["address"].as_str().expect("has one").to_owned())
+    Ok(links[0]["address"]
+        .as_str()
+        .expect("the link has an address")
+        .to_owned())
 }
 
-/// Bytes behind the packet: an Ethernet frame may have some.
+/// The frame with padding after its packet.
 fn padded(frame: &[u8], length: usize) -> Vec<u8> {
     let mut frame = frame.to_vec();
     assert!(
         frame.len() <= length,
-        "{} bytes are more than {length}",
+        "the frame of {} bytes exceeds {length}",
         frame.len()
     );
     frame.resize(length, 0);
@@ -389,7 +392,7 @@ fn ethernet(to: &str, from: &str, ether_type: u16, packet: &[u8]) -> Vec<u8> {
 }
 
 fn udp(from: u16, to: u16) -> Vec<u8> {
-    // Without a checksum, and with nothing in it.
+    // Without checksum and payload.
     [from, to, 8, 0].map(u16::to_be_bytes).concat()
 }
 
@@ -408,21 +411,22 @@ fn ipv4(protocol: u8, ttl: u8, from: [u8; 4], to: [u8; 4], payload: &[u8]) -> Ve
     header
 }
 
-/// A gratuitous reply.
+/// A gratuitous ARP reply.
 fn arp(mac: &str, ip: [u8; 4]) -> Vec<u8> {
     let mac = mac_of(mac).0;
     [&[0, 1, 8, 0, 6, 4, 0, 2][..], &mac, &ip, &mac, &ip].concat()
 }
 
-/// A router advertisement (134) or a neighbour advertisement (136), which says that a link-local address is at a MAC.
+/// A router advertisement (134) or a neighbour advertisement (136) from a link-local address, with a link-layer address
+/// option.
 fn discovery(kind: u8, mac: &str) -> Vec<u8> {
     let link_local = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x11];
     let all_nodes = [0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     let mut message = vec![kind, 0, 0, 0];
     match kind {
-        // Hop limit, flags and lifetime of the router, two timers.
+        // Hop limit, flags, router lifetime, two timers.
         134 => message.extend([64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0]),
-        // Flags, and the target.
+        // Flags and target.
         _ => message.extend([0x20, 0, 0, 0].into_iter().chain(link_local)),
     }
     let option = if kind == 134 { 1 } else { 2 };

@@ -1,4 +1,4 @@
-//! Metrics: Prometheus scrapes them, promtool finds nothing to complain of, and each one moves when it should.
+//! Metrics: Prometheus scrapes them, promtool accepts them, and each one changes when it should.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -8,59 +8,62 @@ use std::time::Duration;
 
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuValues};
 use cordon_integration::exposition::Exposition;
-use cordon_integration::hospital::{self, line};
-use cordon_integration::steps::{PATIENCE, forget, quarantine, release, variant, wait_until};
+use cordon_integration::hospital::{self, test_flow};
+use cordon_integration::steps::{
+    PATIENCE, quarantine, release, simulate_reboot, variant, wait_until,
+};
 use cordon_lab::{Error, Gateway, Lab, Result};
 use cordon_policy::Posture;
 use cordon_verdict::abi::{Control, rule_index};
 use serde_json::Value;
 
-/// What is done to the gateway, in this order.
+/// Actions on the gateway, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
-    /// Devices talk as they may.
+enum Action {
+    /// Devices open allowed flows.
     Talk,
-    /// A device talks to nobody who answers.
-    TalkToNobody,
-    /// A device says what no rule allows.
+    /// A device opens an allowed flow that is not answered.
+    OpenUnanswered,
+    /// A device sends a datagram that no rule allows.
     Stray,
-    /// It does nothing else any more.
+    /// A device sends many datagrams that no rule allows.
     Flood,
-    /// The site is put into quarantine.
+    /// The site is quarantined.
     Quarantine,
-    /// The kernel counts a packet that the quarantine forbids.
+    /// The kernel's counter of a packet that the quarantine forbids is increased.
     Leak,
-    /// The quarantine is over.
+    /// The quarantine is released.
     Release,
-    /// The connections that were closed are forgotten.
+    /// The gateway removes closed connections.
     Wait,
-    /// A policy with more of everything is applied, and a port that has no interface.
+    /// A larger policy is applied, with a port whose interface is missing.
     Apply,
-    /// It is applied on trial.
-    Trial,
-    /// A cable is pulled.
+    /// A policy is applied with a commit-confirm timeout.
+    CommitConfirm,
+    /// A port loses its link.
     Unplug,
-    /// The data plane is loaded anew, with less room.
+    /// The data plane is reloaded with smaller flow tables.
     Reload,
 }
 
-/// What becomes of a series.
+/// The expected change of a series.
 #[derive(Clone, Copy, Debug)]
-enum Then {
+enum Effect {
     Rises,
     Falls,
     Changes,
     Is(f64),
 }
 
-use Act::{
-    Apply, Flood, Leak, Quarantine, Release, Reload, Stray, Talk, TalkToNobody, Trial, Unplug, Wait,
+use Action::{
+    Apply, CommitConfirm, Flood, Leak, OpenUnanswered, Quarantine, Release, Reload, Stray, Talk,
+    Unplug, Wait,
 };
-use Then::{Changes, Falls, Is, Rises};
+use Effect::{Changes, Falls, Is, Rises};
 
-const ACTS: [Act; 12] = [
+const ACTIONS: [Action; 12] = [
     Talk,
-    TalkToNobody,
+    OpenUnanswered,
     Stray,
     Flood,
     Quarantine,
@@ -68,13 +71,13 @@ const ACTS: [Act; 12] = [
     Release,
     Wait,
     Apply,
-    Trial,
+    CommitConfirm,
     Unplug,
     Reload,
 ];
 
-/// What moves each metric. A metric that is exposed and not here fails the test.
-const TABLE: &[(&str, Act, Then)] = &[
+/// The action that changes each metric. An exposed metric that is missing here fails the test.
+const TABLE: &[(&str, Action, Effect)] = &[
     ("cordon_packets_total{verdict=\"passed\"}", Talk, Rises),
     ("cordon_packets_total{verdict=\"dropped\"}", Stray, Rises),
     ("cordon_bytes_total{verdict=\"passed\"}", Talk, Rises),
@@ -91,7 +94,7 @@ const TABLE: &[(&str, Act, Then)] = &[
     ),
     ("cordon_rule_bytes_total{rule=\"ct-to-pacs\"}", Talk, Rises),
     ("cordon_flows{state=\"open\"}", Talk, Rises),
-    ("cordon_flows{state=\"half-open\"}", TalkToNobody, Rises),
+    ("cordon_flows{state=\"half-open\"}", OpenUnanswered, Rises),
     ("cordon_flows_forgotten_total", Wait, Rises),
     ("cordon_flows_limit", Reload, Is(1000.0 + 500.0)),
     ("cordon_devices{state=\"seen\"}", Talk, Rises),
@@ -117,7 +120,7 @@ const TABLE: &[(&str, Act, Then)] = &[
     ("cordon_table_bytes{table=\"policy\"}", Apply, Rises),
     ("cordon_table_bytes{table=\"flows\"}", Reload, Falls),
     ("cordon_warnings", Apply, Rises),
-    ("cordon_policy_on_trial", Trial, Is(1.0)),
+    ("cordon_policy_unconfirmed", CommitConfirm, Is(1.0)),
     (
         "cordon_port_up{port=\"access0\",device=\"eth1\"}",
         Unplug,
@@ -125,63 +128,62 @@ const TABLE: &[(&str, Act, Then)] = &[
     ),
 ];
 
-/// Metrics that nothing moves while a daemon runs, and why.
-const FIXED: &[(&str, &str)] = &[(
-    "cordon_build_info",
-    "its label is what it says, and a build is of one version",
-)];
+/// Metrics that do not change while the daemon runs, with the reason.
+const FIXED: &[(&str, &str)] = &[("cordon_build_info", "its labels describe the build")];
 
 #[test]
-fn every_metric_moves() -> Result<()> {
+fn every_metric_changes_when_it_should() -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start_with_policy()?;
-    for act in ACTS {
+    for action in ACTIONS {
         let before = scrape(gateway)?;
-        let rows: Vec<_> = TABLE.iter().filter(|(_, when, _)| *when == act).collect();
-        assert!(!rows.is_empty(), "{act:?} is for nothing");
+        let rows: Vec<_> = TABLE
+            .iter()
+            .filter(|(_, when, _)| *when == action)
+            .collect();
+        assert!(!rows.is_empty(), "{action:?} is not in the table");
         for (series, _, _) in &rows {
             assert!(before.value(series).is_some(), "there is no {series}");
         }
-        play(&lab, act)?;
+        perform(&lab, action)?;
         let mut waiting = Vec::new();
-        wait_until(&format!("{act:?} moves {rows:?}"), || {
+        wait_until(&format!("{action:?} changes {rows:?}"), || {
             let after = scrape(gateway)?;
             waiting = rows
                 .iter()
-                .filter(|(series, _, then)| !moved(&before, &after, series, *then))
+                .filter(|(series, _, effect)| !has_changed(&before, &after, series, *effect))
                 .map(|row| row.0)
                 .collect();
             if !waiting.is_empty() {
-                // Some need more of it.
-                again(&lab, act)?;
+                repeat(&lab, action)?;
             }
             Ok(waiting.is_empty())
         })?;
     }
 
-    let told = scrape(gateway)?;
+    let scraped = scrape(gateway)?;
     let known = |family: &str| {
         let in_table = TABLE
             .iter()
             .any(|(series, _, _)| family_of(series) == family);
         in_table || FIXED.iter().any(|(name, _)| *name == family)
     };
-    for family in told.kind.keys() {
-        let help = told.help.get(family).map_or("", String::as_str);
+    for family in scraped.kind.keys() {
+        let help = scraped.help.get(family).map_or("", String::as_str);
         assert!(
             help.len() > 10 && help.ends_with('.'),
-            "{family} is not explained: {help:?}"
+            "{family} has no help text: {help:?}"
         );
         assert!(
             !family.starts_with("cordon_") || known(family),
-            "no test moves {family}: add what does to the table"
+            "{family} is missing in the table"
         );
     }
     Ok(())
 }
 
-/// The metric that a series is of.
+/// The metric of a series.
 fn family_of(series: &str) -> &str {
     let name = series.split('{').next().unwrap_or(series);
     match name.strip_suffix("_count").or(name.strip_suffix("_sum")) {
@@ -190,11 +192,11 @@ fn family_of(series: &str) -> &str {
     }
 }
 
-fn moved(before: &Exposition, after: &Exposition, series: &str, then: Then) -> bool {
+fn has_changed(before: &Exposition, after: &Exposition, series: &str, effect: Effect) -> bool {
     let (Some(before), Some(after)) = (before.value(series), after.value(series)) else {
         return false;
     };
-    match then {
+    match effect {
         Rises => after > before,
         Falls => after < before,
         Changes => after != before,
@@ -206,25 +208,25 @@ fn scrape(gateway: &Gateway) -> Result<Exposition> {
     Ok(Exposition::read(&gateway.metrics()?))
 }
 
-fn play(lab: &Lab, act: Act) -> Result<()> {
+fn perform(lab: &Lab, action: Action) -> Result<()> {
     let gateway = lab.gateway();
-    match act {
+    match action {
         Talk => {
-            let flows = line(lab, "images")?
+            let flows = test_flow(lab, "images")?
                 .flows(5, Duration::from_millis(20))
                 .start()?;
             flows.established(PATIENCE)?;
             flows.stop().map(drop)
         }
-        TalkToNobody => say(lab, "vitals", None, 1),
-        Stray => say(lab, "vitals", Some(9), 1),
-        Flood => say(lab, "vitals", Some(9), 1000),
+        OpenUnanswered => send(lab, "vitals", None, 1),
+        Stray => send(lab, "vitals", Some(9), 1),
+        Flood => send(lab, "vitals", Some(9), 1000),
         Quarantine => quarantine(gateway, Posture::Contain),
         Leak => leak(gateway, "stations-to-records"),
         Release => release(gateway),
         Wait => Ok(()),
-        Act::Apply => {
-            // So many that tables have to be larger: they have room for a thousand more.
+        Action::Apply => {
+            // The tables have spare capacity for a thousand devices: these require larger ones.
             let mut devices =
                 "xray-1,02:00:5e:21:00:31,10.21.0.31,imaging,x-ray,imaging,high\n".to_owned();
             for number in 0..1100 {
@@ -258,7 +260,7 @@ fn play(lab: &Lab, act: Act) -> Result<()> {
             )?;
             gateway.must(&["apply", &larger]).map(drop)
         }
-        Trial => gateway
+        CommitConfirm => gateway
             .must(&[
                 "apply",
                 &gateway.policy().display().to_string(),
@@ -266,11 +268,11 @@ fn play(lab: &Lab, act: Act) -> Result<()> {
                 "1h",
             ])
             .map(drop),
-        Unplug => cable(gateway, "down"),
+        Unplug => set_link(gateway, "down"),
         Reload => {
-            cable(gateway, "up")?;
+            set_link(gateway, "up")?;
             gateway.kill()?;
-            forget(gateway)?;
+            simulate_reboot(gateway)?;
             gateway
                 .configure(&(gateway.default_config() + "\n[flows]\nipv4 = 1000\nipv6 = 500\n"))?;
             gateway.start()
@@ -278,55 +280,58 @@ fn play(lab: &Lab, act: Act) -> Result<()> {
     }
 }
 
-/// What takes more than once, until it shows.
-fn again(lab: &Lab, act: Act) -> Result<()> {
-    match act {
-        Flood => play(lab, act),
+/// Repeats an action that may need several rounds to show.
+fn repeat(lab: &Lab, action: Action) -> Result<()> {
+    match action {
+        Flood => perform(lab, action),
         _ => Ok(()),
     }
 }
 
-/// Sends datagrams from who opens a line to who answers, at another port perhaps.
-fn say(lab: &Lab, name: &str, port: Option<u16>, datagrams: usize) -> Result<()> {
-    let line = line(lab, name)?;
-    let to = line.to.at(port.unwrap_or(line.talk.port));
-    let send = || -> std::io::Result<()> {
-        let socket = UdpSocket::bind(line.from.at(0))?;
+/// Sends datagrams from the client of a flow to its server, to the flow's port or another one.
+fn send(lab: &Lab, name: &str, port: Option<u16>, datagrams: usize) -> Result<()> {
+    let flow = test_flow(lab, name)?;
+    let to = flow.to.at(port.unwrap_or(flow.spec.port));
+    let send_all = || -> std::io::Result<()> {
+        let socket = UdpSocket::bind(flow.from.at(0))?;
         (0..datagrams).try_for_each(|_| socket.send_to(b"hello", to).map(drop))
     };
-    line.from.run(send)?.map_err(|source| Error::Io {
+    flow.from.run(send_all)?.map_err(|source| Error::Io {
         what: format!("sending to {to}"),
         source,
     })
 }
 
-fn cable(gateway: &Gateway, to: &str) -> Result<()> {
+fn set_link(gateway: &Gateway, to: &str) -> Result<()> {
     let set = gateway.node().exec(&["ip", "link", "set", "eth1", to])?;
     assert!(set.success(), "{}", set.stderr);
     Ok(())
 }
 
-/// No packet that a posture forbids is ever counted: so the kernel's counter is moved by hand.
+/// Increases the kernel's counter of a rule directly: a working gateway never forwards a packet that a posture forbids.
 fn leak(gateway: &Gateway, rule: &str) -> Result<()> {
     let pinned = |name: &str| {
         let pin = gateway.pins().join("cordon").join(name);
-        let data = MapData::from_pin(pin).expect("is pinned");
-        Map::from_map_data(data).expect("is a map")
+        let data = MapData::from_pin(pin).expect("the map is pinned");
+        Map::from_map_data(data).expect("the pin is a map")
     };
-    let control: Array<_, u64> = pinned("CONTROL").try_into().expect("an array");
-    let control = Control::unpack(control.get(&0, 0).expect("reads"));
+    let control: Array<_, u64> = pinned("CONTROL").try_into().expect("the map is an array");
+    let control = Control::unpack(control.get(&0, 0).expect("the map can be read"));
     let policy = cordon_policy::load(gateway.policy())
-        .expect("is in order")
+        .expect("the policy is valid")
         .policy;
     let index = policy.rules.iter().position(|known| known.name == rule);
     let number = cordon_compile::rule_number(index.expect("there is such a rule"));
-    let mut counters: PerCpuArray<_, [u64; 2]> =
-        pinned("RULE_COUNTERS").try_into().expect("an array");
+    let mut counters: PerCpuArray<_, [u64; 2]> = pinned("RULE_COUNTERS")
+        .try_into()
+        .expect("the map is an array");
     let key = rule_index(control.slot, number);
-    let mut values = counters.get(&key, 0).expect("reads").to_vec();
+    let mut values = counters.get(&key, 0).expect("the map can be read").to_vec();
     values[0] = values[0].map(|count| count + 1);
-    let values = PerCpuValues::try_from(values).expect("one for each processor");
-    counters.set(key, values, 0).expect("writes");
+    let values = PerCpuValues::try_from(values).expect("there is a value for each CPU");
+    counters
+        .set(key, values, 0)
+        .expect("the map can be written");
     Ok(())
 }
 
@@ -337,8 +342,8 @@ fn prometheus_scrapes_the_gateway() -> Result<()> {
     gateway.start_with_policy()?;
     let directory = lab.directory().join("prometheus");
     let config = directory.join("prometheus.yml");
-    fs::create_dir_all(&directory).expect("makes the directory");
-    fs::write(&config, PROMETHEUS).expect("writes the configuration");
+    fs::create_dir_all(&directory).expect("the directory is created");
+    fs::write(&config, PROMETHEUS).expect("the configuration is written");
     let config = format!("--config.file={}", config.display());
     let data = format!("--storage.tsdb.path={}", directory.join("data").display());
     let listen = format!("--web.listen-address=127.0.0.1:{PORT}");
@@ -347,25 +352,25 @@ fn prometheus_scrapes_the_gateway() -> Result<()> {
         .spawn(&["prometheus", &config, &data, &listen])?;
     prometheus.wait_for("Server is ready", PATIENCE)?;
 
-    shows(gateway, "up{job=\"cordon\"}", 1.0)?;
-    shows(gateway, "cordon_posture{scope=\"site\"}", 0.0)?;
-    shows(gateway, "cordon_policy_devices", 10.0)?;
-    shows(gateway, "sum(cordon_port_up)", 2.0)?;
+    wait_for_value(gateway, "up{job=\"cordon\"}", 1.0)?;
+    wait_for_value(gateway, "cordon_posture{scope=\"site\"}", 0.0)?;
+    wait_for_value(gateway, "cordon_policy_devices", 10.0)?;
+    wait_for_value(gateway, "sum(cordon_port_up)", 2.0)?;
     quarantine(gateway, Posture::Contain)?;
-    shows(gateway, "cordon_posture{scope=\"site\"}", 2.0)?;
-    shows(gateway, "cordon_order_seconds_count", 1.0)?;
-    shows(
+    wait_for_value(gateway, "cordon_posture{scope=\"site\"}", 2.0)?;
+    wait_for_value(gateway, "cordon_order_seconds_count", 1.0)?;
+    wait_for_value(
         gateway,
         "cordon_packets_forbidden_after_acknowledgement_total",
         0.0,
     )?;
 
-    // Prometheus notices a daemon that is gone.
+    // Prometheus reports a daemon that does not run.
     gateway.kill()?;
-    shows(gateway, "up{job=\"cordon\"}", 0.0)?;
+    wait_for_value(gateway, "up{job=\"cordon\"}", 0.0)?;
     gateway.start()?;
-    shows(gateway, "up{job=\"cordon\"}", 1.0)?;
-    shows(gateway, "cordon_posture{scope=\"site\"}", 2.0)
+    wait_for_value(gateway, "up{job=\"cordon\"}", 1.0)?;
+    wait_for_value(gateway, "cordon_posture{scope=\"site\"}", 2.0)
 }
 
 const PORT: u16 = 9090;
@@ -377,10 +382,10 @@ scrape_configs:
     static_configs: [{targets: ['127.0.0.1:9469']}]
 ";
 
-/// Waits until a query has one answer, and that is this value.
-fn shows(gateway: &Gateway, query: &str, value: f64) -> Result<()> {
+/// Waits until a query has a single result with this value.
+fn wait_for_value(gateway: &Gateway, query: &str, value: f64) -> Result<()> {
     wait_until(&format!("{query} is {value}"), || {
-        let answer = ask(gateway, query)?;
+        let answer = run_query(gateway, query)?;
         assert_eq!(answer["status"], "success", "{query}: {answer}");
         let found = answer["data"]["result"].as_array().map(Vec::as_slice);
         let Some([only]) = found else {
@@ -391,10 +396,10 @@ fn shows(gateway: &Gateway, query: &str, value: f64) -> Result<()> {
     })
 }
 
-/// Asks Prometheus' own API.
-fn ask(gateway: &Gateway, query: &str) -> Result<Value> {
+/// Runs a query on Prometheus' API.
+fn run_query(gateway: &Gateway, query: &str) -> Result<Value> {
     let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let ask = || -> std::io::Result<String> {
+    let request = || -> std::io::Result<String> {
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, PORT))?;
         socket.set_read_timeout(Some(PATIENCE))?;
         write!(socket, "GET /api/v1/query?query={encoded} HTTP/1.0\r\n\r\n")?;
@@ -402,19 +407,19 @@ fn ask(gateway: &Gateway, query: &str) -> Result<Value> {
         socket.read_to_string(&mut answer)?;
         Ok(answer)
     };
-    let answer = gateway.node().run(ask)?.expect("Prometheus answers");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("an answer of HTTP");
+    let answer = gateway.node().run(request)?.expect("Prometheus answers");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("the answer is HTTP");
     Ok(serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}")))
 }
 
 #[test]
-fn promtool_has_nothing_to_complain_of() -> Result<()> {
+fn promtool_accepts_the_metrics() -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start()?;
     check_metrics(&gateway.metrics()?);
     gateway.apply()?;
-    line(&lab, "images")?
+    test_flow(&lab, "images")?
         .flows(1, Duration::from_millis(20))
         .start()?
         .established(PATIENCE)?;
@@ -430,12 +435,17 @@ fn check_metrics(text: &str) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("promtool, of Debian's package prometheus, is installed");
-    let mut stdin = promtool.stdin.take().expect("is piped");
-    stdin.write_all(text.as_bytes()).expect("reads it");
+        .expect("promtool (Debian package prometheus) is installed");
+    let mut stdin = promtool.stdin.take().expect("standard input is piped");
+    stdin
+        .write_all(text.as_bytes())
+        .expect("promtool reads its input");
     drop(stdin);
-    let output = promtool.wait_with_output().expect("ends");
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(output.status.success() && said.is_empty(), "{said}\n{text}");
+    let output = promtool.wait_with_output().expect("promtool ends");
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed);
+    assert!(
+        output.status.success() && printed.is_empty(),
+        "{printed}\n{text}"
+    );
 }

@@ -1,5 +1,5 @@
-//! From observe to enforce, as an engineer goes: what no rule allows passes and is told of, by device and rule; rules take
-//! it off the list; and what is left on it is what stops.
+//! From observe to enforce: in an observed segment, flows that enforcement would drop pass and are listed by device and
+//! rule; new rules take flows off the list; and enforcement drops exactly the flows that are still listed.
 
 use std::time::Duration;
 
@@ -30,25 +30,25 @@ const NO_SMB: (&str, &str, &str) = (
     "rules:\n  - {name: no-smb, from: guest, to: any, service: smb, action: deny}\n",
 );
 
-/// Something that is said, which enforcement may not like.
-struct Said {
+/// A flow that enforcement may drop.
+struct Case {
     from: &'static str,
     to: &'static str,
     tcp: bool,
     port: u16,
     count: u32,
-    /// Why it would be dropped: by a rule, or for want of one (`-`). None: a rule allows it.
+    /// The rule that would drop it, or `-` if no rule allows it. None if a rule allows it.
     would_drop: Option<&'static str>,
 }
 
-const fn said(
+const fn case(
     from: &'static str,
     to: &'static str,
     (tcp, port): (bool, u16),
     count: u32,
     would_drop: Option<&'static str>,
-) -> Said {
-    Said {
+) -> Case {
+    Case {
         from,
         to,
         tcp,
@@ -61,34 +61,34 @@ const fn said(
 const TCP: bool = true;
 const UDP: bool = false;
 
-const SAID: [Said; 7] = [
-    said("guest", "internet", (TCP, 25), 2, Some("-")),
-    said("guest", "records", (TCP, 445), 1, Some("no-smb")),
-    said("guest", "internet", (TCP, 80), 3, None),
-    said("guest", "internet", (UDP, 53), 2, None),
-    said("station-1", "records", (UDP, 514), 1, Some("-")),
-    said("station-1", "records", (TCP, 443), 2, None),
-    said("rockville", "station-1", (TCP, 22), 1, Some("-")),
+const CASES: [Case; 7] = [
+    case("guest", "internet", (TCP, 25), 2, Some("-")),
+    case("guest", "records", (TCP, 445), 1, Some("no-smb")),
+    case("guest", "internet", (TCP, 80), 3, None),
+    case("guest", "internet", (UDP, 53), 2, None),
+    case("station-1", "records", (UDP, 514), 1, Some("-")),
+    case("station-1", "records", (TCP, 443), 2, None),
+    case("rockville", "station-1", (TCP, 22), 1, Some("-")),
 ];
 
-/// A port that no rule knows, of announcements by broadcast.
+/// The port of broadcast announcements that no rule allows.
 const ANNOUNCED: u16 = 6000;
 
 #[test]
-fn what_would_be_dropped_passes_and_is_told_by_device_and_rule() -> Result<()> {
+fn would_be_drops_pass_and_are_listed_by_device_and_rule() -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start()?;
     gateway.must(&["apply", &variant(&lab, "observed", &OBSERVED)?])?;
     let watcher = Watcher::start(gateway, &["--output", "json"])?;
-    hears_something(&lab, &watcher)?;
+    wait_for_events(&lab, &watcher)?;
 
-    // Nothing of it is stopped.
+    // All flows pass.
     let mut running: Vec<Running> = Vec::new();
-    for said in &SAID {
-        running.push(start(&lab, said)?);
+    for case in &CASES {
+        running.push(start(&lab, case)?);
     }
-    // Nor what is said to everybody.
+    // So do broadcasts.
     let (from, to) = (lab.host("station-1")?, lab.host("station-2")?);
     let group = broadcast(&from);
     let announcement = Flows::udp(&from, &to, ANNOUNCED).to_address(group);
@@ -96,137 +96,137 @@ fn what_would_be_dropped_passes_and_is_told_by_device_and_rule() -> Result<()> {
     for flows in &running {
         flows.established(PATIENCE)?;
     }
-    let alone = [
+    let others = [
         "ct-1 guest icmp - 1".to_owned(),
         format!("station-1 {group} udp/{ANNOUNCED} - 1"),
     ];
-    let expected = |keep: &dyn Fn(&Said) -> bool| {
-        let mut all: Vec<String> = SAID
+    let expected = |keep: &dyn Fn(&Case) -> bool| {
+        let mut all: Vec<String> = CASES
             .iter()
-            .filter(|said| keep(said))
-            .filter_map(line)
+            .filter(|case| keep(case))
+            .filter_map(row)
             .collect();
-        all.extend(alone.clone());
+        all.extend(others.clone());
         all.sort();
         all
     };
     let all = expected(&|_| true);
-    is_listed(&lab, &all)?;
-    is_watched(&lab, &watcher)?;
-    is_shown(gateway)?;
+    wait_for_list(&lab, &all)?;
+    check_events(&lab, &watcher)?;
+    check_views(gateway)?;
     drop(watcher);
 
-    // A restart forgets nothing.
+    // The list survives a restart.
     gateway.stop()?;
     gateway.start()?;
-    is_listed(&lab, &all)?;
+    wait_for_list(&lab, &all)?;
 
-    // Observation weakens no posture.
+    // Observe mode does not weaken a posture.
     let (guest, internet) = (lab.host("guest")?, lab.host("internet")?);
     quarantine(gateway, Posture::Contain)?;
     assert!(!guest.connects(internet.at(25), Duration::from_millis(300))?);
     release(gateway)?;
     assert!(guest.connects(internet.at(25), PATIENCE)?);
 
-    // What a rule allows leaves the list.
+    // Flows that a rule allows leave the list.
     let rules = NO_SMB.2.to_owned()
         + "  - {name: station-logs, from: stations, to: records, service: syslog}\n\
            \x20 - {name: guest-mail, from: guest, to: world, service: tcp/25}\n";
     let mut written = OBSERVED;
     written[2].2 = &rules;
     gateway.must(&["apply", &variant(&lab, "written", &written)?])?;
-    let left = expected(&|said| ![25, 514].contains(&said.port));
-    is_listed(&lab, &left)?;
+    let left = expected(&|case| ![25, 514].contains(&case.port));
+    wait_for_list(&lab, &left)?;
 
-    // What is left on it is what stops.
+    // Enforcement drops the flows that are still listed.
     gateway.must(&[
         "apply",
         &variant(&lab, "enforced", &[("policy.yaml", NO_SMB.1, &rules)])?,
     ])?;
-    is_listed(&lab, &[])?;
-    for said in SAID.iter().filter(|said| said.tcp) {
-        let (from, to) = (lab.host(said.from)?, lab.host(said.to)?);
-        let goes_on = said.would_drop.is_none() || said.port == 25;
-        let within = match goes_on {
+    wait_for_list(&lab, &[])?;
+    for case in CASES.iter().filter(|case| case.tcp) {
+        let (from, to) = (lab.host(case.from)?, lab.host(case.to)?);
+        let is_allowed = case.would_drop.is_none() || case.port == 25;
+        let within = match is_allowed {
             true => PATIENCE,
             false => Duration::from_millis(300),
         };
-        let connected = from.connects(to.at(said.port), within)?;
+        let connected = from.connects(to.at(case.port), within)?;
         assert_eq!(
-            connected, goes_on,
+            connected, is_allowed,
             "{} to {}:{}",
-            said.from, said.to, said.port
+            case.from, case.to, case.port
         );
     }
     Ok(())
 }
 
-/// What is said is told of from now on: a ping that only the segment of guests lets be.
-fn hears_something(lab: &Lab, watcher: &Watcher) -> Result<()> {
+/// Waits until the watcher receives events. Sends pings, which pass only because the guest segment is observed.
+fn wait_for_events(lab: &Lab, watcher: &Watcher) -> Result<()> {
     let (ct, guest) = (lab.host("ct-1")?, lab.host("guest")?);
-    let socket_like = |line: &String| line.contains("\"icmp\"");
-    // One flow, however often: the identifier is the process's.
-    wait_until("something is heard", || {
+    let is_ping = |line: &String| line.contains("\"icmp\"");
+    // All pings are one flow, because the lab sends them with the process's identifier.
+    wait_until("an event is received", || {
         ct.ping(guest.ip(), 1)?;
-        Ok(watcher.lines().iter().any(socket_like))
+        Ok(watcher.lines().iter().any(is_ping))
     })
 }
 
-fn start(lab: &Lab, said: &Said) -> Result<Running> {
-    let (from, to) = (lab.host(said.from)?, lab.host(said.to)?);
-    let flows = match said.tcp {
-        true => Flows::tcp(&from, &to, said.port),
-        false => Flows::udp(&from, &to, said.port),
+fn start(lab: &Lab, case: &Case) -> Result<Running> {
+    let (from, to) = (lab.host(case.from)?, lab.host(case.to)?);
+    let flows = match case.tcp {
+        true => Flows::tcp(&from, &to, case.port),
+        false => Flows::udp(&from, &to, case.port),
     };
     flows
-        .count(said.count)
+        .count(case.count)
         .every(Duration::from_millis(100))
         .start()
 }
 
-/// As it is to be listed: from, to, service, rule, flows.
-fn line(said: &Said) -> Option<String> {
-    let protocol = if said.tcp { "tcp" } else { "udp" };
-    let Said {
+/// The expected row of the list: from, to, service, rule, flows.
+fn row(case: &Case) -> Option<String> {
+    let protocol = if case.tcp { "tcp" } else { "udp" };
+    let Case {
         from,
         to,
         port,
         count,
         ..
-    } = said;
+    } = case;
     Some(format!(
         "{from} {to} {protocol}/{port} {} {count}",
-        said.would_drop?
+        case.would_drop?
     ))
 }
 
-/// The hosts of the lab by address: not all are listed devices.
-fn name(lab: &Lab, party: &Value) -> String {
-    let ip = party["ip"].as_str().expect("has one");
+/// The lab's name of a flow's end: not all hosts are listed devices.
+fn name(lab: &Lab, end: &Value) -> String {
+    let ip = end["ip"].as_str().expect("the end has an address");
     let hosts = lab.hosts();
     let host = hosts.iter().find(|host| host.ip().to_string() == ip);
     host.map_or(ip, |host| host.name()).to_owned()
 }
 
-/// Waits until this is all that `cordon flows --would-drop` lists; pings count once, however many there were.
-fn is_listed(lab: &Lab, expected: &[String]) -> Result<()> {
+/// Waits until `cordon flows --would-drop` lists exactly these rows. Pings count as one flow.
+fn wait_for_list(lab: &Lab, expected: &[String]) -> Result<()> {
     let mut before = Vec::new();
     wait_until(&format!("{expected:#?} is listed"), || {
-        let told = lab
+        let answer = lab
             .gateway()
             .json(&["flows", "--would-drop", "--limit", "1000"])?;
-        let talks = told["talks"].as_array().expect("a list");
-        let mut lines: Vec<String> = talks
+        let entries = answer["talks"].as_array().expect("a list");
+        let mut lines: Vec<String> = entries
             .iter()
-            .map(|talk| {
-                let rule = talk["would_drop"]["rule"].as_str().unwrap_or("-");
-                let service = talk["service"].as_str().expect("has one");
+            .map(|entry| {
+                let rule = entry["would_drop"]["rule"].as_str().unwrap_or("-");
+                let service = entry["service"].as_str().expect("the entry has a service");
                 let flows = match service {
                     "icmp" => 1,
-                    _ => talk["flows"].as_u64().expect("a number"),
+                    _ => entry["flows"].as_u64().expect("a number"),
                 };
-                assert!(talk["bytes"].as_u64() > Some(0) || flows == 0, "{talk}");
-                let (from, to) = (name(lab, &talk["from"]), name(lab, &talk["to"]));
+                assert!(entry["bytes"].as_u64() > Some(0) || flows == 0, "{entry}");
+                let (from, to) = (name(lab, &entry["from"]), name(lab, &entry["to"]));
                 format!("{from} {to} {service} {rule} {flows}")
             })
             .collect();
@@ -239,53 +239,53 @@ fn is_listed(lab: &Lab, expected: &[String]) -> Result<()> {
     })
 }
 
-/// Every flow that would be dropped says so as it is opened, and no other does.
-fn is_watched(lab: &Lab, watcher: &Watcher) -> Result<()> {
+/// Waits until the watcher has an event for every flow, and checks which events say that the flow would be dropped.
+fn check_events(lab: &Lab, watcher: &Watcher) -> Result<()> {
     let events = || -> Vec<Value> {
         let lines = watcher.lines();
         let events = lines
             .iter()
-            .map(|line| serde_json::from_str(line).expect("is JSON"));
+            .map(|line| serde_json::from_str(line).expect("the event is JSON"));
         events
             .filter(|event: &Value| event["kind"] == "flow")
             .collect()
     };
-    wait_until("what is said to everybody is told of", || {
+    wait_until("there is an event for the broadcast", || {
         Ok(events().iter().any(|event| {
             event["to"]["port"] == ANNOUNCED && event["would_drop"]["reason"] == "no-rule"
         }))
     })?;
-    for said in &SAID {
-        let of = |event: &Value| {
-            name(lab, &event["from"]) == said.from
-                && name(lab, &event["to"]) == said.to
-                && event["to"]["port"] == said.port
+    for case in &CASES {
+        let is_of_case = |event: &Value| {
+            name(lab, &event["from"]) == case.from
+                && name(lab, &event["to"]) == case.to
+                && event["to"]["port"] == case.port
         };
-        wait_until(&format!("{} is told of", said.port), || {
-            Ok(events().iter().any(of))
+        wait_until(&format!("there is an event for port {}", case.port), || {
+            Ok(events().iter().any(is_of_case))
         })?;
-        for event in events().iter().filter(|event| of(event)) {
+        for event in events().iter().filter(|event| is_of_case(event)) {
             let why = &event["would_drop"];
             let rule = why["rule"].as_str().unwrap_or("-");
-            let told = why["reason"].is_string().then_some(rule);
-            assert_eq!(told, said.would_drop, "{event}");
+            let would_drop = why["reason"].is_string().then_some(rule);
+            assert_eq!(would_drop, case.would_drop, "{event}");
         }
     }
     Ok(())
 }
 
-/// The other commands, and the metrics, say the same.
-fn is_shown(gateway: &Gateway) -> Result<()> {
+/// Checks that other commands and the metrics show the same.
+fn check_views(gateway: &Gateway) -> Result<()> {
     let status = gateway.json(&["status"])?;
     let segments = status["segments"].as_array().expect("a list");
     for segment in segments {
         let observed = segment["mode"] == "observe";
         assert_eq!(segment["would_drop"].is_object(), observed, "{segment}");
     }
-    let said = gateway.must(&["status"])?;
+    let output = gateway.must(&["status"])?;
     assert!(
-        said.contains("guest is observed: enforcement would have dropped"),
-        "{said}"
+        output.contains("guest is observed: enforcement would have dropped"),
+        "{output}"
     );
     let devices = gateway.json(&["devices"])?;
     for (name, flows) in [
@@ -299,7 +299,7 @@ fn is_shown(gateway: &Gateway) -> Result<()> {
             .flatten()
             .find(|device| device["name"] == name);
         assert_eq!(
-            device.expect("is listed")["would_drop_flows"],
+            device.expect("the device is listed")["would_drop_flows"],
             flows,
             "{name}"
         );
@@ -311,14 +311,14 @@ fn is_shown(gateway: &Gateway) -> Result<()> {
     );
     println!("{by_rule}");
 
-    // What a rule allows is shown by that rule, although the answers pass by the observed segment's.
+    // A flow is listed under the rule that allows it, although its answers pass by the observed segment's rule.
     let web = gateway.json(&["flows", "--rule", "guest-to-world", "--segment", "guest"])?;
     assert_eq!(web["matching"], 5, "{web:#}");
     let of_station = gateway.json(&["flows", "--device", "station-1", "--state", "established"])?;
     let flows = of_station["flows"].as_array().expect("a list");
     assert_eq!(flows.len(), 4, "{of_station:#}");
-    let let_be = flows.iter().filter(|flow| flow["would_drop"].is_object());
-    assert_eq!(let_be.count(), 2, "{of_station:#}");
+    let would_drop = flows.iter().filter(|flow| flow["would_drop"].is_object());
+    assert_eq!(would_drop.count(), 2, "{of_station:#}");
 
     for (segment, least) in [("guest", 4.0), ("stations", 2.0)] {
         for (what, least) in [("flows", least), ("bytes", least * 60.0)] {
@@ -331,23 +331,23 @@ fn is_shown(gateway: &Gateway) -> Result<()> {
 }
 
 #[test]
-fn an_explanation_says_what_would_become_of_it_enforced() -> Result<()> {
+fn explain_shows_what_enforcement_would_do() -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start()?;
     gateway.must(&["apply", &variant(&lab, "observed", &OBSERVED)?])?;
-    let said = gateway.must(&["explain", "10.29.0.66", "10.200.6.10", "smb"])?;
+    let output = gateway.must(&["explain", "10.29.0.66", "10.200.6.10", "smb"])?;
     assert!(
-        said.contains("Enforced, it would be dropped: no-smb denies it (policy.yaml:"),
-        "{said}"
+        output.contains("Enforced, it would be dropped: no-smb denies it (policy.yaml:"),
+        "{output}"
     );
-    let said = gateway.must(&["explain", "10.29.0.66", "203.0.113.10", "https"])?;
-    assert!(!said.contains("Enforced"), "{said}");
+    let output = gateway.must(&["explain", "10.29.0.66", "203.0.113.10", "https"])?;
+    assert!(!output.contains("Enforced"), "{output}");
     quarantine(gateway, Posture::Contain)?;
-    let said = gateway.must(&["explain", "monitor-1", "broadcast", "intellivue-announce"])?;
-    assert!(!said.contains("device-facing"), "{said}");
-    let said = gateway.must(&["explain", "station-1", "broadcast", "ws-discovery"])?;
-    assert!(said.contains("to device-facing ports only"), "{said}");
+    let output = gateway.must(&["explain", "monitor-1", "broadcast", "intellivue-announce"])?;
+    assert!(!output.contains("device-facing"), "{output}");
+    let output = gateway.must(&["explain", "station-1", "broadcast", "ws-discovery"])?;
+    assert!(output.contains("to device-facing ports only"), "{output}");
     let checked = gateway.must(&["check", &variant(&lab, "observed", &OBSERVED)?])?;
     assert!(checked.contains("observed: stations, guest"), "{checked}");
     Ok(())

@@ -1,24 +1,24 @@
-//! How devices come by addresses and names, through the gateway, and how intruders do not give them any.
+//! Devices get addresses (DHCP, DHCPv6, SLAAC) and resolve names through the gateway.
 
 use std::net::IpAddr;
 
-use cordon_integration::programs::addresses::{Asks, Client, dnsmasq, radvd};
+use cordon_integration::programs::addresses::{Client, IpVersion, dnsmasq, radvd};
 use cordon_integration::programs::listen::Listening;
 use cordon_integration::programs::{must, net, plan, set};
 use cordon_integration::steps::{PATIENCE, wait_until};
 use cordon_lab::{Device, Host, Lab, Mac, Result};
 use ipnet::IpNet;
 
-/// What a server may give in the stations' VLAN and in the guests'.
+/// The server's ranges for the stations' VLAN and the guests'.
 const RANGES: [&str; 2] = [
     "10.23.0.100,10.23.0.150,255.255.255.0,1h",
     "10.29.0.100,10.29.0.150,255.255.255.0,1h",
 ];
-/// More than a frame holds.
+/// Strings of a TXT record, together larger than a frame.
 const STRINGS: usize = 14;
 
 #[test]
-fn devices_come_by_addresses_and_names() -> Result<()> {
+fn devices_get_addresses_and_resolve_names() -> Result<()> {
     let lab = Lab::raise(plan()?)?;
     lab.gateway().start_with_policy()?;
     let scratch = lab.directory();
@@ -29,7 +29,7 @@ fn devices_come_by_addresses_and_names() -> Result<()> {
         scratch,
         &["--port=0", "--dhcp-authoritative", &one, &two],
     )?;
-    // The core router passes on what it hears, and knows itself what to give of IPv6 to whom it says so.
+    // The core router relays DHCP, and is itself the DHCPv6 server where its advertisements say "managed".
     let _relay = dnsmasq(
         router,
         scratch,
@@ -72,31 +72,31 @@ fn devices_come_by_addresses_and_names() -> Result<()> {
         servers.push(Listening::at(&*lab.host(name)?, &[port], &[])?);
     }
 
-    // One that is listed, without addresses, and one that nobody knows.
+    // A listed device without a bound address, and an unlisted one.
     let cart = without_addresses(&lab, "cart-1", [0x02, 0x00, 0x5e, 0x23, 0x00, 0x21], 230)?;
     let phone = without_addresses(&lab, "phone", [0x02, 0x00, 0x5e, 0x29, 0x00, 0x77], 299)?;
     let mut clients = Vec::new();
     for (host, within) in [(&cart, "10.23.0.0/24"), (&phone, "10.29.0.0/24")] {
-        let mut client = Client::start(host, scratch, Asks::V4)?;
+        let mut client = Client::start(host, scratch, IpVersion::V4)?;
         client.bound()?;
-        let given = only_address(host, net(within))?;
-        assert!((100..=150).contains(&last_part(given)), "{given}");
+        let address = only_address(host, net(within))?;
+        assert!((100..=150).contains(&last_part(address)), "{address}");
         clients.push(client);
     }
-    // The one is told to ask, the other to make itself one.
+    // Router advertisements make the cart use DHCPv6 and the phone SLAAC.
     for host in [&cart, &phone] {
-        wait_until("a router is known", || {
+        wait_until("the host has a default route", || {
             Ok(must(host, &["ip", "-6", "route", "show", "default"])?.contains("proto ra"))
         })?;
     }
-    let mut client6 = Client::start(&cart, scratch, Asks::V6)?;
+    let mut client6 = Client::start(&cart, scratch, IpVersion::V6)?;
     client6.bound()?;
-    let given = only_address(&cart, net("fd00:23::/64"))?;
-    assert!((0x1000..0x2000).contains(&(last_part(given))), "{given}");
-    let made = only_address(&phone, net("fd00:29::/64"))?;
-    assert_eq!(made.to_string(), "fd00:29::5eff:fe29:77");
+    let leased = only_address(&cart, net("fd00:23::/64"))?;
+    assert!((0x1000..0x2000).contains(&(last_part(leased))), "{leased}");
+    let derived = only_address(&phone, net("fd00:29::/64"))?;
+    assert_eq!(derived.to_string(), "fd00:29::5eff:fe29:77");
 
-    // And they are good for something.
+    // Flows from these addresses pass.
     for (host, other, port) in [
         (&cart, "records", 443),
         (&cart, "records6", 443),
@@ -121,24 +121,24 @@ fn devices_come_by_addresses_and_names() -> Result<()> {
             dig(&["+short", "+tcp", "pacs.hospital.test"])?,
             "10.200.4.10\n"
         );
-        // In pieces.
+        // The answer is fragmented.
         let long = dig(&["+bufsize=4096", "long.hospital.test", "TXT"])?;
         assert!(long.contains("(UDP)"), "{long}");
         assert_eq!(long.matches(&strings[0]).count(), STRINGS, "{long}");
     }
 
-    // What was given is given back, to the server itself.
+    // Leases are released by unicast to the server.
     for client in clients {
         client.release()?;
     }
-    wait_until("the server has heard of it", || {
-        let said = server.stdout() + &server.stderr();
-        Ok(said.matches("DHCPRELEASE").count() == 2)
+    wait_until("the server has received the releases", || {
+        let log = server.stdout() + &server.stderr();
+        Ok(log.matches("DHCPRELEASE").count() == 2)
     })?;
     Ok(())
 }
 
-/// A host with nothing but a MAC address, that listens to routers.
+/// A host without IP addresses, which accepts router advertisements.
 fn without_addresses(lab: &Lab, name: &str, mac: [u8; 6], vlan: u16) -> Result<Host> {
     let host = lab.plug_in(Device {
         name: name.to_owned(),
@@ -148,17 +148,17 @@ fn without_addresses(lab: &Lab, name: &str, mac: [u8; 6], vlan: u16) -> Result<H
     })?;
     must(&host, &["ip", "addr", "flush", "dev", Host::INTERFACE])?;
     set(&host, "ipv6/conf/eth0/accept_ra", "1")?;
-    // From here on it has a link-local address.
+    // This makes the kernel assign a link-local address.
     set(&host, "ipv6/conf/eth0/addr_gen_mode", "0")?;
     Ok(host)
 }
 
-/// Its address of a subnet, once it has one.
+/// Waits until the host has one address of a subnet, and returns it.
 fn only_address(host: &Host, subnet: IpNet) -> Result<IpAddr> {
     let mut found = Vec::new();
     wait_until(&format!("{} has an address", host.name()), || {
-        let said = must(host, &["ip", "-brief", "addr", "show", Host::INTERFACE])?;
-        let addresses = said
+        let output = must(host, &["ip", "-brief", "addr", "show", Host::INTERFACE])?;
+        let addresses = output
             .split_whitespace()
             .filter_map(|word| word.parse::<IpNet>().ok());
         found = addresses

@@ -1,21 +1,21 @@
-//! A study of several hundred megabytes from a scanner to a real archive, with the site closed in the middle of it.
+//! A study of 300 MB is sent to a real archive while the site goes into lockdown.
 
 use std::fs;
 use std::net::SocketAddr;
 
 use cordon_integration::programs::dicom::Study;
-use cordon_integration::programs::{counted, must, plan, serve};
+use cordon_integration::programs::{metric, must, plan, serve};
 use cordon_integration::steps::{PATIENCE, posture, quarantine, wait_until};
 use cordon_lab::{Lab, Result};
 use cordon_policy::Posture;
 use serde_json::{Value, json};
 
 const IMAGES: usize = 36;
-/// What has been sent when the site is closed.
+/// Bytes that have been sent when the site goes into lockdown.
 const SOME: f64 = 50e6;
 
 #[test]
-fn a_study_is_archived_whole_while_the_site_is_closed() -> Result<()> {
+fn a_study_is_archived_completely_during_a_lockdown() -> Result<()> {
     let lab = Lab::raise(plan()?)?;
     lab.gateway().start_with_policy()?;
     let (ct, pacs) = (lab.host("ct-1")?, lab.host("pacs")?);
@@ -31,13 +31,13 @@ fn a_study_is_archived_whole_while_the_site_is_closed() -> Result<()> {
         "HttpPort": 8042, "RemoteAccessAllowed": false, "AuthenticationEnabled": false,
         "Plugins": [],
     });
-    fs::write(&config, settings.to_string()).expect("writes");
+    fs::write(&config, settings.to_string()).expect("the configuration is written");
     let config = config.display().to_string();
     let _archive = serve(&pacs, &["Orthanc", &config], pacs.at(104))?;
-    let ask = |path: &str| -> Result<Value> {
+    let query = |path: &str| -> Result<Value> {
         let url = format!("http://127.0.0.1:8042{path}");
-        let said = must(&pacs, &["curl", "--silent", "--fail", &url])?;
-        Ok(serde_json::from_str(&said).expect("Orthanc speaks JSON"))
+        let answer = must(&pacs, &["curl", "--silent", "--fail", &url])?;
+        Ok(serde_json::from_str(&answer).expect("Orthanc answers with JSON"))
     };
 
     let (address, directory) = (pacs.ip().to_string(), study.directory.display().to_string());
@@ -53,41 +53,42 @@ fn a_study_is_archived_whole_while_the_site_is_closed() -> Result<()> {
         &directory,
     ])?;
     let sent = "cordon_rule_bytes_total{rule=\"ct-to-pacs\"}";
-    wait_until("some of it has been sent", || {
-        Ok(counted(&lab, sent)? > SOME)
+    wait_until("part of the study has been sent", || {
+        Ok(metric(&lab, sent)? > SOME)
     })?;
     quarantine(lab.gateway(), Posture::Lockdown)?;
     assert!(
         scanner.is_running()?,
-        "it was to be closed while the study was being sent"
+        "the study was already sent at the lockdown"
     );
     let ended = scanner.wait(PATIENCE)?;
     assert!(ended.success(), "{}{}", ended.stdout, ended.stderr);
     assert_eq!(posture(lab.gateway())?, Posture::Lockdown);
-    assert!(counted(&lab, sent)? > study.size() as f64);
+    assert!(metric(&lab, sent)? > study.size() as f64);
 
-    let instances = ask("/instances?expand")?;
+    let instances = query("/instances?expand")?;
     let instances = instances.as_array().expect("a list");
     assert_eq!(instances.len(), IMAGES);
     let file = lab.directory().join("received.raw");
     let received = file.display().to_string();
     for (instance, pixels) in &study.images {
-        let is_it = |known: &&Value| known["MainDicomTags"]["SOPInstanceUID"] == instance.as_str();
-        let known = instances.iter().find(is_it);
-        let known = known.unwrap_or_else(|| panic!("{instance} is not there"));
-        let id = known["ID"].as_str().expect("a name");
+        let is_instance =
+            |archived: &&Value| archived["MainDicomTags"]["SOPInstanceUID"] == instance.as_str();
+        let archived = instances.iter().find(is_instance);
+        let archived = archived.unwrap_or_else(|| panic!("{instance} is not in the archive"));
+        let id = archived["ID"].as_str().expect("the instance has an ID");
         let url = format!("http://127.0.0.1:8042/instances/{id}/frames/0/raw");
         must(
             &pacs,
             &["curl", "--silent", "--fail", "--output", &received, &url],
         )?;
         assert!(
-            fs::read(&file).expect("was received") == *pixels,
-            "{instance} is another"
+            fs::read(&file).expect("the image was downloaded") == *pixels,
+            "{instance} differs"
         );
     }
 
-    // Nobody else gets anywhere near it.
+    // Other hosts cannot connect to the archive.
     let guest = lab.host("guest")?;
     let port = SocketAddr::new(pacs.ip(), 104);
     assert!(!guest.connects(port, std::time::Duration::from_secs(2))?);

@@ -1,20 +1,23 @@
-//! How urgent a packet is, its sender says in the packet (DSCP), and the switch in the tag (PCP). The gateway leaves both.
+//! The gateway does not change the DSCP of packets or the priority (PCP) of VLAN tags.
 
 use cordon_integration::programs::{must, plan, serve};
 use cordon_integration::wires::Wires;
-use cordon_lab::{Host, Lab, Result, Seen};
+use cordon_lab::{CapturedFrame, Host, Lab, Result};
 
-/// A port that is measured at.
+/// iperf3's port.
 const PORT: u16 = 5201;
 
-/// What marks a packet: DSCP by its name, the byte that it is in, and the priority in the tag.
+/// Marks of a packet.
 struct Mark {
+    /// The DSCP by name.
     dscp: &'static str,
+    /// The traffic class byte that contains it.
     class: u8,
+    /// The priority in the VLAN tag.
     priority: u8,
 }
 
-/// Voice and alarms go out, something else comes back.
+/// Different marks for the two directions.
 const OUT: Mark = Mark {
     dscp: "ef",
     class: 0xb8,
@@ -27,7 +30,7 @@ const BACK: Mark = Mark {
 };
 
 #[test]
-fn marks_are_left_as_they_are() -> Result<()> {
+fn dscp_and_tag_priority_are_unchanged() -> Result<()> {
     let lab = Lab::raise(plan()?)?;
     lab.gateway().start_with_policy()?;
     let station = lab.host("station-1")?;
@@ -46,19 +49,19 @@ fn marks_are_left_as_they_are() -> Result<()> {
         )?;
         must(&station, &["ping", "-c", "5", "-i", "0.1", &address])?;
         let wires = wires.stop()?;
-        let ours = |seen: &Seen| {
+        let ours = |seen: &CapturedFrame| {
             let ends = |(from, to)| [from, to].contains(&server.ip());
             seen.ips.is_some_and(ends)
         };
-        for (way, mark) in [(&wires.outward, OUT), (&wires.inward, BACK)] {
-            // Everything in that VLAN has a priority: also what is flooded, and what is said to find each other.
-            let in_vlan = |seen: &&Seen| seen.vlan == Some(230);
-            let left: Vec<&Seen> = way.left.iter().filter(in_vlan).collect();
-            let entered = way.entered.iter().filter(in_vlan);
+        for (direction, mark) in [(&wires.outward, OUT), (&wires.inward, BACK)] {
+            // All frames of the VLAN have the priority, including ARP and flooded frames.
+            let in_vlan = |seen: &&CapturedFrame| seen.vlan == Some(230);
+            let left: Vec<&CapturedFrame> = direction.left.iter().filter(in_vlan).collect();
+            let entered = direction.entered.iter().filter(in_vlan);
             assert!(left.len() >= 10);
             for seen in entered.chain(left) {
                 assert_eq!(seen.priority, Some(mark.priority), "{seen:?}");
-                // A packet of these two. What opened a flow is among them.
+                // Packets between the two hosts have the DSCP, including the first one of a flow.
                 if ours(seen) {
                     assert_eq!(seen.traffic_class, mark.class, "{seen:?}");
                 }
@@ -68,7 +71,7 @@ fn marks_are_left_as_they_are() -> Result<()> {
     Ok(())
 }
 
-/// Has a host mark all it sends.
+/// Makes a host mark all its packets.
 fn mark(host: &Host, mark: &Mark) -> Result<()> {
     let chain = "add table inet marks; add chain inet marks out { type route hook output priority mangle; }";
     let rule = |family| format!("add rule inet marks out {family} dscp set {}", mark.dscp);

@@ -1,4 +1,4 @@
-//! An intruder who lets a printer ask in their place: nmap's idle scan, by what the printer numbers its packets with.
+//! nmap's idle scan: an intruder uses a printer with predictable IP identification numbers as a zombie.
 
 use cordon_integration::programs::allowed::allowed;
 use cordon_integration::programs::listen::Listening;
@@ -8,23 +8,23 @@ use cordon_integration::steps::PATIENCE;
 use cordon_lab::{Direction, Host, Lab, Result, TCP, Wire};
 
 const LISTENING: [u16; 3] = [22, 104, 3613];
-/// At the last, nobody listens.
+/// The last one is closed.
 const PORTS: [u16; 4] = [22, 104, 3613, 9999];
-/// Where everybody may print.
+/// The printers' port, which guests may use.
 const IPP: u16 = 631;
 const PRINTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/programs/printer.py");
 
 #[test]
-fn a_printer_cannot_be_made_to_scan() -> Result<()> {
+fn an_idle_scan_through_a_printer_fails() -> Result<()> {
     let lab = Lab::raise(plan()?)?;
     let known = cordon_policy::load(policy())?.policy;
     let (printer, target) = (lab.host("printer-2")?, lab.host("pump-server-1")?);
     let (guest, pump) = (lab.host("guest")?, lab.host("pump-1")?);
-    // In the place of its kernel, which numbers nothing that could be told from.
+    // A user-space TCP stack with sequential IP identification numbers replaces the kernel's.
     for line in [
-        "add table inet deaf",
-        "add chain inet deaf in { type filter hook prerouting priority raw; }",
-        "add rule inet deaf in meta l4proto tcp drop",
+        "add table inet zombie",
+        "add chain inet zombie in { type filter hook prerouting priority raw; }",
+        "add rule inet zombie in meta l4proto tcp drop",
     ] {
         must(&printer, &["nft", line])?;
     }
@@ -32,13 +32,15 @@ fn a_printer_cannot_be_made_to_scan() -> Result<()> {
     stack.wait_for("ready", PATIENCE)?;
     let _listening = Listening::at(&target, &LISTENING, &[])?;
 
-    // The guest may print and may not reach the server; the pump may do part of the latter.
-    let may = |from: &Host, to: &Host, port| allowed(&known, from.ip(), to.ip(), TCP, port);
-    assert!(may(&guest, &printer, IPP) && !PORTS.iter().any(|port| may(&guest, &target, *port)));
-    assert!(!may(&pump, &printer, IPP) && may(&pump, &target, 3613));
+    // The guest may reach the printer but not the server; the pump may reach one port of the server but not the
+    // printer.
+    let is_allowed = |from: &Host, to: &Host, port| allowed(&known, from.ip(), to.ip(), TCP, port);
+    assert!(is_allowed(&guest, &printer, IPP));
+    assert!(!PORTS.iter().any(|port| is_allowed(&guest, &target, *port)));
+    assert!(!is_allowed(&pump, &printer, IPP) && is_allowed(&pump, &target, 3613));
 
-    let ask = format!("-sI {}:{IPP}", printer.ip());
-    let ask = |from: &Host| scan(from, &ask, &PORTS, &[target.ip()]);
+    let arguments = format!("-sI {}:{IPP}", printer.ip());
+    let idle_scan = |from: &Host| scan(from, &arguments, &PORTS, &[target.ip()]);
     let found = |open: &[u16]| -> Found {
         let state = |port| {
             if open.contains(&port) {
@@ -56,9 +58,9 @@ fn a_printer_cannot_be_made_to_scan() -> Result<()> {
     let bridge = lab.bridge()?;
     for intruder in [&guest, &pump] {
         assert_eq!(
-            ask(intruder)?,
+            idle_scan(intruder)?,
             found(&LISTENING),
-            "{} by way of a bridge",
+            "{} through a bridge",
             intruder.name()
         );
     }
@@ -66,15 +68,15 @@ fn a_printer_cannot_be_made_to_scan() -> Result<()> {
 
     lab.gateway().start_with_policy()?;
     let wire = lab.tap(Wire::Core)?;
-    // nmap tries it out first, and says what is wrong: the guest reaches the printer, but only in their own name.
+    // nmap probes the printer first: the guest reaches it but cannot spoof addresses, the pump does not reach it.
     for (intruder, why) in [
         (&guest, "you cannot spoof IP packets"),
         (&pump, "has not returned any of our probes"),
     ] {
-        let gave_up = ask(intruder).expect_err("finds nothing").to_string();
+        let gave_up = idle_scan(intruder).expect_err("the scan fails").to_string();
         assert!(gave_up.contains(why), "{}: {gave_up}", intruder.name());
     }
-    // Nothing that says it is from the printer came out of the devices' side but what the printer sent to the guest.
+    // The only frames from the printer's address are the printer's own answers to the guest.
     for seen in wire.stop()? {
         if seen.direction == Direction::Received
             && let Some((from, to)) = seen.ips

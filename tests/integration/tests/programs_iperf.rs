@@ -1,25 +1,25 @@
-//! Long transfers, both ways, with packets of 1500 and of 9000 bytes: what a bridge carries without sending anything twice,
-//! the gateway does.
+//! Long transfers in both directions, with packets of 1500 and of 9000 bytes: the gateway causes no more
+//! retransmissions than a bridge.
 
 use cordon_integration::programs::{cable, must, plan, serve, set};
 use cordon_integration::steps::wait_until;
-use cordon_lab::{Direct, Direction, Host, Lab, Result, Seen, Wire};
+use cordon_lab::{CapturedFrame, Direct, Direction, Host, Lab, Result, Wire};
 use serde_json::Value;
 
 const PORT: u16 = 5201;
 const BYTES: u64 = 200_000_000;
-/// More than a window.
-const ON_THE_WAY: u64 = 1_000_000;
-/// Queues between namespaces are 256 frames long. A window of less does not overflow them, whoever is in between.
+/// Bytes that may be unread at the end of a transfer: more than a window.
+const IN_FLIGHT: u64 = 1_000_000;
+/// The queues between namespaces hold 256 frames. This window does not overflow them.
 const WINDOW: &str = "128K";
 
 #[test]
-fn nothing_is_sent_twice_that_a_bridge_would_have_carried() -> Result<()> {
+fn the_gateway_causes_no_more_retransmissions_than_a_bridge() -> Result<()> {
     for mtu in [1500, 9000] {
         let cable = cable(mtu)?;
         let ends = [cable.inside(), cable.outside()];
         for end in ends {
-            be_patient(end)?;
+            retransmit_only_losses(end)?;
         }
         let _server = serve(
             cable.outside(),
@@ -33,7 +33,7 @@ fn nothing_is_sent_twice_that_a_bridge_would_have_carried() -> Result<()> {
         cable.gateway().start_with_policy()?;
         let judged = both_ways(&cable, mtu)?;
         println!(
-            "packets of {mtu} bytes sent again: {bare:?} by way of a bridge, {judged:?} by way of the gateway"
+            "retransmissions with packets of {mtu} bytes: {bare:?} through a bridge, {judged:?} through the gateway"
         );
         assert!(
             judged[0] <= bare[0] && judged[1] <= bare[1],
@@ -44,14 +44,14 @@ fn nothing_is_sent_twice_that_a_bridge_would_have_carried() -> Result<()> {
 }
 
 #[test]
-fn the_largest_frames_have_tags() -> Result<()> {
+fn tagged_frames_of_9018_bytes_pass() -> Result<()> {
     let mut plan = plan()?;
     plan.mtu = 9000;
     let lab = Lab::raise(plan)?;
     lab.gateway().start_with_policy()?;
     let (station, records) = (lab.host("station-1")?, lab.host("records")?);
     let wire = lab.tap(Wire::Core)?;
-    // With headers of IP and ICMP, 9000 bytes.
+    // 9000 bytes with the IP and ICMP headers.
     let address = records.ip().to_string();
     must(
         &station,
@@ -59,15 +59,15 @@ fn the_largest_frames_have_tags() -> Result<()> {
     )?;
     let seen = wire.stop()?;
     for direction in [Direction::Received, Direction::Sent] {
-        let whole = |seen: &&Seen| seen.direction == direction && seen.length == 9000 + 18;
-        let whole: Vec<&Seen> = seen.iter().filter(whole).collect();
+        let whole = |seen: &&CapturedFrame| seen.direction == direction && seen.length == 9000 + 18;
+        let whole: Vec<&CapturedFrame> = seen.iter().filter(whole).collect();
         assert_eq!(whole.len(), 3, "{seen:?}");
         assert!(whole.iter().all(|seen| seen.vlan == Some(230)), "{whole:?}");
     }
     Ok(())
 }
 
-/// Packets that were sent again: from the workstation to the server, and back.
+/// Retransmissions of a transfer to the server, and of one from it.
 fn both_ways(cable: &Direct, mtu: u32) -> Result<[u64; 2]> {
     Ok([
         transfer(cable, mtu, &[])?,
@@ -82,18 +82,18 @@ fn transfer(cable: &Direct, mtu: u32, more: &[&str]) -> Result<u64> {
     let line = [
         "iperf3", "--json", "--client", &address, "--bytes", &bytes, "--window", WINDOW,
     ];
-    // The server may still be busy saying farewell to the last one.
-    let mut said = Value::Null;
+    // The server may still be ending the previous session.
+    let mut result = Value::Null;
     wait_until("iperf3 has been served", || {
         let output = client.exec(&[&line[..], more].concat())?;
-        said = serde_json::from_str(&output.stdout).unwrap_or_default();
+        result = serde_json::from_str(&output.stdout).unwrap_or_default();
         Ok(output.success())
     })?;
-    let end = &said["end"];
+    let end = &result["end"];
     let received = end["sum_received"]["bytes"].as_u64().expect("a number");
-    // The client ends when it has sent all, and the server then leaves unread what is on the way.
-    assert!(received >= BYTES - ON_THE_WAY, "{end}");
-    // It is frames of that size that have been on the cable.
+    // The client ends after its last write, and the server does not read the rest in flight.
+    assert!(received >= BYTES - IN_FLIGHT, "{end}");
+    // The frames on the cable had the MTU's size.
     let frames = frames(client)? - before;
     let least = BYTES / u64::from(mtu);
     assert!(
@@ -103,9 +103,9 @@ fn transfer(cable: &Direct, mtu: u32, more: &[&str]) -> Result<u64> {
     Ok(end["sum_sent"]["retransmits"].as_u64().expect("a number"))
 }
 
-/// On a busy machine an answer may be late. TCP then asks for it by sending the last packet again, although none is
-/// lost (tail loss probes, RFC 8985 §7; the retransmission timer). Here only a loss is to have anything sent again.
-fn be_patient(host: &Host) -> Result<()> {
+/// Disables retransmissions that are not caused by loss: on a busy machine an acknowledgement may be late, and TCP
+/// sends tail loss probes (RFC 8985 §7) or its retransmission timer expires.
+fn retransmit_only_losses(host: &Host) -> Result<()> {
     set(host, "ipv4/tcp_early_retrans", "0")?;
     must(
         host,
@@ -123,12 +123,12 @@ fn be_patient(host: &Host) -> Result<()> {
     .map(drop)
 }
 
-/// Frames that went over a host's cable, both ways.
+/// Frames on a host's cable, in both directions.
 fn frames(host: &Host) -> Result<u64> {
-    let said = must(host, &["ip", "-json", "-stats", "link", "show", "eth0"])?;
-    let said: Value = serde_json::from_str(&said).expect("JSON");
-    let count = |way: &str| {
-        said[0]["stats64"][way]["packets"]
+    let output = must(host, &["ip", "-json", "-stats", "link", "show", "eth0"])?;
+    let links: Value = serde_json::from_str(&output).expect("the output is JSON");
+    let count = |direction: &str| {
+        links[0]["stats64"][direction]["packets"]
             .as_u64()
             .expect("a number")
     };

@@ -1,5 +1,5 @@
-//! An intruder with nmap, in the guest VLAN and in a pump, finds what the policy lets them reach and nothing else, however
-//! the question is put. With a plain bridge in the place of the gateway, they find everything.
+//! nmap, run by a guest and on a pump, finds exactly the ports that the policy allows, with every kind of scan. With a
+//! plain bridge in place of the gateway it finds all of them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,100 +10,105 @@ use cordon_integration::programs::allowed::allowed;
 use cordon_integration::programs::listen::Listening;
 use cordon_integration::programs::nmap::{Found, Kind, Scan, scan};
 use cordon_integration::programs::{plan, policy, set};
-use cordon_lab::{Direction, Host, Lab, Result, Seen, TCP, Wire};
+use cordon_lab::{CapturedFrame, Direction, Host, Lab, Result, TCP, Wire};
 use cordon_policy::Policy;
 
 const TCP_LISTENING: [u16; 7] = [22, 53, 80, 104, 631, 3613, 9100];
-/// Of these nobody listens at the last two, one of which guests may reach.
+/// The last two are closed; guests may reach one of them.
 const TCP_PORTS: [u16; 9] = [22, 53, 80, 104, 631, 3613, 9100, 443, 9999];
 const UDP_LISTENING: [u16; 3] = [53, 161, 514];
 const UDP_PORTS: [u16; 4] = [53, 161, 514, 999];
 
-/// What such packets meet.
+/// What happens to the probes of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meets {
-    /// Policy.
+enum Handling {
+    /// The policy decides.
     Policy,
-    /// Policy, if they come from somebody who is not listed; who is listed has a MAC address.
+    /// The policy decides for an unlisted host; a listed device is bound to its MAC address.
     PolicyIfUnlisted,
-    /// A gateway that wants to see what it is to judge.
-    Refusal,
-    /// Hosts that do not take them.
-    DeafEars,
+    /// The gateway drops them because their headers are fragmented.
+    Dropped,
+    /// The hosts ignore them.
+    Ignored,
 }
 
-const fn way(line: &'static str, kind: Kind) -> (Scan, Meets) {
-    from(line, kind, None, Meets::Policy)
+const fn plain_scan(line: &'static str, kind: Kind) -> (Scan, Handling) {
+    from(line, kind, None, Handling::Policy)
 }
 
-const fn from(line: &'static str, kind: Kind, source: Option<u16>, meets: Meets) -> (Scan, Meets) {
-    (Scan { line, kind, source }, meets)
+const fn from(
+    line: &'static str,
+    kind: Kind,
+    source: Option<u16>,
+    handling: Handling,
+) -> (Scan, Handling) {
+    (Scan { line, kind, source }, handling)
 }
 
-const WAYS: [(Scan, Meets); 25] = [
-    way("-sS", Kind::Syn),
-    way("-sT", Kind::Syn),
-    way("-sF", Kind::Silent),
-    way("-sN", Kind::Silent),
-    way("-sX", Kind::Silent),
-    way("-sM", Kind::Stray),
-    way("-sA", Kind::Ack),
-    way("-sW", Kind::Window),
-    way("-sU", Kind::Udp),
-    // With a port of somebody who is often let through.
-    from("-sS -g 53", Kind::Syn, Some(53), Meets::Policy),
-    from("-sF -g 53", Kind::Silent, Some(53), Meets::Policy),
-    from("-sA -g 53", Kind::Ack, Some(53), Meets::Policy),
-    from("-sS -g 20", Kind::Syn, Some(20), Meets::Policy),
-    from("-sS -g 104", Kind::Syn, Some(104), Meets::Policy),
-    from("-sA -g 104", Kind::Ack, Some(104), Meets::Policy),
-    from("-sU -g 53", Kind::Udp, Some(53), Meets::Policy),
-    // In pieces: smaller than TCP's header, and just not.
-    from("-sS -f", Kind::Syn, None, Meets::Refusal),
-    from("-sS --mtu 16", Kind::Syn, None, Meets::Refusal),
-    way("-sS --mtu 24 --data-length 64", Kind::Syn),
-    from("-sA -f", Kind::Ack, None, Meets::Refusal),
-    // Behind others, as another, with something else in them.
-    way("-sS -D 10.23.0.11,10.21.0.21,203.0.113.99", Kind::Syn),
+const SCANS: [(Scan, Handling); 25] = [
+    plain_scan("-sS", Kind::Syn),
+    plain_scan("-sT", Kind::Syn),
+    plain_scan("-sF", Kind::NoAck),
+    plain_scan("-sN", Kind::NoAck),
+    plain_scan("-sX", Kind::NoAck),
+    plain_scan("-sM", Kind::FinAck),
+    plain_scan("-sA", Kind::Ack),
+    plain_scan("-sW", Kind::Window),
+    plain_scan("-sU", Kind::Udp),
+    // With a source port that firewalls often allow.
+    from("-sS -g 53", Kind::Syn, Some(53), Handling::Policy),
+    from("-sF -g 53", Kind::NoAck, Some(53), Handling::Policy),
+    from("-sA -g 53", Kind::Ack, Some(53), Handling::Policy),
+    from("-sS -g 20", Kind::Syn, Some(20), Handling::Policy),
+    from("-sS -g 104", Kind::Syn, Some(104), Handling::Policy),
+    from("-sA -g 104", Kind::Ack, Some(104), Handling::Policy),
+    from("-sU -g 53", Kind::Udp, Some(53), Handling::Policy),
+    // Fragments, smaller than the TCP header or just larger.
+    from("-sS -f", Kind::Syn, None, Handling::Dropped),
+    from("-sS --mtu 16", Kind::Syn, None, Handling::Dropped),
+    plain_scan("-sS --mtu 24 --data-length 64", Kind::Syn),
+    from("-sA -f", Kind::Ack, None, Handling::Dropped),
+    // Decoys, a spoofed MAC address, other contents.
+    plain_scan("-sS -D 10.23.0.11,10.21.0.21,203.0.113.99", Kind::Syn),
     from(
         "-sS --spoof-mac 02:00:5e:99:00:01",
         Kind::Syn,
         None,
-        Meets::PolicyIfUnlisted,
+        Handling::PolicyIfUnlisted,
     ),
-    way("-sS --data-length 25", Kind::Syn),
-    way("-sS --ttl 33", Kind::Syn),
-    from("-sS --badsum", Kind::Syn, None, Meets::DeafEars),
+    plain_scan("-sS --data-length 25", Kind::Syn),
+    plain_scan("-sS --ttl 33", Kind::Syn),
+    from("-sS --badsum", Kind::Syn, None, Handling::Ignored),
 ];
 const DECOYS: [&str; 3] = ["10.23.0.11", "10.21.0.21", "203.0.113.99"];
 
-const WAYS6: [(Scan, Meets); 11] = [
-    way("-6 -sS", Kind::Syn),
-    way("-6 -sT", Kind::Syn),
-    way("-6 -sF", Kind::Silent),
-    way("-6 -sN", Kind::Silent),
-    way("-6 -sX", Kind::Silent),
-    way("-6 -sA", Kind::Ack),
-    way("-6 -sW", Kind::Window),
-    way("-6 -sU", Kind::Udp),
-    from("-6 -sS -g 53", Kind::Syn, Some(53), Meets::Policy),
-    way("-6 -sS --data-length 25", Kind::Syn),
-    from("-6 -sS --badsum", Kind::Syn, None, Meets::DeafEars),
+const SCANS6: [(Scan, Handling); 11] = [
+    plain_scan("-6 -sS", Kind::Syn),
+    plain_scan("-6 -sT", Kind::Syn),
+    plain_scan("-6 -sF", Kind::NoAck),
+    plain_scan("-6 -sN", Kind::NoAck),
+    plain_scan("-6 -sX", Kind::NoAck),
+    plain_scan("-6 -sA", Kind::Ack),
+    plain_scan("-6 -sW", Kind::Window),
+    plain_scan("-6 -sU", Kind::Udp),
+    from("-6 -sS -g 53", Kind::Syn, Some(53), Handling::Policy),
+    plain_scan("-6 -sS --data-length 25", Kind::Syn),
+    from("-6 -sS --badsum", Kind::Syn, None, Handling::Ignored),
 ];
 
-/// From where somebody is let speak to the scanner, should it be asked. What opens nothing passes for an answer, and finds
-/// out who is there; what would open a connection does not.
-const WAYS_BACK: [(Scan, Meets); 3] = [
-    from("-sS -g 2575", Kind::Syn, Some(2575), Meets::Policy),
-    from("-sF -g 2575", Kind::Silent, Some(2575), Meets::Policy),
-    from("-sA -g 2575", Kind::Ack, Some(2575), Meets::Policy),
+/// From the source port of a flow that the policy allows towards the scanning device. Probes that do not open a flow
+/// pass as answers of that flow, and reach the target; SYNs do not.
+const ANSWER_SCANS: [(Scan, Handling); 3] = [
+    from("-sS -g 2575", Kind::Syn, Some(2575), Handling::Policy),
+    from("-sF -g 2575", Kind::NoAck, Some(2575), Handling::Policy),
+    from("-sA -g 2575", Kind::Ack, Some(2575), Handling::Policy),
 ];
 
-/// Somebody who scans.
+/// A host that scans.
 struct Intruder {
     name: &'static str,
     listed: bool,
-    ways: [&'static [(Scan, Meets)]; 2],
+    scans: [&'static [(Scan, Handling)]; 2],
     targets: &'static [&'static str],
 }
 
@@ -111,7 +116,7 @@ const INTRUDERS: [Intruder; 3] = [
     Intruder {
         name: "guest",
         listed: false,
-        ways: [&WAYS, &WAYS6],
+        scans: [&SCANS, &SCANS6],
         targets: &[
             "internet",
             "internet6",
@@ -126,7 +131,7 @@ const INTRUDERS: [Intruder; 3] = [
     Intruder {
         name: "pump-1",
         listed: true,
-        ways: [&WAYS, &WAYS6],
+        scans: [&SCANS, &SCANS6],
         targets: &[
             "pump-server-1",
             "central-1",
@@ -140,40 +145,41 @@ const INTRUDERS: [Intruder; 3] = [
     Intruder {
         name: "ct-1",
         listed: true,
-        ways: [&WAYS_BACK, &[]],
+        scans: [&ANSWER_SCANS, &[]],
         targets: &["interfaces", "records"],
     },
 ];
-/// Scans that run at the same time.
+/// The number of concurrent scans.
 const AT_ONCE: usize = 8;
-/// On a busy machine an answer may come too late for nmap. It is asked so often before something counts as missed.
+/// How often a scan runs before a missed port fails the test: on a busy machine an answer may be too late for nmap.
 const TRIES: usize = 3;
 
-/// A scan by somebody, and what it should find.
+/// A scan and its expected results.
 struct Task {
     from: Host,
     scan: Scan,
     ports: &'static [u16],
     hosts: Vec<IpAddr>,
-    /// With everybody let through, and with the gateway.
+    /// Through a bridge.
     bare: Found,
+    /// Through the gateway.
     judged: Found,
 }
 
 #[test]
-fn intruders_find_what_policy_lets_them_reach() -> Result<()> {
+fn scans_find_exactly_what_the_policy_allows() -> Result<()> {
     let lab = Lab::raise(plan()?)?;
     let known = cordon_policy::load(policy())?.policy;
     let mut listening = Vec::new();
     for host in lab.hosts() {
-        // Every port that is closed says so.
+        // Closed UDP ports must always answer.
         set(&host, "ipv4/icmp_ratelimit", "0")?;
         set(&host, "ipv6/icmp/ratelimit", "0")?;
         listening.push(Listening::at(&host, &TCP_LISTENING, &UDP_LISTENING)?);
     }
     let tasks = tasks(&lab, &known)?;
-    let something = |found: &Found| found.values().any(|state| state == "open");
-    assert!(tasks.iter().any(|task| something(&task.judged)));
+    let has_open = |found: &Found| found.values().any(|state| state == "open");
+    assert!(tasks.iter().any(|task| has_open(&task.judged)));
 
     let bridge = lab.bridge()?;
     all(&tasks, |task| &task.bare)?;
@@ -182,21 +188,22 @@ fn intruders_find_what_policy_lets_them_reach() -> Result<()> {
     lab.gateway().start_with_policy()?;
     let (inside, outside) = (lab.tap(Wire::Access)?, lab.tap(Wire::Core)?);
     all(&tasks, |task| &task.judged)?;
-    // Nothing went out that might not, answered or not, and nothing in the name of others.
+    // No forbidden probe left the gateway, answered or not, and none with a spoofed source.
     let decoys = DECOYS.map(|ip| ip.parse::<IpAddr>().expect("an address"));
-    let disguised = |seen: &&Seen| seen.ips.is_some_and(|(from, _)| decoys.contains(&from));
+    let disguised =
+        |seen: &&CapturedFrame| seen.ips.is_some_and(|(from, _)| decoys.contains(&from));
     let entered = inside.stop()?;
     let entered = entered
         .iter()
         .filter(|seen| seen.direction == Direction::Sent);
     assert!(entered.filter(disguised).count() > 0);
     let left = outside.stop()?;
-    let left: Vec<&Seen> = left
+    let left: Vec<&CapturedFrame> = left
         .iter()
         .filter(|seen| seen.direction == Direction::Received)
         .collect();
     if let Some(seen) = left.iter().find(|seen| disguised(seen)) {
-        panic!("in the name of another: {seen:?}");
+        panic!("spoofed source: {seen:?}");
     }
     for intruder in &INTRUDERS {
         let host = lab.host(intruder.name)?;
@@ -206,9 +213,9 @@ fn intruders_find_what_policy_lets_them_reach() -> Result<()> {
                 && seen.ports != (0, 0)
             {
                 let (source, destination) = seen.ports;
-                let may = allowed(&known, from, to, seen.protocol, destination)
+                let is_allowed = allowed(&known, from, to, seen.protocol, destination)
                     || seen.protocol == TCP && allowed(&known, to, from, TCP, source);
-                assert!(may, "{seen:?}");
+                assert!(is_allowed, "{seen:?}");
             }
         }
     }
@@ -219,21 +226,21 @@ fn tasks(lab: &Lab, known: &Policy) -> Result<Vec<Task>> {
     let mut tasks = Vec::new();
     for intruder in &INTRUDERS {
         let from = lab.host(intruder.name)?;
-        for (ways, six) in intruder.ways.into_iter().zip([false, true]) {
+        for (scans, six) in intruder.scans.into_iter().zip([false, true]) {
             let mut hosts = Vec::new();
             for target in intruder.targets {
                 hosts.extend(addresses(&lab.host(target)?, six));
             }
-            for way in ways {
+            for plain_scan in scans {
                 let own = addresses(&from, six)[0];
-                tasks.push(Task::new(known, intruder, &from, own, *way, &hosts));
+                tasks.push(Task::new(known, intruder, &from, own, *plain_scan, &hosts));
             }
         }
     }
     Ok(tasks)
 }
 
-/// Its addresses of one version of IP.
+/// A host's addresses of one IP version.
 fn addresses(host: &Host, six: bool) -> Vec<IpAddr> {
     let all = host.addresses().iter().copied();
     all.filter(|ip| ip.is_ipv6() == six).collect()
@@ -245,7 +252,7 @@ impl Task {
         intruder: &Intruder,
         from: &Host,
         own: IpAddr,
-        (scan, meets): (Scan, Meets),
+        (scan, handling): (Scan, Handling),
         hosts: &[IpAddr],
     ) -> Task {
         let (ports, listening) = match scan.kind {
@@ -253,15 +260,17 @@ impl Task {
             _ => (&TCP_PORTS[..], &TCP_LISTENING[..]),
         };
         let protocol = scan.kind.protocol();
-        let is_let = |to: IpAddr, port: u16| {
-            let asked = |source| allowed(known, to, own, protocol, source);
-            let answers = protocol == TCP && !scan.kind.opens() && scan.source.is_some_and(asked);
+        let is_allowed = |to: IpAddr, port: u16| {
+            let is_request_allowed = |source| allowed(known, to, own, protocol, source);
+            let answers = protocol == TCP
+                && !scan.kind.opens()
+                && scan.source.is_some_and(is_request_allowed);
             allowed(known, own, to, protocol, port) || answers
         };
-        let reaches = |to: IpAddr, port: u16| match meets {
-            Meets::Policy => is_let(to, port),
-            Meets::PolicyIfUnlisted => !intruder.listed && is_let(to, port),
-            Meets::Refusal | Meets::DeafEars => false,
+        let reaches = |to: IpAddr, port: u16| match handling {
+            Handling::Policy => is_allowed(to, port),
+            Handling::PolicyIfUnlisted => !intruder.listed && is_allowed(to, port),
+            Handling::Dropped | Handling::Ignored => false,
         };
         let mut task = Task {
             from: from.clone(),
@@ -275,36 +284,37 @@ impl Task {
             for port in ports {
                 let state = |reached| {
                     scan.kind
-                        .tells(reached, listening.contains(port))
+                        .expected_state(reached, listening.contains(port))
                         .to_owned()
                 };
-                let place = (*host, *port);
-                task.bare.insert(place, state(meets != Meets::DeafEars));
-                task.judged.insert(place, state(reaches(*host, *port)));
+                let target = (*host, *port);
+                task.bare
+                    .insert(target, state(handling != Handling::Ignored));
+                task.judged.insert(target, state(reaches(*host, *port)));
             }
         }
         task
     }
 }
 
-/// Runs all scans, and compares.
+/// Runs all scans, and compares their results.
 fn all(tasks: &[Task], expected: impl Fn(&Task) -> &Found + Sync) -> Result<()> {
-    // Those that come from the same port would take each other's answers for their own.
+    // Scans of a host from the same source port run one after the other: they would receive each other's answers.
     let mut rows: BTreeMap<(&str, Option<u16>, usize), Vec<&Task>> = BTreeMap::new();
     for (number, task) in tasks.iter().enumerate() {
-        let alone = if task.scan.source.is_none() {
+        let row_number = if task.scan.source.is_none() {
             number
         } else {
             0
         };
-        rows.entry((task.from.name(), task.scan.source, alone))
+        rows.entry((task.from.name(), task.scan.source, row_number))
             .or_default()
             .push(task);
     }
     let rows = Mutex::new(rows.into_values());
     let work = || -> Result<()> {
         loop {
-            let next = rows.lock().expect("nobody panicked").next();
+            let next = rows.lock().expect("no thread panicked").next();
             let Some(row) = next else { return Ok(()) };
             row.into_iter()
                 .try_for_each(|task| compare(task, expected(task)))?;
@@ -314,7 +324,7 @@ fn all(tasks: &[Task], expected: impl Fn(&Task) -> &Found + Sync) -> Result<()> 
         let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
         workers
             .into_iter()
-            .try_for_each(|worker| worker.join().expect("finds what it should"))
+            .try_for_each(|worker| worker.join().expect("the scan finds what it should"))
     })
 }
 
@@ -331,21 +341,21 @@ fn compare(task: &Task, expected: &Found) -> Result<()> {
         let found = scan(from, line, ports, hosts)?;
         let wrong: Vec<_> = expected
             .iter()
-            .map(|(place, state)| (place, state, found.get(place)))
+            .map(|(target, state)| (target, state, found.get(target)))
             .filter(|(_, state, found)| *found != Some(state))
             .collect();
         if wrong.is_empty() && found.len() == expected.len() {
             return Ok(());
         }
         tries += 1;
-        // To find nothing may be for want of time; to find something is not.
-        let nothing = kind.tells(false, false);
+        // Answers may be missing because they were late; additional ones are an error.
+        let unanswered = kind.expected_state(false, false);
         let missed = wrong
             .iter()
-            .all(|(.., state)| state.is_some_and(|state| state == nothing));
+            .all(|(.., state)| state.is_some_and(|state| state == unanswered));
         assert!(
             missed && tries < TRIES,
-            "{} nmap {line}: (place, expected, found) {wrong:?}",
+            "{} nmap {line}: (target, expected, found) {wrong:?}",
             from.name()
         );
     }

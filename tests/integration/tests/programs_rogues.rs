@@ -1,17 +1,19 @@
-//! Intruders that would give others addresses and be their router: nothing of it gets past the gateway.
+//! Rogue DHCP servers and router advertisements do not pass the gateway.
 
 use std::net::IpAddr;
 
-use cordon_integration::programs::addresses::{Asks, Client, dnsmasq, radvd};
-use cordon_integration::programs::{counted, must, net, plan, set};
+use cordon_integration::programs::addresses::{Client, IpVersion, dnsmasq, radvd};
+use cordon_integration::programs::{metric, must, net, plan, set};
 use cordon_integration::steps::wait_until;
-use cordon_lab::{Device, Direction, Host, Lab, Mac, Process, Result, Seen, Tap, UDP, Wire};
+use cordon_lab::{
+    CapturedFrame, Device, Direction, Host, Lab, Mac, Process, Result, Tap, UDP, Wire,
+};
 
-/// A device that does what it should not.
+/// A device with a rogue DHCP server and rogue router advertisements.
 struct Rogue {
     name: &'static str,
     vlan: u16,
-    /// What it would give.
+    /// The addresses that it offers: IPv4 and IPv6.
     ranges: [&'static str; 2],
 }
 
@@ -34,16 +36,16 @@ const ROGUES: [Rogue; 2] = [
     },
 ];
 
-/// A client on the far side of the gateway asks so often before it is taken to be left alone.
-const TIMES: usize = 2;
+/// The number of unanswered requests after which a client counts as without an offer.
+const REQUESTS: usize = 2;
 
 #[test]
-fn nobody_is_given_addresses_by_intruders() -> Result<()> {
+fn rogue_dhcp_servers_and_routers_are_not_heard() -> Result<()> {
     let lab = Lab::raise(plan()?)?;
     let mut running = Vec::new();
     let mut visitors = Vec::new();
     for (number, rogue) in ROGUES.iter().enumerate() {
-        running.extend(begin(&lab, rogue)?);
+        running.extend(start(&lab, rogue)?);
         set(
             lab.router(),
             &format!("ipv6/conf/vlan-{}/accept_ra", rogue.vlan),
@@ -59,13 +61,13 @@ fn nobody_is_given_addresses_by_intruders() -> Result<()> {
 
     let bridge = lab.bridge()?;
     let wire = lab.tap(Wire::Core)?;
-    for (rogue, given) in attempt(&lab, &visitors)? {
-        assert_eq!(given, [true, true], "{} by way of a bridge", rogue.name);
-        wait_until("the router believes in another", || {
-            is_led_astray(&lab, rogue)
+    for (rogue, offered) in attempt(&lab, &visitors)? {
+        assert_eq!(offered, [true, true], "{} through a bridge", rogue.name);
+        wait_until("the router has accepted the advertisement", || {
+            accepts_advertisement(&lab, rogue)
         })?;
-        let said = said_by(&lab, rogue, &wire, Direction::Received)?;
-        assert!(said.iter().all(|count| *count > 0), "{said:?}");
+        let counts = frames_of(&lab, rogue, &wire, Direction::Received)?;
+        assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
     }
     drop(wire);
     drop(bridge);
@@ -73,30 +75,33 @@ fn nobody_is_given_addresses_by_intruders() -> Result<()> {
 
     lab.gateway().start_with_policy()?;
     let (inside, outside) = (lab.tap(Wire::Access)?, lab.tap(Wire::Core)?);
-    for (rogue, given) in attempt(&lab, &visitors)? {
+    for (rogue, offered) in attempt(&lab, &visitors)? {
         assert_eq!(
-            given,
+            offered,
             [false, false],
-            "{} by way of the gateway",
+            "{} through the gateway",
             rogue.name
         );
-        wait_until("it was tried", || {
-            let said = said_by(&lab, rogue, &inside, Direction::Sent)?;
-            Ok(said.iter().all(|count| *count > 0))
+        wait_until("the rogue has sent offers and advertisements", || {
+            let counts = frames_of(&lab, rogue, &inside, Direction::Sent)?;
+            Ok(counts.iter().all(|count| *count > 0))
         })?;
-        assert_eq!(said_by(&lab, rogue, &outside, Direction::Received)?, [0, 0]);
-        assert!(!is_led_astray(&lab, rogue)?);
+        assert_eq!(
+            frames_of(&lab, rogue, &outside, Direction::Received)?,
+            [0, 0]
+        );
+        assert!(!accepts_advertisement(&lab, rogue)?);
     }
     for guard in ["dhcp-guard", "ra-guard"] {
         let series = format!("cordon_dropped_packets_total{{reason=\"{guard}\"}}");
-        assert!(counted(&lab, &series)? > 0.0, "{guard}");
+        assert!(metric(&lab, &series)? > 0.0, "{guard}");
     }
     drop(running);
     Ok(())
 }
 
-/// Has a rogue give addresses, and call itself a router.
-fn begin(lab: &Lab, rogue: &Rogue) -> Result<Vec<Process>> {
+/// Starts a rogue's DHCP server and router advertisements.
+fn start(lab: &Lab, rogue: &Rogue) -> Result<Vec<Process>> {
     let host = lab.host(rogue.name)?;
     set(&host, "ipv6/conf/all/forwarding", "1")?;
     must(
@@ -115,49 +120,61 @@ fn begin(lab: &Lab, rogue: &Rogue) -> Result<Vec<Process>> {
             &six,
         ],
     )?;
-    let says = "prefix fd00:bad::/64 { AdvAutonomous on; };";
-    let router = radvd(&host, lab.directory(), &[(Host::INTERFACE, says)])?;
+    let options = "prefix fd00:bad::/64 { AdvAutonomous on; };";
+    let router = radvd(&host, lab.directory(), &[(Host::INTERFACE, options)])?;
     Ok(vec![server, router])
 }
 
-/// Somebody on the far side asks for addresses in each VLAN, of IPv4 and of IPv6: whether they were offered any. And so
-/// does a visitor in the VLAN itself, whom the switch lets be answered, for everybody to hear.
+/// Requests IPv4 and IPv6 addresses in each VLAN from the far side of the gateway, and returns whether they were
+/// offered. A visitor in the VLAN itself also requests an address, so that the rogue's broadcast answers reach the
+/// gateway.
 fn attempt(lab: &Lab, visitors: &[Host]) -> Result<Vec<(&'static Rogue, [bool; 2])>> {
-    let ask = |rogue: &Rogue, asks| {
-        Client::curious(
+    let client = |rogue: &Rogue, version| {
+        Client::probe(
             lab.router(),
             &format!("vlan-{}", rogue.vlan),
             lab.directory(),
-            asks,
+            version,
         )
     };
-    // All at the same time: they leave seconds between one question and the next.
+    // All at the same time, because clients wait seconds between requests.
     let mut clients = Vec::new();
     for (rogue, visitor) in ROGUES.iter().zip(visitors) {
-        let near = Client::curious(visitor, Host::INTERFACE, lab.directory(), Asks::V4)?;
-        clients.push((rogue, near, [ask(rogue, Asks::V4)?, ask(rogue, Asks::V6)?]));
+        let near = Client::probe(visitor, Host::INTERFACE, lab.directory(), IpVersion::V4)?;
+        clients.push((
+            rogue,
+            near,
+            [client(rogue, IpVersion::V4)?, client(rogue, IpVersion::V6)?],
+        ));
     }
-    let mut given = Vec::new();
+    let mut offered = Vec::new();
     for (rogue, mut near, [mut four, mut six]) in clients {
         near.bound()?;
-        given.push((rogue, [four.asked(TIMES)?, six.asked(TIMES)?]));
+        offered.push((
+            rogue,
+            [
+                four.is_offered_within(REQUESTS)?,
+                six.is_offered_within(REQUESTS)?,
+            ],
+        ));
     }
-    Ok(given)
+    Ok(offered)
 }
 
-/// How much a rogue said there to DHCP clients, and as a router.
-fn said_by(lab: &Lab, rogue: &Rogue, wire: &Tap, direction: Direction) -> Result<[usize; 2]> {
+/// The number of a rogue's frames to DHCP clients, and of its router advertisements.
+fn frames_of(lab: &Lab, rogue: &Rogue, wire: &Tap, direction: Direction) -> Result<[usize; 2]> {
     let mac = lab.host(rogue.name)?.mac();
-    let theirs = |seen: &Seen| seen.direction == direction && seen.source == mac;
-    let to_clients = |seen: &Seen| theirs(seen) && seen.protocol == UDP && seen.ports.0 == 67;
-    // Of ICMPv6, only advertisements go to all on the link.
+    let theirs = |seen: &CapturedFrame| seen.direction == direction && seen.source == mac;
+    let to_clients =
+        |seen: &CapturedFrame| theirs(seen) && seen.protocol == UDP && seen.ports.0 == 67;
+    // Router advertisements are its only frames to the all-nodes address.
     let all: IpAddr = "ff02::1".parse().expect("an address");
-    let to_all = |seen: &Seen| theirs(seen) && seen.ips.is_some_and(|(_, to)| to == all);
+    let to_all = |seen: &CapturedFrame| theirs(seen) && seen.ips.is_some_and(|(_, to)| to == all);
     Ok([wire.count(to_clients)?, wire.count(to_all)?])
 }
 
-/// Whether the core router has come to believe that a rogue is one.
-fn is_led_astray(lab: &Lab, rogue: &Rogue) -> Result<bool> {
+/// Whether the core router has a default route to a rogue.
+fn accepts_advertisement(lab: &Lab, rogue: &Rogue) -> Result<bool> {
     let interface = format!("vlan-{}", rogue.vlan);
     let routes = must(
         lab.router(),

@@ -1,71 +1,71 @@
-//! The daemon may be killed at any moment: what is in force stays in force, and nothing is lost.
+//! The daemon may be killed at any moment: policy, posture and flows stay in force, and no frame is lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cordon_integration::chatter::Chatter;
-use cordon_integration::hospital::{self, Line, line, lines};
+use cordon_integration::hospital::{self, TestFlow, test_flow, test_flows};
 use cordon_integration::pace::Pace;
 use cordon_integration::steps::{
-    PATIENCE, check_losses, comes_after, forget, gets_in, hash, posture, quarantine, release,
-    variant, wait_until,
+    PATIENCE, check_losses, delivers_after, hash, is_let_in, posture, quarantine, release,
+    simulate_reboot, variant, wait_until,
 };
-use cordon_integration::wires::{Recorded, Span, Wires, keeps_house};
-use cordon_lab::{Gateway, Lab, Output, Result, Running, Seen, now};
+use cordon_integration::wires::{Capture, Span, Wires, is_resolution_or_membership};
+use cordon_lab::{CapturedFrame, Gateway, Lab, Output, Result, Running, now};
 use cordon_policy::Posture;
 use serde_json::Value;
 
-/// Flows that nothing in these tests may harm.
-fn keep_busy(lab: &Lab) -> Result<Vec<(Line, Running)>> {
+/// Starts flows that must not lose a frame.
+fn start_flows(lab: &Lab) -> Result<Vec<(TestFlow, Running)>> {
     let every = Duration::from_millis(100);
     let mut flows = Vec::new();
     for (name, size) in [("images", 4000), ("vitals", 64), ("doses", 64)] {
-        let line = line(lab, name)?;
-        let running = line.flows(10, every).size(size).start()?;
+        let flow = test_flow(lab, name)?;
+        let running = flow.flows(10, every).size(size).start()?;
         running.established(PATIENCE)?;
-        flows.push((line, running));
+        flows.push((flow, running));
     }
     Ok(flows)
 }
 
-/// Ends them, and the taps; nothing may have been lost.
-fn check_kept(lab: &Lab, wires: Wires, flows: Vec<(Line, Running)>) -> Result<Recorded> {
+/// Stops the flows and the capture, and checks that no frame was lost.
+fn check_no_loss(lab: &Lab, wires: Wires, flows: Vec<(TestFlow, Running)>) -> Result<Capture> {
     let mut reports = Vec::new();
-    for (line, running) in flows {
-        reports.push((line, running.stop()?));
+    for (flow, running) in flows {
+        reports.push((flow, running.stop()?));
     }
     std::thread::sleep(Duration::from_millis(500));
     let seen = wires.stop()?;
     check_losses(lab)?;
-    for (line, report) in &reports {
-        let name = line.talk.name;
-        let lost = seen.lost(|seen| line.carries(seen));
+    for (flow, report) in &reports {
+        let name = flow.spec.name;
+        let lost = seen.lost(|seen| flow.carries(seen));
         assert!(lost.is_empty(), "{} of {name}: {:?}", lost.len(), lost[0]);
         assert_eq!(
             (report.lost(), report.unanswered()),
             (0, 0),
             "{name}: {report}"
         );
-        assert_eq!(report.troubled().next(), None, "{name}: {report}");
+        assert_eq!(report.failed().next(), None, "{name}: {report}");
         println!("{name}: {report}");
     }
     Ok(seen)
 }
 
 #[test]
-fn killed_under_load() -> Result<()> {
+fn kill_under_load_loses_no_frame_and_no_flow() -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start_with_policy()?;
-    let lines = lines(&lab)?;
+    let test_flows = test_flows(&lab)?;
     let wires = Wires::tap(&lab)?;
-    let kept = keep_busy(&lab)?;
+    let kept = start_flows(&lab)?;
     let mut others = Vec::new();
     for name in ["charts", "remote desk", "browsing"] {
-        let line = line(&lab, name)?;
-        let running = line.flows(10, Duration::from_millis(50)).start()?;
+        let flow = test_flow(&lab, name)?;
+        let running = flow.flows(10, Duration::from_millis(50)).start()?;
         running.established(PATIENCE)?;
-        others.push((line, running));
+        others.push((flow, running));
     }
     let open = now();
     let before = InForce::read(gateway)?;
@@ -73,7 +73,7 @@ fn killed_under_load() -> Result<()> {
         gateway.kill()?;
         std::thread::sleep(Duration::from_millis(300));
         gateway.start()?;
-        InForce::read(gateway)?.must_continue(&before);
+        InForce::read(gateway)?.check_continues(&before);
     }
 
     let close = now();
@@ -85,44 +85,41 @@ fn killed_under_load() -> Result<()> {
         gateway.kill()?;
         std::thread::sleep(Duration::from_millis(300));
         gateway.start()?;
-        InForce::read(gateway)?.must_continue(&before);
+        InForce::read(gateway)?.check_continues(&before);
     }
     let open_again = now();
     release(gateway)?;
     let released = now();
-    for (line, running) in others.iter().chain(&kept) {
-        comes_after(running, released, line.talk.name)?;
+    for (flow, running) in others.iter().chain(&kept) {
+        delivers_after(running, released, flow.spec.name)?;
     }
-    for (line, running) in others {
+    for (flow, running) in others {
         let report = running.stop()?;
-        assert_eq!(
-            report.troubled().next(),
-            None,
-            "{}: {report}",
-            line.talk.name
-        );
+        assert_eq!(report.failed().next(), None, "{}: {report}", flow.spec.name);
     }
-    let seen = check_kept(&lab, wires, kept)?;
-    // At normal, nothing of anything.
-    let earlier = |seen: &Seen| (open..close).contains(&seen.at);
+    let seen = check_no_loss(&lab, wires, kept)?;
+    // At normal, no frame of any flow was lost.
+    let earlier = |seen: &CapturedFrame| (open..close).contains(&seen.at);
     let lost = seen.lost(|seen| {
-        earlier(seen) && seen.at < close - MARGIN && lines.iter().any(|line| line.carries(seen))
+        earlier(seen)
+            && seen.at < close - MARGIN
+            && test_flows.iter().any(|flow| flow.carries(seen))
     });
     assert!(lost.is_empty(), "{}: {:?}", lost.len(), lost[0]);
-    check_closed(&lines, &seen, (closed, open_again));
+    check_closed(&test_flows, &seen, (closed, open_again));
     Ok(())
 }
 
-/// Nanoseconds that a frame may take to get from the end of a wire to the gateway's judgement.
+/// Nanoseconds that a frame may take from the tap to the gateway's verdict.
 const MARGIN: u64 = 250_000_000;
 
-/// At contain, not one frame of what it forbids, although it was tried.
-fn check_closed(lines: &[Line], seen: &Recorded, span: Span) {
-    let kept = |seen: &Seen| {
-        let mut kept = lines
+/// Checks that no frame that contain forbids left within the span, although such frames entered.
+fn check_closed(test_flows: &[TestFlow], seen: &Capture, span: Span) {
+    let kept = |seen: &CapturedFrame| {
+        let mut kept = test_flows
             .iter()
-            .filter(|line| line.talk.until >= Posture::Contain);
-        keeps_house(seen) || kept.any(|line| line.carries(seen))
+            .filter(|flow| flow.spec.until >= Posture::Contain);
+        is_resolution_or_membership(seen) || kept.any(|flow| flow.carries(seen))
     };
     let leaked = seen.leaked(span, |seen| !kept(seen));
     assert!(
@@ -134,11 +131,11 @@ fn check_closed(lines: &[Line], seen: &Recorded, span: Span) {
     assert!(seen.tried(span, |seen| !kept(seen)) > 0);
 }
 
-/// What the gateway says is in force.
+/// The state that the gateway reports.
 struct InForce {
     policy: Value,
     posture: Posture,
-    /// By both ends: what was sent.
+    /// Bytes sent, by protocol and both ends.
     flows: BTreeMap<String, u64>,
 }
 
@@ -164,8 +161,8 @@ impl InForce {
         })
     }
 
-    /// The same policy and posture, and every flow there was, not begun anew.
-    fn must_continue(&self, before: &InForce) {
+    /// Checks that policy, posture and every flow continue from `before`.
+    fn check_continues(&self, before: &InForce) {
         assert_eq!(self.policy, before.policy);
         assert_eq!(self.posture, before.posture);
         assert!(before.flows.len() >= 60, "{}", before.flows.len());
@@ -176,26 +173,26 @@ impl InForce {
     }
 }
 
-/// Gives a command, and kills the daemon after a delay.
-fn strike(gateway: &Gateway, delay: Duration, command: &[&str]) -> Result<Output> {
+/// Runs a command, and kills the daemon after a delay.
+fn kill_during(gateway: &Gateway, delay: Duration, command: &[&str]) -> Result<Output> {
     std::thread::scope(|scope| {
-        let given = scope.spawn(|| gateway.cordon(command));
+        let output = scope.spawn(|| gateway.cordon(command));
         std::thread::sleep(delay);
         gateway.kill()?;
-        given.join().expect("does not panic")
+        output.join().expect("the command does not panic")
     })
 }
 
 #[test]
-fn killed_in_the_middle_of_an_apply() -> Result<()> {
+fn kill_during_apply_leaves_the_old_or_the_new_policy() -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start()?;
-    // Each lets in what the other does not.
-    let remote_desk = line(&lab, "remote desk")?;
+    // Each of the two policies allows one of these flows.
+    let remote_desk = test_flow(&lab, "remote desk")?;
     let mut directory = remote_desk.clone();
-    directory.talk.name = "directory";
-    directory.talk.port = 389;
+    directory.spec.name = "directory";
+    directory.spec.port = 389;
     let policies = [
         variant(&lab, "a", &[])?,
         variant(
@@ -211,38 +208,38 @@ fn killed_in_the_middle_of_an_apply() -> Result<()> {
     }
     quarantine(gateway, Posture::Watch)?;
     let wires = Wires::tap(&lab)?;
-    let flows = keep_busy(&lab)?;
+    let flows = start_flows(&lab)?;
     let mut current = 1;
     let mut pace = Pace::new(16, Duration::from_millis(60));
     while !pace.is_enough() {
         let next = 1 - current;
-        let given = strike(gateway, pace.delay(), &["apply", &policies[next]])?;
-        pace.note(given.success());
+        let output = kill_during(gateway, pace.delay(), &["apply", &policies[next]])?;
+        pace.record(output.success());
         gateway.start()?;
         assert_eq!(posture(gateway)?, Posture::Watch);
         let found = hash(gateway)?;
         match hashes.iter().position(|hash| *hash == found) {
-            Some(found) if found == next || !given.success() => current = found,
-            _ => panic!("{found}, after this was acknowledged: {given:?}"),
+            Some(found) if found == next || !output.success() => current = found,
+            _ => panic!("{found} is in force after {output:?}"),
         }
-        assert_eq!(gets_in(&lab, &wires, &remote_desk)?, current == 0);
-        assert_eq!(gets_in(&lab, &wires, &directory)?, current == 1);
+        assert_eq!(is_let_in(&lab, &wires, &remote_desk)?, current == 0);
+        assert_eq!(is_let_in(&lab, &wires, &directory)?, current == 1);
     }
     println!("{pace:?}");
-    check_kept(&lab, wires, flows)?;
+    check_no_loss(&lab, wires, flows)?;
     Ok(())
 }
 
 #[test]
-fn killed_in_the_middle_of_an_order() -> Result<()> {
+fn kill_during_an_order_leaves_the_old_or_the_new_posture() -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start_with_policy()?;
-    let lines = lines(&lab)?;
+    let test_flows = test_flows(&lab)?;
     let wires = Wires::tap(&lab)?;
-    let flows = keep_busy(&lab)?;
-    let _lookups = Chatter::start(&line(&lab, "lookups")?, 4, Duration::from_millis(5))?;
-    let remote_desk = line(&lab, "remote desk")?;
+    let flows = start_flows(&lab)?;
+    let _lookups = Chatter::start(&test_flow(&lab, "lookups")?, 4, Duration::from_millis(5))?;
+    let remote_desk = test_flow(&lab, "remote desk")?;
     let mut closed = Vec::new();
     let mut paces = [(); 2].map(|()| Pace::new(16, Duration::from_millis(60)));
     while !(paces[0].is_enough() && paces[1].is_enough()) {
@@ -254,57 +251,57 @@ fn killed_in_the_middle_of_an_order() -> Result<()> {
             "--reason",
             "drill",
         ];
-        let given = strike(gateway, paces[0].delay(), &order)?;
+        let output = kill_during(gateway, paces[0].delay(), &order)?;
         let from = now();
-        paces[0].note(given.success());
+        paces[0].record(output.success());
         gateway.start()?;
-        // What was acknowledged is in force from then on; what was not, as soon as the gateway says so.
-        let from = if given.success() { from } else { now() };
+        // An acknowledged order is in force from its acknowledgement, another one from when the gateway reports it.
+        let from = if output.success() { from } else { now() };
         match posture(gateway)? {
             Posture::Contain => {}
-            // Not acknowledged, and nothing came of it.
-            Posture::Normal if !given.success() => {
-                assert!(gets_in(&lab, &wires, &remote_desk)?);
+            // Not acknowledged, and not in force.
+            Posture::Normal if !output.success() => {
+                assert!(is_let_in(&lab, &wires, &remote_desk)?);
                 continue;
             }
-            posture => panic!("{posture}, after this was acknowledged: {given:?}"),
+            posture => panic!("{posture} is in force after {output:?}"),
         }
-        assert!(!gets_in(&lab, &wires, &remote_desk)?);
+        assert!(!is_let_in(&lab, &wires, &remote_desk)?);
         closed.push((from, now()));
 
         let order = ["release", "site", "--reason", "the drill is over"];
-        let given = strike(gateway, paces[1].delay(), &order)?;
-        paces[1].note(given.success());
+        let output = kill_during(gateway, paces[1].delay(), &order)?;
+        paces[1].record(output.success());
         gateway.start()?;
         if posture(gateway)? == Posture::Contain {
-            assert!(!given.success(), "{given:?}");
-            assert!(!gets_in(&lab, &wires, &remote_desk)?);
+            assert!(!output.success(), "{output:?}");
+            assert!(!is_let_in(&lab, &wires, &remote_desk)?);
             release(gateway)?;
         }
         assert_eq!(posture(gateway)?, Posture::Normal);
-        assert!(gets_in(&lab, &wires, &remote_desk)?);
+        assert!(is_let_in(&lab, &wires, &remote_desk)?);
     }
     println!("{paces:?}");
-    let seen = check_kept(&lab, wires, flows)?;
+    let seen = check_no_loss(&lab, wires, flows)?;
     for span in closed {
-        check_closed(&lines, &seen, span);
+        check_closed(&test_flows, &seen, span);
     }
     Ok(())
 }
 
 #[test]
-fn a_reboot_comes_up_closed() -> Result<()> {
+fn a_reboot_keeps_the_posture() -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start_with_policy()?;
-    let lines = lines(&lab)?;
+    let test_flows = test_flows(&lab)?;
     let wires = Wires::tap(&lab)?;
     let mut forbidden = Vec::new();
     for name in ["old studies", "remote desk", "lookups"] {
         let every = Duration::from_millis(10);
-        forbidden.push(Chatter::start(&line(&lab, name)?, 4, every)?);
+        forbidden.push(Chatter::start(&test_flow(&lab, name)?, 4, every)?);
     }
-    let (images, vitals) = (line(&lab, "images")?, line(&lab, "vitals")?);
+    let (images, vitals) = (test_flow(&lab, "images")?, test_flow(&lab, "vitals")?);
     let every = Duration::from_millis(20);
     let kept = [
         ("images", images.flows(5, every).start()?),
@@ -318,7 +315,7 @@ fn a_reboot_comes_up_closed() -> Result<()> {
     let policy = hash(gateway)?;
     for _ in 0..3 {
         gateway.kill()?;
-        forget(gateway)?;
+        simulate_reboot(gateway)?;
         let gone = now();
         std::thread::sleep(Duration::from_millis(500));
         let booted = now();
@@ -328,24 +325,22 @@ fn a_reboot_comes_up_closed() -> Result<()> {
         assert_eq!(posture(gateway)?, Posture::Contain);
         assert_eq!(hash(gateway)?, policy);
         for (name, flows) in &kept {
-            comes_after(flows, started, name)?;
+            delivers_after(flows, started, name)?;
         }
-        let nothing = (gone + MARGIN, booted);
-        assert_eq!(
-            wires.left(|seen| nothing.0 < seen.at && seen.at < nothing.1)?,
-            0
-        );
+        // No frame leaves before the daemon starts.
+        let down = (gone + MARGIN, booted);
+        assert_eq!(wires.left(|seen| down.0 < seen.at && seen.at < down.1)?, 0);
     }
     let open_again = now();
     release(gateway)?;
     let released = now();
-    let desk = line(&lab, "remote desk")?;
-    wait_until("the remote desk is there again", || {
-        Ok(wires.left(|seen| desk.answers(seen) && seen.at > released)? > 0)
+    let desk = test_flow(&lab, "remote desk")?;
+    wait_until("the remote desk answers again", || {
+        Ok(wires.left(|seen| desk.is_reply(seen) && seen.at > released)? > 0)
     })?;
     drop(forbidden);
     let seen = wires.stop()?;
     check_losses(&lab)?;
-    check_closed(&lines, &seen, (closed, open_again));
+    check_closed(&test_flows, &seen, (closed, open_again));
     Ok(())
 }

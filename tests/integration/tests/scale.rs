@@ -1,12 +1,12 @@
-//! A hundred thousand devices and ten thousand rules come into force under load, and then one device becomes another:
-//! not a frame of what goes on is lost.
+//! 100,000 devices and 10,000 rules are applied under load, and then a change of one device: no frame of the running
+//! flows is lost.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::time::{Duration, Instant};
 
 use cordon_integration::hospital;
-use cordon_integration::steps::{busy, comes_after, nothing_was_lost, posture, wait_until};
+use cordon_integration::steps::{assert_no_loss, delivers_after, posture, start_load, wait_until};
 use cordon_integration::wires::Wires;
 use cordon_lab::{Flows, Gateway, Result, now};
 use cordon_policy::Posture;
@@ -17,9 +17,9 @@ const SEGMENTS: usize = 250;
 const PROFILES: usize = 50;
 const SERVERS: usize = 200;
 
-/// Puts a line behind the first that starts with `after`.
+/// Inserts lines after the first occurrence of `after`.
 fn insert(text: &str, after: &str, lines: &str) -> String {
-    let at = text.find(after).expect("is in the policy") + after.len();
+    let at = text.find(after).expect("the policy contains the text") + after.len();
     format!(
         "{}\n{lines}{}",
         &text[..at],
@@ -27,12 +27,12 @@ fn insert(text: &str, after: &str, lines: &str) -> String {
     )
 }
 
-/// Makes the hospital's policy a large one: wards of which nobody is there, and rules for them behind its own.
-fn crowd(gateway: &Gateway) {
+/// Adds wards whose devices are absent, and rules for them, to the hospital's policy.
+fn enlarge(gateway: &Gateway) {
     let change = |name: &str, work: &dyn Fn(&str) -> String| {
         let path = gateway.policy().join(name);
-        let text = fs::read_to_string(&path).expect("is there");
-        fs::write(&path, work(&text)).expect("is written");
+        let text = fs::read_to_string(&path).expect("the file exists");
+        fs::write(&path, work(&text)).expect("the file is written");
     };
     change("site.yaml", &|text| {
         let mut segments = String::new();
@@ -42,10 +42,10 @@ fn crowd(gateway: &Gateway) {
                 segments,
                 "  ward-{ward}: {{attach: [access0.{vlan}, core0.{vlan}], subnets: [172.20.{ward}.0/24, 172.21.{ward}.0/24], isolate: true}}"
             )
-            .expect("a string");
+            .expect("writing to a string succeeds");
         }
         let wards: Vec<String> = (0..SEGMENTS).map(|ward| format!("ward-{ward}")).collect();
-        let zone = format!("  crowd: {{segments: [{}]}}\n", wards.join(", "));
+        let zone = format!("  absent: {{segments: [{}]}}\n", wards.join(", "));
         insert(&insert(text, "segments:", &segments), "zones:", &zone)
     });
     change("devices.csv", &|text| {
@@ -62,18 +62,19 @@ fn crowd(gateway: &Gateway) {
                 host % 250 + 1,
                 (ward * 3 + host % 3) % PROFILES
             )
-            .expect("a string");
+            .expect("writing to a string succeeds");
         }
         text
     });
     change("policy.yaml", &|text| {
         let mut groups = String::new();
         for profile in 0..PROFILES {
-            writeln!(groups, "  p{profile}: {{profile: profile-{profile}}}").expect("a string");
+            writeln!(groups, "  p{profile}: {{profile: profile-{profile}}}")
+                .expect("writing to a string succeeds");
         }
         for server in 0..SERVERS {
             writeln!(groups, "  n{server}: {{networks: [10.201.{server}.0/24]}}")
-                .expect("a string");
+                .expect("writing to a string succeeds");
         }
         let mut rules = String::new();
         for rule in 0..RULES {
@@ -90,7 +91,7 @@ fn crowd(gateway: &Gateway) {
                 "  - {{name: r{rule}, from: {from}, to: {to}, service: tcp/{}}}",
                 2000 + rule % 2000
             )
-            .expect("a string");
+            .expect("writing to a string succeeds");
         }
         let text = insert(text, "groups:", &groups);
         insert(&text, "\ninvariants:", "")
@@ -98,7 +99,7 @@ fn crowd(gateway: &Gateway) {
     });
 }
 
-/// What the daemon says of the last policy.
+/// The daemon's log line about the last policy.
 fn phases(gateway: &Gateway) -> String {
     let log = gateway.log();
     let compiled = log
@@ -109,17 +110,17 @@ fn phases(gateway: &Gateway) -> String {
 }
 
 #[test]
-fn a_large_policy_and_a_small_change_of_it_under_load() -> Result<()> {
+fn a_large_policy_and_a_small_change_lose_no_frame() -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start_with_policy()?;
     let wires = Wires::tap(&lab)?;
-    let flows = busy(&lab, 10)?;
+    let flows = start_load(&lab, 10)?;
 
-    crowd(gateway);
+    enlarge(gateway);
     let started = Instant::now();
     gateway.apply()?;
-    println!("all of it: {:?}; {}", started.elapsed(), phases(gateway));
+    println!("whole policy: {:?}; {}", started.elapsed(), phases(gateway));
     let status = gateway.json(&["status"])?;
     assert_eq!(
         status["policy"]["devices"].as_u64(),
@@ -130,18 +131,18 @@ fn a_large_policy_and_a_small_change_of_it_under_load() -> Result<()> {
         status["policy"]["rules"].as_u64() > Some(RULES as u64),
         "{status}"
     );
-    for (line, running) in &flows {
-        comes_after(running, now(), line.talk.name)?;
+    for (flow, running) in &flows {
+        delivers_after(running, now(), flow.spec.name)?;
     }
 
-    // An order does not wait while such a policy is written again, whole.
+    // An order does not wait while the whole policy is written again.
     let policy = gateway.policy().join("policy.yaml");
-    let text = fs::read_to_string(&policy).expect("is there");
+    let text = fs::read_to_string(&policy).expect("the file exists");
     fs::write(
         &policy,
         text.replacen("service: tcp/2077}", "service: tcp/999}", 1),
     )
-    .expect("is written");
+    .expect("the file is written");
     std::thread::scope(|scope| -> Result<()> {
         let applied = scope.spawn(|| gateway.apply());
         let mut orders = 0;
@@ -164,9 +165,9 @@ fn a_large_policy_and_a_small_change_of_it_under_load() -> Result<()> {
                 orders += 1;
             }
         }
-        applied.join().expect("does not panic")?;
+        applied.join().expect("the command does not panic")?;
         println!(
-            "{orders} orders meanwhile, the slowest in {slowest:?}; {}",
+            "{orders} orders during the apply, the slowest in {slowest:?}; {}",
             phases(gateway)
         );
         assert!(orders >= 4);
@@ -174,7 +175,7 @@ fn a_large_policy_and_a_small_change_of_it_under_load() -> Result<()> {
     })?;
     assert_eq!(posture(gateway)?, Posture::Normal);
 
-    // When there was time, a change of one device is no more than that. Its rights are those of what it is now.
+    // Once the daemon has finished its preparation, a change of one device writes only that device's entries.
     let (us, pacs) = (lab.host("us-1")?, lab.host("pacs")?);
     let studies = Flows::tcp(&us, &pacs, 11112)
         .count(1)
@@ -184,13 +185,13 @@ fn a_large_policy_and_a_small_change_of_it_under_load() -> Result<()> {
     assert_eq!(
         studies.report()?.arrived(),
         0,
-        "an ultrasound has nothing to say to the archive"
+        "no rule allows the ultrasound to reach the archive"
     );
     let listed = gateway.policy().join("devices.csv");
-    let text = fs::read_to_string(&listed).expect("is there");
+    let text = fs::read_to_string(&listed).expect("the file exists");
     let changed = text.replace("imaging,ultrasound,", "imaging,ct-scanner,");
     assert_ne!(text, changed);
-    fs::write(&listed, changed).expect("is written");
+    fs::write(&listed, changed).expect("the file is written");
     let started = Instant::now();
     let applied = gateway.json(&["apply", &gateway.policy().display().to_string()])?;
     println!(
@@ -203,16 +204,16 @@ fn a_large_policy_and_a_small_change_of_it_under_load() -> Result<()> {
         "{}",
         phases(gateway)
     );
-    // A connection that was refused for long asks again at ever longer intervals, and gives up.
+    // A blocked connection backs off and gives up, so a new one is opened.
     studies.stop()?;
     let studies = Flows::tcp(&us, &pacs, 11112)
         .count(1)
         .every(Duration::from_millis(50));
     let studies = studies.start()?;
-    wait_until("the device has its new rights", || {
+    wait_until("the device's new rules apply", || {
         Ok(studies.report()?.arrived() > 0)
     })?;
     studies.stop()?;
 
-    nothing_was_lost(&lab, wires, flows)
+    assert_no_loss(&lab, wires, flows)
 }

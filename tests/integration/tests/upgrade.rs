@@ -1,5 +1,4 @@
-//! Another version of the program takes over under load, and goes again: no frame is lost, no flow, and none is judged
-//! anew.
+//! Upgrade and rollback of the packet program under load: no frame and no flow is lost, and no flow is judged again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,53 +7,63 @@ use std::path::{Path, PathBuf};
 
 use aya::maps::{Array, Map, MapData};
 use cordon_integration::hospital;
-use cordon_integration::steps::{busy, comes_after, hash, nothing_was_lost, posture, quarantine};
+use cordon_integration::steps::{
+    assert_no_loss, delivers_after, hash, posture, quarantine, start_load,
+};
 use cordon_integration::wires::Wires;
 use cordon_lab::{Gateway, Result, now};
 use cordon_policy::Posture;
 use cordon_verdict::abi::{Control, VERSION};
 
-/// The daemon with another build of the packet program: the same instructions under another name. What makes a build
-/// another is any byte of its object; here, of the padding in its ELF header.
+/// The daemon with another build of the packet program: the same instructions with another identifier. A build is
+/// identified by the bytes of its object; this changes the padding in its ELF header.
 fn next_version(to: &Path) -> PathBuf {
     const MAGIC: &[u8] = b"\x7fELF\x02\x01\x01\x00";
     const PADDING: usize = 15;
     const MACHINE: usize = 18;
     const EM_BPF: u8 = 247;
-    let mut bytes = fs::read(Gateway::program().expect("is built")).expect("is readable");
+    let mut bytes =
+        fs::read(Gateway::program().expect("cordond is built")).expect("cordond is readable");
     let starts = bytes.windows(MACHINE + 1).enumerate();
     let objects: Vec<usize> = starts
         .filter(|(_, bytes)| bytes.starts_with(MAGIC) && bytes[MACHINE] == EM_BPF)
         .map(|(at, _)| at)
         .collect();
-    assert!(!objects.is_empty(), "the daemon carries its packet program");
+    assert!(
+        !objects.is_empty(),
+        "the daemon contains its packet program"
+    );
     for at in objects {
         bytes[at + PADDING] ^= 1;
     }
     let program = to.join("cordond-next");
-    fs::write(&program, bytes).expect("is written");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("may be run");
+    fs::write(&program, bytes).expect("the program is written");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700))
+        .expect("the program is made executable");
     program
 }
 
 fn pinned(gateway: &Gateway, name: &str) -> Array<MapData, u64> {
-    let data = MapData::from_pin(gateway.pins().join("cordon").join(name)).expect("is pinned");
-    let map = Map::from_map_data(data).expect("is a map");
-    map.try_into().expect("is an array of words")
+    let data =
+        MapData::from_pin(gateway.pins().join("cordon").join(name)).expect("the map is pinned");
+    let map = Map::from_map_data(data).expect("the pin is a map");
+    map.try_into().expect("the map is an array of words")
 }
 
-/// What must be the same after as before.
+/// State that an upgrade must not change.
 #[derive(Debug, PartialEq)]
 struct InForce {
     policy: String,
     posture: Posture,
-    /// What flows were judged under: with another, each would be judged anew.
+    /// With another epoch, every flow would be judged again.
     epoch: u32,
     slot: u8,
 }
 
 fn in_force(gateway: &Gateway) -> Result<InForce> {
-    let word = pinned(gateway, "CONTROL").get(&0, 0).expect("is there");
+    let word = pinned(gateway, "CONTROL")
+        .get(&0, 0)
+        .expect("the entry exists");
     let control = Control::unpack(word);
     Ok(InForce {
         policy: hash(gateway)?,
@@ -64,12 +73,14 @@ fn in_force(gateway: &Gateway) -> Result<InForce> {
     })
 }
 
-/// Which build of the program is in force.
+/// The build of the program in force.
 fn build(gateway: &Gateway) -> u64 {
-    pinned(gateway, "META").get(&1, 0).expect("is there")
+    pinned(gateway, "META")
+        .get(&1, 0)
+        .expect("the entry exists")
 }
 
-/// By both ends: what was sent so far.
+/// Bytes sent so far, by protocol and both ends.
 fn flows(gateway: &Gateway) -> Result<BTreeMap<String, u64>> {
     let listed = gateway.json(&["flows", "--limit", "10000"])?;
     let flows = listed["flows"].as_array().into_iter().flatten();
@@ -86,7 +97,7 @@ fn flows(gateway: &Gateway) -> Result<BTreeMap<String, u64>> {
     Ok(flows.map(flow).collect())
 }
 
-fn must_go_on(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) {
+fn check_continues(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) {
     assert!(before.len() >= 60, "{}", before.len());
     for (flow, bytes) in before {
         assert!(
@@ -98,15 +109,15 @@ fn must_go_on(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) {
 }
 
 #[test]
-fn the_next_version_takes_over_and_goes_again_under_load() -> Result<()> {
+fn upgrades_and_rollbacks_under_load_lose_no_frame_and_no_flow() -> Result<()> {
     let lab = hospital::raise()?;
     let gateway = lab.gateway();
     gateway.start_with_policy()?;
     quarantine(gateway, Posture::Watch)?;
-    let files = tempfile::tempdir().expect("makes a directory");
+    let files = tempfile::tempdir().expect("the directory is created");
     let next = next_version(files.path());
     let wires = Wires::tap(&lab)?;
-    let running = busy(&lab, 20)?;
+    let running = start_load(&lab, 20)?;
     let (was, first) = (in_force(gateway)?, build(gateway));
 
     for upgrade in [true, false, true, false] {
@@ -120,32 +131,34 @@ fn the_next_version_takes_over_and_goes_again_under_load() -> Result<()> {
         assert_eq!(status["dataplane"], "replaced", "{status}");
         assert_eq!(build(gateway) != first, upgrade, "another build");
         assert_eq!(in_force(gateway)?, was);
-        must_go_on(&before, &flows(gateway)?);
+        check_continues(&before, &flows(gateway)?);
         let started = now();
-        for (line, running) in &running {
-            comes_after(running, started, line.talk.name)?;
+        for (flow, running) in &running {
+            delivers_after(running, started, flow.spec.name)?;
         }
     }
 
-    // A version that has other records is refused, and so is nothing else disturbed.
+    // A version with another ABI is refused, and the running one is not disturbed.
     let before = flows(gateway)?;
     gateway.stop()?;
     let mut meta = pinned(gateway, "META");
-    meta.set(0, u64::from(VERSION) + 1, 0).expect("is set");
-    let refused = gateway.start().expect_err("speaks another ABI");
+    meta.set(0, u64::from(VERSION) + 1, 0)
+        .expect("the map can be written");
+    let refused = gateway.start().expect_err("the ABI differs");
     assert!(
         refused.to_string().contains("the old one stays in force"),
         "{refused}"
     );
     let refused = now();
-    for (line, running) in &running {
-        comes_after(running, refused, line.talk.name)?;
+    for (flow, running) in &running {
+        delivers_after(running, refused, flow.spec.name)?;
     }
-    meta.set(0, u64::from(VERSION), 0).expect("is set");
+    meta.set(0, u64::from(VERSION), 0)
+        .expect("the map can be written");
     gateway.start()?;
     assert_eq!(gateway.json(&["status"])?["dataplane"], "taken-over");
     assert_eq!(in_force(gateway)?, was);
-    must_go_on(&before, &flows(gateway)?);
+    check_continues(&before, &flows(gateway)?);
 
-    nothing_was_lost(&lab, wires, running)
+    assert_no_loss(&lab, wires, running)
 }

@@ -1,4 +1,4 @@
-//! A plain bridge where the gateway would be.
+//! A Linux bridge in place of the gateway.
 
 use crate::error::Result;
 use crate::node::Node;
@@ -6,15 +6,15 @@ use crate::tools;
 
 const NAME: &str = "bare";
 
-/// A bridge of the kernel's that forwards whatever comes, with its tag. Gone when dropped.
+/// A Linux bridge that forwards every frame with its tag. Removed on drop.
 pub struct Bridge {
     node: Node,
 }
 
 impl Bridge {
     pub(crate) fn join(node: Node, nics: &[&str]) -> Result<Bridge> {
-        // Without snooping: nobody on these wires asks who listens to a group, and a bridge that waits for it would
-        // keep neighbour discovery from where it has to go.
+        // Without snooping: there is no multicast querier in the lab, and a snooping bridge would not forward the
+        // multicasts of neighbour discovery.
         let made = [
             format!("link add name {NAME} type bridge mcast_snooping 0"),
             format!("link set {NAME} up"),
@@ -30,7 +30,7 @@ impl Bridge {
 
 impl Drop for Bridge {
     fn drop(&mut self) {
-        // Goes away with its namespace at the latest.
+        // If this fails, the bridge is removed with its namespace.
         let _ = tools::ip_batch(Some(self.node.namespace()), &[format!("link del {NAME}")]);
     }
 }

@@ -1,4 +1,4 @@
-//! A lab without a switch: a host, a gateway, a host. For what the switch would be the limit of.
+//! A lab without a switch: a host, a gateway, a host. For measurements that the switch would limit.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -14,18 +14,18 @@ use crate::registry::{self, Identity};
 use crate::tools;
 use crate::wiring::{HOST, bring_up, link, receive_redirected};
 
-/// A host at either end.
+/// A host of a [`Direct`] lab.
 #[derive(Clone, Debug)]
-pub struct End {
+pub struct Endpoint {
     /// Its name.
     pub name: String,
     /// Its MAC address.
     pub mac: Mac,
-    /// Its address, in the subnet of the other's.
+    /// Its address. Both hosts are in one subnet.
     pub address: IpNet,
 }
 
-/// Two hosts and a gateway between them, with cables: no tags, no switch, no router. Gone when dropped.
+/// Two hosts and a gateway, linked directly: no tags, no switch, no router. Removed on drop.
 pub struct Direct {
     gateway: Gateway,
     inside: Host,
@@ -35,15 +35,16 @@ pub struct Direct {
 }
 
 impl Direct {
-    /// Raises one for a policy directory. `nics` are the gateway's, `inside` is at the first, `outside` at the second.
+    /// Raises the lab for a policy directory. `inside` is linked to the first of the gateway's `nics`, `outside` to the
+    /// second.
     ///
     /// # Errors
     /// Those of [`crate::Lab::raise`].
     pub fn raise(
         policy: &Path,
         nics: [&str; 2],
-        inside: &End,
-        outside: &End,
+        inside: &Endpoint,
+        outside: &Endpoint,
         mtu: u32,
     ) -> Result<Direct> {
         tools::check()?;
@@ -64,13 +65,13 @@ impl Direct {
             (inside, open(&inside.name)?),
             (outside, open(&outside.name)?),
         ];
-        let wire = |((end, node), nic): (&(&End, Node), &str)| {
+        let wire = |((end, node), nic): (&(&Endpoint, Node), &str)| {
             link(node, Host::INTERFACE, &gateway, nic, Some(end.mac))
         };
         let links: Vec<String> = ends.iter().zip(nics).map(wire).collect();
         tools::ip_batch(None, &links)?;
         bring_up(&gateway, &gateway.interfaces()?, mtu)?;
-        let host = |(end, node): (&End, Node)| -> Result<Host> {
+        let host = |(end, node): (&Endpoint, Node)| -> Result<Host> {
             bring_up(&node, &node.interfaces()?, mtu)?;
             node.run(|| receive_redirected(&[Host::INTERFACE]))??;
             let address = format!("addr add {} dev {}", end.address, Host::INTERFACE);
@@ -88,7 +89,7 @@ impl Direct {
         })
     }
 
-    /// Where it keeps files; gone with it.
+    /// The lab's directory. Removed with the lab.
     pub fn directory(&self) -> &Path {
         self.identity.directory()
     }
@@ -98,17 +99,17 @@ impl Direct {
         &self.gateway
     }
 
-    /// The host at the gateway's first NIC.
+    /// The host that is linked to the gateway's first NIC.
     pub fn inside(&self) -> &Host {
         &self.inside
     }
 
-    /// The host at its second.
+    /// The host that is linked to the gateway's second NIC.
     pub fn outside(&self) -> &Host {
         &self.outside
     }
 
-    /// Puts a plain bridge in the place of the gateway, as [`crate::Lab::bridge`] does.
+    /// Puts a Linux bridge in place of the gateway, as [`crate::Lab::bridge`] does.
     ///
     /// # Errors
     /// [`Error::Command`].

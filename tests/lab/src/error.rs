@@ -1,92 +1,92 @@
-//! What can go wrong in a lab.
+//! The error type.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What this library answers with.
+/// The result type of this library.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why the lab could not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Namespaces, XDP and raw sockets are root's.
+    /// Not root: namespaces, XDP and raw sockets need it.
     #[error("a lab needs root: run it with sudo")]
     NotRoot,
-    /// The machine lacks something.
+    /// Programs or files are missing on this machine.
     #[error("a lab needs {}: on Debian, {remedy}", missing.join(", "))]
     Missing {
-        /// What.
+        /// The missing programs and files.
         missing: Vec<String>,
-        /// What brings it.
+        /// The command that installs them.
         remedy: String,
     },
     /// A command failed.
-    #[error("`{command}` failed: {said}")]
+    #[error("`{command}` failed: {output}")]
     Command {
         /// The command.
         command: String,
-        /// What it wrote, or how it ended.
-        said: String,
+        /// Its output, or its exit status.
+        output: String,
     },
-    /// The system refused something.
+    /// A system call failed.
     #[error("{what}: {source}")]
     Io {
-        /// What.
+        /// The operation.
         what: String,
-        /// Why.
+        /// Why it failed.
         source: io::Error,
     },
-    /// There is nothing of that name.
-    #[error("there is no {what} named {name}; there is: {}", known.join(", "))]
+    /// There is no such host.
+    #[error("there is no {what} named {name}; known: {}", known.join(", "))]
     Unknown {
-        /// What it would have been.
+        /// The kind of thing that was looked up.
         what: &'static str,
         /// The name.
         name: String,
-        /// The names there are.
+        /// The names that exist.
         known: Vec<String>,
     },
-    /// A name that cannot be one.
-    #[error("{name:?} cannot name a host: {why}")]
+    /// An invalid name.
+    #[error("{name:?} cannot be the name of a host: {why}")]
     Name {
         /// The name.
         name: String,
         /// Why.
         why: &'static str,
     },
-    /// The plan does not make a lab.
+    /// The plan or the call is not valid.
     #[error("{0}")]
     Plan(String),
-    /// It took too long.
+    /// A time limit was exceeded.
     #[error("{what} did not happen within {after:?}{}", tail(log))]
     TimedOut {
-        /// What was waited for.
+        /// The event that was waited for.
         what: String,
-        /// For how long.
+        /// The time limit.
         after: Duration,
-        /// What was written meanwhile.
+        /// Output of the program in the meantime.
         log: String,
     },
-    /// A program ended that should be running.
+    /// A program ended that should still run.
     #[error("{what} has ended ({status}){}", tail(log))]
     Ended {
         /// The program.
         what: String,
-        /// How.
+        /// Its exit status.
         status: String,
-        /// What it wrote.
+        /// Its output.
         log: String,
     },
-    /// A tap did not keep up: its counts are not exact.
-    #[error("the tap on {interface} lost {frames} frames, so that what it counted is not exact")]
+    /// A tap missed frames: its counts are not exact.
+    #[error("the tap on {interface} missed {frames} frames, so its counts are not exact")]
     TapLost {
         /// The interface.
         interface: String,
-        /// How many.
+        /// Number of frames that it missed.
         frames: u64,
     },
-    /// A program of this workspace has not been built.
+    /// A program of this workspace is not built.
     #[error("there is no {}: build it first with `{build}`", path.display())]
     NotBuilt {
         /// Where it should be.
@@ -94,13 +94,13 @@ pub enum Error {
         /// The command that builds it.
         build: String,
     },
-    /// The policy directory is not in order.
+    /// The policy directory is not valid.
     #[error(transparent)]
     Policy(#[from] cordon_policy::Error),
 }
 
 impl Error {
-    /// Says what was being done when the system refused.
+    /// Makes an [`Error::Io`] of a system error, with the operation that failed.
     pub(crate) fn io<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Error {
         let what = what.into();
         move |source| Error::Io {
@@ -110,7 +110,7 @@ impl Error {
     }
 }
 
-/// The end of a log, where there is one.
+/// The end of a log, if it is not empty.
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     let last = &lines[lines.len().saturating_sub(20)..];

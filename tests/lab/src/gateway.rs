@@ -1,9 +1,6 @@
-//! The gateway: the real daemon in its namespace, and the real command line.
+//! The gateway of a lab: the real daemon in its namespace, and the real command line.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,14 +9,15 @@ use std::time::Duration;
 use nix::mount::{MsFlags, mount};
 
 use crate::error::{Error, Result};
+use crate::http;
 use crate::node::Node;
 use crate::process::{Output, Process};
 
 const METRICS_PORT: u16 = 9469;
-/// How long the daemon may take to be ready.
+/// Time limit for the daemon to be ready.
 const START: Duration = Duration::from_secs(60);
-/// How long a command may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit of a command or a request.
+const TIMEOUT: Duration = Duration::from_secs(60);
 const BUILD: &str = "cargo build -p cordon-gateway -p cordon-cli";
 
 /// The gateway of a lab.
@@ -61,17 +59,17 @@ impl Gateway {
         &self.node
     }
 
-    /// The policy directory: the gateway's own copy, to be changed at will.
+    /// The policy directory: a copy, which tests may change.
     pub fn policy(&self) -> &Path {
         &self.policy
     }
 
-    /// Where the daemon keeps what survives it.
+    /// The daemon's state directory.
     pub fn state(&self) -> PathBuf {
         self.directory.join("state")
     }
 
-    /// Where what is in the kernel is pinned, a bpf file system of the lab's own.
+    /// The bpf file system for the daemon's pins. Every lab has its own.
     pub fn pins(&self) -> PathBuf {
         self.directory.join("bpf")
     }
@@ -86,7 +84,7 @@ impl Gateway {
         self.directory.join("gateway.toml")
     }
 
-    /// What is in the configuration file unless [`Gateway::configure`] changes it.
+    /// The initial content of the configuration file.
     pub fn default_config(&self) -> String {
         format!(
             "state = {:?}\npins = {:?}\n\n[socket]\npath = {:?}\n\n[metrics]\nlisten = \"127.0.0.1:{METRICS_PORT}\"\n",
@@ -96,7 +94,7 @@ impl Gateway {
         )
     }
 
-    /// Writes the configuration file; the daemon reads it when it is started.
+    /// Writes the configuration file. The daemon reads it at its next start.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -105,15 +103,15 @@ impl Gateway {
             .map_err(Error::io(format!("writing {}", self.config().display())))
     }
 
-    /// Starts the daemon, and returns when it is ready.
+    /// Starts the daemon. Returns when it is ready.
     ///
     /// # Errors
-    /// [`Error::NotBuilt`]; [`Error::Ended`] or [`Error::TimedOut`], with what it wrote.
+    /// [`Error::NotBuilt`]; [`Error::Ended`] or [`Error::TimedOut`], with the daemon's output.
     pub fn start(&self) -> Result<()> {
         self.start_program(&Gateway::program()?)
     }
 
-    /// The daemon that [`Gateway::start`] starts.
+    /// The path of the daemon that [`Gateway::start`] starts.
     ///
     /// # Errors
     /// [`Error::NotBuilt`].
@@ -121,27 +119,29 @@ impl Gateway {
         binary("cordond")
     }
 
-    /// Starts another daemon than this build's: an earlier or later version.
+    /// Starts another version of the daemon than this build's.
     ///
     /// # Errors
-    /// [`Error::Ended`] or [`Error::TimedOut`], with what it wrote.
+    /// [`Error::Ended`] or [`Error::TimedOut`], with the daemon's output.
     pub fn start_program(&self, program: &Path) -> Result<()> {
         let mut daemon = self.lock();
         if let Some(daemon) = daemon.as_mut()
             && daemon.is_running()?
         {
-            return Err(Error::Plan("the gateway's daemon runs already".to_owned()));
+            return Err(Error::Plan(
+                "the gateway's daemon is already running".to_owned(),
+            ));
         }
         let mut command = Command::new(program);
         command.arg("--config").arg(self.config());
         let files = self.directory.join("cordond");
         let started = daemon.insert(self.node.start(&mut command, &files)?);
         started.wait_until("readiness of", START, |_| {
-            get(&self.socket(), "/v1/status").is_ok_and(|(code, _)| code == 200)
+            http::get_unix(&self.socket(), "/v1/status", TIMEOUT).is_ok_and(|(code, _)| code == 200)
         })
     }
 
-    /// Starts it, and applies the policy directory.
+    /// Starts the daemon and applies the policy directory.
     ///
     /// # Errors
     /// Those of [`Gateway::start`]; [`Error::Command`] if the policy is refused.
@@ -150,7 +150,7 @@ impl Gateway {
         self.apply()
     }
 
-    /// Kills the daemon, as a crash would. What it put into the kernel stays.
+    /// Kills the daemon, as a crash would. Its XDP programs and maps stay.
     ///
     /// # Errors
     /// [`Error::Plan`] if it does not run.
@@ -158,7 +158,7 @@ impl Gateway {
         self.running(|daemon| daemon.kill().map(drop))
     }
 
-    /// Stops the daemon as an operator would. What it put into the kernel stays.
+    /// Stops the daemon as an operator would. Its XDP programs and maps stay.
     ///
     /// # Errors
     /// [`Error::Plan`] if it does not run; [`Error::TimedOut`].
@@ -174,7 +174,7 @@ impl Gateway {
         self.running(|daemon| Ok(daemon.pid()))
     }
 
-    /// What the daemon wrote since it was last started.
+    /// The daemon's output since its last start.
     pub fn log(&self) -> String {
         match self.lock().as_ref() {
             Some(daemon) => daemon.stdout() + &daemon.stderr(),
@@ -185,13 +185,13 @@ impl Gateway {
     /// Applies the policy directory with `cordon apply`.
     ///
     /// # Errors
-    /// [`Error::Command`] with what it says if it does not succeed.
+    /// [`Error::Command`] with its output if it fails.
     pub fn apply(&self) -> Result<()> {
         self.must(&["apply", &self.policy.display().to_string()])
             .map(drop)
     }
 
-    /// Runs `cordon` with these arguments, on this gateway. How it ends is the caller's to judge.
+    /// Runs `cordon` with these arguments on this gateway. The caller checks its exit status.
     ///
     /// # Errors
     /// [`Error::NotBuilt`]; [`Error::TimedOut`].
@@ -204,13 +204,13 @@ impl Gateway {
             *commands
         };
         let files = self.directory.join(format!("cordon-{number}"));
-        Process::start(&mut command, &files)?.wait(PATIENCE)
+        Process::start(&mut command, &files)?.wait(TIMEOUT)
     }
 
-    /// Runs `cordon`, which must succeed, and answers what it wrote.
+    /// Runs `cordon`, which must succeed, and returns its output.
     ///
     /// # Errors
-    /// [`Error::Command`] with what it says if it does not succeed.
+    /// [`Error::Command`] with its output if it fails.
     pub fn must(&self, arguments: &[&str]) -> Result<String> {
         let output = self.cordon(arguments)?;
         if output.success() {
@@ -218,23 +218,23 @@ impl Gateway {
         }
         Err(Error::Command {
             command: format!("cordon {}", arguments.join(" ")),
-            said: format!("{}{} ({})", output.stdout, output.stderr, output.status),
+            output: format!("{}{} ({})", output.stdout, output.stderr, output.status),
         })
     }
 
-    /// Runs `cordon --output json`, which must succeed, and answers what it wrote.
+    /// Runs `cordon --output json`, which must succeed, and returns its output.
     ///
     /// # Errors
-    /// [`Error::Command`] if it does not succeed, [`Error::Io`] if what it writes is no JSON.
+    /// [`Error::Command`] if it fails, [`Error::Io`] if its output is not JSON.
     pub fn json(&self, arguments: &[&str]) -> Result<serde_json::Value> {
-        let said = self.must(&[&["--output", "json"], arguments].concat())?;
-        serde_json::from_str(&said).map_err(Error::io(format!(
-            "reading what cordon {} wrote",
+        let output = self.must(&[&["--output", "json"], arguments].concat())?;
+        serde_json::from_str(&output).map_err(Error::io(format!(
+            "reading the output of cordon {}",
             arguments.join(" ")
         )))
     }
 
-    /// The beginning of a `cordon` command on this gateway.
+    /// A `cordon` command for this gateway; the caller adds arguments.
     ///
     /// # Errors
     /// [`Error::NotBuilt`].
@@ -244,28 +244,25 @@ impl Gateway {
         Ok(command)
     }
 
-    /// Asks the daemon's API: the status code and the body of the answer.
+    /// Sends a GET request to the daemon's API. Returns status code and body.
     ///
     /// # Errors
-    /// [`Error::Io`] if nobody answers.
+    /// [`Error::Io`] if there is no answer.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
-        get(&self.socket(), path).map_err(Error::io(format!("asking cordond for {path}")))
+        http::get_unix(&self.socket(), path, TIMEOUT)
+            .map_err(Error::io(format!("requesting {path} from cordond")))
     }
 
-    /// The metrics as Prometheus sees them.
+    /// The metrics in Prometheus text format.
     ///
     /// # Errors
-    /// [`Error::Io`] if nobody answers.
+    /// [`Error::Io`] if there is no answer.
     pub fn metrics(&self) -> Result<String> {
-        let ask = || {
-            let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, METRICS_PORT))?;
-            socket.set_read_timeout(Some(PATIENCE))?;
-            ask(socket, "/metrics")
-        };
+        let request = || http::get_local(METRICS_PORT, "/metrics", TIMEOUT);
         let (_, body) = self
             .node
-            .run(ask)?
-            .map_err(Error::io("asking cordond for its metrics"))?;
+            .run(request)?
+            .map_err(Error::io("requesting the metrics of cordond"))?;
         Ok(body)
     }
 
@@ -281,7 +278,9 @@ impl Gateway {
         {
             return work(daemon);
         }
-        Err(Error::Plan("the gateway's daemon does not run".to_owned()))
+        Err(Error::Plan(
+            "the gateway's daemon is not running".to_owned(),
+        ))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Process>> {
@@ -289,7 +288,7 @@ impl Gateway {
     }
 }
 
-/// A file system for pins that is the lab's own, so that they go away with it.
+/// Mounts a bpf file system for the lab's pins, so that they are removed with the lab.
 fn mount_pins(at: &Path) -> Result<()> {
     fs::create_dir_all(at).map_err(Error::io(format!("making {}", at.display())))?;
     mount(Some("bpf"), at, Some("bpf"), MsFlags::empty(), None::<&str>).map_err(Error::io(format!(
@@ -298,11 +297,11 @@ fn mount_pins(at: &Path) -> Result<()> {
     )))
 }
 
-/// A program of this workspace, from the build that the calling program is of.
+/// A program of this workspace, from the same build as the calling program.
 fn binary(name: &str) -> Result<PathBuf> {
     let program = std::env::current_exe().map_err(Error::io("finding this program"))?;
     let mut directory = program.parent().unwrap_or(Path::new("."));
-    // Tests and examples are one below.
+    // Tests and examples are in a subdirectory.
     if directory.ends_with("deps") || directory.ends_with("examples") {
         directory = directory.parent().unwrap_or(directory);
     }
@@ -319,25 +318,6 @@ fn binary(name: &str) -> Result<PathBuf> {
         path,
         build: format!("{BUILD}{release}"),
     })
-}
-
-fn get(socket: &Path, path: &str) -> std::io::Result<(u16, String)> {
-    let socket = UnixStream::connect(socket)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    ask(socket, path)
-}
-
-/// HTTP/1.0: the answer ends with the connection.
-fn ask(mut socket: impl Read + Write, path: &str) -> std::io::Result<(u16, String)> {
-    write!(socket, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    match code {
-        Some(code) => Ok((code, body.to_owned())),
-        None => Err(std::io::Error::other(format!("no HTTP answer: {head:?}"))),
-    }
 }
 
 fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {

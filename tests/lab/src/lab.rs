@@ -1,18 +1,18 @@
-//! The lab: raised, used, gone.
+//! A lab: its creation, use and removal.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::bridge::Bridge;
+use crate::captured_frame::CapturedFrame;
 use crate::error::{Error, Result};
 use crate::gateway::Gateway;
+use crate::kept::Kept;
 use crate::losses::{Losses, dropped};
 use crate::node::{Host, Node};
 use crate::plan::{self, Device, Plan};
 use crate::registry::{self, Identity};
-use crate::seen::Seen;
 use crate::switch::{Switch, TO_ACCESS, TO_CORE};
 use crate::tap::Tap;
 use crate::tools;
@@ -21,7 +21,7 @@ use crate::wiring::{
     remote_host,
 };
 
-/// A link between the gateway and a switch.
+/// A trunk link of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     /// To the access switch.
@@ -30,9 +30,9 @@ pub enum Wire {
     Core,
 }
 
-/// Namespaces, switches and links that make a site. All of it goes away when this is dropped.
+/// The namespaces, switches and links of a site. Dropping it removes them all.
 pub struct Lab {
-    // Dropped in this order: first what runs, then what it runs in.
+    // Dropped in this order: programs before their namespaces.
     gateway: Gateway,
     switch: Switch,
     router: Node,
@@ -41,26 +41,8 @@ pub struct Lab {
     identity: Identity,
 }
 
-/// A lab that was left up.
-#[derive(Clone, Debug)]
-pub struct Kept {
-    /// Its name, for [`crate::remove`].
-    pub name: String,
-    /// What to try, as pairs of a command and what it does.
-    pub commands: Vec<(String, String)>,
-}
-
-impl fmt::Display for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (command, what) in &self.commands {
-            writeln!(f, "# {what}\n{command}")?;
-        }
-        Ok(())
-    }
-}
-
 impl Lab {
-    /// Raises Manchester Memorial: see [`Plan::manchester`].
+    /// Raises a lab of [`Plan::manchester`].
     ///
     /// # Errors
     /// Those of [`Lab::raise`].
@@ -68,11 +50,11 @@ impl Lab {
         Lab::raise(Plan::manchester()?)
     }
 
-    /// Raises a lab. Its gateway forwards nothing until it is started. Before, it removes what crashed labs left.
+    /// Raises a lab, after removing the labs of crashed processes. Its gateway forwards nothing until it is started.
     ///
     /// # Errors
-    /// [`Error::NotRoot`] and [`Error::Missing`] with the remedy; [`Error::Plan`] and [`Error::Name`]; else what
-    /// could not be done. Nothing is left then.
+    /// [`Error::NotRoot`]; [`Error::Missing`]; [`Error::Plan`] and [`Error::Name`]; [`Error::Command`] and
+    /// [`Error::Io`] for the step that failed. A lab that could not be raised is removed.
     pub fn raise(plan: Plan) -> Result<Lab> {
         plan.check()?;
         tools::check()?;
@@ -164,12 +146,12 @@ impl Lab {
         })
     }
 
-    /// Its name, with which the names of its namespaces begin.
+    /// Its name, which is the prefix of the names of its namespaces.
     pub fn name(&self) -> &str {
         self.identity.name()
     }
 
-    /// Where it keeps files; gone with it.
+    /// The lab's directory. Removed with the lab.
     pub fn directory(&self) -> &Path {
         self.identity.directory()
     }
@@ -177,7 +159,7 @@ impl Lab {
     /// A host by name.
     ///
     /// # Errors
-    /// [`Error::Unknown`], with the names there are.
+    /// [`Error::Unknown`], with the names that exist.
     pub fn host(&self, name: &str) -> Result<Host> {
         let hosts = self.lock();
         hosts.get(name).cloned().ok_or_else(|| Error::Unknown {
@@ -197,8 +179,8 @@ impl Lab {
         &self.gateway
     }
 
-    /// Puts a plain bridge in the place of the gateway, until what this answers is dropped: what would happen if nobody
-    /// judged. The gateway's daemon must not have been started.
+    /// Puts a Linux bridge in place of the gateway until the [`Bridge`] is dropped: it shows what passes without a
+    /// policy. The gateway's daemon must not have been started.
     ///
     /// # Errors
     /// [`Error::Command`].
@@ -212,7 +194,7 @@ impl Lab {
         &self.router
     }
 
-    /// Where both switches are.
+    /// The namespace of both switches.
     pub fn switch(&self) -> &Node {
         self.switch.node()
     }
@@ -220,7 +202,7 @@ impl Lab {
     /// Plugs another host into the access switch.
     ///
     /// # Errors
-    /// [`Error::Plan`], [`Error::Name`]; else what could not be done.
+    /// [`Error::Plan`], [`Error::Name`]; [`Error::Command`] and [`Error::Io`] for the step that failed.
     pub fn plug_in(&self, device: Device) -> Result<Host> {
         plan::check_name(&device.name)?;
         self.plan.fits(&device)?;
@@ -228,7 +210,7 @@ impl Lab {
         if hosts.contains_key(&device.name) {
             return Err(Error::Name {
                 name: device.name,
-                why: "it is taken",
+                why: "another host has this name",
             });
         }
         let namespace = self.identity.namespace(&device.name);
@@ -250,7 +232,7 @@ impl Lab {
         Ok(host)
     }
 
-    /// Has the switch give what comes from a device, or from the router in a VLAN (`core-230`), a priority (PCP).
+    /// Makes the switch set the priority (PCP) of frames from a device, or from the router in a VLAN (`core-230`).
     ///
     /// # Errors
     /// [`Error::Command`].
@@ -258,11 +240,11 @@ impl Lab {
         self.switch.mark(port, priority)
     }
 
-    /// Has the access switch keep devices apart, as with private VLANs: what one of them sends goes to none of the
-    /// others, but to the gateway.
+    /// Makes the devices' ports at the access switch protected, as in private VLANs: the switch forwards frames from
+    /// one of them to the gateway, but not to another.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a host that is not there; [`Error::Command`].
+    /// [`Error::Unknown`] for a host that does not exist; [`Error::Command`].
     pub fn protect(&self, devices: &[&str]) -> Result<()> {
         devices
             .iter()
@@ -270,8 +252,8 @@ impl Lab {
         self.switch.protect(devices)
     }
 
-    /// Records every frame on a link of the gateway, at the far end: what is received there has left the gateway, what
-    /// is sent there is on its way to it.
+    /// Records every frame on a trunk of the gateway, at the switch's end: `Received` frames have left the gateway,
+    /// `Sent` frames go to it.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -279,14 +261,14 @@ impl Lab {
         self.tap_only(wire, |_| true)
     }
 
-    /// Records the frames on a link of the gateway that `wanted` holds for.
+    /// Records the frames on a trunk of the gateway that `wanted` accepts.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn tap_only(
         &self,
         wire: Wire,
-        wanted: impl Fn(&Seen) -> bool + Send + 'static,
+        wanted: impl Fn(&CapturedFrame) -> bool + Send + 'static,
     ) -> Result<Tap> {
         let interface = match wire {
             Wire::Access => TO_ACCESS,
@@ -295,7 +277,7 @@ impl Lab {
         self.switch.node().tap_only(interface, wanted)
     }
 
-    /// What the lab itself lost since it was raised.
+    /// Frames that the lab itself has lost so far.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Command`].
@@ -313,46 +295,15 @@ impl Lab {
         Ok(losses)
     }
 
-    /// Leaves the lab up, also after this process has ended, and answers what to try in it.
+    /// Keeps the lab after this process has ended. Returns its name, and commands to try in it.
     ///
     /// # Errors
-    /// [`Error::Io`]; the lab is gone then.
+    /// [`Error::Io`]; the lab is then removed.
     pub fn keep(mut self) -> Result<Kept> {
         let script = self.identity.keep()?;
         self.switch.keep_running();
         self.gateway.keep_running();
-        let name = self.name().to_owned();
-        let mut commands = Vec::new();
-        let mut add = |command: String, what: &str| commands.push((command, what.to_owned()));
-        if let Some(host) = self.lock().values().find(|host| host.vlan().is_some()) {
-            let namespace = host.namespace();
-            add(
-                format!("ip netns exec {namespace} bash"),
-                "a shell on a device",
-            );
-        }
-        add(
-            format!(
-                "ip netns exec {} tcpdump -eni {TO_CORE}",
-                self.switch().namespace()
-            ),
-            "frames between the gateway and the core, with their VLAN tags",
-        );
-        if let Ok(cordon) = self.gateway.cordon_command() {
-            let cordon = tools::line(&cordon);
-            add(format!("{cordon} status"), "the gateway's state");
-            add(
-                format!("{cordon} quarantine site --posture contain --reason drill"),
-                "cut the site off",
-            );
-            add(
-                format!("{cordon} release site --reason 'drill is over'"),
-                "open it again",
-            );
-        }
-        add(format!("ls /run/netns | grep ^{name}-"), "its namespaces");
-        add(format!("sh {}", script.display()), "remove the lab");
-        Ok(Kept { name, commands })
+        Ok(Kept::of(&self, &script))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Host>> {

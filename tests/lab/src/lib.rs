@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod bridge;
+mod captured_frame;
 mod direct;
 mod error;
 mod flows;
 mod gateway;
+mod http;
+mod kept;
 mod lab;
 mod losses;
 mod node;
@@ -15,24 +18,24 @@ mod probe;
 mod process;
 mod registry;
 mod ring;
-mod seen;
 mod switch;
 mod tap;
 mod tools;
 mod wiring;
 
 pub use bridge::Bridge;
+pub use captured_frame::{ARP, CapturedFrame, Direction, TCP, UDP, missing, now};
 pub use cordon_policy::Mac;
-pub use direct::{Direct, End};
+pub use direct::{Direct, Endpoint};
 pub use error::{Error, Result};
 pub use flows::{Flow, Flows, Report, Running};
 pub use gateway::Gateway;
-pub use lab::{Kept, Lab, Wire};
+pub use kept::Kept;
+pub use lab::{Lab, Wire};
 pub use losses::Losses;
 pub use node::{Host, Node};
 pub use plan::{Device, Plan, Remote, Vlan};
 pub use probe::Probe;
 pub use process::{Output, Process};
 pub use registry::{kept, remove, sweep};
-pub use seen::{ARP, Direction, Seen, TCP, UDP, missing, now};
 pub use tap::Tap;

@@ -1,4 +1,4 @@
-//! A network namespace of the lab, and what can be done in one.
+//! A network namespace of the lab, and the operations in it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -14,14 +14,14 @@ use std::time::Duration;
 use cordon_policy::Mac;
 use nix::sched::{CloneFlags, setns};
 
+use crate::captured_frame::CapturedFrame;
 use crate::error::{Error, Result};
 use crate::process::{Output, Process};
-use crate::seen::Seen;
 use crate::tap::Tap;
 use crate::{packet, ping};
 
-/// How long a program that should end by itself may take, unless told otherwise.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Default time limit of a program that should end by itself.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A network namespace of the lab. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ struct Inner {
 }
 
 impl Node {
-    /// The node whose namespace exists by now.
+    /// Opens a node. Its namespace must exist.
     pub(crate) fn open(name: &str, namespace: String, outputs: &Path) -> Result<Node> {
         let path = format!("/run/netns/{namespace}");
         let handle = File::open(&path).map_err(Error::io(format!("opening {path}")))?;
@@ -55,12 +55,12 @@ impl Node {
         &self.0.name
     }
 
-    /// Its name for `ip netns exec`.
+    /// The name of its namespace, as `ip netns exec` takes it.
     pub fn namespace(&self) -> &str {
         &self.0.namespace
     }
 
-    /// Runs a closure inside, on a thread of its own, and answers what it answers. It panics if the closure does.
+    /// Runs a closure in the namespace, on a thread of its own, and returns its result. Panics if the closure does.
     ///
     /// # Errors
     /// [`Error::Io`] if the namespace cannot be entered.
@@ -74,14 +74,14 @@ impl Node {
         })
     }
 
-    /// Moves this thread into the namespace, for good.
+    /// Moves this thread into the namespace. It cannot go back.
     pub(crate) fn enter(&self) -> Result<()> {
         setns(&self.0.handle, CloneFlags::CLONE_NEWNET)
             .map_err(Error::io(format!("entering {}", self.0.namespace)))
     }
 
-    /// A command that will run inside, with a `/sys` of its own. That takes the kernel a mount and an unmount, seconds on
-    /// a machine that is very busy: [`Node::spawn`] does without.
+    /// A command that will run in the namespace, with its own `/sys`. The mount and unmount take seconds on a busy
+    /// machine: [`Node::spawn`] does without.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("ip");
         command
@@ -90,15 +90,15 @@ impl Node {
         command
     }
 
-    /// Runs a program inside to its end, within a minute.
+    /// Runs a program in the namespace to its end, with a limit of a minute. The caller checks its exit status.
     ///
     /// # Errors
-    /// [`Error::TimedOut`]; [`Error::Io`] if it cannot be started. How it ends is the caller's to judge.
+    /// [`Error::TimedOut`]; [`Error::Io`] if it cannot be started.
     pub fn exec<S: AsRef<OsStr>>(&self, line: &[S]) -> Result<Output> {
-        self.exec_within(line, PATIENCE)
+        self.exec_within(line, TIMEOUT)
     }
 
-    /// Runs a program inside to its end; it is killed if that takes longer than `within`.
+    /// Runs a program in the namespace to its end. It is killed if that takes longer than `within`.
     ///
     /// # Errors
     /// As for [`Node::exec`].
@@ -106,7 +106,7 @@ impl Node {
         self.spawn(line)?.wait(within)
     }
 
-    /// Starts a program inside. It is killed when what this answers is dropped.
+    /// Starts a program in the namespace. Dropping the [`Process`] kills it.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be started.
@@ -122,14 +122,13 @@ impl Node {
         self.start(&mut command, &self.0.outputs.join(files))
     }
 
-    /// Starts a program inside, which writes to files that begin with this.
+    /// Starts a program in the namespace. `files` is the path prefix of its output files.
     pub(crate) fn start(&self, command: &mut Command, files: &Path) -> Result<Process> {
-        // What a thread starts is in its namespace.
+        // A process starts in the namespace of the thread that starts it.
         self.run(|| Process::start(command, files))?
     }
 
-    /// Sends `count` echo requests, 20 milliseconds apart, and answers how many were answered within a second of
-    /// the last.
+    /// Sends `count` echo requests, 20 ms apart. Returns how many were answered, at most a second after the last.
     ///
     /// # Errors
     /// [`Error::Io`] if they cannot be sent at all.
@@ -138,7 +137,7 @@ impl Node {
             .map_err(Error::io(format!("pinging {to} from {}", self.name())))
     }
 
-    /// Whether a TCP connection to there can be made.
+    /// Whether a TCP connection to `to` is established within the time.
     ///
     /// # Errors
     /// [`Error::Io`] if the namespace cannot be entered.
@@ -154,20 +153,20 @@ impl Node {
         self.tap_only(interface, |_| true)
     }
 
-    /// Records the frames that `wanted` holds for.
+    /// Records the frames that `wanted` accepts.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn tap_only(
         &self,
         interface: &str,
-        wanted: impl Fn(&Seen) -> bool + Send + 'static,
+        wanted: impl Fn(&CapturedFrame) -> bool + Send + 'static,
     ) -> Result<Tap> {
         self.run(|| Tap::start(interface, Box::new(wanted)))?
             .map_err(Error::io(format!("tapping {interface} of {}", self.name())))
     }
 
-    /// Sends frames as they are, from an interface of this namespace.
+    /// Sends frames unchanged by an interface of this namespace.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -185,7 +184,7 @@ impl Node {
             for (setting, value) in settings {
                 let setting = setting.as_ref();
                 let path = format!("/proc/sys/net/{setting}");
-                // A kernel without IPv6 has nothing to set there.
+                // The kernel may have no IPv6.
                 if setting.starts_with("ipv6/") && !Path::new("/proc/sys/net/ipv6").exists() {
                     continue;
                 }
@@ -211,9 +210,8 @@ impl Node {
         )))
     }
 
-    /// What this namespace's kernel counts under a name in `/proc/net/snmp`, for example `Udp` and
-    /// `RcvbufErrors`.
-    pub(crate) fn counted(&self, protocol: &str, name: &str) -> Result<u64> {
+    /// A counter of `/proc/net/snmp` in this namespace, for example `Udp` and `RcvbufErrors`.
+    pub(crate) fn snmp_counter(&self, protocol: &str, name: &str) -> Result<u64> {
         let snmp = self
             .run(|| fs::read_to_string("/proc/thread-self/net/snmp"))?
             .map_err(Error::io("reading /proc/net/snmp"))?;
@@ -228,7 +226,7 @@ impl Node {
     }
 }
 
-/// A node with an address: a device, or something in the wider network. Its interface is `eth0`.
+/// A node with addresses: a device, or a server of the wider network. Its interface is `eth0`.
 #[derive(Clone, Debug)]
 pub struct Host {
     node: Node,
@@ -238,7 +236,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// The interface that every host has.
+    /// Name of the interface of every host.
     pub const INTERFACE: &'static str = "eth0";
 
     pub(crate) fn new(node: Node, mac: Mac, addresses: Vec<IpAddr>, vlan: Option<u16>) -> Host {
@@ -265,7 +263,7 @@ impl Host {
         &self.addresses
     }
 
-    /// A port of its first address.
+    /// Its first address with a port.
     pub fn at(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.ip(), port)
     }
@@ -275,7 +273,7 @@ impl Host {
         self.mac
     }
 
-    /// The VLAN of the access switch that it is in; none behind the router.
+    /// Its VLAN at the access switch; none for a host on the router's side.
     pub fn vlan(&self) -> Option<u16> {
         self.vlan
     }
@@ -288,15 +286,18 @@ impl Host {
         self.node.tap(Host::INTERFACE)
     }
 
-    /// Records the frames on its interface that `wanted` holds for.
+    /// Records the frames on its interface that `wanted` accepts.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn tap_only(&self, wanted: impl Fn(&Seen) -> bool + Send + 'static) -> Result<Tap> {
+    pub fn tap_only(
+        &self,
+        wanted: impl Fn(&CapturedFrame) -> bool + Send + 'static,
+    ) -> Result<Tap> {
         self.node.tap_only(Host::INTERFACE, wanted)
     }
 
-    /// Sends frames as they are.
+    /// Sends frames unchanged.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -304,7 +305,7 @@ impl Host {
         self.node.send_frames(Host::INTERFACE, frames)
     }
 
-    /// Whether all of three echo requests are answered.
+    /// Whether three of three echo requests are answered.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -313,7 +314,7 @@ impl Host {
     }
 }
 
-/// A host can do whatever a node can.
+/// A host has all operations of its node.
 impl Deref for Host {
     type Target = Node;
 

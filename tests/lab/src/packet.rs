@@ -1,4 +1,4 @@
-//! Packet sockets of the calling thread's network namespace.
+//! Packet sockets in the calling thread's network namespace.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,7 +18,7 @@ pub fn open() -> io::Result<OwnedFd> {
     )?)
 }
 
-/// Binds a packet socket to an interface and to all protocols, or to none: then it only sends.
+/// Binds a packet socket to an interface. With `receive` it gets all protocols, otherwise it only sends.
 pub fn attach(socket: &OwnedFd, interface: &str, receive: bool) -> io::Result<()> {
     let index = nix::net::if_::if_nametoindex(interface)?;
     let protocol = if receive { libc::ETH_P_ALL as u16 } else { 0 };
@@ -38,7 +38,7 @@ pub fn attach(socket: &OwnedFd, interface: &str, receive: bool) -> io::Result<()
     Ok(bind(socket.as_raw_fd(), &address)?)
 }
 
-/// Sends frames as they are, one after the other.
+/// Sends frames unchanged, one after the other.
 pub fn send<F: AsRef<[u8]>>(interface: &str, frames: &[F]) -> io::Result<()> {
     let socket = open()?;
     attach(&socket, interface, false)?;
@@ -48,7 +48,7 @@ pub fn send<F: AsRef<[u8]>>(interface: &str, frames: &[F]) -> io::Result<()> {
     Ok(())
 }
 
-/// The index of the interface that a packet socket is bound to; none if it is bound to none, or is no such socket.
+/// The index of the interface that a packet socket is bound to. None for an unbound socket and for other sockets.
 pub fn interface_of(socket: &impl AsRawFd) -> Option<u32> {
     // SAFETY: all zeroes is a valid `sockaddr_ll`.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
@@ -84,7 +84,7 @@ pub fn set<T: Copy>(socket: &OwnedFd, option: i32, value: T) -> io::Result<()> {
     }
 }
 
-/// How many frames a packet socket had no room for since this was last asked.
+/// Frames that a packet socket dropped because its buffer was full. Reading resets the counter.
 pub fn take_lost(socket: &impl AsRawFd) -> io::Result<u64> {
     let mut statistics = libc::tpacket_stats {
         tp_packets: 0,

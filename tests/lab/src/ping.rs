@@ -1,4 +1,4 @@
-//! Echo requests from the calling thread's network namespace.
+//! ICMP echo from the calling thread's network namespace.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
-const APART: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_millis(20);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Of `count` requests, how many were answered.
+/// Sends `count` requests and returns how many were answered.
 pub fn ping(to: IpAddr, count: u16) -> io::Result<u16> {
-    // The kernel's own echo sockets: it fills in identifier and checksum, and hands over our answers only.
+    // Ping sockets: the kernel fills in identifier and checksum, and delivers only replies to our requests.
     let (family, protocol, request, reply) = match to {
         IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp, 8, 0),
         IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6, 128, 129),
     };
     let socket: OwnedFd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, protocol)?;
-    // For the standard library any datagram socket will do.
+    // The standard library's type works for any datagram socket.
     let socket = UdpSocket::from(socket);
     let to = SocketAddr::new(to, 0);
     let mut answered = vec![false; usize::from(count)];
@@ -27,22 +27,22 @@ pub fn ping(to: IpAddr, count: u16) -> io::Result<u16> {
         let message = [
             request, 0, 0, 0, 0, 0, high, low, b'c', b'o', b'r', b'd', b'o', b'n',
         ];
-        // No route, or nobody there: that is an answer that does not come.
+        // Without a route or a neighbour, sending fails. It counts as a request without reply.
         socket.send_to(&message, to).is_ok()
     };
     let mut until = Instant::now();
     for number in 0..=count {
         if number < count {
             send(number);
-            until += APART;
+            until += INTERVAL;
         } else {
-            until = Instant::now() + PATIENCE;
+            until = Instant::now() + TIMEOUT;
         }
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             if number == count && answered.iter().all(|answered| *answered) {
                 break;
             }
-            // Zero would mean forever.
+            // A timeout of zero is not allowed.
             socket.set_read_timeout(Some(left.max(Duration::from_micros(100))))?;
             let mut message = [0; 64];
             let Ok(length) = socket.recv(&mut message) else {

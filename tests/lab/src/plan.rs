@@ -1,4 +1,4 @@
-//! What a lab is to look like.
+//! The plan of a lab: its topology and addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -8,26 +8,26 @@ use ipnet::IpNet;
 
 use crate::error::{Error, Result};
 
-/// A site: devices at an access switch, the gateway, and what is behind the core router.
+/// A site: devices at an access switch, the gateway, and hosts on the far side of the core router.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The gateway's NIC towards the access switch.
     pub access_nic: String,
     /// The gateway's NIC towards the core.
     pub core_nic: String,
-    /// Bytes of a packet that every interface takes.
+    /// MTU of every interface, in bytes.
     pub mtu: u32,
     /// The VLANs.
     pub vlans: Vec<Vlan>,
-    /// What is at the access switch.
+    /// Hosts at the access switch.
     pub devices: Vec<Device>,
-    /// What is behind the router.
+    /// Hosts on the router's side.
     pub remotes: Vec<Remote>,
     /// The policy directory that [`crate::Gateway::apply`] applies.
     pub policy: Option<PathBuf>,
 }
 
-/// A VLAN of the access switch and its other half at the core.
+/// A VLAN of the access switch, and the VLAN of the core that it belongs to.
 #[derive(Clone, Debug)]
 pub struct Vlan {
     /// VLAN ID at the access switch.
@@ -51,29 +51,29 @@ pub struct Device {
     pub addresses: Vec<IpNet>,
 }
 
-/// A host behind the router, on a link of its own.
+/// A host on the router's side, with a link of its own to the router.
 #[derive(Clone, Debug)]
 pub struct Remote {
     /// Its name, at most 15 letters, digits and dashes.
     pub name: String,
     /// Its address.
     pub address: IpAddr,
-    /// Whether the router sends what it knows no better way for to it.
+    /// Whether the router's default route leads to it.
     pub default: bool,
 }
 
-/// What every Ethernet takes.
+/// The standard MTU of Ethernet.
 const MTU: u32 = 1500;
 
-/// Where the examples of the policy crate are.
+/// The example policies.
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../control/policy/examples");
 
 impl Plan {
-    /// Manchester Memorial as `control/policy/examples/manchester-memorial` describes it, with a laptop in the guest
-    /// VLAN that nobody lists, the data centre, Rockville General and the internet.
+    /// Manchester Memorial as in `control/policy/examples/manchester-memorial`, with an unlisted laptop in the guest
+    /// VLAN, the data centre, Rockville General and the internet.
     ///
     /// # Errors
-    /// [`Error::Policy`] if the example is not in order.
+    /// [`Error::Policy`] if the example is not valid.
     pub fn manchester() -> Result<Plan> {
         let mut plan = Plan::from_policy(&Path::new(EXAMPLES).join("manchester-memorial"))?;
         plan.devices.push(Device {
@@ -100,12 +100,12 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The VLANs and the devices of a policy directory, with nothing behind the router. The router has the first
-    /// address of every subnet, but where a segment has two tags at the core. A device is in the VLAN of the access switch that
-    /// it is bound to, else in the first that its segment has there; one without an address of its own has no host.
+    /// The VLANs and the devices of a policy directory, without remote hosts. The router has the first address of every
+    /// subnet, except in segments that have two tags at the core. A device is in the access VLAN that it is bound to,
+    /// or else in the first of its segment. Devices without an address are left out.
     ///
     /// # Errors
-    /// [`Error::Policy`]; [`Error::Plan`] if it is not for a gateway with one port on either side.
+    /// [`Error::Policy`]; [`Error::Plan`] unless the gateway has one device-facing port and one uplink.
     pub fn from_policy(directory: &Path) -> Result<Plan> {
         let policy = cordon_policy::load(directory)?.policy;
         let (access, access_nic) = only_port(&policy, false)?;
@@ -130,8 +130,11 @@ impl Plan {
         }
         let mut devices = Vec::new();
         for device in &policy.devices {
-            let may_be = |at: &&Attachment| device.binding.is_none_or(|own| own.allows(**at));
-            let Some(vlan) = at(device.segment, access).find(may_be).map(|at| at.vlan) else {
+            let is_allowed = |at: &&Attachment| device.binding.is_none_or(|own| own.allows(**at));
+            let Some(vlan) = at(device.segment, access)
+                .find(is_allowed)
+                .map(|at| at.vlan)
+            else {
                 continue;
             };
             let subnets = &policy.segments[device.segment].subnets;
@@ -164,7 +167,7 @@ impl Plan {
         })
     }
 
-    /// Whether a lab can be made of it.
+    /// Checks names, VLANs and addresses.
     pub(crate) fn check(&self) -> Result<()> {
         let mut names: Vec<&str> = RESERVED.to_vec();
         let devices = self.devices.iter().map(|device| device.name.as_str());
@@ -174,7 +177,7 @@ impl Plan {
             if names.contains(&name) {
                 return Err(Error::Name {
                     name: name.to_owned(),
-                    why: "it is taken",
+                    why: "another host has this name",
                 });
             }
             names.push(name);
@@ -182,7 +185,7 @@ impl Plan {
         self.devices.iter().try_for_each(|device| self.fits(device))
     }
 
-    /// Whether a device has a VLAN to be in, and an address.
+    /// Checks that the plan has the device's VLAN, and that the device has an address.
     pub(crate) fn fits(&self, device: &Device) -> Result<()> {
         let name = &device.name;
         if !self.vlans.iter().any(|vlan| vlan.access == device.vlan) {
@@ -209,7 +212,7 @@ const RESERVED: [&str; 7] = [
     "br-core",
 ];
 
-/// A host's name is the name of its port at the switch or the router as well.
+/// Checks the name of a host. It is also the name of an interface, so Linux limits its length.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let bad = |why| {
         Err(Error::Name {
@@ -218,20 +221,20 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
         })
     };
     if name.is_empty() || name.len() > 15 {
-        return bad("it has none or more than 15 characters");
+        return bad("it is empty or has more than 15 characters");
     }
     if !name
         .chars()
         .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
     {
-        return bad("it has something else than letters, digits and dashes");
+        return bad("only letters, digits and dashes are allowed");
     }
     if RESERVED.contains(&name)
         || name.starts_with("core-")
         || name.starts_with("vlan-")
         || name == "lo"
     {
-        return bad("it is the lab's own");
+        return bad("the lab uses this name itself");
     }
     Ok(())
 }
@@ -245,14 +248,14 @@ fn only_port(policy: &Policy, uplink: bool) -> Result<(usize, String)> {
     match (ports.next(), ports.next()) {
         (Some((number, port)), None) => Ok((number, port.device.clone())),
         _ => Err(Error::Plan(format!(
-            "the lab's gateway has one port that faces devices and one uplink; {} has {}",
+            "the lab needs one device-facing port and one uplink; {} has {} ports",
             policy.site,
             policy.ports.len()
         ))),
     }
 }
 
-/// The first address of a subnet, where its router is.
+/// The first address of a subnet, which is its router's.
 fn first_host(subnet: &IpNet) -> Option<IpNet> {
     let first = match subnet.network() {
         IpAddr::V4(network) => Ipv4Addr::from(u32::from(network) + 1).into(),
@@ -262,7 +265,7 @@ fn first_host(subnet: &IpNet) -> Option<IpNet> {
 }
 
 fn net(ip: IpAddr, length: u8) -> IpNet {
-    // The lengths here are those of networks of the same family.
+    // The callers take the length from a network of the same family.
     IpNet::new(ip, length).unwrap_or_else(|_| ip.into())
 }
 
@@ -271,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn manchester_is_as_its_policy_says() {
+    fn the_plan_of_manchester_follows_its_policy() {
         let plan = Plan::manchester().expect("is in order");
         plan.check().expect("makes a lab");
         assert_eq!(
@@ -289,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn a_device_has_a_vlan_of_its_own() {
+    fn a_bound_device_is_in_its_own_vlan() {
         let plan =
             Plan::from_policy(&Path::new(EXAMPLES).join("crozer-outpatient")).expect("is in order");
         let routers = |plan: &Plan, vlan: u16| {
             let found = plan.vlans.iter().find(|known| known.access == vlan);
             found.map(|found| (found.core, found.routers.len()))
         };
-        // Three VLANs of one subnet, one router for all of them; and none where the core has two tags.
+        // Three VLANs share one subnet and its router. There is no router where the core has two tags.
         for vlan in [301, 302, 303] {
             assert_eq!(routers(&plan, vlan), Some((210, 2)));
         }
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_cannot_be() {
+    fn invalid_names_are_refused() {
         for name in [
             "",
             "sixteen-letters-",

@@ -1,4 +1,4 @@
-//! Programs that run in a lab.
+//! Programs of a lab.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -12,10 +12,10 @@ use nix::unistd::Pid;
 use crate::error::{Error, Result};
 use crate::tools;
 
-/// How often to look whether something has happened.
+/// Polling interval.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A running program, with what it writes in files. Killed when dropped, with all it started.
+/// A running program whose output goes to files. Dropping it kills its process group.
 #[derive(Debug)]
 pub struct Process {
     what: String,
@@ -23,22 +23,22 @@ pub struct Process {
     stdout: PathBuf,
     stderr: PathBuf,
     ended: bool,
-    left: bool,
+    detached: bool,
 }
 
-/// What a program that has ended left.
+/// Exit status and output of a program that has ended.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// How it ended.
+    /// Exit status.
     pub status: ExitStatus,
-    /// What it wrote to standard output.
+    /// Standard output.
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// Standard error.
     pub stderr: String,
 }
 
 impl Output {
-    /// Whether it ended well.
+    /// Whether the exit status is 0.
     pub fn success(&self) -> bool {
         self.status.success()
     }
@@ -56,7 +56,8 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(create(&stdout)?)
             .stderr(create(&stderr)?)
-            // So that what it starts can be ended with it, and Ctrl-C on a terminal does not reach it.
+            // A process group of its own: its children can be killed with it, and Ctrl-C on a terminal does not reach
+            // it.
             .process_group(0)
             .spawn()
             .map_err(Error::io(format!("starting `{what}`")))?;
@@ -66,7 +67,7 @@ impl Process {
             stdout,
             stderr,
             ended: false,
-            left: false,
+            detached: false,
         })
     }
 
@@ -75,12 +76,12 @@ impl Process {
         self.child.id()
     }
 
-    /// What it wrote to standard output so far.
+    /// Standard output so far.
     pub fn stdout(&self) -> String {
         text(&self.stdout)
     }
 
-    /// What it wrote to standard error so far.
+    /// Standard error so far.
     pub fn stderr(&self) -> String {
         text(&self.stderr)
     }
@@ -96,7 +97,7 @@ impl Process {
     /// Waits until it has ended by itself.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] if it does not; it still runs then.
+    /// [`Error::TimedOut`] if it does not. The program then still runs.
     pub fn wait(&mut self, within: Duration) -> Result<Output> {
         let start = Instant::now();
         loop {
@@ -114,27 +115,27 @@ impl Process {
         }
     }
 
-    /// Waits until it has written this, on either output.
+    /// Waits until its standard output or standard error contains `words`.
     ///
     /// # Errors
-    /// [`Error::TimedOut`], or [`Error::Ended`] if it ended without.
+    /// [`Error::TimedOut`]; [`Error::Ended`] if the program ends before.
     pub fn wait_for(&mut self, words: &str, within: Duration) -> Result<()> {
         self.wait_until(&format!("{words:?} from"), within, |process| {
             process.stdout().contains(words) || process.stderr().contains(words)
         })
     }
 
-    /// Waits until something holds, as long as this runs.
+    /// Waits until a condition is true, as long as the program runs.
     pub(crate) fn wait_until(
         &mut self,
         what: &str,
         within: Duration,
-        mut holds: impl FnMut(&Process) -> bool,
+        mut condition: impl FnMut(&Process) -> bool,
     ) -> Result<()> {
         let start = Instant::now();
         loop {
             let ended = self.poll()?;
-            if holds(self) {
+            if condition(self) {
                 return Ok(());
             }
             if let Some(status) = ended {
@@ -151,7 +152,7 @@ impl Process {
         }
     }
 
-    /// Ends it at once, as a crash would (`SIGKILL`), with all it started.
+    /// Kills its process group (`SIGKILL`), as a crash would.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -160,7 +161,7 @@ impl Process {
         self.reap()
     }
 
-    /// Asks it to end (`SIGTERM`), and waits until it has.
+    /// Sends `SIGTERM` and waits until it has ended.
     ///
     /// # Errors
     /// [`Error::TimedOut`] if it does not within ten seconds.
@@ -169,18 +170,18 @@ impl Process {
         Ok(self.wait(Duration::from_secs(10))?.status)
     }
 
-    /// Lets it run on when this is dropped: it then ends with its lab.
-    pub fn leave(mut self) {
+    /// Lets the program run until its lab is removed.
+    pub fn detach(mut self) {
         self.keep_running();
     }
 
     pub(crate) fn keep_running(&mut self) {
-        self.left = true;
+        self.detached = true;
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
         if !self.ended {
-            // Gone already is as good.
+            // The process may have ended already.
             let _ = killpg(Pid::from_raw(self.child.id() as i32), signal);
         }
     }
@@ -214,7 +215,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if !self.left && !self.ended {
+        if !self.detached && !self.ended {
             let _ = self.kill();
         }
     }

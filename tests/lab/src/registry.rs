@@ -1,7 +1,7 @@
-//! Which labs there are, whose they are, and how they go away.
+//! The labs that exist, their owners, and their removal.
 //!
-//! A lab is known by a directory `/run/cordon-lab/cordon-PID-N`; its namespaces begin with the same name. Whatever
-//! else there is of it can be found from these two, so that a lab whose process was killed can be removed by the next.
+//! A lab has a directory `/run/cordon-lab/cordon-PID-N`, and the names of its namespaces begin with `cordon-PID-N-`.
+//! Everything else of a lab can be found from these two. So the next lab can remove one whose process was killed.
 
 use std::collections::HashSet;
 use std::fs;
@@ -24,7 +24,7 @@ const KEPT: &str = "kept";
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
-/// A lab's name and directory. All that bears its name goes away with it.
+/// A lab's name and directory. Dropping it removes everything with that name.
 pub struct Identity {
     name: String,
     directory: PathBuf,
@@ -32,7 +32,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A name that no other lab has.
+    /// Reserves a name that no other lab has.
     pub fn new() -> Result<Identity> {
         let pid = std::process::id();
         let name = format!("cordon-{pid}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -56,12 +56,12 @@ impl Identity {
         &self.directory
     }
 
-    /// What the namespace of a node is called.
+    /// The name of a node's namespace.
     pub fn namespace(&self, node: &str) -> String {
         format!("{}-{node}", self.name)
     }
 
-    /// Leaves everything as it is, with a script that removes it.
+    /// Keeps the lab after drop. Returns the path of a script that removes it.
     pub fn keep(&mut self) -> Result<PathBuf> {
         let script = self.directory.join("down");
         let failed = || Error::io(format!("keeping {}", self.directory.display()));
@@ -78,18 +78,18 @@ impl Drop for Identity {
             return;
         }
         if let Err(error) = remove(&self.name) {
-            eprintln!("lab {} is not gone entirely: {error}", self.name);
+            eprintln!("lab {} could not be removed completely: {error}", self.name);
         }
     }
 }
 
-/// Removes what processes that are gone have left, and says what that was. Labs that were kept stay.
+/// Removes the labs of processes that have ended, except those that were kept. Returns their names.
 ///
 /// # Errors
 /// [`Error::Command`] or [`Error::Io`] if something cannot be removed.
 pub fn sweep() -> Result<Vec<String>> {
     let mut names: Vec<String> = names_in(ROOT);
-    // Should someone have emptied the directory of a running system.
+    // Also finds labs whose directory is missing.
     names.extend(names_in(NAMESPACES).iter().filter_map(|name| lab_of(name)));
     names.sort();
     names.dedup();
@@ -100,7 +100,7 @@ pub fn sweep() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The labs that were kept and are still there.
+/// The kept labs that still exist.
 pub fn kept() -> Vec<String> {
     let mut names = names_in(ROOT);
     names.retain(|name| Path::new(ROOT).join(name).join(KEPT).exists());
@@ -110,7 +110,7 @@ pub fn kept() -> Vec<String> {
 /// Removes a lab by name: its processes, its namespaces, what it mounted, its directory.
 ///
 /// # Errors
-/// [`Error::Command`] or [`Error::Io`] if something cannot be removed; the rest has been.
+/// [`Error::Command`] or [`Error::Io`] if a part cannot be removed; the rest is removed nevertheless.
 pub fn remove(name: &str) -> Result<()> {
     let Some(name) = lab_of(name) else {
         return Err(Error::Name {
@@ -119,7 +119,7 @@ pub fn remove(name: &str) -> Result<()> {
         });
     };
     end_processes(&namespaces_of(&name));
-    // Another process may be sweeping the same, and be the first at any of them: what is left then is looked at again.
+    // Another process may be removing the same namespaces: list them again and retry.
     let mut deleted = Ok(());
     for _ in 0..50 {
         let deletions: Vec<String> = namespaces_of(&name)
@@ -151,7 +151,7 @@ pub fn remove(name: &str) -> Result<()> {
     deleted
 }
 
-/// The lab that something with this name belongs to.
+/// The lab that a directory or namespace belongs to, by its name.
 fn lab_of(name: &str) -> Option<String> {
     let mut parts = name.strip_prefix("cordon-")?.splitn(3, '-');
     let pid: u32 = parts.next()?.parse().ok()?;
@@ -166,26 +166,26 @@ fn in_use(name: &str) -> bool {
     }
     let owner = fs::read_to_string(directory.join(OWNER)).unwrap_or_default();
     let mut words = owner.split_whitespace();
-    let named = name.split('-').nth(1);
+    let from_name = name.split('-').nth(1);
     let Some(pid) = words
         .next()
-        .or(named)
+        .or(from_name)
         .and_then(|pid| pid.parse::<u32>().ok())
     else {
         return false;
     };
     match (started(pid), words.next()) {
-        // Another process may have got the number of one that is gone.
+        // The process ID may have been reused: compare the start times.
         (Some(now), Some(then)) => now == then,
         (Some(_), None) => true,
         (None, _) => false,
     }
 }
 
-/// When a process started, in ticks since the machine did; none if it is not there.
+/// Start time of a process in clock ticks since boot; none if there is no such process.
 fn started(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may contain anything; the start is the 20th field after it.
+    // The process name, in parentheses, may contain any character. The start time is the 20th field after it.
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(19).map(str::to_owned)
 }
@@ -207,7 +207,7 @@ pub fn namespaces_of(lab: &str) -> Vec<String> {
     names
 }
 
-/// Kills whatever runs in these namespaces, and waits until it is gone.
+/// Kills the processes in these namespaces, and waits until they have ended.
 fn end_processes(namespaces: &[String]) {
     let inodes: HashSet<u64> = namespaces
         .iter()
@@ -237,7 +237,7 @@ fn processes_in(inodes: &HashSet<u64>) -> Vec<Pid> {
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
         .filter(|pid| *pid != own)
         .filter(|pid| {
-            // Cannot be followed for a process that has ended and only waits to be reaped.
+            // This fails for a zombie, which is not counted.
             fs::metadata(format!("/proc/{pid}/ns/net"))
                 .is_ok_and(|metadata| inodes.contains(&metadata.ino()))
         })
@@ -245,7 +245,7 @@ fn processes_in(inodes: &HashSet<u64>) -> Vec<Pid> {
         .collect()
 }
 
-/// The innermost first.
+/// Mount points in a directory, innermost first.
 fn mounts_under(directory: &Path) -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mut points: Vec<PathBuf> = mounts
@@ -258,7 +258,7 @@ fn mounts_under(directory: &Path) -> Vec<PathBuf> {
     points
 }
 
-/// What removes a lab by hand.
+/// A shell script that removes a lab.
 fn down(name: &str, directory: &Path) -> String {
     let directory = directory.display();
     format!(
@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_the_lab() {
+    fn the_lab_of_a_name_is_recognised() {
         assert_eq!(lab_of("cordon-12-3-ct-1").as_deref(), Some("cordon-12-3"));
         assert_eq!(lab_of("cordon-12-3").as_deref(), Some("cordon-12-3"));
         for other in ["cordon-test-1", "cordon-12", "cordon--1", "other-1-2"] {
@@ -287,12 +287,12 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_alive_and_another_with_its_number_is_not() {
+    fn a_lab_is_in_use_while_its_process_runs() {
         let pid = std::process::id();
         let now = started(pid).expect("this process has a start");
         assert!(now.parse::<u64>().is_ok(), "{now}");
         assert!(in_use(&format!("cordon-{pid}-0")));
-        // Above the kernel's greatest process ID.
+        // Above the kernel's maximum process ID.
         assert!(!in_use("cordon-4194305-1"));
     }
 }

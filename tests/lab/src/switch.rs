@@ -1,7 +1,7 @@
-//! The switches: Open vSwitch in user space, one instance for each lab, in a namespace of its own.
+//! The switches: Open vSwitch in user space, one instance per lab, in its confined namespace.
 //!
-//! Two bridges. `br-access` has a port for each device and a trunk to the gateway; `br-core` has the gateway's other
-//! trunk and a port for each VLAN towards the router, because the kernel may have no VLAN interfaces.
+//! There are two bridges. `br-access` has a port for each device and a trunk to the gateway. `br-core` has the
+//! gateway's other trunk, and a port to the router for each VLAN, because the kernel may not support VLAN interfaces.
 
 use std::collections::BTreeMap;
 use std::os::fd::{OwnedFd, RawFd};
@@ -28,8 +28,9 @@ pub const TO_CORE: &str = "gw-core";
 
 const ACCESS: &str = "br-access";
 const CORE: &str = "br-core";
-const PATIENCE: Duration = Duration::from_secs(15);
-/// The usual receive buffer is full after 50 frames that came by a redirect, each of which counts as a page.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Receive buffer of the switch's sockets. The default is full after 50 redirected frames, each of which counts as a
+/// page.
 const BUFFER: usize = 128 << 20;
 
 pub struct Switch {
@@ -41,7 +42,7 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Starts both bridges, with their trunks and nothing else.
+    /// Starts both bridges, with the trunks as their only ports.
     pub fn start(node: Node, directory: &Path) -> Result<Switch> {
         fs::create_dir_all(directory)
             .map_err(Error::io(format!("making {}", directory.display())))?;
@@ -53,7 +54,7 @@ impl Switch {
                 .arg(OVS_SCHEMA),
         )?;
         let mut database = Process::start(
-            own(node.command("ovsdb-server"), directory)
+            confined(node.command("ovsdb-server"), directory)
                 .arg(at("conf.db"))
                 .arg(format!("--remote=punix:{}", at("db.sock")))
                 .args(["--no-chdir", "-vconsole:warn", "-vsyslog:off"])
@@ -61,11 +62,11 @@ impl Switch {
             &directory.join("ovsdb-server"),
         )?;
         let socket = directory.join("db.sock");
-        database.wait_until("an answer from", PATIENCE, |_| {
+        database.wait_until("an answer from", TIMEOUT, |_| {
             UnixStream::connect(&socket).is_ok()
         })?;
         let daemon = Process::start(
-            own(node.command("ovs-vswitchd"), directory)
+            confined(node.command("ovs-vswitchd"), directory)
                 .arg(format!("unix:{}", at("db.sock")))
                 .args(["--no-chdir", "-vconsole:warn", "-vsyslog:off"])
                 .arg(format!("--log-file={}", at("ovs-vswitchd.log"))),
@@ -91,17 +92,17 @@ impl Switch {
         &self.node
     }
 
-    /// Puts interfaces of the switch's namespace into VLANs, on the devices' side.
+    /// Adds interfaces of the switch's namespace to `br-access`, each as access port of its VLAN.
     pub fn add_devices<'a>(&self, ports: impl Iterator<Item = (&'a str, u16)>) -> Result<()> {
         self.add(ACCESS, ports)
     }
 
-    /// The same on the router's side.
+    /// Adds interfaces to `br-core`, each as access port of its VLAN.
     pub fn add_routers<'a>(&self, ports: impl Iterator<Item = (&'a str, u16)>) -> Result<()> {
         self.add(CORE, ports)
     }
 
-    /// Keeps ports apart: what comes in by one of them leaves by none of the others, whatever their VLANs.
+    /// Makes ports protected: the switch forwards no frame from one of them to another.
     pub fn protect(&self, ports: &[&str]) -> Result<()> {
         let set = ports
             .iter()
@@ -119,7 +120,7 @@ impl Switch {
         self.configure(&ports.join(" "))
     }
 
-    /// Gives what comes in at a port a priority (PCP).
+    /// Sets the priority (PCP) of all frames that come in by a port.
     pub fn mark(&self, port: &str, priority: u8) -> Result<()> {
         let bridge = if port.starts_with("core-") {
             CORE
@@ -134,10 +135,10 @@ impl Switch {
             .arg(format!(
                 "in_port={port},actions=mod_vlan_pcp:{priority},normal"
             ));
-        tools::run(&mut own(ofctl, &self.directory)).map(drop)
+        tools::run(&mut confined(ofctl, &self.directory)).map(drop)
     }
 
-    /// Changes the configuration, and returns when the switch acts by it.
+    /// Changes the configuration, and returns when the switch has applied it.
     fn configure(&self, commands: &str) -> Result<()> {
         let mut vsctl = Command::new("ovs-vsctl");
         vsctl
@@ -145,12 +146,16 @@ impl Switch {
                 "--db=unix:{}",
                 self.directory.join("db.sock").display()
             ))
-            .arg(format!("--timeout={}", PATIENCE.as_secs()))
+            .arg(format!("--timeout={}", TIMEOUT.as_secs()))
             .args(commands.split_whitespace());
-        tools::run(&mut own(vsctl, &self.directory)).map_err(|error| match error {
-            Error::Command { command, said } => Error::Command {
+        tools::run(&mut confined(vsctl, &self.directory)).map_err(|error| match error {
+            Error::Command { command, output } => Error::Command {
                 command,
-                said: format!("{said}\n{}{}", self.daemon.stderr(), self.database.stderr()),
+                output: format!(
+                    "{output}\n{}{}",
+                    self.daemon.stderr(),
+                    self.database.stderr()
+                ),
             },
             error => error,
         })?;
@@ -160,27 +165,28 @@ impl Switch {
         }
         for (socket, _) in sockets {
             setsockopt(&socket, sockopt::RcvBufForce, &BUFFER)
-                .map_err(Error::io("giving the switch room for frames"))?;
+                .map_err(Error::io("enlarging the switch's receive buffers"))?;
         }
         Ok(())
     }
 
-    /// Frames that came in at a port while the switch was busy and had no room for them, since it was started.
+    /// Frames that the full receive buffer of a port dropped since the start, by port.
     pub fn lost(&self) -> Result<BTreeMap<String, u64>> {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         for (socket, interface) in self.sockets()? {
-            let more = packet::take_lost(&socket).map_err(Error::io("asking the switch"))?;
+            let more =
+                packet::take_lost(&socket).map_err(Error::io("reading the switch's counters"))?;
             *lost.entry(interface).or_default() += more;
         }
         lost.retain(|_, frames| *frames > 0);
         Ok(lost.clone())
     }
 
-    /// The sockets by which the switch receives, and the interface of each. They are the running program's own.
+    /// Duplicates of the running switch's receive sockets, with the interface of each.
     fn sockets(&self) -> Result<Vec<(OwnedFd, String)>> {
         let names = self.node.interfaces()?;
         self.packet_sockets(&names)
-            .map_err(Error::io("looking at the switch's sockets"))
+            .map_err(Error::io("finding the switch's sockets"))
     }
 
     fn packet_sockets(&self, names: &BTreeMap<u32, String>) -> io::Result<Vec<(OwnedFd, String)>> {
@@ -193,11 +199,11 @@ impl Switch {
             let Some(number) = name.to_str().and_then(|name| name.parse::<RawFd>().ok()) else {
                 continue;
             };
-            // It may have been closed since.
+            // It may have been closed in the meantime.
             let Ok(socket) = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) else {
                 continue;
             };
-            // The socket that only sends is bound to no interface.
+            // The sending socket is bound to no interface.
             let index = packet::interface_of(&socket);
             if let Some(interface) = index.and_then(|index| names.get(&index)) {
                 found.push((socket, interface.clone()));
@@ -206,15 +212,15 @@ impl Switch {
         Ok(found)
     }
 
-    /// Lets it run on when this is dropped.
+    /// Lets the switch run after drop.
     pub fn keep_running(&mut self) {
         self.daemon.keep_running();
         self.database.keep_running();
     }
 }
 
-/// Makes an Open vSwitch program keep all it keeps in a directory, and take nothing from anywhere else.
-fn own(mut command: Command, directory: &Path) -> Command {
+/// Makes an Open vSwitch program use a directory for all its files, and no other.
+fn confined(mut command: Command, directory: &Path) -> Command {
     for variable in ["OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"] {
         command.env(variable, directory);
     }

@@ -1,4 +1,4 @@
-//! Taps: every frame on an interface, recorded, with certainty that none was missed.
+//! Taps record every frame on an interface, and report an error if they missed one.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::captured_frame::CapturedFrame;
 use crate::error::{Error, Result};
 use crate::ring::{self, Ring};
-use crate::seen::Seen;
 
-type Wanted = Box<dyn Fn(&Seen) -> bool + Send>;
+type Wanted = Box<dyn Fn(&CapturedFrame) -> bool + Send>;
 
-/// How often the ring is emptied; it has room for much longer.
+/// Interval at which the ring is read. It has room for frames of a much longer time.
 const PERIOD: Duration = Duration::from_millis(2);
 
 /// Records frames until it is stopped or dropped.
 ///
-/// What was received before a call of [`Tap::frames`] or [`Tap::stop`] is in what they answer. An interface that has
-/// an XDP program shows only what the program lets up the stack: tap its peer.
+/// [`Tap::frames`] and [`Tap::stop`] return all frames that were received before the call. A tap on an interface with
+/// an XDP program records only frames that the program passes to the stack: tap its peer instead.
 pub struct Tap {
     interface: String,
     shared: Arc<Shared>,
@@ -33,14 +33,14 @@ struct Shared {
 struct Recording {
     ring: Ring,
     wanted: Wanted,
-    frames: Vec<Seen>,
+    frames: Vec<CapturedFrame>,
 }
 
 impl Tap {
-    /// Frames that there is room for while this process is kept from looking at them.
+    /// Frames that fit into the ring while this process does not read it.
     pub const ROOM: usize = ring::SLOTS;
 
-    /// Begins, on an interface of the calling thread's network namespace.
+    /// Starts on an interface of the calling thread's network namespace.
     pub(crate) fn start(interface: &str, wanted: Wanted) -> io::Result<Tap> {
         let recording = Recording {
             ring: Ring::open(interface)?,
@@ -51,12 +51,12 @@ impl Tap {
             recording: Mutex::new(recording),
             stop: AtomicBool::new(false),
         });
-        let theirs = Arc::clone(&shared);
+        let of_reader = Arc::clone(&shared);
         let reader = std::thread::Builder::new()
             .name(format!("tap {interface}"))
             .spawn(move || {
-                while !theirs.stop.load(Ordering::Relaxed) {
-                    theirs.lock().drain();
+                while !of_reader.stop.load(Ordering::Relaxed) {
+                    of_reader.lock().drain();
                     std::thread::sleep(PERIOD);
                 }
             })?;
@@ -67,28 +67,28 @@ impl Tap {
         })
     }
 
-    /// The frames so far, in the order of their coming.
+    /// The frames so far, in order of arrival.
     ///
     /// # Errors
-    /// [`Error::TapLost`] if that is not all there were.
-    pub fn frames(&self) -> Result<Vec<Seen>> {
+    /// [`Error::TapLost`] if frames were missed.
+    pub fn frames(&self) -> Result<Vec<CapturedFrame>> {
         Ok(self.up_to_date()?.frames.clone())
     }
 
-    /// How many frames so far are such.
+    /// The number of frames so far for which `such` is true.
     ///
     /// # Errors
     /// [`Error::TapLost`] if the number is not exact.
-    pub fn count(&self, such: impl Fn(&Seen) -> bool) -> Result<usize> {
+    pub fn count(&self, such: impl Fn(&CapturedFrame) -> bool) -> Result<usize> {
         let recording = self.up_to_date()?;
         Ok(recording.frames.iter().filter(|seen| such(seen)).count())
     }
 
-    /// Ends it, and answers the frames.
+    /// Stops the tap and returns the frames.
     ///
     /// # Errors
-    /// [`Error::TapLost`] if that is not all there were.
-    pub fn stop(self) -> Result<Vec<Seen>> {
+    /// [`Error::TapLost`] if frames were missed.
+    pub fn stop(self) -> Result<Vec<CapturedFrame>> {
         Ok(std::mem::take(&mut self.up_to_date()?.frames))
     }
 
@@ -98,7 +98,7 @@ impl Tap {
         let lost = recording
             .ring
             .lost()
-            .map_err(Error::io(format!("asking the tap on {}", self.interface)))?;
+            .map_err(Error::io(format!("reading the tap on {}", self.interface)))?;
         match lost {
             0 => Ok(recording),
             frames => Err(Error::TapLost {
@@ -120,7 +120,7 @@ impl Drop for Tap {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Recording> {
-        // A filter that panicked leaves what was recorded as it was.
+        // A filter that panicked has changed no recorded frame.
         self.recording
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -135,7 +135,7 @@ impl Recording {
             frames,
         } = self;
         while ring.next(|captured| {
-            if let Some(seen) = Seen::read(&captured)
+            if let Some(seen) = CapturedFrame::read(&captured)
                 && wanted(&seen)
             {
                 frames.push(seen);

@@ -1,4 +1,4 @@
-//! The programs that make a lab.
+//! External programs that a lab needs, and how they are run.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Where Open vSwitch keeps the schema of its database.
 pub const OVS_SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 
-/// Tools, and the Debian package of each.
+/// Programs, with the Debian package of each.
 const TOOLS: [(&str, &str); 7] = [
     ("ip", "iproute2"),
     ("ethtool", "ethtool"),
@@ -20,14 +20,14 @@ const TOOLS: [(&str, &str); 7] = [
     ("ovs-ofctl", "openvswitch-common"),
 ];
 
-/// Says everything that is missing, at once.
+/// Checks that the caller is root and that every program is there; the error lists all that are missing.
 pub fn check() -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
         return Err(Error::NotRoot);
     }
     let mut missing = Vec::new();
     let mut packages = Vec::new();
-    let mut lack = |what: &str, package: &'static str| {
+    let mut add = |what: &str, package: &'static str| {
         missing.push(what.to_owned());
         if !packages.contains(&package) {
             packages.push(package);
@@ -35,11 +35,11 @@ pub fn check() -> Result<()> {
     };
     for (tool, package) in TOOLS {
         if !on_path(tool) {
-            lack(tool, package);
+            add(tool, package);
         }
     }
     if !Path::new(OVS_SCHEMA).exists() {
-        lack(OVS_SCHEMA, "openvswitch-switch");
+        add(OVS_SCHEMA, "openvswitch-switch");
     }
     let mut remedy = format!("apt-get install {}", packages.join(" "));
     if !Path::new("/dev/net/tun").exists() {
@@ -61,12 +61,12 @@ fn on_path(tool: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(tool).is_file())
 }
 
-/// Runs a command to its end and answers what it wrote.
+/// Runs a command to its end and returns its standard output.
 pub fn run(command: &mut Command) -> Result<String> {
     run_with(command, "")
 }
 
-/// The same, with something to read on its standard input.
+/// As [`run`], with text for its standard input.
 pub fn run_with(command: &mut Command, input: &str) -> Result<String> {
     let line = line(command);
     let cannot = |source| Error::Io {
@@ -80,25 +80,24 @@ pub fn run_with(command: &mut Command, input: &str) -> Result<String> {
         .spawn()
         .map_err(cannot)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A command that ends without reading it all says why by itself.
+        // A command that ends early closes the pipe. Its own error says why.
         let _ = stdin.write_all(input.as_bytes());
     }
     let output = child.wait_with_output().map_err(cannot)?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
-        return Ok(said);
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(Error::Command {
         command: line,
-        said: match complaint.is_empty() {
+        output: match errors.is_empty() {
             true => output.status.to_string(),
-            false => complaint,
+            false => errors,
         },
     })
 }
 
-/// Many `ip` commands in one process; in a network namespace, if one is named.
+/// Runs many `ip` commands in one process, in a network namespace if one is given.
 pub fn ip_batch(namespace: Option<&str>, commands: &[String]) -> Result<()> {
     if commands.is_empty() {
         return Ok(());
@@ -110,24 +109,24 @@ pub fn ip_batch(namespace: Option<&str>, commands: &[String]) -> Result<()> {
     ip.args(["-batch", "-"]);
     match run_with(&mut ip, &(commands.join("\n") + "\n")) {
         Ok(_) => Ok(()),
-        Err(Error::Command { command, said }) => Err(Error::Command {
-            command: match failed_line(&said).and_then(|line| commands.get(line - 1)) {
-                Some(culprit) => format!("{command}: {culprit}"),
+        Err(Error::Command { command, output }) => Err(Error::Command {
+            command: match failed_line(&output).and_then(|line| commands.get(line - 1)) {
+                Some(failed) => format!("{command}: {failed}"),
                 None => command,
             },
-            said,
+            output,
         }),
         Err(error) => Err(error),
     }
 }
 
 /// `ip` ends with `Command failed -:LINE`.
-fn failed_line(said: &str) -> Option<usize> {
-    let (_, line) = said.rsplit_once("Command failed -:")?;
+fn failed_line(output: &str) -> Option<usize> {
+    let (_, line) = output.rsplit_once("Command failed -:")?;
     line.trim().parse().ok().filter(|line| *line > 0)
 }
 
-/// A command as one would type it.
+/// A command as it would be typed in a shell.
 pub fn line(command: &Command) -> String {
     let mut line = command.get_program().to_string_lossy().into_owned();
     for argument in command.get_args() {

@@ -1,4 +1,4 @@
-//! Links, addresses and kernel settings: what makes a site of namespaces.
+//! Links, addresses and kernel settings of the namespaces.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use crate::node::{Host, Node};
 use crate::plan::{Device, Remote, Vlan};
 use crate::tools;
 
-/// No frames but those that somebody means to send: addresses that the kernel makes up speak by themselves.
+/// No address autoconfiguration, because it sends frames that no test asked for. Unprivileged ping sockets are allowed.
 pub const HOST: &[(&str, &str)] = &[
     ("ipv6/conf/default/addr_gen_mode", "1"),
     ("ipv6/conf/default/accept_ra", "0"),
@@ -20,15 +20,15 @@ pub const HOST: &[(&str, &str)] = &[
     ("ipv4/ping_group_range", "0 2147483647"),
 ];
 
-/// A neighbour that is not there is given up before a ping is, so that the next ping asks anew; one that is known, and
-/// slow to answer on a busy machine, is not.
+/// Resolution of an absent neighbour fails before a ping times out, so the next ping tries again. A known neighbour
+/// that is slow to answer on a busy machine gets more attempts.
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("retrans_time_ms", "100"),
     ("mcast_solicit", "5"),
     ("ucast_solicit", "30"),
 ];
 
-/// The router forwards, and leaves it to the gateway to notice what comes from the wrong side.
+/// The router forwards without reverse path filter: spoofed packets have to reach the gateway.
 pub const FORWARD: &[(&str, &str)] = &[
     ("ipv4/ip_forward", "1"),
     ("ipv6/conf/all/forwarding", "1"),
@@ -38,10 +38,10 @@ pub const FORWARD: &[(&str, &str)] = &[
     ("ipv4/conf/default/send_redirects", "0"),
 ];
 
-/// Where it speaks IPv6. Without a link-local address it would not ask for neighbours on behalf of others.
+/// The router's address on IPv6 links. Without a link-local address it would not resolve neighbours for other hosts.
 const ROUTER: &str = "fe80::1/64";
 
-/// The router's VLANs and its addresses in each.
+/// The core VLANs, with the router's addresses in each.
 pub fn cores(vlans: &[Vlan]) -> BTreeMap<u16, Vec<IpNet>> {
     let mut cores: BTreeMap<u16, Vec<IpNet>> = BTreeMap::new();
     for vlan in vlans {
@@ -55,7 +55,7 @@ pub fn cores(vlans: &[Vlan]) -> BTreeMap<u16, Vec<IpNet>> {
     cores
 }
 
-/// Two namespaces, linked.
+/// The `ip` command that links two namespaces by a veth pair.
 pub fn link(one: &Node, interface: &str, other: &Node, peer: &str, mac: Option<Mac>) -> String {
     let address = mac.map_or(String::new(), |mac| format!("address {mac} "));
     format!(
@@ -65,8 +65,8 @@ pub fn link(one: &Node, interface: &str, other: &Node, peer: &str, mac: Option<M
     )
 }
 
-/// Up, and every frame on the wire as it would be on a cable: whole, with its tag in it and its checksum made. What is
-/// left for the hardware to do does not survive a redirect or a switch in user space.
+/// Brings interfaces up with all offloads off, so that frames are on the link as they would be on a cable: unmerged,
+/// with tag and checksum. Offloaded work would be lost at an XDP redirect or in a user-space switch.
 pub fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>, mtu: u32) -> Result<()> {
     let wires = || interfaces.values().filter(|name| *name != "lo");
     node.run(|| {
@@ -79,7 +79,7 @@ pub fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>, mtu: u32) -> Re
             tools::run(&mut ethtool).map(drop)
         })
     })??;
-    // These have no default that a namespace could change.
+    // These settings have no default per namespace.
     let mut settings = Vec::new();
     for family in ["ipv4", "ipv6"] {
         for interface in wires() {
@@ -98,8 +98,8 @@ pub fn bring_up(node: &Node, interfaces: &BTreeMap<u32, String>, mtu: u32) -> Re
     tools::ip_batch(Some(node.namespace()), &up)
 }
 
-/// A veth receives what its peer redirects only with GRO on (or a program of its own). It must not merge anything
-/// though: the switch would get packets larger than it has room for.
+/// Lets veth interfaces receive redirected frames: that needs GRO (or an XDP program). Merging is off, because merged
+/// packets would be too large for the switch.
 pub fn receive_redirected(interfaces: &[&str]) -> Result<()> {
     for interface in interfaces {
         tools::run(Command::new("ethtool").args(["-K", interface, "gro", "on"]))?;
@@ -137,7 +137,8 @@ pub fn configure_router(
     tools::ip_batch(Some(router.namespace()), &commands)
 }
 
-/// The router's address on the link to a remote host: the first of its network, or the second if that is the host's.
+/// The router's address on the link to a remote host: the first of the host's network, or the second if the host has
+/// the first.
 fn router_for(remote: IpAddr) -> IpAddr {
     let nth = |number: u8| match remote {
         IpAddr::V4(ip) => {
@@ -186,10 +187,10 @@ pub fn remote_host(node: Node, remote: &Remote) -> Result<Host> {
     ];
     tools::ip_batch(Some(node.namespace()), &commands)?;
     let path = format!("/sys/class/net/{interface}/address");
-    let said = tools::run(node.command("cat").arg(&path))?;
-    let mac = said
+    let output = tools::run(node.command("cat").arg(&path))?;
+    let mac = output
         .trim()
         .parse()
-        .map_err(|()| Error::Plan(format!("{} has no MAC address: {said:?}", remote.name)))?;
+        .map_err(|()| Error::Plan(format!("{} has no MAC address: {output:?}", remote.name)))?;
     Ok(Host::new(node, mac, vec![remote.address], None))
 }

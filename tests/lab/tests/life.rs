@@ -1,4 +1,4 @@
-//! Labs come up, stand side by side, and leave nothing behind.
+//! Labs can be raised beside each other, and are removed completely.
 
 mod common;
 
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cordon_lab::{Error, Lab, Plan, Result};
 
-/// What there is of a lab.
+/// Namespaces, directories and mounts of a lab.
 fn traces(lab: &str) -> Vec<String> {
     let mut traces = Vec::new();
     for directory in ["/run/netns", "/run/cordon-lab"] {
@@ -29,12 +29,12 @@ fn traces(lab: &str) -> Vec<String> {
 }
 
 fn is_alive(pid: u32) -> bool {
-    // One that only waits to be reaped is not.
+    // A zombie has ended.
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     !status.is_empty() && !status.contains("State:\tZ")
 }
 
-/// Another process with a lab, killed in time.
+/// Another process with a lab. Killed on drop.
 struct Other(Child);
 
 impl Drop for Other {
@@ -45,7 +45,7 @@ impl Drop for Other {
 }
 
 #[test]
-fn manchester_comes_up_and_goes() -> Result<()> {
+fn manchester_is_raised_and_removed() -> Result<()> {
     let start = Instant::now();
     let lab = Lab::manchester()?;
     let took = start.elapsed();
@@ -62,33 +62,33 @@ fn manchester_comes_up_and_goes() -> Result<()> {
         "a namespace for each, the switch, the router and the gateway"
     );
 
-    // Behind the router everything is reachable, whatever the gateway does.
+    // Remote hosts reach each other through the router alone.
     let rockville = lab.host("rockville")?;
     assert!(rockville.reaches(&lab.host("pacs")?)?);
     assert!(rockville.reaches(&lab.host("internet")?)?);
     assert!(lab.host("dns")?.reaches(&lab.host("ntp")?)?);
-    // And nothing is across it.
+    // The gateway is not started: no device reaches a remote host.
     assert!(!lab.host("ct-1")?.reaches(&lab.host("pacs")?)?);
 
     let sleeper = lab.host("ct-1")?.spawn(&["sleep", "600"])?;
     let pid = sleeper.pid();
-    sleeper.leave();
+    sleeper.detach();
     assert!(is_alive(pid));
     drop(lab);
     assert_eq!(traces(&name), [""; 0]);
-    assert!(!is_alive(pid), "what ran in it has ended");
+    assert!(!is_alive(pid), "its processes have ended");
     Ok(())
 }
 
 #[test]
-fn a_panic_leaves_nothing() {
+fn a_panic_removes_the_lab() {
     let name = Mutex::new(String::new());
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let lab = Lab::raise(common::small()).expect("comes up");
         lab.name()
             .clone_into(&mut name.lock().expect("is not poisoned"));
         let sleeper = lab.host("ct-1").and_then(|ct| ct.spawn(&["sleep", "600"]));
-        sleeper.expect("starts").leave();
+        sleeper.expect("starts").detach();
         assert!(!traces(lab.name()).is_empty());
         std::panic::resume_unwind(Box::new("on purpose"));
     }));
@@ -100,9 +100,9 @@ fn a_panic_leaves_nothing() {
 
 /// Runs this test again in a process that is killed while its lab is up.
 #[test]
-fn a_killed_process_leaves_what_the_next_lab_sweeps() -> Result<()> {
-    const ROLE: &str = "CORDON_LAB_TEST_TELLS_ITS_NAME_TO";
-    if let Some(file) = std::env::var_os(ROLE) {
+fn the_next_lab_removes_that_of_a_killed_process() -> Result<()> {
+    const NAME_FILE: &str = "CORDON_LAB_TEST_NAME_FILE";
+    if let Some(file) = std::env::var_os(NAME_FILE) {
         let lab = Lab::raise(common::small())?;
         std::fs::write(file, lab.name()).expect("writes");
         std::thread::sleep(Duration::from_secs(600));
@@ -111,11 +111,8 @@ fn a_killed_process_leaves_what_the_next_lab_sweeps() -> Result<()> {
     let this = std::env::current_exe().expect("has a path");
     let file = std::env::temp_dir().join(format!("cordon-lab-{}", std::process::id()));
     let child = Command::new(this)
-        .args([
-            "--exact",
-            "a_killed_process_leaves_what_the_next_lab_sweeps",
-        ])
-        .env(ROLE, &file)
+        .args(["--exact", "the_next_lab_removes_that_of_a_killed_process"])
+        .env(NAME_FILE, &file)
         .stdout(Stdio::null())
         .spawn()
         .expect("starts");
@@ -132,13 +129,16 @@ fn a_killed_process_leaves_what_the_next_lab_sweeps() -> Result<()> {
         );
         std::thread::sleep(Duration::from_millis(10));
     };
-    // It is somebody's: nobody sweeps it.
+    // Its process still runs: it is not removed.
     cordon_lab::sweep()?;
     assert!(!traces(&name).is_empty());
 
     drop(other);
     std::fs::remove_file(&file).expect("removes");
-    assert!(!traces(&name).is_empty(), "nobody could clean up");
+    assert!(
+        !traces(&name).is_empty(),
+        "the killed process removed nothing"
+    );
     let next = Lab::raise(common::small())?;
     assert_eq!(traces(&name), [""; 0]);
     assert!(!traces(next.name()).is_empty());
@@ -160,7 +160,7 @@ fn a_kept_lab_stays_until_it_is_removed() -> Result<()> {
     assert!(status.expect("runs").success());
     assert_eq!(traces(&kept.name), [""; 0]);
 
-    // By name it goes as well.
+    // It can also be removed by name.
     let kept = Lab::raise(common::small())?.keep()?;
     cordon_lab::remove(&kept.name)?;
     assert_eq!(traces(&kept.name), [""; 0]);
@@ -168,7 +168,7 @@ fn a_kept_lab_stays_until_it_is_removed() -> Result<()> {
 }
 
 #[test]
-fn two_labs_do_not_see_each_other() -> Result<()> {
+fn two_labs_are_isolated_from_each_other() -> Result<()> {
     let (one, other) = std::thread::scope(|scope| {
         let other = scope.spawn(|| Lab::raise(common::small()));
         let one = Lab::raise(common::small());
@@ -188,7 +188,7 @@ fn two_labs_do_not_see_each_other() -> Result<()> {
 }
 
 #[test]
-fn a_plan_that_makes_no_lab_is_refused() {
+fn an_invalid_plan_is_refused() {
     let raise = |change: fn(&mut Plan)| {
         let mut plan = common::small();
         change(&mut plan);
@@ -203,13 +203,13 @@ fn a_plan_that_makes_no_lab_is_refused() {
 }
 
 #[test]
-fn what_is_not_there_is_said_with_what_is() -> Result<()> {
+fn the_error_for_an_unknown_host_lists_the_known_ones() -> Result<()> {
     let lab = Lab::raise(common::small())?;
     let error = lab.host("ct-9").map(|host| host.name().to_owned());
-    let said = error.expect_err("is not there").to_string();
+    let message = error.expect_err("is not there").to_string();
     assert_eq!(
-        said,
-        "there is no host named ct-9; there is: ct-1, ct-2, monitor-1, pacs"
+        message,
+        "there is no host named ct-9; known: ct-1, ct-2, monitor-1, pacs"
     );
     Ok(())
 }

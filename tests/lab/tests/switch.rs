@@ -1,4 +1,4 @@
-//! The switches: VLANs are apart, tags are on the trunks, and taps count exactly.
+//! The switches separate VLANs and tag frames on the trunks, and taps count exactly.
 
 mod common;
 
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cordon_lab::{ARP, Device, Direction, Error, Host, Lab, Mac, Result, Seen, Tap, Wire};
+use cordon_lab::{ARP, CapturedFrame, Device, Direction, Error, Host, Lab, Mac, Result, Tap, Wire};
 
-/// In another VLAN than `ct-1`, but in its subnet: only the switch keeps them apart.
+/// A device in the subnet of `ct-1`: in another VLAN, only the switch separates them.
 fn misplaced(vlan: u16) -> Device {
     Device {
         name: "misplaced".to_owned(),
@@ -19,21 +19,21 @@ fn misplaced(vlan: u16) -> Device {
 }
 
 #[test]
-fn vlans_are_apart() -> Result<()> {
+fn vlans_are_separated() -> Result<()> {
     let lab = Lab::raise(common::small())?;
     let ct = lab.host("ct-1")?;
     let other = lab.plug_in(misplaced(220))?;
     assert!(ct.reaches(&lab.host("ct-2")?)?);
-    let heard = other.tap()?;
+    let tap = other.tap()?;
     assert!(!ct.reaches(&other)?);
     assert!(!other.reaches(&ct)?);
-    let received = heard.count(|seen| seen.direction == Direction::Received)?;
+    let received = tap.count(|seen| seen.direction == Direction::Received)?;
     assert_eq!(received, 0, "not even a broadcast");
     Ok(())
 }
 
 #[test]
-fn hosts_of_one_vlan_are_together() -> Result<()> {
+fn hosts_of_one_vlan_reach_each_other() -> Result<()> {
     let lab = Lab::raise(common::small())?;
     let ct = lab.host("ct-1")?;
     let other = lab.plug_in(misplaced(210))?;
@@ -43,25 +43,25 @@ fn hosts_of_one_vlan_are_together() -> Result<()> {
 }
 
 #[test]
-fn protected_ports_are_apart() -> Result<()> {
+fn protected_ports_are_separated() -> Result<()> {
     let lab = Lab::raise(common::small())?;
     let (ct, other) = (lab.host("ct-1")?, lab.host("ct-2")?);
     let third = lab.plug_in(misplaced(210))?;
     lab.protect(&["ct-1", "ct-2"])?;
-    let heard = other.tap()?;
+    let tap = other.tap()?;
     let trunk = lab.tap(Wire::Access)?;
     assert!(!ct.reaches(&other)?);
-    let received = heard.count(|seen| seen.source == ct.mac())?;
+    let received = tap.count(|seen| seen.source == ct.mac())?;
     assert_eq!(received, 0, "not even a broadcast");
     assert!(
         trunk.count(|seen| seen.source == ct.mac())? > 0,
-        "that goes to the gateway"
+        "its frames go to the gateway"
     );
     assert!(
         third.reaches(&ct)? && third.reaches(&other)?,
-        "it is not protected"
+        "its port is not protected"
     );
-    assert!(lab.protect(&["nobody"]).is_err());
+    assert!(lab.protect(&["unknown"]).is_err());
     Ok(())
 }
 
@@ -69,7 +69,7 @@ fn protected_ports_are_apart() -> Result<()> {
 fn trunks_carry_tags() -> Result<()> {
     let lab = Lab::raise(common::small())?;
     let trunk = lab.tap(Wire::Access)?;
-    // Nobody answers: there is no gateway.
+    // There is no answer, because the gateway is not started.
     for host in ["ct-1", "monitor-1"] {
         let host = lab.host(host)?;
         assert_eq!(host.ping(lab.host("pacs")?.ip(), 1)?, 0);
@@ -87,14 +87,14 @@ fn trunks_carry_tags() -> Result<()> {
         assert!(vlans.iter().all(|vlan| *vlan == expected), "{vlans:?}");
     }
 
-    // The other way: what comes out of the trunk with a tag goes to that VLAN, without it.
+    // Other direction: a tagged frame from the trunk goes to the hosts of its VLAN, untagged.
     let (ct, monitor) = (lab.host("ct-1")?.tap()?, lab.host("monitor-1")?.tap()?);
     let gateway = lab.gateway().node();
     gateway.send_frames("eth1", &[frame(Some(220), 1), frame(Some(220), 2)])?;
     gateway.send_frames("eth1", &[frame(Some(210), 3)])?;
     gateway.send_frames("eth1", &[frame(Some(211), 4)])?;
     let (ct, monitor) = (numbered(ct, 1)?, numbered(monitor, 2)?);
-    let seen = |frames: &[Seen]| -> Vec<_> {
+    let seen = |frames: &[CapturedFrame]| -> Vec<_> {
         frames
             .iter()
             .map(|seen| (seen.vlan, seen.ports.0))
@@ -125,7 +125,8 @@ fn a_tap_counts_every_frame() -> Result<()> {
     let received = numbered(received, usize::from(FRAMES))?;
     let flooded = numbered(flooded, usize::from(FRAMES))?;
     assert!(lab.losses()?.is_none(), "{:?}", lab.losses()?);
-    let numbers = |frames: &[Seen]| frames.iter().map(|seen| seen.ports.0).collect::<Vec<_>>();
+    let numbers =
+        |frames: &[CapturedFrame]| frames.iter().map(|seen| seen.ports.0).collect::<Vec<_>>();
     let all: Vec<u16> = (0..FRAMES).collect();
     assert_eq!(numbers(&sent), all);
     assert_eq!(numbers(&received), all);
@@ -144,10 +145,10 @@ fn a_tap_counts_every_frame() -> Result<()> {
 }
 
 #[test]
-fn a_tap_that_missed_something_says_so() -> Result<()> {
+fn a_tap_that_missed_frames_reports_it() -> Result<()> {
     let lab = Lab::raise(common::small())?;
     let from = lab.host("ct-1")?;
-    // Nobody empties the ring until all have been sent: on the loopback each is seen twice.
+    // The reader is blocked until all frames are sent. On the loopback interface each frame is recorded twice.
     let gate = Arc::new(AtomicBool::new(false));
     let opened = Arc::clone(&gate);
     let slow = from.node().tap_only("lo", move |_| {
@@ -206,8 +207,8 @@ fn frame(vlan: Option<u16>, number: u16) -> Vec<u8> {
     frame
 }
 
-/// What a tap has when that many have come, or two seconds have gone by, and a little later.
-fn numbered(tap: Tap, count: usize) -> Result<Vec<Seen>> {
+/// The frames to port 7 that a tap has recorded, shortly after `count` of them have arrived or two seconds have passed.
+fn numbered(tap: Tap, count: usize) -> Result<Vec<CapturedFrame>> {
     for _ in 0..200 {
         if tap.count(|seen| seen.is_udp_to(7))? >= count {
             break;

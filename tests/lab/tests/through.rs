@@ -1,4 +1,4 @@
-//! Traffic through the gateway's XDP program, between real switches, both ways.
+//! Traffic through the gateway's XDP program, between real switches, in both directions.
 
 mod common;
 #[path = "common/open.rs"]
@@ -8,12 +8,12 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use cordon_lab::{Direction, Flows, Lab, Result, Seen, UDP, Wire, missing};
+use cordon_lab::{CapturedFrame, Direction, Flows, Lab, Result, UDP, Wire, missing};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[test]
-fn every_vlan_has_its_way_through() -> Result<()> {
+fn hosts_of_every_vlan_reach_each_other_through_the_gateway() -> Result<()> {
     let lab = Lab::raise(common::small())?;
     let ct = lab.host("ct-1")?;
     let monitor = lab.host("monitor-1")?;
@@ -22,15 +22,15 @@ fn every_vlan_has_its_way_through() -> Result<()> {
     let dataplane = open::open_gateway(&lab, &[210, 220]);
 
     assert!(ct.reaches(&pacs)?);
-    assert!(ct.reaches(&monitor)?, "by way of the router");
+    assert!(ct.reaches(&monitor)?, "through the router");
     assert!(pacs.reaches(&monitor)?);
     drop(dataplane);
-    assert!(ct.reaches(&pacs)?, "what is pinned stays");
+    assert!(ct.reaches(&pacs)?, "the pinned program stays");
     Ok(())
 }
 
 #[test]
-fn a_long_transfer_arrives_in_frames_that_fit() -> Result<()> {
+fn a_long_transfer_arrives_in_frames_of_at_most_the_mtu() -> Result<()> {
     const SIZE: usize = 20 << 20;
     let lab = Lab::raise(common::small())?;
     let (ct, pacs) = (lab.host("ct-1")?, lab.host("pacs")?);
@@ -43,12 +43,12 @@ fn a_long_transfer_arrives_in_frames_that_fit() -> Result<()> {
     std::thread::scope(|scope| {
         let received = scope.spawn(|| {
             let (mut socket, _) = listener.accept().expect("accepts");
-            socket.set_read_timeout(Some(PATIENCE)).expect("sets");
+            socket.set_read_timeout(Some(TIMEOUT)).expect("sets");
             let mut received = Vec::new();
             socket.read_to_end(&mut received).expect("reads");
             received
         });
-        let connect = || TcpStream::connect_timeout(&pacs.at(104), PATIENCE);
+        let connect = || TcpStream::connect_timeout(&pacs.at(104), TIMEOUT);
         let mut socket = ct.run(connect).expect("enters").expect("connects");
         socket.write_all(&image).expect("writes");
         drop(socket);
@@ -56,8 +56,8 @@ fn a_long_transfer_arrives_in_frames_that_fit() -> Result<()> {
     });
     let frames = core.stop()?;
     let largest = frames.iter().map(|seen| seen.length).max();
-    assert_eq!(largest, Some(1518), "nothing was merged on the way");
-    let leaving = |seen: &&Seen| seen.direction == Direction::Received;
+    assert_eq!(largest, Some(1518), "no frames were merged");
+    let leaving = |seen: &&CapturedFrame| seen.direction == Direction::Received;
     assert!(
         frames
             .iter()
@@ -84,8 +84,8 @@ fn flows_are_counted_at_both_ends() -> Result<()> {
         .count(200)
         .every(every)
         .start()?;
-    udp.established(PATIENCE)?;
-    tcp.established(PATIENCE)?;
+    udp.established(TIMEOUT)?;
+    tcp.established(TIMEOUT)?;
     std::thread::sleep(Duration::from_secs(1));
 
     let (udp, tcp) = (udp.stop()?, tcp.stop()?);
@@ -97,37 +97,37 @@ fn flows_are_counted_at_both_ends() -> Result<()> {
             (0, 0, 0),
             "{report}"
         );
-        assert_eq!(report.troubled().count(), 0, "{report}");
+        assert_eq!(report.failed().count(), 0, "{report}");
     }
 
-    // The connections' own ends are still on their way.
+    // The last segments of the closing connections are still in transit.
     std::thread::sleep(Duration::from_millis(500));
     let (access, core) = (access.stop()?, core.stop()?);
-    let such = |frames: &[Seen], direction| -> Vec<Seen> {
+    let such = |frames: &[CapturedFrame], direction| -> Vec<CapturedFrame> {
         let such = frames.iter().filter(|seen| seen.direction == direction);
         such.copied().collect()
     };
     for (entered, left) in [(&access, &core), (&core, &access)] {
         let entered = such(entered, Direction::Sent);
         let left = such(left, Direction::Received);
-        let numbered = |frames: &[Seen]| {
+        let numbered = |frames: &[CapturedFrame]| {
             let datagrams = frames.iter().filter(|seen| seen.protocol == UDP);
             datagrams.filter(|seen| seen.probe.is_some()).count()
         };
         let sent = udp.sent() as usize;
         assert_eq!((numbered(&entered), numbered(&left)), (sent, sent));
-        // And whatever else there was: acknowledgements, and what TCP sent again.
-        let (lost, made_up) = (missing(&entered, &left), missing(&left, &entered));
+        // All other frames too: acknowledgements and retransmissions.
+        let (lost, extra) = (missing(&entered, &left), missing(&left, &entered));
         assert!(lost.is_empty(), "{lost:?}");
-        assert!(made_up.is_empty(), "{made_up:?}");
+        assert!(extra.is_empty(), "{extra:?}");
     }
     assert!(lab.losses()?.is_none(), "{:?}", lab.losses()?);
 
-    // Cut off: it shows.
+    // After a change of posture, messages are lost.
     let udp = Flows::udp(&ct, &pacs, 104).count(20).start()?;
     let tcp = Flows::tcp(&ct, &pacs, 105).count(20).start()?;
-    udp.established(PATIENCE)?;
-    tcp.established(PATIENCE)?;
+    udp.established(TIMEOUT)?;
+    tcp.established(TIMEOUT)?;
     dataplane.set_posture(open::CLOSED).expect("closes");
     let cut = cordon_lab::now();
     std::thread::sleep(Duration::from_millis(500));
@@ -147,7 +147,7 @@ fn broadcasts_arrive_without_an_answer() -> Result<()> {
         .to_address("10.21.0.255".parse().expect("an address"))
         .one_way()
         .start()?;
-    announce.established(PATIENCE)?;
+    announce.established(TIMEOUT)?;
     let report = announce.stop()?;
     assert_eq!((report.lost(), report.echoed()), (0, 0), "{report}");
     Ok(())

@@ -1,20 +1,20 @@
-//! Whether it may: in its own right, or as an answer.
+//! Whether policy allows a packet: by a rule of its forward direction, or as the reverse within a flow.
 
 use cordon_verdict::Reason;
 
 use crate::flow::{self, End, FlowKey};
+use crate::identity::Identity;
 use crate::packet::Packet;
-use crate::ruling::{self, Asks, Ruling, When};
+use crate::ruling::{self, Conditions, RequestedService, Ruling};
 use crate::transport::Content;
-use crate::who::Who;
-use crate::{Decided, Oracle, Refused};
+use crate::{MatchedRule, Oracle, Refusal};
 
-/// What passed, and by what.
-pub(crate) struct Passed {
-    pub rule: Decided,
+/// Why a packet may pass.
+pub(crate) struct Permit {
+    pub rule: MatchedRule,
     /// Only to device-facing ports.
     pub inside: bool,
-    /// Who opened the flow that it is part of: its sender, or who is answered.
+    /// The endpoint that opened its flow: the sender, or the receiver if the packet is an answer.
     pub opener: Option<End>,
 }
 
@@ -23,52 +23,61 @@ impl Oracle {
         &self,
         packet: &Packet,
         flow: Option<FlowKey>,
-        source: &Who,
-        destination: &Who,
-    ) -> Result<Passed, Refused> {
+        source: &Identity,
+        destination: &Identity,
+    ) -> Result<Permit, Refusal> {
         let (from, to) = flow::ends(packet);
-        let asks = |port| match packet.content {
-            Content::Tcp(_) => Asks::Tcp(port),
-            Content::Udp(_) => Asks::Udp(port),
-            Content::Sctp(_) => Asks::Sctp(port),
-            _ => Asks::Echo,
+        let service = |port| match packet.content {
+            Content::Tcp(_) => RequestedService::Tcp(port),
+            Content::Udp(_) => RequestedService::Udp(port),
+            Content::Sctp(_) => RequestedService::Sctp(port),
+            _ => RequestedService::Echo,
         };
         let known = flow.and_then(|key| self.flows.get(&key));
         let other_opened = known.is_some_and(|flow| flow.opened.contains(&to));
 
-        let when = When {
+        let conditions = Conditions {
             today: self.today,
             posture: self.posture,
         };
-        let own = || ruling::rule_on(&self.policy, when, source, destination, asks(to.1));
-        let answer = || ruling::rule_on(&self.policy, when, destination, source, asks(from.1));
+        let forward =
+            || ruling::evaluate(&self.policy, conditions, source, destination, service(to.1));
+        let reverse = || {
+            ruling::evaluate(
+                &self.policy,
+                conditions,
+                destination,
+                source,
+                service(from.1),
+            )
+        };
         let pass = |rule: usize, inside: bool, opener: End| {
-            Ok(Passed {
-                rule: Decided::Rule(rule),
+            Ok(Permit {
+                rule: MatchedRule::Rule(rule),
                 inside,
                 opener: Some(opener),
             })
         };
         let refuse = |reason: Reason, rule: Option<usize>| {
-            Err((reason, rule.map_or(Decided::Nothing, Decided::Rule)))
+            Err((reason, rule.map_or(MatchedRule::None, MatchedRule::Rule)))
         };
 
         if let Content::EchoReply { .. } = packet.content {
             if !other_opened {
                 return refuse(Reason::Unsolicited, None);
             }
-            return match answer() {
+            return match reverse() {
                 Ruling::Allow { rule, inside } => pass(rule, inside, to),
                 Ruling::Refuse { reason, rule } => refuse(reason, rule),
             };
         }
-        let (reason, rule) = match own() {
+        let (reason, rule) = match forward() {
             Ruling::Allow { rule, inside } => return pass(rule, inside, from),
             Ruling::Refuse { reason, rule } => (reason, rule),
         };
         let connected = matches!(packet.content, Content::Tcp(_) | Content::Sctp(_));
         if !packet.content.opens() && (other_opened || connected) {
-            match answer() {
+            match reverse() {
                 Ruling::Allow { rule, inside } => return pass(rule, inside, to),
                 Ruling::Refuse { reason, rule } if other_opened => return refuse(reason, rule),
                 Ruling::Refuse { .. } => {}

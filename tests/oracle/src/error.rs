@@ -1,4 +1,4 @@
-//! ICMP errors: about a packet that went through here, from where it went.
+//! ICMP errors: they pass if they quote a packet that the gateway forwarded, and come from the side it went to.
 
 use std::net::IpAddr;
 
@@ -7,16 +7,19 @@ use cordon_verdict::Reason;
 use crate::flow::{End, Flow, FlowKey, Kind, WINDOW};
 use crate::frame::{self, Link};
 use crate::packet::Packet;
-use crate::transport::{self, ICMP, ICMP6, SCTP, TCP, UDP};
-use crate::{Decided, Ingress, Leaves, Oracle, Refused, who};
+use crate::protocol::{
+    ECHO_REPLY, ECHO_REPLY6, ECHO_REQUEST, ECHO_REQUEST6, ICMP, ICMP6, SCTP, TCP, UDP,
+};
+use crate::transport;
+use crate::{Forwarded, Ingress, MatchedRule, Oracle, Refusal, identity};
 
-/// What an error quotes.
+/// The packet that an error quotes.
 struct Quoted {
     kind: Kind,
     from: End,
     to: End,
-    /// Of TCP.
-    number: Option<u32>,
+    /// Sequence number, TCP only.
+    sequence: Option<u32>,
 }
 
 impl Oracle {
@@ -26,52 +29,53 @@ impl Oracle {
         link: &Link,
         packet: &Packet,
         message: &[u8],
-    ) -> Result<(Leaves, Decided), Refused> {
+    ) -> Result<(Forwarded, MatchedRule), Refusal> {
         if packet.source.is_unspecified() {
-            return Err((Reason::AddressBinding, Decided::Nothing));
+            return Err((Reason::AddressBinding, MatchedRule::None));
         }
-        self.speaker(at, link.source, packet.source)
-            .map_err(|reason| (reason, Decided::Nothing))?;
-        let refused = (Reason::IcmpError, Decided::Nothing);
+        self.sender_identity(at, link.source, packet.source)
+            .map_err(|reason| (reason, MatchedRule::None))?;
+        let refused = (Reason::IcmpError, MatchedRule::None);
         let quoted = self.quoted_flow(at, packet, message);
-        let (flow, sender, number) = quoted.ok_or(refused)?;
-        let way = flow.ways.get(&sender).ok_or(refused)?;
-        let present = flow.epoch == self.epoch && way.epoch == self.epoch;
-        let back = way.to.1 == at.attachment && way.from.0 == link.destination;
-        let told_by_receiver = at.uplink || way.to.0 == link.source;
-        match present && back && told_by_receiver && was_sent(flow, sender, number) {
-            true => Ok((Leaves::By(way.from.1), flow.rule)),
+        let (flow, sender, sequence) = quoted.ok_or(refused)?;
+        let path = flow.paths.get(&sender).ok_or(refused)?;
+        let present = flow.epoch == self.epoch && path.epoch == self.epoch;
+        let reverse = path.to.1 == at.attachment && path.from.0 == link.destination;
+        let from_receiver = at.uplink || path.to.0 == link.source;
+        match present && reverse && from_receiver && was_sent(flow, sender, sequence) {
+            true => Ok((Forwarded::Unicast(path.from.1), flow.rule)),
             false => Err(refused),
         }
     }
 
-    /// The flow of the quoted packet, who sent it, and its number, if it has one.
+    /// The flow of the quoted packet, its sender, and its sequence number (TCP only).
     fn quoted_flow(
         &self,
         at: Ingress,
         packet: &Packet,
         message: &[u8],
     ) -> Option<(&Flow, End, Option<u32>)> {
-        let longest = if packet.source.is_ipv4() { 576 } else { 1280 };
-        if message.len() > longest || takes_too_little(packet, message) {
+        let max_length = if packet.source.is_ipv4() { 576 } else { 1280 };
+        if message.len() > max_length || reports_tiny_mtu(packet, message) {
             return None;
         }
         let quoted = match packet.source {
             IpAddr::V4(_) => quoted4(&message[8..]),
             IpAddr::V6(_) => quoted6(&message[8..]),
         }?;
-        let to_nobody = quoted.to.0.is_unspecified() || who::is_group(&self.policy, quoted.to.0);
-        if quoted.from.0 != packet.destination || to_nobody {
+        let bad_destination =
+            quoted.to.0.is_unspecified() || identity::is_group(&self.policy, quoted.to.0);
+        if quoted.from.0 != packet.destination || bad_destination {
             return None;
         }
         let key = FlowKey::new(at.segment, quoted.kind, quoted.from, quoted.to);
-        Some((self.flows.get(&key)?, quoted.from, quoted.number))
+        Some((self.flows.get(&key)?, quoted.from, quoted.sequence))
     }
 }
 
-/// Whether it says that a path takes less than every path must.
-fn takes_too_little(packet: &Packet, message: &[u8]) -> bool {
-    let mtu = frame::long(message, 4);
+/// Whether it reports a path MTU below the minimum of its IP version.
+fn reports_tiny_mtu(packet: &Packet, message: &[u8]) -> bool {
+    let mtu = frame::u32_at(message, 4);
     match (packet.source, message[0], message[1]) {
         (IpAddr::V4(_), 3, 4) => (1..576).contains(&(mtu & 0xffff)),
         (IpAddr::V6(_), 2, _) => mtu < 1280,
@@ -79,29 +83,33 @@ fn takes_too_little(packet: &Packet, message: &[u8]) -> bool {
     }
 }
 
-/// Whether a number is no further than a window from what the other end acknowledged last.
-fn was_sent(flow: &Flow, sender: End, number: Option<u32>) -> bool {
-    let others = |(end, _): &(&End, &u32)| **end != sender;
-    let acknowledged = flow.acknowledged.iter().find(others).map(|(_, last)| *last);
-    let (Some(number), Some(last @ 1..)) = (number, acknowledged) else {
+/// Whether a quoted sequence number is within a window of the last acknowledgement number of the other end.
+fn was_sent(flow: &Flow, sender: End, sequence: Option<u32>) -> bool {
+    let from_receiver_end = |(end, _): &(&End, &u32)| **end != sender;
+    let acknowledged = flow
+        .acknowledged
+        .iter()
+        .find(from_receiver_end)
+        .map(|(_, last)| *last);
+    let (Some(sequence), Some(last @ 1..)) = (sequence, acknowledged) else {
         return true;
     };
-    let ahead = number.wrapping_sub(last);
+    let ahead = sequence.wrapping_sub(last);
     ahead < WINDOW || ahead.wrapping_neg() <= WINDOW
 }
 
 fn quoted4(bytes: &[u8]) -> Option<Quoted> {
     let header = usize::from(bytes.first()? & 0x0f) * 4;
-    let whole = header >= 20 && bytes.len() >= header + 8;
-    if !whole || bytes[0] >> 4 != 4 || frame::word(bytes, 6) & 0x1fff != 0 {
+    let complete = header >= 20 && bytes.len() >= header + 8;
+    if !complete || bytes[0] >> 4 != 4 || frame::u16_at(bytes, 6) & 0x1fff != 0 {
         return None;
     }
-    let ends = (frame::ipv4(bytes, 12).into(), frame::ipv4(bytes, 16).into());
+    let addresses = (frame::ipv4(bytes, 12).into(), frame::ipv4(bytes, 16).into());
     let start = &bytes[header..header + 8];
     match (bytes[9], start[0], start[1]) {
-        (ICMP, 8, 0) => Some(echo(start, ends, Kind::EchoRequest)),
-        (ICMP, 0, 0) => Some(echo(start, ends, Kind::EchoReply)),
-        (protocol, ..) => with_ports(protocol, start, ends),
+        (ICMP, ECHO_REQUEST, 0) => Some(echo(start, addresses, Kind::EchoRequest)),
+        (ICMP, ECHO_REPLY, 0) => Some(echo(start, addresses, Kind::EchoReply)),
+        (protocol, ..) => with_ports(protocol, start, addresses),
     }
 }
 
@@ -109,22 +117,22 @@ fn quoted6(bytes: &[u8]) -> Option<Quoted> {
     if bytes.len() < 48 || bytes[0] >> 4 != 6 {
         return None;
     }
-    let ends = (frame::ipv6(bytes, 8).into(), frame::ipv6(bytes, 24).into());
+    let addresses = (frame::ipv6(bytes, 8).into(), frame::ipv6(bytes, 24).into());
     let start = &bytes[40..48];
     match (bytes[6], start[0], start[1]) {
-        (ICMP6, 128, 0) => Some(echo(start, ends, Kind::EchoRequest)),
-        (ICMP6, 129, 0) => Some(echo(start, ends, Kind::EchoReply)),
-        (protocol, ..) => with_ports(protocol, start, ends),
+        (ICMP6, ECHO_REQUEST6, 0) => Some(echo(start, addresses, Kind::EchoRequest)),
+        (ICMP6, ECHO_REPLY6, 0) => Some(echo(start, addresses, Kind::EchoReply)),
+        (protocol, ..) => with_ports(protocol, start, addresses),
     }
 }
 
 fn echo(start: &[u8], (from, to): (IpAddr, IpAddr), kind: Kind) -> Quoted {
-    let identifier = frame::word(start, 4);
+    let identifier = frame::u16_at(start, 4);
     Quoted {
         kind,
         from: (from, identifier),
         to: (to, identifier),
-        number: None,
+        sequence: None,
     }
 }
 
@@ -134,6 +142,6 @@ fn with_ports(protocol: u8, start: &[u8], (from, to): (IpAddr, IpAddr)) -> Optio
         kind: Kind::Ports(protocol),
         from: (from, ports.source),
         to: (to, ports.destination),
-        number: (protocol == TCP).then(|| frame::long(start, 4)),
+        sequence: (protocol == TCP).then(|| frame::u32_at(start, 4)),
     })
 }

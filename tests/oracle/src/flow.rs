@@ -1,4 +1,4 @@
-//! What is remembered of flows.
+//! Flow state.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -7,39 +7,40 @@ use cordon_policy::{Attachment, Mac};
 
 use crate::frame::{self, Link};
 use crate::packet::Packet;
-use crate::transport::{Content, SCTP, Sctp, TCP, Tcp, UDP};
-use crate::{Decided, Leaves, Oracle};
+use crate::protocol::{SCTP, TCP, UDP};
+use crate::transport::{Content, Sctp, Tcp};
+use crate::{Forwarded, MatchedRule, Oracle};
 
-/// A reset is less than this ahead of what was acknowledged.
+/// A RST is accepted if its sequence number is less than this ahead of the receiver's last acknowledgement number.
 pub(crate) const WINDOW: u32 = 1 << 22;
 
 /// One end of a flow: address and port, or address and echo identifier.
 pub(crate) type End = (IpAddr, u16);
 
-/// What tells flows of the same two ends apart.
+/// Distinguishes flows between the same two endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The protocol number.
+    /// A protocol with ports, by its IP protocol number.
     Ports(u8),
     EchoRequest,
     EchoReply,
 }
 
-/// What makes two packets parts of one flow.
+/// Packets with equal keys belong to one flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FlowKey {
     pub segment: usize,
-    /// Of TCP, UDP and SCTP.
+    /// TCP, UDP or SCTP; none for echo.
     protocol: Option<u8>,
     /// The lesser end first.
     ends: [End; 2],
-    /// Of echo: who asks.
-    asks: Option<End>,
+    /// The sender of the requests, echo only.
+    requester: Option<End>,
 }
 
 impl FlowKey {
     pub(crate) fn new(segment: usize, kind: Kind, from: End, to: End) -> FlowKey {
-        let (protocol, asks) = match kind {
+        let (protocol, requester) = match kind {
             Kind::Ports(protocol) => (Some(protocol), None),
             Kind::EchoRequest => (None, Some(from)),
             Kind::EchoReply => (None, Some(to)),
@@ -48,11 +49,11 @@ impl FlowKey {
             segment,
             protocol,
             ends: if from < to { [from, to] } else { [to, from] },
-            asks,
+            requester,
         }
     }
 
-    /// The same in another segment.
+    /// The same flow key in another segment.
     pub(crate) fn in_segment(self, segment: usize) -> FlowKey {
         FlowKey { segment, ..self }
     }
@@ -61,28 +62,28 @@ impl FlowKey {
 /// A flow.
 #[derive(Clone, Debug)]
 pub(crate) struct Flow {
-    /// Which of its ends have opened it.
+    /// The endpoints that have opened it.
     pub opened: HashSet<End>,
-    /// The last rule that let a packet of it pass, and when that was.
-    pub rule: Decided,
+    /// The rule that allowed its last judged packet, and the epoch of that decision.
+    pub rule: MatchedRule,
     pub epoch: u64,
-    /// How packets went that were judged, by their sender.
-    pub ways: HashMap<End, Way>,
-    /// Which of its ends have been heard.
-    heard: HashSet<End>,
-    /// Of TCP: an end has spoken to one that was heard before.
+    /// The path of each direction's last judged packet, by sender.
+    pub paths: HashMap<End, Path>,
+    /// The endpoints that have sent a packet.
+    seen: HashSet<End>,
+    /// TCP only: an endpoint has answered one that sent before.
     answered: bool,
-    /// No more half-open.
+    /// No longer half-open.
     established: bool,
-    /// Of TCP: who asks for a new connection.
-    asked: Option<End>,
-    /// Of TCP: what an end acknowledged last.
+    /// TCP only: the sender of an opening SYN, until a packet without SYN and RST follows.
+    syn_sender: Option<End>,
+    /// TCP only: the last acknowledgement number of each endpoint.
     pub acknowledged: HashMap<End, u32>,
 }
 
-/// How a direction of a flow goes.
+/// MAC addresses and attachments of one direction of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Way {
+pub(crate) struct Path {
     pub from: (Mac, Attachment),
     pub to: (Mac, Attachment),
     pub epoch: u64,
@@ -97,14 +98,15 @@ pub(crate) fn ends(packet: &Packet) -> (End, End) {
         Content::EchoRequest { identifier } | Content::EchoReply { identifier } => {
             (identifier, identifier)
         }
-        Content::Discovery(_) | Content::Membership(_) | Content::Error(_) | Content::Later => {
-            (0, 0)
-        }
+        Content::Discovery(_)
+        | Content::Membership(_)
+        | Content::Error(_)
+        | Content::LaterFragment => (0, 0),
     };
     ((packet.source, from), (packet.destination, to))
 }
 
-/// The flow that a packet belongs to, if it belongs to one.
+/// The key of the flow that a packet belongs to, if it belongs to one.
 pub(crate) fn key(segment: usize, link: &Link, packet: &Packet) -> Option<FlowKey> {
     if frame::is_group_mac(link.destination) {
         return None;
@@ -115,7 +117,10 @@ pub(crate) fn key(segment: usize, link: &Link, packet: &Packet) -> Option<FlowKe
         Content::Sctp(_) => Kind::Ports(SCTP),
         Content::EchoRequest { .. } => Kind::EchoRequest,
         Content::EchoReply { .. } => Kind::EchoReply,
-        Content::Discovery(_) | Content::Membership(_) | Content::Error(_) | Content::Later => {
+        Content::Discovery(_)
+        | Content::Membership(_)
+        | Content::Error(_)
+        | Content::LaterFragment => {
             return None;
         }
     };
@@ -124,42 +129,42 @@ pub(crate) fn key(segment: usize, link: &Link, packet: &Packet) -> Option<FlowKe
 }
 
 impl Flow {
-    fn new(rule: Decided) -> Flow {
+    fn new(rule: MatchedRule) -> Flow {
         Flow {
             opened: HashSet::new(),
             rule,
             epoch: 0,
-            ways: HashMap::new(),
-            heard: HashSet::new(),
+            paths: HashMap::new(),
+            seen: HashSet::new(),
             answered: false,
             established: false,
-            asked: None,
+            syn_sender: None,
             acknowledged: HashMap::new(),
         }
     }
 
-    /// What a packet that passes makes of it.
-    fn hear(&mut self, packet: &Packet) {
+    /// Updates the state with a packet that passes.
+    fn record(&mut self, packet: &Packet) {
         let (from, to) = ends(packet);
-        let other_was_heard = self.heard.contains(&to);
+        let other_was_seen = self.seen.contains(&to);
         match packet.content.tcp() {
-            Some(tcp) => self.hear_tcp(tcp, from, other_was_heard),
-            None => self.established |= other_was_heard,
+            Some(tcp) => self.record_tcp(tcp, from, other_was_seen),
+            None => self.established |= other_was_seen,
         }
-        self.heard.insert(from);
+        self.seen.insert(from);
     }
 
-    fn hear_tcp(&mut self, tcp: &Tcp, from: End, other_was_heard: bool) {
+    fn record_tcp(&mut self, tcp: &Tcp, from: End, other_was_seen: bool) {
         if !tcp.syn && !tcp.rst {
             self.established |= self.answered;
-            self.asked = None;
+            self.syn_sender = None;
         }
         if !tcp.rst {
-            self.answered |= other_was_heard;
+            self.answered |= other_was_seen;
         }
         if tcp.opens() {
             self.answered = false;
-            self.asked = Some(from);
+            self.syn_sender = Some(from);
         }
         if tcp.ack {
             self.acknowledged.insert(from, tcp.acknowledgement);
@@ -168,80 +173,80 @@ impl Flow {
 }
 
 impl Oracle {
-    /// The short cut: a packet that goes the way its direction went goes on so.
-    pub(crate) fn settled(
+    /// Forwards a packet of an established flow without judging it again, if it takes the path of its direction.
+    pub(crate) fn fast_path(
         &mut self,
-        here: Attachment,
+        ingress: Attachment,
         link: &Link,
         packet: &Packet,
         key: FlowKey,
-    ) -> Option<(Leaves, Decided)> {
-        if packet.adorned || packet.is_first() || self.forged_reset(packet, key).is_some() {
+    ) -> Option<(Forwarded, MatchedRule)> {
+        if packet.has_options || packet.is_first() || self.forged_reset(packet, key).is_some() {
             return None;
         }
         let flow = self.flows.get_mut(&key)?;
-        let way = *flow.ways.get(&ends(packet).0)?;
+        let path = *flow.paths.get(&ends(packet).0)?;
         let opens = packet.content.opens();
-        let same = way.from == (link.source, here) && way.to.0 == link.destination;
-        if !flow.established || !same || way.epoch != self.epoch || opens {
+        let same = path.from == (link.source, ingress) && path.to.0 == link.destination;
+        if !flow.established || !same || path.epoch != self.epoch || opens {
             return None;
         }
-        flow.hear(packet);
-        Some((Leaves::By(way.to.1), flow.rule))
+        flow.record(packet);
+        Some((Forwarded::Unicast(path.to.1), flow.rule))
     }
 
-    /// A reset that is not what its receiver waits for, of an established flow or of none; by which rule that was let pass
-    /// so far, if it was under this policy and posture.
-    pub(crate) fn forged_reset(&self, packet: &Packet, key: FlowKey) -> Option<Decided> {
+    /// Recognises a RST with a sequence number that its receiver does not expect, in an established flow, and a RST of
+    /// no flow. The result is the flow's rule, if that was decided in this epoch.
+    pub(crate) fn forged_reset(&self, packet: &Packet, key: FlowKey) -> Option<MatchedRule> {
         let tcp = packet.content.tcp().filter(|tcp| tcp.rst)?;
         let Some(flow) = self.flows.get(&key) else {
-            return Some(Decided::Nothing);
+            return Some(MatchedRule::None);
         };
         if !flow.established {
             return None;
         }
         let (from, to) = ends(packet);
         let acknowledged = *flow.acknowledged.get(&to)?;
-        let fits = acknowledged == 0 || tcp.sequence.wrapping_sub(acknowledged) < WINDOW;
-        let refuses = tcp.sequence == 0 && flow.asked.is_some_and(|asks| asks != from);
+        let in_window = acknowledged == 0 || tcp.sequence.wrapping_sub(acknowledged) < WINDOW;
+        let is_refusal = tcp.sequence == 0 && flow.syn_sender.is_some_and(|sender| sender != from);
         let rule = match flow.epoch == self.epoch {
             true => flow.rule,
-            false => Decided::Nothing,
+            false => MatchedRule::None,
         };
-        (!fits && !refuses).then_some(rule)
+        (!in_window && !is_refusal).then_some(rule)
     }
 
-    /// Remembers a packet that was judged and passed.
-    pub(crate) fn remember(
+    /// Updates flow state with a packet that was judged and passes.
+    pub(crate) fn update_flow(
         &mut self,
-        here: Attachment,
+        ingress: Attachment,
         link: &Link,
         packet: &Packet,
         key: FlowKey,
-        (opener, rule, leaves): (Option<End>, Decided, Leaves),
+        (opener, rule, forwarded): (Option<End>, MatchedRule, Forwarded),
     ) {
         let (from, to) = ends(packet);
         let flow = self.flows.entry(key).or_insert_with(|| Flow::new(rule));
         flow.opened.extend(opener);
         flow.rule = rule;
         flow.epoch = self.epoch;
-        flow.hear(packet);
-        match leaves {
-            Leaves::By(egress) => {
-                let way = Way {
-                    from: (link.source, here),
+        flow.record(packet);
+        match forwarded {
+            Forwarded::Unicast(egress) => {
+                let path = Path {
+                    from: (link.source, ingress),
                     to: (link.destination, egress),
                     epoch: self.epoch,
                 };
-                flow.ways.insert(from, way);
+                flow.paths.insert(from, path);
             }
-            Leaves::Flood { .. } | Leaves::LinkControl(_) | Leaves::Answered(_) => {
-                flow.ways.remove(&from);
+            Forwarded::Flood { .. } | Forwarded::LinkControl(_) | Forwarded::Reply(_) => {
+                flow.paths.remove(&from);
             }
         }
-        // What comes back goes where this came from.
-        if flow.ways.get(&to).is_some_and(|back| back.to.1 != here) {
-            flow.ways.remove(&to);
+        // Packets of the other direction have to leave where this one came in: if they did not, they are judged again.
+        if flow.paths.get(&to).is_some_and(|back| back.to.1 != ingress) {
+            flow.paths.remove(&to);
         }
     }
 }

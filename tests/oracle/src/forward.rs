@@ -1,18 +1,18 @@
-//! Where a station is, and where a frame leaves.
+//! The forwarding database, and the egress of a frame.
 
 use cordon_policy::{Attachment, Binding, Mac, Posture};
 use cordon_verdict::Reason;
 
-use crate::authorise::Passed;
+use crate::authorise::Permit;
 use crate::frame::{self, Link};
-use crate::who;
-use crate::{Decided, Ingress, Leaves, Oracle, Refused, proxy, tags};
+use crate::identity;
+use crate::{Forwarded, Ingress, MatchedRule, Oracle, Refusal, proxy, tags};
 
-/// Where a MAC address was last seen.
+/// Where a MAC address was last seen: an FDB entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Station {
     at: Attachment,
-    /// What the attachment was then.
+    /// Whether the attachment was an uplink then.
     uplink: bool,
 }
 
@@ -27,25 +27,26 @@ impl Oracle {
         port.is_some_and(|port| port.uplink)
     }
 
-    /// Whether the outer of two tags has the type that is set for the port.
+    /// Whether the outer of tagged_twice tags has the type that is configured for the port. True for fewer tags.
     pub(crate) fn is_outer_tag(&self, port: usize, link: &Link) -> bool {
-        let two = link.outer.filter(|_| link.inner.is_some());
-        two.is_none_or(|outer| outer.kind == tags::outer_kind(&self.policy, port))
+        let tagged_twice = link.outer.filter(|_| link.inner.is_some());
+        tagged_twice.is_none_or(|outer| outer.kind == tags::outer_kind(&self.policy, port))
     }
 
-    /// Whether a station is behind an uplink: by the policy in force, or as it was if that does not know the place.
-    pub(crate) fn is_behind(&self, station: Station) -> bool {
+    /// Whether a station is reached through an uplink: by the active policy, or as it was learned if that does not have
+    /// the attachment.
+    pub(crate) fn is_via_uplink(&self, station: Station) -> bool {
         match self.segment_at(station.at) {
             Some(_) => self.is_uplink(station.at),
             None => station.uplink,
         }
     }
 
-    /// What passes at every posture but sever.
-    pub(crate) fn built_in(&self, rule: Decided) -> Result<Passed, Refused> {
+    /// Allows a packet by a built-in rule: at every posture but sever.
+    pub(crate) fn built_in(&self, rule: MatchedRule) -> Result<Permit, Refusal> {
         match self.posture {
             Posture::Sever => Err((Reason::Posture, rule)),
-            _ => Ok(Passed {
+            _ => Ok(Permit {
                 rule,
                 inside: false,
                 opener: None,
@@ -53,30 +54,30 @@ impl Oracle {
         }
     }
 
-    /// Learns the source, and finds the destination.
+    /// Learns the source, applies the limits, and finds the egress.
     pub(crate) fn deliver(
         &mut self,
         at: Ingress,
         link: &Link,
-        passed: &Passed,
-    ) -> Result<(Leaves, Decided), Refused> {
+        permit: &Permit,
+    ) -> Result<(Forwarded, MatchedRule), Refusal> {
         self.learn(at, link.source)
-            .map_err(|reason| (reason, Decided::Nothing))?;
-        self.storm(at, link)
-            .map_err(|reason| (reason, Decided::Nothing))?;
-        let leaves = self.forward(at, link, passed)?;
-        self.copied(at, link, leaves)
-            .map_err(|reason| (reason, Decided::Nothing))?;
-        Ok((leaves, passed.rule))
+            .map_err(|reason| (reason, MatchedRule::None))?;
+        self.storm_control(at, link)
+            .map_err(|reason| (reason, MatchedRule::None))?;
+        let forwarded = self.forward(at, link, permit)?;
+        self.count_copies(at, link, forwarded)
+            .map_err(|reason| (reason, MatchedRule::None))?;
+        Ok((forwarded, permit.rule))
     }
 
     pub(crate) fn learn(&mut self, at: Ingress, mac: Mac) -> Result<(), Reason> {
         let before = self.stations.get(&(at.segment, mac)).copied();
-        let unlisted = who::listed(&self.policy, at.segment, mac).is_none();
+        let unlisted = identity::listed(&self.policy, at.segment, mac).is_none();
         if !at.uplink && unlisted {
             match before {
-                None => self.new_station(at.attachment.port)?,
-                Some(before) if self.is_behind(before) => return Err(Reason::StationMove),
+                None => self.count_new_station(at.attachment.port)?,
+                Some(before) if self.is_via_uplink(before) => return Err(Reason::StationMove),
                 Some(_) => {}
             }
         }
@@ -88,21 +89,21 @@ impl Oracle {
         Ok(())
     }
 
-    fn forward(&self, at: Ingress, link: &Link, passed: &Passed) -> Result<Leaves, Refused> {
-        let flood = |inside| Leaves::Flood {
+    fn forward(&self, at: Ingress, link: &Link, permit: &Permit) -> Result<Forwarded, Refusal> {
+        let flood = |inside| Forwarded::Flood {
             segment: at.segment,
             inside,
         };
         if frame::is_group_mac(link.destination) {
-            return Ok(flood(passed.inside));
+            return Ok(flood(permit.inside));
         }
-        let device = who::listed(&self.policy, at.segment, link.destination);
+        let device = identity::listed(&self.policy, at.segment, link.destination);
         let listed = device.is_some();
         let binding = device.and_then(|device| self.policy.devices[device].binding);
-        if let Some(Binding::Attachment(own)) = binding {
-            return match own == at.attachment && !link.proxied {
-                true => Err((Reason::SameAttachment, Decided::Nothing)),
-                false => Ok(Leaves::By(own)),
+        if let Some(Binding::Attachment(bound)) = binding {
+            return match bound == at.attachment && !link.proxied {
+                true => Err((Reason::SameAttachment, MatchedRule::None)),
+                false => Ok(Forwarded::Unicast(bound)),
             };
         }
         let attachments = &self.policy.segments[at.segment].attachments;
@@ -113,52 +114,52 @@ impl Oracle {
         });
         match station.map(|station| station.at) {
             Some(station) if station == at.attachment && !link.proxied => {
-                Err((Reason::SameAttachment, Decided::Nothing))
+                Err((Reason::SameAttachment, MatchedRule::None))
             }
-            Some(station) if !attachments.contains(&station) => Ok(flood(passed.inside || listed)),
-            Some(station) if passed.inside && self.is_uplink(station) => {
-                Err((Reason::Posture, passed.rule))
+            Some(station) if !attachments.contains(&station) => Ok(flood(permit.inside || listed)),
+            Some(station) if permit.inside && self.is_uplink(station) => {
+                Err((Reason::Posture, permit.rule))
             }
             Some(station) if listed && self.is_uplink(station) => Ok(flood(true)),
-            Some(station) => Ok(Leaves::By(station)),
-            None => Ok(flood(passed.inside || listed)),
+            Some(station) => Ok(Forwarded::Unicast(station)),
+            None => Ok(flood(permit.inside || listed)),
         }
     }
 
-    /// The frames that leave.
-    pub(crate) fn leaving(
+    /// The frames that leave, with the ports they leave by.
+    pub(crate) fn egress_frames(
         &self,
         ingress: Option<usize>,
-        leaves: Leaves,
+        forwarded: Forwarded,
         frame: &[u8],
         link: Option<Link>,
     ) -> Vec<(usize, Vec<u8>)> {
         let (Some(ingress), Some(link)) = (ingress, link) else {
-            return self.passed_by_ports(ingress, leaves, frame);
+            return self.link_control_copies(ingress, forwarded, frame);
         };
-        let here = link.place(ingress);
+        let here = link.attachment(ingress);
         let copy = |by: &Attachment| (by.port, tags::retag(&self.policy, &link, *by));
-        match leaves {
-            Leaves::By(attachment) => vec![copy(&attachment)],
-            Leaves::Answered(attachment) => vec![(attachment.port, proxy::answer(frame, &link))],
-            Leaves::Flood { segment, inside } => {
+        match forwarded {
+            Forwarded::Unicast(attachment) => vec![copy(&attachment)],
+            Forwarded::Reply(attachment) => vec![(attachment.port, proxy::answer(frame, &link))],
+            Forwarded::Flood { segment, inside } => {
                 let mut by = self.policy.segments[segment].attachments.clone();
                 by.retain(|by| (*by != here || link.proxied) && !(inside && self.is_uplink(*by)));
                 by.sort();
                 by.iter().map(copy).collect()
             }
-            Leaves::LinkControl(_) => Vec::new(),
+            Forwarded::LinkControl(_) => Vec::new(),
         }
     }
 
-    /// Link control goes from port to port.
-    fn passed_by_ports(
+    /// Copies of a link control frame: they leave by ports, not by attachments of a segment.
+    fn link_control_copies(
         &self,
         ingress: Option<usize>,
-        leaves: Leaves,
+        forwarded: Forwarded,
         frame: &[u8],
     ) -> Vec<(usize, Vec<u8>)> {
-        let Leaves::LinkControl(protocol) = leaves else {
+        let Forwarded::LinkControl(protocol) = forwarded else {
             return Vec::new();
         };
         let ports = self.policy.ports.iter().enumerate();

@@ -1,4 +1,4 @@
-//! Later fragments follow the first.
+//! Later fragments pass as the first fragment of their packet did.
 
 use std::net::IpAddr;
 
@@ -7,30 +7,30 @@ use cordon_verdict::Reason;
 
 use crate::frame::Link;
 use crate::packet::Packet;
-use crate::{Decided, Leaves, Oracle};
+use crate::{Forwarded, MatchedRule, Oracle};
 
-/// How long a first fragment is followed, in ticks.
-const PATIENCE: u64 = 30;
+/// How long later fragments may follow the first, in ticks.
+const REASSEMBLY_LIFETIME: u64 = 30;
 
-/// Which packet a fragment is of: segment, addresses, protocol, identification.
-pub(crate) type Whole = (usize, IpAddr, IpAddr, u8, u32);
+/// The packet that a fragment belongs to: segment, source, destination, protocol, identification.
+pub(crate) type DatagramKey = (usize, IpAddr, IpAddr, u8, u32);
 
-/// How the first fragment of a packet went.
+/// How the first fragment of a packet was forwarded, and the progress since.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct First {
+pub(crate) struct FirstFragment {
     from: (Mac, Attachment),
     to: Mac,
-    leaves: Leaves,
-    rule: Decided,
+    forwarded: Forwarded,
+    rule: MatchedRule,
     epoch: u64,
     tick: u64,
-    /// Where the latest fragment that passed ends.
+    /// End offset of the latest fragment that passed.
     end: usize,
-    /// The one without more-fragments has passed.
+    /// The last fragment (without more-fragments) has passed.
     complete: bool,
 }
 
-fn whole(segment: usize, packet: &Packet, identification: u32) -> Whole {
+fn datagram_key(segment: usize, packet: &Packet, identification: u32) -> DatagramKey {
     let (source, destination) = (packet.source, packet.destination);
     (
         segment,
@@ -42,52 +42,52 @@ fn whole(segment: usize, packet: &Packet, identification: u32) -> Whole {
 }
 
 impl Oracle {
-    /// A first fragment has passed.
-    pub(crate) fn lead(
+    /// Records a first fragment that has passed.
+    pub(crate) fn record_first_fragment(
         &mut self,
         segment: usize,
-        here: Attachment,
+        ingress: Attachment,
         link: &Link,
         packet: &Packet,
-        (leaves, rule): (Leaves, Decided),
+        (forwarded, rule): (Forwarded, MatchedRule),
     ) {
         let Some(fragment) = packet.fragment else {
             return;
         };
-        let first = First {
-            from: (link.source, here),
+        let first = FirstFragment {
+            from: (link.source, ingress),
             to: link.destination,
-            leaves,
+            forwarded,
             rule,
             epoch: self.epoch,
             tick: self.tick,
             end: fragment.length,
             complete: false,
         };
-        let whole = whole(segment, packet, fragment.identification);
-        self.fragments.insert(whole, first);
+        let key = datagram_key(segment, packet, fragment.identification);
+        self.fragments.insert(key, first);
     }
 
-    /// A later fragment goes the way of the first, or nowhere.
-    pub(crate) fn follow(
+    /// Forwards a later fragment as the first was, or drops it.
+    pub(crate) fn follow_first_fragment(
         &mut self,
         segment: usize,
-        here: Attachment,
+        ingress: Attachment,
         link: &Link,
         packet: &Packet,
-    ) -> Result<(Leaves, Decided), Reason> {
+    ) -> Result<(Forwarded, MatchedRule), Reason> {
         let fragment = packet.fragment.ok_or(Reason::Fragment)?;
-        let whole = whole(segment, packet, fragment.identification);
-        let first = self.fragments.get_mut(&whole).ok_or(Reason::Fragment)?;
-        let agrees = first.from == (link.source, here)
+        let key = datagram_key(segment, packet, fragment.identification);
+        let first = self.fragments.get_mut(&key).ok_or(Reason::Fragment)?;
+        let agrees = first.from == (link.source, ingress)
             && first.to == link.destination
             && first.epoch == self.epoch;
-        let late = self.tick - first.tick > PATIENCE;
+        let late = self.tick - first.tick > REASSEMBLY_LIFETIME;
         if !agrees || late || first.complete || fragment.offset < first.end {
             return Err(Reason::Fragment);
         }
         first.end = fragment.end();
         first.complete = !fragment.more;
-        Ok((first.leaves, first.rule))
+        Ok((first.forwarded, first.rule))
     }
 }

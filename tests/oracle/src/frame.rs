@@ -1,22 +1,21 @@
-//! What a frame says: the link layer, and how to read it.
+//! The link layer: Ethernet header and VLAN tags, and how fields are read.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use cordon_policy::{Attachment, Mac};
 use cordon_verdict::Reason;
 
-pub(crate) const VLAN_TAG: u16 = 0x8100;
-pub(crate) const SERVICE_TAG: u16 = 0x88a8;
-pub(crate) const PTP: u16 = 0x88f7;
-/// The MAC address of the gateway itself, as which it stands in for devices.
+use crate::protocol::{PTP, SERVICE_TAG, VLAN_TAG};
+
+/// The gateway's own MAC address, with which it acts as proxy for devices.
 pub(crate) const GATEWAY: Mac = Mac([0x02, 0x43, 0x4f, 0x52, 0x44, 0x4e]);
 
 /// A VLAN tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tag {
-    /// Its EtherType.
+    /// TPID.
     pub kind: u16,
-    /// Priority, drop eligibility, VLAN ID.
+    /// TCI: priority (PCP), drop eligibility (DEI), VLAN ID.
     pub control: u16,
 }
 
@@ -25,7 +24,7 @@ impl Tag {
         self.control & 0x0fff
     }
 
-    /// Priority and drop eligibility, where they are in a tag.
+    /// PCP and DEI, in their position in the TCI.
     pub(crate) fn priority(self) -> u16 {
         self.control & 0xf000
     }
@@ -34,23 +33,23 @@ impl Tag {
 /// The Ethernet header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link<'a> {
-    /// Behind the proxy.
+    /// The device's address where `proxied`.
     pub destination: Mac,
     pub source: Mac,
-    /// The only one, or the first of two.
+    /// The only tag, or the outer of two.
     pub outer: Option<Tag>,
-    /// The second of two.
+    /// The inner of two tags.
     pub inner: Option<Tag>,
     pub ether_type: u16,
     pub payload: &'a [u8],
-    /// It came to the gateway, which stands in for the destination.
+    /// The frame was sent to the gateway's MAC address as proxy of the destination.
     pub proxied: bool,
 }
 
-/// What a frame is at first sight.
+/// The result of parsing the link layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Head<'a> {
-    /// Bridges keep it to themselves: nothing more of it is read as a frame of a segment.
+    /// A frame to a reserved bridge address, or PTP: not a frame of a segment, and not parsed further.
     LinkControl,
     Frame(Link<'a>),
 }
@@ -59,14 +58,14 @@ pub(crate) fn is_group_mac(mac: Mac) -> bool {
     mac.0[0] & 1 == 1
 }
 
-/// 16 bits in the order of the network.
-pub(crate) fn word(bytes: &[u8], at: usize) -> u16 {
+/// A big-endian 16-bit field.
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// 32 bits in the order of the network.
-pub(crate) fn long(bytes: &[u8], at: usize) -> u32 {
-    u32::from(word(bytes, at)) << 16 | u32::from(word(bytes, at + 2))
+/// A big-endian 32-bit field.
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from(u16_at(bytes, at)) << 16 | u32::from(u16_at(bytes, at + 2))
 }
 
 pub(crate) fn mac(bytes: &[u8], at: usize) -> Mac {
@@ -82,8 +81,8 @@ pub(crate) fn ipv6(bytes: &[u8], at: usize) -> Ipv6Addr {
 }
 
 impl Link<'_> {
-    /// Where the frame is, at a port. A tag without a VLAN leaves it untagged.
-    pub(crate) fn place(&self, port: usize) -> Attachment {
+    /// The attachment of the frame at a port. A priority tag (VLAN 0) counts as untagged.
+    pub(crate) fn attachment(&self, port: usize) -> Attachment {
         Attachment {
             port,
             vlan: self.outer.map_or(0, Tag::vlan),
@@ -91,23 +90,23 @@ impl Link<'_> {
         }
     }
 
-    /// Where the network layer starts in the frame.
+    /// Offset of the network layer in the frame.
     pub(crate) fn header(&self) -> usize {
         let tags = [self.outer, self.inner];
         14 + 4 * tags.iter().flatten().count()
     }
 }
 
-/// The tag at this place of a frame, and the EtherType behind it.
+/// The tag at an offset of a frame, and the EtherType after it.
 fn tag(frame: &[u8], at: usize) -> Result<(Tag, u16), Reason> {
     if frame.len() < at + 6 {
         return Err(Reason::Truncated);
     }
     let tag = Tag {
-        kind: word(frame, at),
-        control: word(frame, at + 2),
+        kind: u16_at(frame, at),
+        control: u16_at(frame, at + 2),
     };
-    Ok((tag, word(frame, at + 4)))
+    Ok((tag, u16_at(frame, at + 4)))
 }
 
 pub(crate) fn head(frame: &[u8]) -> Result<Head<'_>, Reason> {
@@ -126,21 +125,21 @@ pub(crate) fn head(frame: &[u8]) -> Result<Head<'_>, Reason> {
         source,
         outer: None,
         inner: None,
-        ether_type: word(frame, 12),
+        ether_type: u16_at(frame, 12),
         payload: &[],
         proxied: false,
     };
     if [VLAN_TAG, SERVICE_TAG].contains(&link.ether_type) {
-        let (outer, behind) = tag(frame, 12)?;
+        let (outer, next) = tag(frame, 12)?;
         link.outer = Some(outer);
-        link.ether_type = behind;
-        match (outer.kind, behind) {
+        link.ether_type = next;
+        match (outer.kind, next) {
             (_, VLAN_TAG) => {
-                let (inner, behind) = tag(frame, 16)?;
+                let (inner, next) = tag(frame, 16)?;
                 link.inner = Some(inner);
-                link.ether_type = behind;
-                let a_priority_tag = outer.vlan() == 0 || inner.vlan() == 0;
-                if a_priority_tag || [VLAN_TAG, SERVICE_TAG].contains(&behind) {
+                link.ether_type = next;
+                let is_priority_tagged = outer.vlan() == 0 || inner.vlan() == 0;
+                if is_priority_tagged || [VLAN_TAG, SERVICE_TAG].contains(&next) {
                     return Err(Reason::VlanStack);
                 }
             }

@@ -1,66 +1,67 @@
-//! A slow, obvious second opinion on every verdict.
+//! An independent, slow and simple implementation of the verdict, to compare the others with.
 //!
-//! It is written from the words of `dataplane/verdict/README.md` and `control/policy/README.md`, not from the code
-//! that it judges: what the two have in common is a validated policy and the names of the reasons. Nothing here is
-//! compiled or cached, and nothing is ever forgotten but by the words of the specification.
+//! It is written from the text of `dataplane/verdict/README.md` and `control/policy/README.md`, not from the code
+//! under test. The two share only the validated policy and the names of the drop reasons. The oracle compiles and
+//! caches nothing, and expires state only where the specification says so.
 
-mod asked;
 mod authorise;
 mod error;
+mod ether_type;
 mod flow;
 mod forward;
 mod fragment;
 mod frame;
+mod group_query;
 mod identify;
+mod identity;
 mod limits;
 mod link_control;
 mod membership;
 mod neighbour;
-mod other;
 mod packet;
+mod protocol;
 mod proxy;
 mod ruling;
 mod segments;
 mod tags;
 mod transport;
 mod walk;
-mod who;
 
 use std::collections::{HashMap, HashSet};
 
 use cordon_policy::{Attachment, Date, LinkControl, Mac, Policy, Posture};
 use cordon_verdict::Reason;
 
-use asked::{Asked, Question};
 use flow::{Flow, FlowKey};
 use forward::Station;
-use fragment::{First, Whole};
+use fragment::{DatagramKey, FirstFragment};
+use group_query::{GroupQuery, QueryKey};
 use limits::Counts;
-use walk::Walked;
+use walk::Accepted;
 
-/// Where a frame leaves.
+/// How a frame is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leaves {
-    /// By one attachment.
-    By(Attachment),
-    /// Where it came in, as the gateway's own answer.
-    Answered(Attachment),
-    /// By every other attachment of the segment.
+pub enum Forwarded {
+    /// To one attachment.
+    Unicast(Attachment),
+    /// The gateway's own answer, to the ingress attachment.
+    Reply(Attachment),
+    /// To every other attachment of the segment.
     Flood {
         /// Index of the segment.
         segment: usize,
-        /// Not by uplinks.
+        /// Not to uplinks.
         inside: bool,
     },
-    /// By every other port that is set to let this pass.
+    /// To every other port that is configured to pass this protocol.
     LinkControl(LinkControl),
 }
 
 /// Which rule decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Decided {
+pub enum MatchedRule {
     /// None.
-    Nothing,
+    None,
     /// The built-in rule for ARP.
     Arp,
     /// The built-in rule for neighbour discovery.
@@ -75,25 +76,25 @@ pub enum Decided {
     Rule(usize),
 }
 
-/// What the oracle says of a frame.
+/// The oracle's decision on a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// Where it leaves, or why it does not.
-    pub verdict: Result<Leaves, Reason>,
+pub struct Judgement {
+    /// How it is forwarded, or why it is dropped.
+    pub verdict: Result<Forwarded, Reason>,
     /// The rule that decided.
-    pub rule: Decided,
-    /// The frames that leave, each with the index of the port it leaves by.
+    pub rule: MatchedRule,
+    /// The frames that leave, each with the index of its egress port.
     pub leaving: Vec<(usize, Vec<u8>)>,
 }
 
-/// A gateway, as the specification has it.
+/// A gateway that behaves as specified.
 #[derive(Clone, Debug)]
 pub struct Oracle {
     policy: Policy,
     in_force: bool,
     posture: Posture,
     today: Date,
-    /// Segments by name: those of the policy, then others that were in one before.
+    /// Names of segments by index: first those of the policy, then those of earlier policies only.
     names: Vec<String>,
     /// Counts changes of policy and posture.
     epoch: u64,
@@ -101,19 +102,19 @@ pub struct Oracle {
     tick: u64,
     stations: HashMap<(usize, Mac), Station>,
     flows: HashMap<FlowKey, Flow>,
-    fragments: HashMap<Whole, First>,
-    questions: HashMap<Question, Asked>,
-    /// Hosts that have as many established flows as they may.
-    replete: HashSet<(usize, Mac)>,
+    fragments: HashMap<DatagramKey, FirstFragment>,
+    queries: HashMap<QueryKey, GroupQuery>,
+    /// Hosts that have reached their limit of established flows.
+    at_flow_limit: HashSet<(usize, Mac)>,
     group_frames: Counts<usize>,
-    group_frames_by: Counts<(usize, Mac)>,
+    group_frames_by_host: Counts<(usize, Mac)>,
     copies: Counts<usize>,
-    copies_by: Counts<(usize, Mac)>,
+    copies_by_host: Counts<(usize, Mac)>,
     new_stations: Counts<usize>,
     new_flows: Counts<(usize, Mac)>,
 }
 
-/// Where a frame came in.
+/// The attachment a frame came in by, its segment, and whether it is an uplink.
 #[derive(Clone, Copy, Debug)]
 struct Ingress {
     attachment: Attachment,
@@ -121,11 +122,11 @@ struct Ingress {
     uplink: bool,
 }
 
-/// A refusal: why, and which rule.
-type Refused = (Reason, Decided);
+/// Why a frame is dropped, and the rule that decided.
+type Refusal = (Reason, MatchedRule);
 
 impl Oracle {
-    /// A gateway without a policy. Rules that expire do so as of `today`.
+    /// A gateway without a policy. Rules that have expired by `today` do not apply.
     pub fn new(today: Date) -> Oracle {
         let policy = Policy {
             site: String::new(),
@@ -149,20 +150,20 @@ impl Oracle {
             stations: HashMap::new(),
             flows: HashMap::new(),
             fragments: HashMap::new(),
-            questions: HashMap::new(),
-            replete: HashSet::new(),
+            queries: HashMap::new(),
+            at_flow_limit: HashSet::new(),
             group_frames: Counts::default(),
-            group_frames_by: Counts::default(),
+            group_frames_by_host: Counts::default(),
             copies: Counts::default(),
-            copies_by: Counts::default(),
+            copies_by_host: Counts::default(),
             new_stations: Counts::default(),
             new_flows: Counts::default(),
         }
     }
 
-    /// Puts a policy into force. Stations and flows stay.
+    /// Activates a policy. Stations and flows stay.
     pub fn install(&mut self, policy: Policy, posture: Posture) {
-        self.follow_names(&policy);
+        self.renumber_segments(&policy);
         self.policy = policy;
         self.posture = posture;
         self.in_force = true;
@@ -175,28 +176,32 @@ impl Oracle {
         self.epoch += 1;
     }
 
-    /// Sets the clock, in ticks. It never goes back.
+    /// Sets the clock, in ticks. `tick` must not decrease.
     pub fn set_clock(&mut self, tick: u64) {
         self.tick = tick;
     }
 
-    /// Whether a host has as many established flows as it may: what it may is none of the verdict's business.
-    pub fn set_replete(&mut self, segment: usize, mac: Mac, replete: bool) {
-        match replete {
-            true => self.replete.insert((segment, mac)),
-            false => self.replete.remove(&(segment, mac)),
+    /// Sets whether a host has reached its limit of established flows. The limit itself is not part of the verdict.
+    pub fn set_at_flow_limit(&mut self, segment: usize, mac: Mac, at_flow_limit: bool) {
+        match at_flow_limit {
+            true => self.at_flow_limit.insert((segment, mac)),
+            false => self.at_flow_limit.remove(&(segment, mac)),
         };
     }
 
-    /// Judges a frame that came in on a port, or on an interface that is none.
-    pub fn judge(&mut self, port: Option<usize>, frame: &[u8]) -> Answer {
+    /// Judges a frame that came in on a port (by index), or on an interface that is no port of the policy (`None`).
+    pub fn judge(&mut self, port: Option<usize>, frame: &[u8]) -> Judgement {
         match self.walk(port, frame) {
-            Ok(Walked { leaves, rule, link }) => Answer {
-                verdict: Ok(leaves),
+            Ok(Accepted {
+                forwarded,
                 rule,
-                leaving: self.leaving(port, leaves, frame, link),
+                link,
+            }) => Judgement {
+                verdict: Ok(forwarded),
+                rule,
+                leaving: self.egress_frames(port, forwarded, frame, link),
             },
-            Err((reason, rule)) => Answer {
+            Err((reason, rule)) => Judgement {
                 verdict: Err(reason),
                 rule,
                 leaving: Vec::new(),

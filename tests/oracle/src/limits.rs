@@ -1,4 +1,4 @@
-//! What is counted in a tick of the clock, and how much of it is too much.
+//! Rate limits, counted per tick of the clock.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -7,23 +7,23 @@ use cordon_policy::Mac;
 use cordon_verdict::Reason;
 
 use crate::frame::{self, Link};
-use crate::{Ingress, Leaves, Oracle};
+use crate::{Forwarded, Ingress, Oracle};
 
 /// Nanoseconds of a tick: a power of two, a little more than a second.
 const TICK: u64 = 1 << 30;
 const SECOND: u64 = 1_000_000_000;
 
-/// Copies that the frames of a port cause, where they are made one by one.
+/// Copies per port, in segments whose floods are copied one by one.
 const COPIES: u64 = 65536;
-/// What one host of a device-facing port may take of what is the port's, in parts.
-const SHARES: u64 = 4;
-/// New hosts at a device-facing port.
+/// One host of a device-facing port allowed use this fraction (a quarter) of the port's limit.
+const HOST_FRACTION: u64 = 4;
+/// New unlisted hosts per device-facing port.
 const STATIONS: u64 = 64;
-/// New flows of a host at a device-facing port, and behind an uplink.
+/// New flows of a host at a device-facing port, and of one reached through an uplink.
 const FLOWS: u64 = 4096;
-const FLOWS_BEHIND: u64 = 65536;
+const FLOWS_VIA_UPLINK: u64 = 65536;
 
-/// How often something occurred in the tick in which it occurred last.
+/// Counts per key, each with the tick in which the key was counted last.
 #[derive(Clone, Debug)]
 pub(crate) struct Counts<K>(HashMap<K, (u64, u64)>);
 
@@ -34,73 +34,72 @@ impl<K> Default for Counts<K> {
 }
 
 impl<K: Eq + Hash> Counts<K> {
-    /// It occurs once more, unless it has occurred this often in this tick.
-    fn one_more(&mut self, what: K, tick: u64, most: u64) -> bool {
-        self.more(what, 1, tick, most)
+    /// Adds one, unless the count of this tick would exceed `most`.
+    fn increment(&mut self, key: K, tick: u64, most: u64) -> bool {
+        self.add(key, 1, tick, most)
     }
 
-    /// It occurs so many times more, unless that makes it more often in this tick than it may.
-    fn more(&mut self, what: K, times: u64, tick: u64, most: u64) -> bool {
-        let (last, count) = self.0.entry(what).or_insert((tick, 0));
+    /// Adds `times`, unless the count of this tick would exceed `most`.
+    fn add(&mut self, key: K, times: u64, tick: u64, most: u64) -> bool {
+        let (last, count) = self.0.entry(key).or_insert((tick, 0));
         if *last != tick {
             (*last, *count) = (tick, 0);
         }
-        let may = *count + times <= most;
-        if may {
+        let allowed = *count + times <= most;
+        if allowed {
             *count += times;
         }
-        may
+        allowed
     }
 
-    /// What was counted of one thing was another's.
-    pub(crate) fn rename(&mut self, name: impl Fn(K) -> K) {
+    /// Replaces the keys.
+    pub(crate) fn map_keys(&mut self, new_key: impl Fn(K) -> K) {
         let counts = std::mem::take(&mut self.0).into_iter();
-        self.0 = counts.map(|(what, count)| (name(what), count)).collect();
+        self.0 = counts.map(|(key, count)| (new_key(key), count)).collect();
     }
 }
 
 impl Oracle {
-    /// Counts frames to groups that come in at a port that may only let so many in, and at most a quarter of it from one of
-    /// its hosts.
-    pub(crate) fn storm(&mut self, at: Ingress, link: &Link) -> Result<(), Reason> {
+    /// Storm control: counts a frame to a group address, first for its host, then for its port.
+    pub(crate) fn storm_control(&mut self, at: Ingress, link: &Link) -> Result<(), Reason> {
         if !frame::is_group_mac(link.destination) {
             return Ok(());
         }
         let most = self.group_frames_of(at.attachment.port);
         if most != 0 && !at.uplink {
-            let share = (most / SHARES).clamp(1, 65535);
+            let share = (most / HOST_FRACTION).clamp(1, 65535);
             let host = (at.segment, link.source);
-            if !self.group_frames_by.one_more(host, self.tick, share) {
+            if !self.group_frames_by_host.increment(host, self.tick, share) {
                 return Err(Reason::Storm);
             }
         }
-        self.storm_at(at.attachment.port)
+        self.port_storm_control(at.attachment.port)
     }
 
     fn group_frames_of(&self, port: usize) -> u64 {
         u64::from(self.policy.ports[port].storm) * TICK / SECOND
     }
 
-    /// The same, whoever sends them.
-    pub(crate) fn storm_at(&mut self, port: usize) -> Result<(), Reason> {
+    /// Storm control of the port alone.
+    pub(crate) fn port_storm_control(&mut self, port: usize) -> Result<(), Reason> {
         let most = self.group_frames_of(port);
         if most == 0 {
             return Ok(());
         }
-        match self.group_frames.one_more(port, self.tick, most) {
+        match self.group_frames.increment(port, self.tick, most) {
             true => Ok(()),
             false => Err(Reason::Storm),
         }
     }
 
-    /// Counts what a flood comes to where its copies are made one by one.
-    pub(crate) fn copied(
+    /// Counts the copies of a flood, in a segment whose floods are copied one by one.
+    pub(crate) fn count_copies(
         &mut self,
         at: Ingress,
         link: &Link,
-        leaves: Leaves,
+        forwarded: Forwarded,
     ) -> Result<(), Reason> {
-        let Leaves::Flood { segment, .. } = leaves else {
+        let Forwarded::Flood { segment, .. } = forwarded else {
             return Ok(());
         };
         let segment = &self.policy.segments[segment];
@@ -110,34 +109,38 @@ impl Oracle {
         if !segment.proxy && ports.len() == attachments {
             return Ok(());
         }
-        let share = COPIES / SHARES;
+        let share = COPIES / HOST_FRACTION;
         let tick = self.tick;
-        if !at.uplink && !self.copies_by.more(host, attachments as u64, tick, share) {
+        if !at.uplink
+            && !self
+                .copies_by_host
+                .add(host, attachments as u64, tick, share)
+        {
             return Err(Reason::FloodLimit);
         }
         match self
             .copies
-            .more(at.attachment.port, attachments as u64, self.tick, COPIES)
+            .add(at.attachment.port, attachments as u64, self.tick, COPIES)
         {
             true => Ok(()),
             false => Err(Reason::FloodLimit),
         }
     }
 
-    /// Counts hosts that turn up at a device-facing port without being listed.
-    pub(crate) fn new_station(&mut self, port: usize) -> Result<(), Reason> {
-        match self.new_stations.one_more(port, self.tick, STATIONS) {
+    /// Counts a new unlisted host at a device-facing port.
+    pub(crate) fn count_new_station(&mut self, port: usize) -> Result<(), Reason> {
+        match self.new_stations.increment(port, self.tick, STATIONS) {
             true => Ok(()),
             false => Err(Reason::StationLimit),
         }
     }
 
-    /// Counts flows that a host opens.
-    pub(crate) fn new_flow(&mut self, at: Ingress, mac: Mac) -> Result<(), Reason> {
-        let most = if at.uplink { FLOWS_BEHIND } else { FLOWS };
+    /// Counts a flow that a host opens.
+    pub(crate) fn count_new_flow(&mut self, at: Ingress, mac: Mac) -> Result<(), Reason> {
+        let most = if at.uplink { FLOWS_VIA_UPLINK } else { FLOWS };
         let host = (at.segment, mac);
-        let may = self.new_flows.one_more(host, self.tick, most);
-        match may && !self.replete.contains(&host) {
+        let allowed = self.new_flows.increment(host, self.tick, most);
+        match allowed && !self.at_flow_limit.contains(&host) {
             true => Ok(()),
             false => Err(Reason::FlowLimit),
         }

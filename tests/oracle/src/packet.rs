@@ -1,4 +1,4 @@
-//! What an IP packet says, read with slices, in the order in which a check may fail.
+//! The network layer, parsed in the order of the specification's checks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,15 +14,15 @@ pub(crate) struct Packet<'a> {
     pub hop_limit: u8,
     pub protocol: u8,
     /// It has IPv4 options or IPv6 extension headers.
-    pub adorned: bool,
-    /// Options between hops, where they come first: without the two bytes that are before them.
+    pub has_options: bool,
+    /// Content of a leading hop-by-hop options header, after its first two bytes.
     pub hop_by_hop: Option<&'a [u8]>,
-    /// If it is one of several.
+    /// Set for fragments.
     pub fragment: Option<Fragment>,
     pub content: Content<'a>,
 }
 
-/// Which part of a packet it is.
+/// The position of a fragment in its packet. `offset` and `length` in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fragment {
     pub identification: u32,
@@ -46,7 +46,7 @@ impl Fragment {
 }
 
 impl Packet<'_> {
-    /// The first of several: the others follow it.
+    /// Whether it is a first fragment.
     pub(crate) fn is_first(&self) -> bool {
         self.fragment.is_some_and(|fragment| fragment.offset == 0)
     }
@@ -58,8 +58,8 @@ pub(crate) fn ip4<'a>(link: &Link<'a>) -> Result<Packet<'a>, Reason> {
         return Err(Reason::Truncated);
     }
     let (version, header) = (bytes[0] >> 4, usize::from(bytes[0] & 0x0f) * 4);
-    let total = usize::from(frame::word(bytes, 2));
-    let flags = frame::word(bytes, 6);
+    let total = usize::from(frame::u16_at(bytes, 2));
+    let flags = frame::u16_at(bytes, 6);
     let reserved = flags & 0x8000 != 0;
     if version != 4 || header < 20 || total < header || total > bytes.len() || reserved {
         return Err(Reason::IpHeader);
@@ -75,7 +75,7 @@ pub(crate) fn ip4<'a>(link: &Link<'a>) -> Result<Packet<'a>, Reason> {
     let offset = usize::from(flags & 0x1fff) * 8;
     let more = flags & 0x2000 != 0;
     let fragment = (offset != 0 || more).then_some(Fragment {
-        identification: frame::word(bytes, 4).into(),
+        identification: frame::u16_at(bytes, 4).into(),
         offset,
         length: payload.len(),
         more,
@@ -85,7 +85,7 @@ pub(crate) fn ip4<'a>(link: &Link<'a>) -> Result<Packet<'a>, Reason> {
         destination: destination.into(),
         hop_limit: bytes[8],
         protocol: bytes[9],
-        adorned: header > 20,
+        has_options: header > 20,
         hop_by_hop: None,
         fragment,
         content: content(fragment, payload, |first| {
@@ -94,12 +94,12 @@ pub(crate) fn ip4<'a>(link: &Link<'a>) -> Result<Packet<'a>, Reason> {
     })
 }
 
-/// IPv4 options: router alert, no-operation, end of options.
+/// Checks IPv4 options: router alert, no-operation and end of options are allowed, at most 8.
 fn options(mut rest: &[u8]) -> Result<(), Reason> {
     for _ in 0..8 {
         match rest {
             [] | [0, ..] => return Ok(()),
-            [1, behind @ ..] | [148, 4, _, _, behind @ ..] => rest = behind,
+            [1, next @ ..] | [148, 4, _, _, next @ ..] => rest = next,
             _ => return Err(Reason::IpOptions),
         }
     }
@@ -114,7 +114,7 @@ pub(crate) fn ip6<'a>(link: &Link<'a>) -> Result<Packet<'a>, Reason> {
     if bytes.len() < 40 {
         return Err(Reason::Truncated);
     }
-    let length = usize::from(frame::word(bytes, 4));
+    let length = usize::from(frame::u16_at(bytes, 4));
     if bytes[0] >> 4 != 6 || 40 + length > bytes.len() {
         return Err(Reason::IpHeader);
     }
@@ -134,7 +134,7 @@ pub(crate) fn ip6<'a>(link: &Link<'a>) -> Result<Packet<'a>, Reason> {
         destination: destination.into(),
         hop_limit: bytes[7],
         protocol: headers.next,
-        adorned: headers.any,
+        has_options: headers.any,
         hop_by_hop: headers.hop_by_hop,
         fragment: headers.fragment,
         content: content(headers.fragment, payload, |first| {
@@ -143,25 +143,25 @@ pub(crate) fn ip6<'a>(link: &Link<'a>) -> Result<Packet<'a>, Reason> {
     })
 }
 
-/// Inside ::ffff:0:0/96.
+/// Whether it is IPv4-mapped: in ::ffff:0:0/96.
 pub(crate) fn is_mapped(ip: Ipv6Addr) -> bool {
     ip.segments()[..6] == [0, 0, 0, 0, 0, 0xffff]
 }
 
-/// What is between the IPv6 header and what it carries.
+/// The extension headers of an IPv6 packet.
 struct Extensions<'a> {
     any: bool,
     hop_by_hop: Option<&'a [u8]>,
-    /// Not of a packet that is whole.
+    /// None for an unfragmented packet, also if it has a fragment header.
     fragment: Option<Fragment>,
-    /// What comes behind them.
+    /// Protocol number after the last of them.
     next: u8,
     payload: &'a [u8],
 }
 
 fn extensions<'a>(link: &Link, packet: &'a [u8]) -> Result<Extensions<'a>, Reason> {
     let bad = Err(Reason::Ipv6Extension);
-    let mut all = Extensions {
+    let mut headers = Extensions {
         any: false,
         hop_by_hop: None,
         fragment: None,
@@ -170,52 +170,55 @@ fn extensions<'a>(link: &Link, packet: &'a [u8]) -> Result<Extensions<'a>, Reaso
     };
     let mut count = 0;
     let mut last = false;
-    while [0, 43, 44, 50, 51, 60, 135, 139, 140].contains(&all.next) {
-        let header = all.payload;
+    while [0, 43, 44, 50, 51, 60, 135, 139, 140].contains(&headers.next) {
+        let header = headers.payload;
         if last || count == 4 || header.len() < 8 {
             return bad;
         }
-        let length = match all.next {
+        let length = match headers.next {
             44 => 8,
             _ => 8 + usize::from(header[1]) * 8,
         };
         if length > header.len() {
             return bad;
         }
-        all.payload = &header[length..];
-        let behind = link.header() + packet.len() - all.payload.len();
-        if behind > 256 {
+        headers.payload = &header[length..];
+        let offset = link.header() + packet.len() - headers.payload.len();
+        if offset > 256 {
             return bad;
         }
-        match all.next {
-            0 if count == 0 => all.hop_by_hop = Some(&header[2..length]),
+        match headers.next {
+            0 if count == 0 => headers.hop_by_hop = Some(&header[2..length]),
             60 => {}
             44 => {
                 last = true;
-                let field = frame::word(header, 2);
+                let field = frame::u16_at(header, 2);
                 let fragment = Fragment {
-                    identification: frame::long(header, 4),
+                    identification: frame::u32_at(header, 4),
                     offset: usize::from(field & 0xfff8),
-                    length: all.payload.len(),
+                    length: headers.payload.len(),
                     more: field & 1 != 0,
                 };
                 if fragment.offset != 0 || fragment.more {
-                    all.fragment = Some(fragment);
+                    headers.fragment = Some(fragment);
                 }
             }
             _ => return bad,
         }
-        all.any = true;
-        all.next = header[0];
+        headers.any = true;
+        headers.next = header[0];
         count += 1;
-        if all.fragment.is_some_and(|fragment| fragment.offset != 0) {
+        if headers
+            .fragment
+            .is_some_and(|fragment| fragment.offset != 0)
+        {
             break;
         }
     }
-    Ok(all)
+    Ok(headers)
 }
 
-/// What a packet carries, as far as its fragment shows it.
+/// Parses the transport layer; later fragments have none.
 fn content<'a>(
     fragment: Option<Fragment>,
     payload: &'a [u8],
@@ -226,7 +229,7 @@ fn content<'a>(
     };
     fragment.check()?;
     if fragment.offset != 0 {
-        return Ok(Content::Later);
+        return Ok(Content::LaterFragment);
     }
     debug_assert_eq!(fragment.length, payload.len());
     match read(true)? {

@@ -1,20 +1,20 @@
-//! Which rule decides: every rule is looked at, one after the other.
+//! Evaluates the rules of the policy, one after the other.
 
 use cordon_policy::{Date, Origin, Policy, Posture, Reach, Rule, Service};
 use cordon_verdict::Reason;
 
-use crate::who::Who;
+use crate::identity::Identity;
 
-/// What a packet is asked about.
+/// The service that a packet uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asks {
+pub(crate) enum RequestedService {
     Tcp(u16),
     Udp(u16),
     Sctp(u16),
     Echo,
 }
 
-/// What the policy says of (from, to, service) at a posture.
+/// The policy's decision on (from, to, service) at a posture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ruling {
     Allow {
@@ -29,28 +29,37 @@ pub(crate) enum Ruling {
     },
 }
 
-/// The day and the posture a question is asked at.
+/// Date and posture of an evaluation.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct When {
+pub(crate) struct Conditions {
     pub today: Date,
     pub posture: Posture,
 }
 
-pub(crate) fn rule_on(policy: &Policy, when: When, from: &Who, to: &Who, asks: Asks) -> Ruling {
+pub(crate) fn evaluate(
+    policy: &Policy,
+    conditions: Conditions,
+    from: &Identity,
+    to: &Identity,
+    service: RequestedService,
+) -> Ruling {
     let matching: Vec<usize> = (0..policy.rules.len())
         .filter(|index| {
             let rule = &policy.rules[*index];
-            rule.in_force(when.today)
-                && rule.from.iter().any(|end| from.is(policy, *end))
-                && rule.to.iter().any(|end| to.is(policy, *end))
-                && rule.services.iter().any(|service| holds(*service, asks))
+            rule.in_force(conditions.today)
+                && rule.from.iter().any(|end| from.matches(policy, *end))
+                && rule.to.iter().any(|end| to.matches(policy, *end))
+                && rule
+                    .services
+                    .iter()
+                    .any(|allowed| includes(*allowed, service))
         })
         .collect();
 
     let local = |zone: Option<usize>| zone.is_some_and(|zone| policy.zones[zone].local);
-    if to.many.is_some() && to.zone.is_none() && local(from.zone) {
-        let inside = at_reach(policy, when, &matching, Reach::WithinZone);
-        let outside = at_reach(policy, when, &matching, Reach::AcrossBoundary);
+    if to.group.is_some() && to.zone.is_none() && local(from.zone) {
+        let inside = at_reach(policy, conditions, &matching, Reach::WithinZone);
+        let outside = at_reach(policy, conditions, &matching, Reach::AcrossBoundary);
         return match (inside, outside) {
             (Ruling::Allow { rule, .. }, Ruling::Refuse { .. }) => {
                 Ruling::Allow { rule, inside: true }
@@ -59,20 +68,20 @@ pub(crate) fn rule_on(policy: &Policy, when: When, from: &Who, to: &Who, asks: A
         };
     }
     let reach = Reach::between(policy, from.zone, to.zone);
-    at_reach(policy, when, &matching, reach)
+    at_reach(policy, conditions, &matching, reach)
 }
 
-fn at_reach(policy: &Policy, when: When, matching: &[usize], reach: Reach) -> Ruling {
+fn at_reach(policy: &Policy, conditions: Conditions, matching: &[usize], reach: Reach) -> Ruling {
     let observes = |index: &&usize| policy.rules[**index].origin == Origin::Observe;
     // At normal every rule applies.
     let at_normal = matching.iter().find(|index| !observes(index)).copied();
-    let let_be = matching.iter().find(observes).copied();
+    let observed = matching.iter().find(observes).copied();
     let allowed_at_normal = at_normal.filter(|index| policy.rules[*index].allow);
 
     if allowed_at_normal.is_none()
-        && let Some(rule) = let_be
+        && let Some(rule) = observed
     {
-        if applies(&policy.rules[rule], reach, when.posture) {
+        if applies(&policy.rules[rule], reach, conditions.posture) {
             return Ruling::Allow {
                 rule,
                 inside: false,
@@ -85,7 +94,7 @@ fn at_reach(policy: &Policy, when: When, matching: &[usize], reach: Reach) -> Ru
     }
 
     let mut ordinary = matching.iter().filter(|index| !observes(index));
-    let first = ordinary.find(|index| applies(&policy.rules[**index], reach, when.posture));
+    let first = ordinary.find(|index| applies(&policy.rules[**index], reach, conditions.posture));
     if let Some(&rule) = first
         && policy.rules[rule].allow
     {
@@ -113,12 +122,14 @@ fn applies(rule: &Rule, reach: Reach, posture: Posture) -> bool {
     posture != Posture::Sever && posture <= survives
 }
 
-fn holds(service: Service, asks: Asks) -> bool {
-    match (service, asks) {
-        (Service::Any, _) | (Service::IcmpEcho, Asks::Echo) => true,
-        (Service::Tcp(first, last), Asks::Tcp(port))
-        | (Service::Udp(first, last), Asks::Udp(port))
-        | (Service::Sctp(first, last), Asks::Sctp(port)) => (first..=last).contains(&port),
+fn includes(allowed: Service, service: RequestedService) -> bool {
+    match (allowed, service) {
+        (Service::Any, _) | (Service::IcmpEcho, RequestedService::Echo) => true,
+        (Service::Tcp(first, last), RequestedService::Tcp(port))
+        | (Service::Udp(first, last), RequestedService::Udp(port))
+        | (Service::Sctp(first, last), RequestedService::Sctp(port)) => {
+            (first..=last).contains(&port)
+        }
         _ => false,
     }
 }

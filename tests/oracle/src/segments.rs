@@ -1,4 +1,4 @@
-//! Segments across policies: one is the same as before if it has the same name.
+//! Keeps state across policies: a segment is the same as before if it has the same name.
 
 use std::mem;
 
@@ -7,9 +7,9 @@ use cordon_policy::Policy;
 use crate::Oracle;
 
 impl Oracle {
-    /// What is remembered of a segment goes along with its name, and waits for it if the policy has no such segment.
-    /// Nothing need be done about what is forgotten with every policy anyway.
-    pub(crate) fn follow_names(&mut self, policy: &Policy) {
+    /// Renumbers the segment in all state that outlasts a policy. Names that the new policy does not have keep an index
+    /// after its own, so that their state is there when a later policy has them again.
+    pub(crate) fn renumber_segments(&mut self, policy: &Policy) {
         let mut names: Vec<String> = Vec::new();
         names.extend(policy.segments.iter().map(|segment| segment.name.clone()));
         for name in &self.names {
@@ -17,7 +17,7 @@ impl Oracle {
                 names.push(name.clone());
             }
         }
-        let now_at: Vec<usize> = (self.names.iter())
+        let new_index: Vec<usize> = (self.names.iter())
             .map(|name| names.iter().position(|other| other == name))
             .map(|at| at.expect("every name is kept"))
             .collect();
@@ -25,22 +25,22 @@ impl Oracle {
 
         let stations = mem::take(&mut self.stations).into_iter();
         self.stations = stations
-            .map(|((segment, mac), station)| ((now_at[segment], mac), station))
+            .map(|((segment, mac), station)| ((new_index[segment], mac), station))
             .collect();
         let flows = mem::take(&mut self.flows).into_iter();
         self.flows = flows
-            .map(|(key, flow)| (key.in_segment(now_at[key.segment]), flow))
+            .map(|(key, flow)| (key.in_segment(new_index[key.segment]), flow))
             .collect();
-        let replete = mem::take(&mut self.replete).into_iter();
-        self.replete = replete
-            .map(|(segment, mac)| (now_at[segment], mac))
+        let at_flow_limit = mem::take(&mut self.at_flow_limit).into_iter();
+        self.at_flow_limit = at_flow_limit
+            .map(|(segment, mac)| (new_index[segment], mac))
             .collect();
         for counts in [
             &mut self.new_flows,
-            &mut self.group_frames_by,
-            &mut self.copies_by,
+            &mut self.group_frames_by_host,
+            &mut self.copies_by_host,
         ] {
-            counts.rename(|(segment, mac)| (now_at[segment], mac));
+            counts.map_keys(|(segment, mac)| (new_index[segment], mac));
         }
     }
 }

@@ -1,10 +1,11 @@
-//! The tags of what leaves.
+//! VLAN tags of egress frames.
 
 use cordon_policy::{Attachment, OuterTag, Policy};
 
-use crate::frame::{GATEWAY, Link, SERVICE_TAG, Tag, VLAN_TAG};
+use crate::frame::{GATEWAY, Link, Tag};
+use crate::protocol::{SERVICE_TAG, VLAN_TAG};
 
-/// The type of the outer of two tags at a port.
+/// TPID of the outer of two tags at a port.
 pub(crate) fn outer_kind(policy: &Policy, port: usize) -> u16 {
     match policy.ports[port].outer_tag {
         OuterTag::Dot1ad => SERVICE_TAG,
@@ -12,7 +13,7 @@ pub(crate) fn outer_kind(policy: &Policy, port: usize) -> u16 {
     }
 }
 
-/// The frame with the tags of its egress, and the MAC addresses that it is to have.
+/// The frame with the tags of its egress; a proxied frame also gets the MAC addresses of gateway and device.
 pub(crate) fn retag(policy: &Policy, link: &Link, by: Attachment) -> Vec<u8> {
     let source = if link.proxied { GATEWAY } else { link.source };
     let mut out = [link.destination.0, source.0].concat();

@@ -1,15 +1,12 @@
-//! What an IP packet carries.
+//! The transport layer.
 
 use cordon_verdict::Reason;
 
-use crate::frame::{long, word};
-
-pub(crate) const ICMP: u8 = 1;
-const IGMP: u8 = 2;
-pub(crate) const TCP: u8 = 6;
-pub(crate) const UDP: u8 = 17;
-pub(crate) const ICMP6: u8 = 58;
-pub(crate) const SCTP: u8 = 132;
+use crate::frame::{u16_at, u32_at};
+use crate::protocol::{
+    ECHO_REPLY, ECHO_REPLY6, ECHO_REQUEST, ECHO_REQUEST6, ICMP, ICMP6, IGMP,
+    NEIGHBOUR_ADVERTISEMENT, ROUTER_SOLICITATION, SCTP, TCP, UDP,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content<'a> {
@@ -22,14 +19,14 @@ pub(crate) enum Content<'a> {
     EchoReply {
         identifier: u16,
     },
-    /// ICMPv6 133 to 136, the whole message.
+    /// ICMPv6 133 to 136 (RFC 4861), the whole message.
     Discovery(&'a [u8]),
     /// IGMP or MLD, the whole message.
     Membership(&'a [u8]),
     /// An ICMP or ICMPv6 error, the whole message.
     Error(&'a [u8]),
-    /// Part of a packet whose beginning is in another fragment.
-    Later,
+    /// A fragment without transport header.
+    LaterFragment,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,19 +48,19 @@ pub(crate) struct Tcp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sctp {
     pub ports: Ports,
-    /// It has no verification tag: it asks for an association.
+    /// The verification tag is 0: the packet opens an association.
     pub opens: bool,
 }
 
 impl Tcp {
-    /// SYN without ACK: it asks for a new connection.
+    /// SYN without ACK: the segment opens a connection.
     pub(crate) fn opens(&self) -> bool {
         self.syn && !self.ack
     }
 }
 
 impl Content<'_> {
-    /// Whether it asks for a new connection.
+    /// Whether it opens a connection or association.
     pub(crate) fn opens(&self) -> bool {
         match self {
             Content::Tcp(tcp) => tcp.opens(),
@@ -80,15 +77,15 @@ impl Content<'_> {
     }
 }
 
-/// Source and destination, as TCP, UDP and SCTP have them in the same place.
+/// The ports, which TCP, UDP and SCTP have at the same offsets.
 pub(crate) fn ports(payload: &[u8]) -> Ports {
     Ports {
-        source: word(payload, 0),
-        destination: word(payload, 2),
+        source: u16_at(payload, 0),
+        destination: u16_at(payload, 2),
     }
 }
 
-/// `first`: of a packet whose rest is in other fragments.
+/// `first`: the payload is that of a first fragment.
 pub(crate) fn on_ip4(protocol: u8, payload: &[u8], first: bool) -> Result<Content<'_>, Reason> {
     match protocol {
         TCP => tcp(payload),
@@ -126,8 +123,8 @@ fn tcp(payload: &[u8]) -> Result<Content<'_>, Reason> {
     let flags = payload[13];
     Ok(Content::Tcp(Tcp {
         ports: ports(payload),
-        sequence: long(payload, 4),
-        acknowledgement: long(payload, 8),
+        sequence: u32_at(payload, 4),
+        acknowledgement: u32_at(payload, 8),
         syn: flags & 0x02 != 0,
         rst: flags & 0x04 != 0,
         ack: flags & 0x10 != 0,
@@ -136,7 +133,7 @@ fn tcp(payload: &[u8]) -> Result<Content<'_>, Reason> {
 
 fn udp(payload: &[u8], first: bool) -> Result<Content<'_>, Reason> {
     at_least(payload, 8)?;
-    let length = usize::from(word(payload, 4));
+    let length = usize::from(u16_at(payload, 4));
     if length < 8 || (length > payload.len() && !first) {
         return Err(Reason::TransportHeader);
     }
@@ -147,26 +144,26 @@ fn sctp(payload: &[u8]) -> Result<Content<'_>, Reason> {
     at_least(payload, 12)?;
     Ok(Content::Sctp(Sctp {
         ports: ports(payload),
-        opens: long(payload, 4) == 0,
+        opens: u32_at(payload, 4) == 0,
     }))
 }
 
 fn icmp(message: &[u8]) -> Result<Content<'_>, Reason> {
-    let identifier = word(message, 4);
+    let identifier = u16_at(message, 4);
     match (message[0], message[1]) {
-        (8, 0) => Ok(Content::EchoRequest { identifier }),
-        (0, 0) => Ok(Content::EchoReply { identifier }),
+        (ECHO_REQUEST, 0) => Ok(Content::EchoRequest { identifier }),
+        (ECHO_REPLY, 0) => Ok(Content::EchoReply { identifier }),
         (3 | 11 | 12, _) => Ok(Content::Error(message)),
         _ => Err(Reason::IcmpType),
     }
 }
 
 fn icmp6(message: &[u8]) -> Result<Content<'_>, Reason> {
-    let identifier = word(message, 4);
+    let identifier = u16_at(message, 4);
     match (message[0], message[1]) {
-        (128, 0) => Ok(Content::EchoRequest { identifier }),
-        (129, 0) => Ok(Content::EchoReply { identifier }),
-        (133..=136, 0) => Ok(Content::Discovery(message)),
+        (ECHO_REQUEST6, 0) => Ok(Content::EchoRequest { identifier }),
+        (ECHO_REPLY6, 0) => Ok(Content::EchoReply { identifier }),
+        (ROUTER_SOLICITATION..=NEIGHBOUR_ADVERTISEMENT, 0) => Ok(Content::Discovery(message)),
         (130 | 131 | 132 | 143, _) => Ok(Content::Membership(message)),
         (1..=4, _) => Ok(Content::Error(message)),
         _ => Err(Reason::IcmpType),

@@ -1,25 +1,26 @@
-//! The whole way of a frame, in the order of the specification.
+//! All stages of a frame's verdict, in the order of the specification.
 
 use cordon_verdict::Reason;
 
-use crate::authorise::Passed;
+use crate::authorise::Permit;
 use crate::flow;
 use crate::frame::{self, Head, Link};
 use crate::packet::{self, Packet};
+use crate::protocol::{ARP, IPV4, IPV6};
 use crate::transport::Content;
-use crate::{Decided, Ingress, Leaves, Oracle, Refused};
+use crate::{Forwarded, Ingress, MatchedRule, Oracle, Refusal};
 
-/// Where a frame leaves, by which rule, and its link layer, behind the proxy. Of link control nothing of it is read.
-pub(crate) struct Walked<'a> {
-    pub leaves: Leaves,
-    pub rule: Decided,
+/// A frame that passes. `link` is its link layer after the proxy; link control frames have none.
+pub(crate) struct Accepted<'a> {
+    pub forwarded: Forwarded,
+    pub rule: MatchedRule,
     pub link: Option<Link<'a>>,
 }
 
-type Gone = Result<(Leaves, Decided), Refused>;
+type Outcome = Result<(Forwarded, MatchedRule), Refusal>;
 
-fn early(reason: Reason) -> Refused {
-    (reason, Decided::Nothing)
+fn unmatched(reason: Reason) -> Refusal {
+    (reason, MatchedRule::None)
 }
 
 impl Oracle {
@@ -27,105 +28,117 @@ impl Oracle {
         &mut self,
         port: Option<usize>,
         frame: &'a [u8],
-    ) -> Result<Walked<'a>, Refused> {
+    ) -> Result<Accepted<'a>, Refusal> {
         if !self.in_force {
-            return Err(early(Reason::NoPolicy));
+            return Err(unmatched(Reason::NoPolicy));
         }
-        let mut link = match frame::head(frame).map_err(early)? {
+        let mut link = match frame::head(frame).map_err(unmatched)? {
             Head::LinkControl => {
-                let (leaves, rule) = self.link_control(port, frame)?;
+                let (forwarded, rule) = self.link_control(port, frame)?;
                 let link = None;
-                return Ok(Walked { leaves, rule, link });
+                return Ok(Accepted {
+                    forwarded,
+                    rule,
+                    link,
+                });
             }
             Head::Frame(link) => link,
         };
-        let port = port.ok_or(early(Reason::UnknownPort))?;
-        let here = link.place(port);
+        let port = port.ok_or(unmatched(Reason::UnknownPort))?;
+        let here = link.attachment(port);
         let segment = self
             .segment_at(here)
             .filter(|_| self.is_outer_tag(port, &link));
         let at = Ingress {
             attachment: here,
-            segment: segment.ok_or(early(Reason::UnknownAttachment))?,
+            segment: segment.ok_or(unmatched(Reason::UnknownAttachment))?,
             uplink: self.is_uplink(here),
         };
-        let (leaves, rule) = match link.ether_type {
-            0x0800 | 0x86dd => {
+        let (forwarded, rule) = match link.ether_type {
+            IPV4 | IPV6 => {
                 let packet = match link.ether_type {
-                    0x0800 => packet::ip4(&link),
+                    IPV4 => packet::ip4(&link),
                     _ => packet::ip6(&link),
                 };
-                let packet = packet.map_err(early)?;
+                let packet = packet.map_err(unmatched)?;
                 if self.is_to_gateway(at, &link) {
-                    link = self.stand_in(at, &link, &packet).map_err(early)?;
+                    link = self
+                        .resolve_proxied(at, &link, &packet)
+                        .map_err(unmatched)?;
                 }
                 self.ip(at, &link, &packet)?
             }
-            0x0806 => {
-                self.arp(at, &link, link.payload).map_err(early)?;
-                let passed = self.built_in(Decided::Arp)?;
+            ARP => {
+                self.arp(at, &link, link.payload).map_err(unmatched)?;
+                let permit = self.built_in(MatchedRule::Arp)?;
                 if self.answers_arp(at, &link) {
-                    self.answer(at, &link, &passed)?
+                    self.answer(at, &link, &permit)?
                 } else if self.is_to_gateway(at, &link) {
-                    return Err(early(Reason::AddressBinding));
+                    return Err(unmatched(Reason::AddressBinding));
                 } else {
-                    self.deliver(at, &link, &passed)?
+                    self.deliver(at, &link, &permit)?
                 }
             }
-            _ if self.is_to_gateway(at, &link) => return Err(early(Reason::AddressBinding)),
+            _ if self.is_to_gateway(at, &link) => return Err(unmatched(Reason::AddressBinding)),
             _ => {
-                let passed = self.other(at, &link)?;
-                self.deliver(at, &link, &passed)?
+                let permit = self.listed_ether_type(at, &link)?;
+                self.deliver(at, &link, &permit)?
             }
         };
         let link = Some(link);
-        Ok(Walked { leaves, rule, link })
+        Ok(Accepted {
+            forwarded,
+            rule,
+            link,
+        })
     }
 
-    fn ip(&mut self, at: Ingress, link: &Link, packet: &Packet) -> Gone {
+    fn ip(&mut self, at: Ingress, link: &Link, packet: &Packet) -> Outcome {
         match packet.content {
-            Content::Later => {
-                let gone = self.follow(at.segment, at.attachment, link, packet);
-                let (leaves, rule) = gone.map_err(early)?;
-                self.storm(at, link).map_err(early)?;
-                self.copied(at, link, leaves).map_err(early)?;
-                Ok((leaves, rule))
+            Content::LaterFragment => {
+                let gone = self.follow_first_fragment(at.segment, at.attachment, link, packet);
+                let (forwarded, rule) = gone.map_err(unmatched)?;
+                self.storm_control(at, link).map_err(unmatched)?;
+                self.count_copies(at, link, forwarded).map_err(unmatched)?;
+                Ok((forwarded, rule))
             }
             Content::Membership(message) => {
-                self.membership(at, link, packet, message).map_err(early)?;
-                let passed = self.built_in(Decided::Membership)?;
-                self.deliver(at, link, &passed)
+                self.membership(at, link, packet, message)
+                    .map_err(unmatched)?;
+                let permit = self.built_in(MatchedRule::Membership)?;
+                self.deliver(at, link, &permit)
             }
             Content::Error(message) => self.error(at, link, packet, message),
             Content::Discovery(message) => {
-                self.source(at, link, packet).map_err(early)?;
-                self.discovery(at, link, packet, message).map_err(early)?;
-                let passed = self.built_in(Decided::Nd)?;
+                self.source(at, link, packet).map_err(unmatched)?;
+                self.discovery(at, link, packet, message)
+                    .map_err(unmatched)?;
+                let permit = self.built_in(MatchedRule::Nd)?;
                 if self.answers_solicitation(at, link, packet, message) {
-                    self.answer(at, link, &passed)
+                    self.answer(at, link, &permit)
                 } else if link.proxied {
-                    Err(early(Reason::AddressBinding))
+                    Err(unmatched(Reason::AddressBinding))
                 } else {
-                    self.deliver(at, link, &passed)
+                    self.deliver(at, link, &permit)
                 }
             }
-            _ => self.talk(at, link, packet),
+            _ => self.judge_flow(at, link, packet),
         }
     }
 
-    /// What rules decide about.
-    fn talk(&mut self, at: Ingress, link: &Link, packet: &Packet) -> Gone {
+    /// Judges a packet of TCP, UDP, SCTP or ICMP echo.
+    fn judge_flow(&mut self, at: Ingress, link: &Link, packet: &Packet) -> Outcome {
         let flow = flow::key(at.segment, link, packet);
         if let Some(key) = flow
-            && let Some(settled) = self.settled(at.attachment, link, packet, key)
+            && let Some(forwarded) = self.fast_path(at.attachment, link, packet, key)
         {
-            return Ok(settled);
+            return Ok(forwarded);
         }
-        let source = self.source(at, link, packet).map_err(early)?;
-        let destination = self.destination(at, link, packet).map_err(early)?;
+        let source = self.source(at, link, packet).map_err(unmatched)?;
+        let destination = self.destination(at, link, packet).map_err(unmatched)?;
         let resets = packet.content.tcp().is_some_and(|tcp| tcp.rst);
         match flow {
-            None if resets => return Err(early(Reason::TcpSequence)),
+            None if resets => return Err(unmatched(Reason::TcpSequence)),
             None => {}
             Some(key) => {
                 if let Some(rule) = self.forged_reset(packet, key) {
@@ -133,33 +146,33 @@ impl Oracle {
                 }
             }
         }
-        let passed = match self.authorise(packet, flow, &source, &destination) {
-            Ok(passed) => passed,
-            Err(refused) if refused.0 == Reason::Rule => return Err(refused),
-            Err(refused) => Passed {
-                rule: self.answers_question(at, link, packet).ok_or(refused)?,
+        let permit = match self.authorise(packet, flow, &source, &destination) {
+            Ok(permit) => permit,
+            Err(refusal) if refusal.0 == Reason::Rule => return Err(refusal),
+            Err(refusal) => Permit {
+                rule: self.answers_query(at, link, packet).ok_or(refusal)?,
                 inside: false,
                 opener: Some(flow::ends(packet).1),
             },
         };
-        let (leaves, rule) = self.deliver(at, link, &passed)?;
+        let (forwarded, rule) = self.deliver(at, link, &permit)?;
         if let Some(key) = flow {
             if !self.flows.contains_key(&key) {
-                self.new_flow(at, link.source)
+                self.count_new_flow(at, link.source)
                     .map_err(|reason| (reason, rule))?;
             }
-            self.remember(
+            self.update_flow(
                 at.attachment,
                 link,
                 packet,
                 key,
-                (passed.opener, rule, leaves),
+                (permit.opener, rule, forwarded),
             );
         }
         if packet.is_first() {
-            self.lead(at.segment, at.attachment, link, packet, (leaves, rule));
+            self.record_first_fragment(at.segment, at.attachment, link, packet, (forwarded, rule));
         }
-        self.ask(at.segment, link, packet, &passed);
-        Ok((leaves, rule))
+        self.record_query(at.segment, link, packet, &permit);
+        Ok((forwarded, rule))
     }
 }

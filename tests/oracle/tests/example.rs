@@ -1,8 +1,8 @@
-//! The example policy, frame by frame, as a person who reads it would expect.
+//! The example policy, frame by frame: the oracle decides as a reader of the policy expects.
 
 use std::path::Path;
 
-use cordon_oracle::{Decided, Leaves, Oracle};
+use cordon_oracle::{Forwarded, MatchedRule, Oracle};
 use cordon_policy::{Attachment, Date, Policy, Posture, load};
 use cordon_verdict::Reason;
 
@@ -24,10 +24,10 @@ fn oracle(posture: Posture) -> Oracle {
     oracle
 }
 
-fn rule(name: &str) -> Decided {
+fn rule(name: &str) -> MatchedRule {
     let rules = example().rules;
     let index = rules.iter().position(|rule| rule.name == name);
-    Decided::Rule(index.expect("is there"))
+    MatchedRule::Rule(index.expect("is there"))
 }
 
 /// A tagged frame with priority 5.
@@ -73,16 +73,16 @@ fn udp(from: u16, to: u16) -> Vec<u8> {
     out
 }
 
-const OF_CT: [u8; 4] = [10, 21, 0, 11];
-const OF_PACS: [u8; 4] = [10, 200, 4, 10];
+const CT_IP: [u8; 4] = [10, 21, 0, 11];
+const PACS_IP: [u8; 4] = [10, 200, 4, 10];
 
 fn image() -> Vec<u8> {
-    let packet = ip(6, OF_CT, OF_PACS, &tcp(40000, 104, 2));
+    let packet = ip(6, CT_IP, PACS_IP, &tcp(40000, 104, 2));
     frame((CT, ROUTER), 210, &packet)
 }
 
 #[test]
-fn before_any_policy_nothing_passes() {
+fn every_frame_is_dropped_before_there_is_a_policy() {
     let mut oracle = Oracle::new(Date::new(2026, 6, 15).expect("is a day"));
     assert_eq!(
         oracle.judge(Some(ACCESS), &image()).verdict,
@@ -91,46 +91,46 @@ fn before_any_policy_nothing_passes() {
 }
 
 #[test]
-fn emergency_imaging_survives_lockdown_and_not_sever() {
+fn emergency_imaging_passes_at_every_posture_but_sever() {
     for posture in Posture::ALL {
         let answer = oracle(posture).judge(Some(ACCESS), &image());
         assert_eq!(answer.rule, rule("ct-to-pacs"), "{posture}");
         match posture {
             Posture::Sever => assert_eq!(answer.verdict, Err(Reason::Posture)),
-            // Nobody has been heard yet: to wherever the segment is attached.
+            // No station is learned yet: the frame is flooded.
             _ => assert_eq!(answer.leaving, [(CORE, image())], "{posture}"),
         }
     }
 }
 
 #[test]
-fn what_is_heard_is_answered_where_it_was_heard() {
+fn an_answer_goes_to_the_attachment_where_its_receiver_was_learned() {
     let mut oracle = oracle(Posture::Lockdown);
     oracle.judge(Some(ACCESS), &image());
-    let packet = ip(6, OF_PACS, OF_CT, &tcp(104, 40000, 0x12));
+    let packet = ip(6, PACS_IP, CT_IP, &tcp(104, 40000, 0x12));
     let answer = oracle.judge(Some(CORE), &frame((ROUTER, CT), 210, &packet));
     let access = Attachment {
         port: ACCESS,
         vlan: 210,
         inner: 0,
     };
-    assert_eq!(answer.verdict, Ok(Leaves::By(access)));
-    // It answers; it opens nothing.
-    let packet = ip(6, OF_PACS, OF_CT, &tcp(104, 40000, 2));
+    assert_eq!(answer.verdict, Ok(Forwarded::Unicast(access)));
+    // The archive may answer, but not open a connection.
+    let packet = ip(6, PACS_IP, CT_IP, &tcp(104, 40000, 2));
     let answer = oracle.judge(Some(CORE), &frame((ROUTER, CT), 210, &packet));
     assert_eq!(answer.verdict, Err(Reason::NoRule));
 }
 
 #[test]
-fn the_vendor_is_gone_at_watch() {
-    let packet = ip(6, [192, 0, 2, 7], OF_CT, &tcp(50000, 22, 2));
+fn vendor_support_ends_at_watch() {
+    let packet = ip(6, [192, 0, 2, 7], CT_IP, &tcp(50000, 22, 2));
     let vendor = frame((ROUTER, CT), 210, &packet);
     let answer = oracle(Posture::Normal).judge(Some(CORE), &vendor);
     assert_eq!(answer.rule, rule("vendor-support"));
-    // The scanner is listed: whoever is at the uplink under its name is not it, so inside only.
+    // The CT is a listed device, so a frame to it is never flooded to an uplink.
     assert_eq!(
         answer.verdict,
-        Ok(Leaves::Flood {
+        Ok(Forwarded::Flood {
             segment: 0,
             inside: true
         })
@@ -141,12 +141,12 @@ fn the_vendor_is_gone_at_watch() {
 }
 
 #[test]
-fn what_a_monitor_announces_goes_to_all_of_its_segment() {
+fn a_monitors_announcement_is_flooded_in_its_segment() {
     let packet = ip(17, [10, 22, 0, 11], [10, 22, 0, 255], &udp(24005, 24005));
     let announcement = frame((MONITOR, [0xff; 6]), 220, &packet);
     let answer = oracle(Posture::Lockdown).judge(Some(ACCESS), &announcement);
     assert_eq!(answer.leaving, [(CORE, announcement.clone())]);
-    // By somebody else's address.
+    // With the address of another monitor.
     let packet = ip(17, [10, 22, 0, 12], [10, 22, 0, 255], &udp(24005, 24005));
     let spoofed = frame((MONITOR, [0xff; 6]), 220, &packet);
     let answer = oracle(Posture::Lockdown).judge(Some(ACCESS), &spoofed);

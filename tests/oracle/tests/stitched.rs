@@ -1,19 +1,18 @@
-//! Two tags, VLANs stitched together and a gateway that stands in, frame by frame, as a person who reads the words
-//! would expect.
+//! Two tags, stitched VLANs and the proxy, frame by frame: the oracle decides as a reader of the specification expects.
 
-use cordon_oracle::{Answer, Decided, Leaves, Oracle};
+use cordon_oracle::{Forwarded, Judgement, MatchedRule, Oracle};
 use cordon_policy::{Attachment, Date, Mac, Posture, Sources, from_sources};
 use cordon_verdict::Reason;
 
 const GATEWAY: Mac = Mac([0x02, 0x43, 0x4f, 0x52, 0x44, 0x4e]);
 const PUMP: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const SERVER: Mac = Mac([2, 0, 0, 0, 0, 2]);
-const EVERYBODY: Mac = Mac([0xff; 6]);
+const BROADCAST: Mac = Mac([0xff; 6]);
 
 const VLAN: [u8; 2] = [0x81, 0x00];
 const SERVICE: [u8; 2] = [0x88, 0xa8];
 
-/// A pump and a server in VLANs of their own behind one switch, and the rest of the segment inside two tags.
+/// A pump and a server in two VLANs of one switch. The segment's other attachments are untagged or have two tags.
 fn oracle() -> Oracle {
     let site = "site: s
 ports:
@@ -48,7 +47,7 @@ fn frame(to: Mac, from: Mac, tags: &[([u8; 2], u16)], rest: &[u8]) -> Vec<u8> {
     out
 }
 
-/// EtherType and packet.
+/// EtherType and ARP packet.
 fn arp(operation: u8, from: (Mac, u8), to: (Mac, u8)) -> Vec<u8> {
     let mut out = vec![0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, operation];
     for (mac, host) in [from, to] {
@@ -69,40 +68,43 @@ fn at(port: usize, vlan: u16, inner: u16) -> Attachment {
     Attachment { port, vlan, inner }
 }
 
-fn passes(answer: &Answer) -> Leaves {
+fn passes(answer: &Judgement) -> Forwarded {
     *answer.verdict.as_ref().expect("passes")
 }
 
 #[test]
-fn who_asks_for_a_device_is_told_of_the_gateway() {
+fn an_arp_request_for_a_device_is_answered_with_the_gateways_mac() {
     let asks = arp(1, (PUMP, 1), (Mac([0; 6]), 2));
-    let answer = oracle().judge(Some(0), &frame(EVERYBODY, PUMP, &[(VLAN, 0xa00b)], &asks));
-    assert_eq!(passes(&answer), Leaves::Answered(at(0, 11, 0)));
-    assert_eq!(answer.rule, Decided::Arp);
-    let told = arp(2, (GATEWAY, 2), (PUMP, 1));
-    let told = frame(PUMP, GATEWAY, &[(VLAN, 0xa00b)], &told);
-    assert_eq!(answer.leaving, [(0, told)]);
+    let answer = oracle().judge(Some(0), &frame(BROADCAST, PUMP, &[(VLAN, 0xa00b)], &asks));
+    assert_eq!(passes(&answer), Forwarded::Reply(at(0, 11, 0)));
+    assert_eq!(answer.rule, MatchedRule::Arp);
+    let reply = arp(2, (GATEWAY, 2), (PUMP, 1));
+    let reply = frame(PUMP, GATEWAY, &[(VLAN, 0xa00b)], &reply);
+    assert_eq!(answer.leaving, [(0, reply)]);
 }
 
 #[test]
-fn who_makes_sure_that_nobody_has_its_address_is_not_answered() {
+fn duplicate_address_probes_are_not_answered() {
     for (sender, target) in [(0, 1), (1, 1), (1, 9)] {
         let mut asks = arp(1, (PUMP, sender), (Mac([0; 6]), target));
         if sender == 0 {
             asks[16..20].fill(0);
         }
-        let answer = oracle().judge(Some(0), &frame(EVERYBODY, PUMP, &[(VLAN, 11)], &asks));
-        assert!(matches!(passes(&answer), Leaves::Flood { .. }), "{sender}");
+        let answer = oracle().judge(Some(0), &frame(BROADCAST, PUMP, &[(VLAN, 11)], &asks));
+        assert!(
+            matches!(passes(&answer), Forwarded::Flood { .. }),
+            "{sender}"
+        );
     }
-    // Of another's address that would say that somebody has it already.
+    // A probe for another device's address: an answer would report it as taken.
     let mut asks = arp(1, (PUMP, 0), (Mac([0; 6]), 2));
     asks[16..20].fill(0);
-    let answer = oracle().judge(Some(0), &frame(EVERYBODY, PUMP, &[(VLAN, 11)], &asks));
+    let answer = oracle().judge(Some(0), &frame(BROADCAST, PUMP, &[(VLAN, 11)], &asks));
     assert_eq!(answer.verdict, Err(Reason::AddressBinding));
 }
 
 #[test]
-fn an_advertisement_has_the_checksum_that_the_rfc_says() {
+fn an_advertisement_has_a_correct_checksum() {
     let ip = |host: u8| {
         [
             [0x20, 1, 0x0d, 0xb8, 0, 1, 0, 0],
@@ -119,25 +121,25 @@ fn an_advertisement_has_the_checksum_that_the_rfc_says() {
     asks.extend(PUMP.0);
     let to = Mac([0x33, 0x33, 0xff, 0, 0, 2]);
     let answer = oracle().judge(Some(0), &frame(to, PUMP, &[(VLAN, 11)], &asks));
-    let mut told = vec![0x86, 0xdd, 0x6a, 0xbc, 0xde, 0xf0, 0, 32, 58, 255];
-    told.extend(ip(2));
-    told.extend(ip(1));
-    // All words, pseudo-header included, come to 0x1e971.
-    told.extend([136, 0, 0x16, 0x8d, 0x40, 0, 0, 0]);
-    told.extend(ip(2));
-    told.extend([2, 1]);
-    told.extend(GATEWAY.0);
+    let mut reply = vec![0x86, 0xdd, 0x6a, 0xbc, 0xde, 0xf0, 0, 32, 58, 255];
+    reply.extend(ip(2));
+    reply.extend(ip(1));
+    // The sum of all words, including the pseudo-header, is 0x1e971.
+    reply.extend([136, 0, 0x16, 0x8d, 0x40, 0, 0, 0]);
+    reply.extend(ip(2));
+    reply.extend([2, 1]);
+    reply.extend(GATEWAY.0);
     assert_eq!(
         answer.leaving,
-        [(0, frame(PUMP, GATEWAY, &[(VLAN, 11)], &told))]
+        [(0, frame(PUMP, GATEWAY, &[(VLAN, 11)], &reply))]
     );
 }
 
 #[test]
-fn what_is_sent_to_the_gateway_goes_on_to_the_device() {
+fn a_frame_to_the_gateways_mac_is_forwarded_to_the_device() {
     let mut oracle = oracle();
     let to_pump = frame(GATEWAY, SERVER, &[(VLAN, 0x600c)], &udp(2, 1));
-    // Nobody knows where the pump is: everywhere inside, back to where it came from as well.
+    // The pump is not learned yet: flooded inside, also to the ingress attachment.
     let answer = oracle.judge(Some(0), &to_pump);
     let copy = |tags: &[([u8; 2], u16)]| frame(PUMP, GATEWAY, tags, &udp(2, 1));
     assert_eq!(
@@ -151,10 +153,10 @@ fn what_is_sent_to_the_gateway_goes_on_to_the_device() {
     );
     let to_server = frame(GATEWAY, PUMP, &[(VLAN, 0xc00b)], &udp(1, 2));
     let answer = oracle.judge(Some(0), &to_server);
-    assert_eq!(passes(&answer), Leaves::By(at(0, 12, 0)));
+    assert_eq!(passes(&answer), Forwarded::Unicast(at(0, 12, 0)));
     let out = frame(SERVER, GATEWAY, &[(VLAN, 0xc00c)], &udp(1, 2));
     assert_eq!(answer.leaving, [(0, out)]);
-    // For nobody that is known here, for nobody at all, and in no language that the gateway has.
+    // To an address of no device; of another EtherType; an ARP reply.
     let goose = [[0x88, 0xb8], [0, 0]].concat();
     let replies = arp(2, (PUMP, 1), (GATEWAY, 2));
     for rest in [udp(1, 9), goose, replies] {
@@ -164,11 +166,11 @@ fn what_is_sent_to_the_gateway_goes_on_to_the_device() {
 }
 
 #[test]
-fn two_tags_are_as_their_port_has_them() {
+fn two_tags_must_be_of_the_ports_type() {
     let mut oracle = oracle();
     let asks = arp(1, (Mac([2, 0, 0, 0, 0, 9]), 9), (Mac([0; 6]), 1));
     let from_core = |tags: &[([u8; 2], u16)]| {
-        let frame = frame(EVERYBODY, Mac([2, 0, 0, 0, 0, 9]), tags, &asks);
+        let frame = frame(BROADCAST, Mac([2, 0, 0, 0, 0, 9]), tags, &asks);
         oracle.judge(Some(1), &frame)
     };
     let [right, wrong_type, other_inner, zero, stray] = [
@@ -191,8 +193,8 @@ fn two_tags_are_as_their_port_has_them() {
     ] {
         assert_eq!(answer.verdict, Err(reason));
     }
-    // The outermost tag keeps the outermost priority, the inner one its own.
-    let copy = |tags: &[([u8; 2], u16)]| frame(EVERYBODY, Mac([2, 0, 0, 0, 0, 9]), tags, &asks);
+    // The outermost tag keeps the outermost priority, the inner tag keeps the inner priority.
+    let copy = |tags: &[([u8; 2], u16)]| frame(BROADCAST, Mac([2, 0, 0, 0, 0, 9]), tags, &asks);
     assert_eq!(
         right.leaving,
         [

@@ -1,11 +1,11 @@
-//! The root file system of a virtual machine: a cpio archive in the format that the kernel unpacks (its
-//! Documentation/driver-api/early-userspace/buffer-format.rst).
+//! The root file system of a virtual machine: a cpio archive in the kernel's format
+//! (Documentation/driver-api/early-userspace/buffer-format.rst).
 
-const FOLDER: u32 = 0o040_755;
+const DIRECTORY: u32 = 0o040_755;
 const FILE: u32 = 0o100_755;
 const DEVICE: u32 = 0o020_600;
 
-/// An archive in the making.
+/// A builder of an archive.
 #[derive(Debug, Default)]
 pub struct Initramfs {
     bytes: Vec<u8>,
@@ -13,13 +13,13 @@ pub struct Initramfs {
 }
 
 impl Initramfs {
-    /// Adds a folder; those above it come first.
-    pub fn folder(mut self, path: &str) -> Initramfs {
-        self.entry(path, FOLDER, (0, 0), &[]);
+    /// Adds a directory. Its parents must be added first.
+    pub fn directory(mut self, path: &str) -> Initramfs {
+        self.entry(path, DIRECTORY, (0, 0), &[]);
         self
     }
 
-    /// Adds a file that can be run.
+    /// Adds an executable file.
     pub fn file(mut self, path: &str, content: &[u8]) -> Initramfs {
         self.entry(path, FILE, (0, 0), content);
         self
@@ -31,7 +31,7 @@ impl Initramfs {
         self
     }
 
-    /// The archive.
+    /// Returns the archive.
     pub fn finish(mut self) -> Vec<u8> {
         self.entry("TRAILER!!!", 0, (0, 0), &[]);
         self.bytes
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_archive_is_as_the_kernel_reads_it() {
+    fn the_archive_has_the_kernels_format() {
         let archive = Initramfs::default().file("init", b"hello").finish();
         let text = String::from_utf8(archive).expect("holds only text here");
         let expected = concat!(

@@ -1,20 +1,20 @@
 //! The XDP program on a stock kernel in QEMU.
 //!
-//! [`program::build`] makes a static binary of `guest/`, [`initramfs::Initramfs`] wraps it up, [`machine::boot`] runs
-//! it as the first and only process of a kernel. It plays [`scenario`] to the XDP program and prints what became of
-//! each frame; the test plays the same to the tables in memory and compares.
+//! [`program::build`] makes a static binary of `guest/`, [`initramfs::Initramfs`] packs it, and [`machine::boot`] runs
+//! it as the only process of a kernel. It runs [`scenario`] on the XDP program and prints the outcome of each frame.
+//! The test runs the same scenario in user space and compares.
 
 pub mod initramfs;
 pub mod machine;
 pub mod program;
 pub mod scenario;
 
-/// What is a module in the stock kernel: the interfaces, and what programs at tc need.
+/// Modules of the stock kernel that the guest loads: for veth interfaces and tc programs.
 pub const MODULES: [&str; 3] = ["veth.ko", "sch_ingress.ko", "cls_bpf.ko"];
 
-/// Before the release of the kernel, on the console.
+/// Prefix of the console line with the kernel release.
 pub const KERNEL: &str = "KERNEL ";
-/// Before what became of a frame.
+/// Prefix of a console line with the outcome of a frame.
 pub const VERDICT: &str = "VERDICT ";
-/// The last word of a machine that has played everything.
+/// The last line of a guest that has run the whole scenario.
 pub const DONE: &str = "DONE";

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// As many of the last lines as say what went wrong.
+/// Number of last console lines in an error message.
 const TAIL: usize = 40;
 
-/// Gone when dropped.
+/// A QEMU process. Killed on drop.
 struct Machine(Child);
 
 impl Drop for Machine {
@@ -23,14 +23,14 @@ impl Drop for Machine {
     }
 }
 
-/// Boots, and answers with what the console said once the machine has turned itself off.
+/// Boots, and returns the lines of the console when the machine has turned itself off.
 ///
 /// # Errors
-/// QEMU cannot be run; the machine is still on when `patience` is over. With the end of what the console said.
-pub fn boot(kernel: &Path, initramfs: &Path, patience: Duration) -> Result<Vec<String>> {
+/// QEMU cannot be run; or the machine is still on after `timeout`. The message has the end of the console.
+pub fn boot(kernel: &Path, initramfs: &Path, timeout: Duration) -> Result<Vec<String>> {
     let started = Instant::now();
     let child = Command::new("qemu-system-x86_64")
-        // Emulated: nested virtualisation cannot be counted on.
+        // Emulation, because nested virtualisation is not always available.
         .args(["-accel", "tcg", "-smp", "2", "-m", "1024"])
         .args([
             "-nodefaults",
@@ -40,7 +40,7 @@ pub fn boot(kernel: &Path, initramfs: &Path, patience: Duration) -> Result<Vec<S
             "-serial",
             "stdio",
         ])
-        // Whatever goes wrong ends the machine: a kernel that panics reboots, which is not allowed.
+        // A kernel panic ends the machine: the kernel reboots, and QEMU ends at a reboot.
         .args(["-no-reboot", "-append", "console=ttyS0 quiet panic=-1"])
         .arg("-kernel")
         .arg(kernel)
@@ -52,27 +52,27 @@ pub fn boot(kernel: &Path, initramfs: &Path, patience: Duration) -> Result<Vec<S
         .spawn()
         .context("cannot run qemu-system-x86_64: `cargo xtask setup` installs it")?;
     let mut machine = Machine(child);
-    let output = machine.0.stdout.take().context("asked for above")?;
+    let output = machine.0.stdout.take().context("stdout is piped")?;
     let lines = read(output);
     let mut console = Vec::new();
     loop {
-        let left = patience.saturating_sub(started.elapsed());
+        let left = timeout.saturating_sub(started.elapsed());
         match lines.recv_timeout(left) {
             Ok(line) => console.push(line),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => bail!(
                 "the machine is still on after {} s. The end of its console:\n{}",
-                patience.as_secs(),
+                timeout.as_secs(),
                 tail(&console)
             ),
         }
     }
     if console.is_empty() {
-        let mut said = String::new();
+        let mut errors_text = String::new();
         if let Some(mut errors) = machine.0.stderr.take() {
-            std::io::Read::read_to_string(&mut errors, &mut said)?;
+            std::io::Read::read_to_string(&mut errors, &mut errors_text)?;
         }
-        bail!("the machine said nothing. QEMU did: {said}");
+        bail!("the machine printed nothing. Errors of QEMU: {errors_text}");
     }
     Ok(console)
 }
@@ -93,7 +93,7 @@ fn read(output: ChildStdout) -> Receiver<String> {
     lines
 }
 
-/// The end of a console, for whoever has to find out what went wrong.
+/// The last lines of a console, for error messages.
 pub fn tail(console: &[String]) -> String {
     console[console.len().saturating_sub(TAIL)..].join("\n")
 }

@@ -1,4 +1,4 @@
-//! The program that runs in the machine: linked whole, because there are no libraries there.
+//! Builds the program that runs in the machine: statically linked, because the machine has no libraries.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,24 +6,24 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
-/// Named even though it is the machine's own: flags then reach what is built for it, and not build scripts and
-/// macros, which cannot be linked whole and which the workspace's own build has compiled already.
+/// Given explicitly although it is the host's own target: then RUSTFLAGS do not apply to build scripts and macros,
+/// which cannot be linked statically.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// cargo's target folder, above the folder that a test program is in.
+/// cargo's target directory, found from the path of the running test.
 ///
 /// # Errors
-/// This is not such a program.
+/// The program is not in a target directory.
 pub fn target_folder() -> Result<PathBuf> {
     let own = env::current_exe()?;
-    let target = own.ancestors().nth(3).context("not a test of cargo's")?;
+    let target = own.ancestors().nth(3).context("not run by cargo")?;
     Ok(target.to_owned())
 }
 
-/// Builds it, and answers with what is in it.
+/// Builds the program and returns its bytes.
 ///
 /// # Errors
-/// It does not build; cargo said why.
+/// The build fails; with cargo's messages.
 pub fn build() -> Result<Vec<u8>> {
     let target = target_folder()?;
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -48,14 +48,14 @@ pub fn build() -> Result<Vec<u8>> {
             "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
             "-C target-feature=+crt-static -C strip=symbols",
         )
-        // Would be taken instead.
+        // These would take precedence.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .output()
         .context("cannot run cargo")?;
     if !output.status.success() {
         bail!(
-            "the machine's program does not build:\n{}",
+            "the build of the machine's program failed:\n{}",
             String::from_utf8_lossy(&output.stderr)
         );
     }

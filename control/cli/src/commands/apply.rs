@@ -7,21 +7,20 @@ use clap::Args;
 use cordon_policy::Posture;
 use cordon_protocol::{Applied, Apply as Request, FailureCode, Sources, Status};
 
-use super::check::{Good, reject, validated};
-use super::status::{classes, hash};
-use crate::App;
-use crate::args::duration;
+use super::check::{ValidPolicy, reject, validate};
+use super::status::hash;
+use crate::app::App;
 use crate::error::{Error, Exit};
-use crate::render::{
-    Clock, Ink, Severity, clean, count, milliseconds, posture, posture_help, problems,
-};
+use crate::parse::duration;
+use crate::render::{Clock, Severity, Style, posture, posture_help, problems};
+use crate::text::{classes, clean, count, milliseconds};
 
 const AFTER: &str = "\
 Examples:
   cordon apply /etc/cordon/policy
-  cordon apply /etc/cordon/policy --confirm 10m    then, if you can still reach what you must: cordon confirm
+  cordon apply /etc/cordon/policy --confirm 10m    then, if everything still works: cordon confirm
 
-A policy with errors is refused whole, and the one in force stays.";
+A policy with errors is refused as a whole, and the policy in force stays.";
 
 /// Put a policy into force.
 #[derive(Args)]
@@ -30,17 +29,17 @@ pub struct Apply {
     /// The directory with site.yaml, policy.yaml and devices.csv.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// Go back to the policy before after this time (90s, 10m, 2h), unless `cordon confirm` is said.
+    /// Return to the previous policy after this time (90s, 10m, 2h), unless `cordon confirm` is run before.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     confirm: Option<Duration>,
 }
 
 impl Apply {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
-        let Good {
+        let ValidPolicy {
             sources, policy, ..
-        } = validated(app, &self.directory)?;
+        } = validate(app, &self.directory)?;
         let request = Request {
             sources: Sources {
                 site: sources.site.clone(),
@@ -50,7 +49,7 @@ impl Apply {
             confirm_seconds: self.confirm.map(|confirm| confirm.as_secs()),
         };
         let answer = match app.gateway.post("/v1/policy", &request) {
-            // A gateway of another version may be stricter.
+            // A gateway of another version may refuse what this one accepts.
             Err(Error::Refused(failure))
                 if failure.code == FailureCode::PolicyRejected && !app.json =>
             {
@@ -60,7 +59,7 @@ impl Apply {
         };
         if app.json {
             app.out.json(&answer.read()?)?;
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         }
         let applied: Applied = answer.read()?;
         let texts = crate::render::Sources {
@@ -72,30 +71,30 @@ impl Apply {
             "{}: the policy is in force",
             clean(&policy.site)
         ))?;
-        told(app, &applied)?;
-        beside(app)?;
+        print_applied(app, &applied)?;
+        print_state(app)?;
         match (&applied.policy.reverts, self.confirm) {
             (Some(reverts), _) => {
-                let not = app.out.ink(Ink::Warn, "Not confirmed");
+                let not = app.out.style(Style::Warn, "Not confirmed");
                 let when = Clock(answer.now).when(reverts);
                 app.out.line(format_args!(
-                    "{not}: the policy before it comes back at {when}, unless you say"
+                    "{not}: the previous policy returns at {when}, unless you run"
                 ))?;
                 app.out.line("  cordon confirm")
             }
             (None, Some(_)) => {
-                let alarm = app.out.ink(Ink::Alarm, "It will not go back by itself");
+                let alarm = app.out.style(Style::Alarm, "It will not be reverted");
                 app.out.line(format_args!(
-                    "{alarm}: the gateway does not know of --confirm"
+                    "{alarm}: this version of the gateway ignores --confirm"
                 ))
             }
             (None, None) => Ok(()),
         }?;
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }
 
-fn told(app: &mut App, applied: &Applied) -> Result<(), Error> {
+fn print_applied(app: &mut App, applied: &Applied) -> Result<(), Error> {
     let policy = &applied.policy;
     app.out.line(format_args!(
         "  generation {}, hash {}",
@@ -115,9 +114,8 @@ fn told(app: &mut App, applied: &Applied) -> Result<(), Error> {
     ))
 }
 
-/// What else whoever applied it should know: what is out of service, and what is closed all the same. That it cannot be
-/// asked for makes the policy no less applied.
-fn beside(app: &mut App) -> Result<(), Error> {
+/// Prints a posture other than `normal`, and the warnings of the gateway. An error here does not make the apply fail.
+fn print_state(app: &mut App) -> Result<(), Error> {
     let status = app
         .gateway
         .get("/v1/status")
@@ -126,33 +124,33 @@ fn beside(app: &mut App) -> Result<(), Error> {
         return Ok(());
     };
     if status.posture != Posture::Normal.name() {
-        let (name, ink) = posture(&status.posture);
-        let name = app.out.ink(ink, format!("*** {name} ***"));
+        let (name, style) = posture(&status.posture);
+        let name = app.out.style(style, format!("*** {name} ***"));
         app.out.line(format_args!(
-            "  the posture is {name} as before: {}",
+            "  the posture is still {name}: {}",
             posture_help(&status.posture)
         ))?;
     }
-    let word = app.out.ink(Ink::Warn, "warning");
+    let word = app.out.style(Style::Warn, "warning");
     for warning in &status.warnings {
         app.out.line(format_args!("{word}  {}", clean(warning)))?;
     }
     Ok(())
 }
 
-/// Keep the policy that was applied with --confirm.
+/// Keep a policy that was applied with --confirm.
 #[derive(Args)]
 pub struct Confirm {}
 
 impl Confirm {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
         let answer = app
             .gateway
             .post("/v1/policy/confirm", &serde_json::Value::Null)?;
         if app.json {
             app.out.json(&answer.read()?)?;
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         }
         let Applied { policy, .. } = answer.read()?;
         app.out.line(format_args!(
@@ -160,6 +158,6 @@ impl Confirm {
             policy.generation,
             hash(&policy)
         ))?;
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }

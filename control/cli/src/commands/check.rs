@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::Args;
-use cordon_compile::Decided;
+use cordon_compile::RuleEffects;
 use cordon_policy::{Mode, Policy, Sources};
 use cordon_protocol::{Failure, FailureCode, Problem};
 use serde::Serialize;
 
-use crate::App;
+use crate::app::App;
 use crate::error::{Error, Exit};
-use crate::render::{Clock, Ink, Severity, clean, count, problems};
+use crate::render::{Clock, Severity, Style, problems};
+use crate::text::{self, clean, count};
 
-/// Whether a policy directory is right, without a gateway.
+/// Validate a policy directory, without a gateway.
 #[derive(Args)]
 pub struct Check {
     /// The directory with site.yaml, policy.yaml and devices.csv.
@@ -22,7 +23,7 @@ pub struct Check {
     directory: PathBuf,
 }
 
-/// What `--output json` prints of a policy that is right. Of one that is not, the API's `Failure`.
+/// What `--output json` prints for a valid policy. For one with errors, it prints the API's `Failure`.
 #[derive(Serialize)]
 struct Checked {
     site: String,
@@ -37,14 +38,14 @@ struct Checked {
 }
 
 impl Check {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
-        let Good {
+        let ValidPolicy {
             sources,
             policy,
             classes,
             warnings,
-        } = validated(app, &self.directory)?;
+        } = validate(app, &self.directory)?;
         let observed = policy.segments.iter();
         let observed = observed.filter(|segment| segment.mode == Mode::Observe);
         let observed = observed.map(|segment| segment.name.clone()).collect();
@@ -61,49 +62,49 @@ impl Check {
         };
         if app.json {
             app.out.json(&serde_json::json!(checked))?;
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         }
         let texts = crate::render::Sources {
             directory: &self.directory,
             texts: &sources,
         };
         problems(&mut app.err, &texts, Severity::Warning, &checked.warnings)?;
-        let good = app.out.ink(Ink::Good, "good");
+        let good = app.out.style(Style::Good, "valid");
         app.out.line(format_args!(
-            "{}: {good}, {}, {} in {}, {}, {} on the continuity list, {}",
+            "{}: {good}. {}, {} in {}, {}, {} on the continuity list, {}",
             clean(&checked.site),
             count(checked.devices, "device"),
             count(checked.segments, "segment"),
             count(checked.zones, "zone"),
             count(checked.rules, "rule"),
             checked.continuity,
-            super::status::classes(checked.classes)
+            text::classes(checked.classes)
         ))?;
         if !checked.observed.is_empty() {
             app.out.line(format_args!(
-                "observed: {}. What no rule allows passes there, and `cordon flows --would-drop` lists it; guards (bindings, \
-                 ARP, DHCP, router advertisements, unknown devices) drop as everywhere",
+                "observed: {}. Traffic that no rule allows passes there, and `cordon flows --would-drop` lists it. Guards \
+                 (bindings, ARP, DHCP, router advertisements, unknown devices) are enforced as everywhere",
                 clean(&checked.observed.join(", "))
             ))?;
         }
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }
 
-/// A policy that is right.
-pub struct Good {
+/// A valid policy.
+pub struct ValidPolicy {
     /// Its files.
     pub sources: Sources,
-    /// What they say.
+    /// The policy itself.
     pub policy: Policy,
-    /// How many classes it is compiled to.
+    /// The number of classes that it is compiled to.
     pub classes: usize,
-    /// What is worth a look.
+    /// Problems that are no errors.
     pub warnings: Vec<Problem>,
 }
 
-/// Reads, validates and compiles a policy directory, as the gateway will; prints everything that is wrong with it.
-pub fn validated(app: &mut App, directory: &Path) -> Result<Good, Error> {
+/// Reads, validates and compiles a policy directory, as the gateway will. Prints every error.
+pub fn validate(app: &mut App, directory: &Path) -> Result<ValidPolicy, Error> {
     let sources = cordon_policy::read(directory).map_err(|error| match error {
         cordon_policy::Error::Read { path, error } => Error::Read {
             path,
@@ -111,35 +112,40 @@ pub fn validated(app: &mut App, directory: &Path) -> Result<Good, Error> {
         },
         cordon_policy::Error::Rejected(rejected) => Error::Policy(rejected.problems.len()),
     })?;
-    // Which rules have expired depends on the day, and with them which invariants hold.
+    // Which rules have expired depends on the date, and which invariants hold depends on the rules.
     let today = Clock(SystemTime::now())
         .today()
         .parse()
         .map_err(|()| Error::Io {
-            what: "no day can be told by this machine's clock",
+            what: "the clock of this machine shows no valid date",
             source: io::ErrorKind::InvalidData.into(),
         })?;
     let compiled = cordon_policy::from_sources(&sources).and_then(|validated| {
         let compiled = cordon_compile::compile(&validated.policy, today)?;
-        let decided = Decided::new(&compiled.generation, compiled.rules);
+        let decided = RuleEffects::new(&compiled.generation, compiled.rules);
         let unused = decided.warnings(&validated.policy, today);
         Ok((validated, compiled, unused))
     });
     match compiled {
-        Ok((validated, compiled, unused)) => Ok(Good {
+        Ok((validated, compiled, unused)) => Ok(ValidPolicy {
             policy: validated.policy,
             classes: compiled.classes,
-            warnings: validated.warnings.iter().chain(&unused).map(wire).collect(),
+            warnings: validated
+                .warnings
+                .iter()
+                .chain(&unused)
+                .map(to_protocol)
+                .collect(),
             sources,
         }),
         Err(rejected) => {
-            let list: Vec<Problem> = rejected.problems.iter().map(wire).collect();
+            let list: Vec<Problem> = rejected.problems.iter().map(to_protocol).collect();
             Err(reject(app, directory, &sources, list)?)
         }
     }
 }
 
-/// Prints what is wrong with a policy; answers the error to end with.
+/// Prints the errors of a policy, and returns the error for the command to end with.
 pub fn reject(
     app: &mut App,
     directory: &Path,
@@ -165,12 +171,12 @@ pub fn reject(
     Ok(error)
 }
 
-/// As it crosses a wire.
-fn wire(problem: &cordon_policy::Problem) -> Problem {
+/// A problem as a type of the protocol.
+fn to_protocol(problem: &cordon_policy::Problem) -> Problem {
     Problem {
-        file: problem.place.file.name().to_owned(),
-        line: problem.place.line,
-        column: problem.place.column,
+        file: problem.position.file.name().to_owned(),
+        line: problem.position.line,
+        column: problem.position.column,
         code: problem.code.name().to_owned(),
         message: problem.message.clone(),
         hint: problem.hint.clone(),

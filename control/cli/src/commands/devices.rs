@@ -3,20 +3,21 @@
 use clap::Args;
 use cordon_protocol::{Device, DeviceState};
 
-use crate::App;
+use crate::app::App;
 use crate::error::{Error, Exit};
-use crate::render::{Cell, Ink, Table, count, number};
+use crate::render::{Cell, Style, Table};
+use crate::text::{count, number};
 
-/// The devices that the policy lists, and whether they were seen
+/// List the devices of the policy, and whether they were seen
 #[derive(Args)]
 pub struct Devices {
-    /// Only those that were not seen since the data plane was loaded.
+    /// Only devices that were not seen since the data plane was loaded.
     #[arg(long)]
     unseen: bool,
 }
 
 impl Devices {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
         let answer = app.gateway.get("/v1/devices")?;
         let devices: Vec<Device> = answer.read()?;
@@ -26,7 +27,7 @@ impl Devices {
             let mut keep = devices.iter().map(wanted);
             list.retain(|_| keep.next().unwrap_or(true));
             app.out.json(&list.into())?;
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         }
         let mut headings = vec![
             "NAME",
@@ -39,7 +40,7 @@ impl Devices {
             "CRITICALITY",
             "SEEN AT",
         ];
-        // A column that is empty for nearly everybody is only in the way.
+        // Without an observed segment the column would be empty.
         let observed = devices
             .iter()
             .any(|device| device.would_drop_flows.is_some());
@@ -53,10 +54,10 @@ impl Devices {
                 ips => ips.join(" "),
             };
             let mut cells = vec![
-                Cell::ink(Ink::Strong, &device.name),
+                Cell::styled(Style::Strong, &device.name),
                 match device.state {
-                    DeviceState::Seen => Cell::ink(Ink::Good, "seen"),
-                    DeviceState::Unseen => Cell::ink(Ink::Warn, "unseen"),
+                    DeviceState::Seen => Cell::styled(Style::Good, "seen"),
+                    DeviceState::Unseen => Cell::styled(Style::Warn, "unseen"),
                 },
                 Cell::from(device.segment.as_str()),
                 Cell::from(device.mac.as_str()),
@@ -70,7 +71,7 @@ impl Devices {
                 cells.push(match device.would_drop_flows {
                     None => Cell::from("-"),
                     Some(0) => Cell::from("0"),
-                    Some(flows) => Cell::ink(Ink::Warn, count(flows as usize, "flow")),
+                    Some(flows) => Cell::styled(Style::Warn, count(flows as usize, "flow")),
                 });
             }
             table.cells(cells);
@@ -94,14 +95,14 @@ impl Devices {
             .any(|device| device.would_drop_flows > Some(0))
         {
             app.out.line(
-                "some are in observed segments, and would be kept from what they do: cordon flows --would-drop",
+                "enforcement would drop flows of devices in observed segments: cordon flows --would-drop",
             )?;
         }
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }
 
-/// Errs where no device has the name: a filter for nobody would show nothing, and look like good news.
+/// Fails if no device has the name: filtering by it would show an empty list, which looks like good news.
 pub fn must_exist(app: &App, name: &str) -> Result<(), Error> {
     let devices: Vec<Device> = app.gateway.get("/v1/devices")?.read()?;
     match devices.iter().any(|device| device.name == name) {
@@ -115,15 +116,15 @@ pub fn must_exist(app: &App, name: &str) -> Result<(), Error> {
     }
 }
 
-/// A name that nothing has, with the one that was perhaps meant.
+/// The error for an unknown name, with the most similar known name.
 pub fn unknown<'a>(
     what: &'static str,
     name: &str,
     known: impl Iterator<Item = &'a str>,
-    else_hint: &str,
+    hint_without: &str,
 ) -> Error {
     let near = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
-    let hint = near.unwrap_or_else(|| else_hint.to_owned());
+    let hint = near.unwrap_or_else(|| hint_without.to_owned());
     Error::Unknown {
         what,
         name: name.to_owned(),
@@ -131,7 +132,7 @@ pub fn unknown<'a>(
     }
 }
 
-/// The name that is like a word, if one is.
+/// The name that is most similar to a word, if one is similar at all.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let distance = |name: &'a str| {

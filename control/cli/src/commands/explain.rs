@@ -4,10 +4,11 @@ use clap::Args;
 use cordon_protocol::{AtPosture, Explanation, Question};
 use cordon_verdict::Reason;
 
-use super::flows::denied_by;
-use crate::App;
+use super::would_drop::denied_by;
+use crate::app::App;
 use crate::error::{Error, Exit};
-use crate::render::{Cell, Ink, Table, clean, posture};
+use crate::render::{Cell, Style, Table, posture};
+use crate::text::clean;
 
 const AFTER: &str = "\
 Examples:
@@ -15,10 +16,10 @@ Examples:
   cordon explain 10.29.0.50 pump-1 tcp/445
   cordon explain monitor-1 broadcast intellivue-announce
 
-The gateway answers by the same function that judges packets in the kernel. Exit code 0 if it passes at the posture
-in force, with every protocol and port of the service; 4 if not.";
+The gateway answers with the function that also decides about packets in the kernel. Exit code 0 if the packet passes \
+at the posture in force, with every protocol and port of the service; otherwise 4.";
 
-/// Whether a packet would pass at each posture, by which rule, and why not
+/// Show whether a packet passes at each posture, and which rule decides
 #[derive(Args)]
 #[command(after_help = AFTER)]
 pub struct Explain {
@@ -31,7 +32,7 @@ pub struct Explain {
 }
 
 impl Explain {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
         let Explain { from, to, service } = self;
         let question = Question { from, to, service };
@@ -39,9 +40,9 @@ impl Explain {
         let explanations: Vec<Explanation> = answer.read()?;
         let passes = explanations
             .iter()
-            .all(|one| now(one).is_some_and(|at| at.allowed));
+            .all(|one| current(one).is_some_and(|at| at.allowed));
         let exit = if passes && !explanations.is_empty() {
-            Exit::Good
+            Exit::Success
         } else {
             Exit::Dropped
         };
@@ -49,26 +50,26 @@ impl Explain {
             app.out.json(&answer.read()?)?;
             return Ok(exit);
         }
-        for (index, same) in alike(&explanations).iter().enumerate() {
+        for (index, packets) in grouped(&explanations).iter().enumerate() {
             if index > 0 {
                 app.out.line("")?;
             }
-            tell(app, same)?;
+            print(app, packets)?;
         }
         Ok(exit)
     }
 }
 
-/// What becomes of a packet at the posture in force.
-fn now(explanation: &Explanation) -> Option<&AtPosture> {
+/// The verdict at the posture in force.
+fn current(explanation: &Explanation) -> Option<&AtPosture> {
     explanation
         .postures
         .iter()
         .find(|at| at.posture == explanation.posture)
 }
 
-/// The packets of which all but protocol and port is the same are told of together.
-fn alike(explanations: &[Explanation]) -> Vec<Vec<&Explanation>> {
+/// Groups packets that differ only in protocol and port.
+fn grouped(explanations: &[Explanation]) -> Vec<Vec<&Explanation>> {
     let mut groups: Vec<Vec<&Explanation>> = Vec::new();
     for one in explanations {
         let same = |other: &Explanation| {
@@ -85,7 +86,7 @@ fn alike(explanations: &[Explanation]) -> Vec<Vec<&Explanation>> {
     groups
 }
 
-fn tell(app: &mut App, packets: &[&Explanation]) -> Result<(), Error> {
+fn print(app: &mut App, packets: &[&Explanation]) -> Result<(), Error> {
     let Some(first) = packets.first() else {
         return Ok(());
     };
@@ -103,10 +104,10 @@ fn tell(app: &mut App, packets: &[&Explanation]) -> Result<(), Error> {
     app.out.line("")?;
     app.out.table(&table(first))?;
     app.out.line("")?;
-    let at = now(first);
+    let at = current(first);
     let verdict = match at.is_some_and(|at| at.allowed) {
-        true => app.out.ink(Ink::Good, "passes"),
-        false => app.out.ink(Ink::Bad, "is dropped"),
+        true => app.out.style(Style::Good, "passes"),
+        false => app.out.style(Style::Bad, "is dropped"),
     };
     let (posture, _) = posture(&first.posture);
     let by = at.map(decided).unwrap_or_default();
@@ -115,7 +116,7 @@ fn tell(app: &mut App, packets: &[&Explanation]) -> Result<(), Error> {
     ))?;
     if at.is_some_and(|at| at.inside) {
         app.out
-            .line("It goes to device-facing ports only: no copy leaves by an uplink.")?;
+            .line("It is sent to device-facing ports only: no copy leaves through an uplink.")?;
     }
     match at.and_then(|at| at.would_drop.as_ref()) {
         Some(why) => app.out.line(format_args!(
@@ -137,10 +138,10 @@ fn table(explanation: &Explanation) -> Table {
             }),
             Cell::from(at.posture.as_str()),
             match (at.allowed, at.inside, &at.would_drop) {
-                (true, _, Some(_)) => Cell::ink(Ink::Warn, "pass"),
-                (true, true, _) => Cell::ink(Ink::Warn, "pass inside"),
-                (true, false, _) => Cell::ink(Ink::Good, "pass"),
-                (false, ..) => Cell::ink(Ink::Bad, "drop"),
+                (true, _, Some(_)) => Cell::styled(Style::Warn, "pass"),
+                (true, true, _) => Cell::styled(Style::Warn, "pass inside"),
+                (true, false, _) => Cell::styled(Style::Good, "pass"),
+                (false, ..) => Cell::styled(Style::Bad, "drop"),
             },
             Cell::optional(at.rule.as_deref()),
             Cell::optional(at.place.as_deref()),
@@ -150,20 +151,23 @@ fn table(explanation: &Explanation) -> Table {
     table
 }
 
-/// Why not, or not everywhere.
+/// Why a packet is dropped, or passes only in part.
 fn note(at: &AtPosture) -> String {
     let mut notes = Vec::new();
     notes.extend(at.reason.as_deref().map(reason_help));
     if at.inside {
-        notes.push("not out of an uplink".to_owned());
+        notes.push("not through an uplink".to_owned());
     }
     if let Some(why) = &at.would_drop {
-        notes.push(format!("observed; enforced, {}", denied_by(why)));
+        notes.push(format!(
+            "observed; if enforced, dropped: {}",
+            denied_by(why)
+        ));
     }
     notes.join("; ")
 }
 
-/// By which rule a packet passes or is denied; of one that the posture stops, the table names it.
+/// The rule that allows or denies a packet. If the posture drops it, the reason instead: the table names the rule.
 fn decided(at: &AtPosture) -> String {
     if !at.allowed && at.reason.as_deref() != Some(Reason::Rule.name()) {
         return at
@@ -179,9 +183,9 @@ fn decided(at: &AtPosture) -> String {
     }
 }
 
-/// A reason's name with its help; as it came if a newer gateway has it.
+/// The name of a drop reason with its help. A reason of a newer gateway is returned as it is.
 fn reason_help(name: &str) -> String {
-    // In a table of postures, "the posture in force" would be the wrong one.
+    // The general help says "the posture in force", which would be wrong in a table of all postures.
     if name == Reason::Posture.name() {
         return format!("{name}: the rule does not survive it");
     }

@@ -1,52 +1,53 @@
 //! `cordon flows`.
 
 use clap::{Args, ValueEnum};
-use cordon_protocol::{Flow, Flows as Answered, WouldDrop};
+use cordon_protocol::{Flow, Flows as Answer};
 
-use super::let_be::{By, LetBe};
-use crate::App;
+use super::would_drop::{By, WouldDropQuery, denied_by};
+use crate::app::App;
 use crate::error::{Error, Exit};
-use crate::render::{Cell, Ink, Table, bytes, clean, endpoint, number, span};
+use crate::render::{Cell, Style, Table};
+use crate::text::{bytes, endpoint, number, span};
 
 const AFTER: &str = "\
 Examples:
-  cordon flows --device ct-1                what a device is talking to
-  cordon flows --rule vendor-support        who uses a rule just now
-  cordon flows --state half-open --limit 50 who asks and is not answered
-  cordon flows --would-drop                 what would break if observed segments were enforced
-  cordon flows --would-drop --by device     the same, a line for each device
+  cordon flows --device ct-1                open flows of a device
+  cordon flows --rule vendor-support        open flows that a rule allows
+  cordon flows --state half-open --limit 50 flows without an answer
+  cordon flows --would-drop                 flows that would stop if observed segments were enforced
+  cordon flows --would-drop --by device     the same, one line for each device
 
-From observe to enforce: write `mode: observe` at a segment in site.yaml and apply. A week later, `cordon flows \
---would-drop` lists who talked to whom without a rule that allows it. Write rules for what must go on and apply: what \
-they allow leaves the list. What is left is what stops when the segment is enforced.
+From observe to enforce: set `mode: observe` for a segment in site.yaml and apply the policy. After a week, `cordon \
+flows --would-drop` lists the flows that no rule allows. Write rules for the flows that must continue, and apply: flows \
+that a rule allows leave the list. The flows that remain stop when the segment is enforced.
 
 Guards (address and port bindings, ARP, DHCP and router advertisements, unknown devices) are enforced in observed \
-segments too: what they drop is dropped, and `cordon watch --drops` shows it.";
+segments too: `cordon watch --drops` shows what they drop.";
 
-/// The flows that are open, the busiest first; what enforcement would drop in observed segments
+/// List open flows, the busiest first; or flows that enforcement would drop in observed segments
 #[derive(Args)]
 #[command(after_help = AFTER)]
 pub struct Flows {
-    /// How many at most.
+    /// Lines at most.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
-    /// Only those of a device, at either end.
+    /// Only flows of this device, at either end.
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
-    /// Only those of a segment.
+    /// Only flows of this segment.
     #[arg(long, value_name = "NAME")]
     segment: Option<String>,
-    /// Only those that a rule allows; with --would-drop, that it would deny (`no-rule` for none).
+    /// Only flows that this rule allows; with --would-drop, flows that it would deny (`no-rule`: no rule allows them).
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
-    /// Only those that are answered, or not yet.
+    /// Only flows in this state: without an answer yet, or with one.
     #[arg(long, conflicts_with = "would_drop")]
     state: Option<State>,
-    /// What observed segments let be for as long as they are observed, not only now: who talked to whom without a rule
-    /// that allows it, and which rule denies it, if one does.
+    /// Flows that enforcement would have dropped since the segment is observed, each with the rule that denies it, if one
+    /// does.
     #[arg(long)]
     would_drop: bool,
-    /// A line for each of these, summed up.
+    /// One line for each combination of these, with the sums of its flows.
     #[arg(
         long,
         value_name = "LIST",
@@ -63,10 +64,10 @@ enum State {
 }
 
 impl Flows {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
         if self.would_drop {
-            return LetBe {
+            return WouldDropQuery {
                 limit: self.limit as usize,
                 device: self.device,
                 segment: self.segment,
@@ -78,9 +79,9 @@ impl Flows {
         let answer = app.gateway.get(&self.call())?;
         if app.json {
             app.out.json(&answer.read()?)?;
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         }
-        let Answered {
+        let Answer {
             total,
             matching,
             flows,
@@ -95,24 +96,25 @@ impl Flows {
                 .line(format_args!("{shown} of {} flows shown", number(total)))?;
         } else {
             app.out.line(format_args!(
-                "{shown} of {} such flows shown; {} in all",
+                "{shown} of {} matching flows shown; {} flows in all",
                 number(matching),
                 number(total)
             ))?;
         }
         if shown < matching {
             let narrower = match self.device {
-                None => ", those of one device with --device NAME",
+                None => ", flows of one device with --device NAME",
                 Some(_) => "",
             };
             app.out
                 .line(format_args!("more with --limit N{narrower}"))?;
         }
         if flows.iter().any(|flow| flow.would_drop.is_some()) {
-            app.out
-                .line("some pass only because a segment is observed: cordon flows --would-drop")?;
+            app.out.line(
+                "some flows pass only because a segment is observed: cordon flows --would-drop",
+            )?;
         }
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 
     fn filters(&self) -> impl Iterator<Item = (&'static str, &str)> {
@@ -134,14 +136,14 @@ impl Flows {
     fn call(&self) -> String {
         let mut call = format!("/v1/flows?limit={}", self.limit);
         for (name, value) in self.filters() {
-            call.push_str(&format!("&{name}={}", encoded(value)));
+            call.push_str(&format!("&{name}={}", percent_encoded(value)));
         }
         call
     }
 }
 
-/// As it is written in the query of a URL.
-fn encoded(text: &str) -> String {
+/// Percent-encodes a value for the query of a URL (RFC 3986, section 2.1).
+fn percent_encoded(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
     text.bytes()
         .map(|byte| match plain(&byte) {
@@ -172,11 +174,11 @@ fn table(flows: &[Flow]) -> Table {
             Cell::from(flow.segment.as_str()),
             match &flow.would_drop {
                 None => Cell::from(flow.rule.as_str()),
-                Some(why) => Cell::ink(Ink::Warn, format!("observed: {}", denied_by(why))),
+                Some(why) => Cell::styled(Style::Warn, format!("observed: {}", denied_by(why))),
             },
             match flow.current {
                 true => Cell::from(state),
-                false => Cell::ink(Ink::Faint, format!("{state}, to be judged again")),
+                false => Cell::styled(Style::Faint, format!("{state}, to be re-evaluated")),
             },
             bytes(flow.bytes_sent).into(),
             bytes(flow.bytes_received).into(),
@@ -184,13 +186,4 @@ fn table(flows: &[Flow]) -> Table {
         ]);
     }
     table
-}
-
-/// Which rule denies it, or that none allows it.
-pub fn denied_by(why: &WouldDrop) -> String {
-    match (&why.rule, &why.place) {
-        (Some(rule), Some(place)) => format!("{} denies it ({})", clean(rule), clean(place)),
-        (Some(rule), None) => format!("{} denies it", clean(rule)),
-        (None, _) => "no rule allows it".to_owned(),
-    }
 }

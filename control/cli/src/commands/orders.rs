@@ -3,27 +3,28 @@
 use clap::Args;
 use cordon_protocol::{Order, OrderKind, Scope};
 
-use crate::App;
+use crate::app::App;
 use crate::error::{Error, Exit};
-use crate::render::{Cell, Clock, Ink, Table, milliseconds, posture};
+use crate::render::{Cell, Clock, Style, Table, posture};
+use crate::text::milliseconds;
 
-/// Every quarantine and release: who, when, why, and how fast
+/// List quarantines and releases, with user, time, reason, and how fast each came into force
 #[derive(Args)]
 pub struct Orders {}
 
 impl Orders {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
         let answer = app.gateway.get("/v1/orders")?;
         if app.json {
             app.out.json(&answer.read()?)?;
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         }
         let orders: Vec<Order> = answer.read()?;
         let clock = Clock(answer.now);
         if orders.is_empty() {
-            app.out.line("no order was given yet")?;
-            return Ok(Exit::Good);
+            app.out.line("no orders yet")?;
+            return Ok(Exit::Success);
         }
         let mut table = Table::new(&[
             ">NO",
@@ -43,14 +44,14 @@ impl Orders {
                 clock.at(&order.time).into(),
                 Cell::from(kind(order.kind)),
                 Cell::from(scope(order.scope)),
-                Cell::ink(
+                Cell::styled(
                     posture(&order.posture).1,
                     format!("{} -> {}", order.before, order.posture),
                 ),
                 Cell::from(order.by.as_str()),
                 match order.in_force_milliseconds {
                     Some(after) => milliseconds(after).into(),
-                    None => Cell::ink(Ink::Bad, "not at once"),
+                    None => Cell::styled(Style::Bad, "not at once"),
                 },
                 order
                     .until
@@ -61,20 +62,18 @@ impl Orders {
             ]);
         }
         app.out.table(&table)?;
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }
 
-/// In words.
-pub fn kind(kind: OrderKind) -> &'static str {
+fn kind(kind: OrderKind) -> &'static str {
     match kind {
         OrderKind::Quarantine => "quarantine",
         OrderKind::Release => "release",
     }
 }
 
-/// In words.
-pub fn scope(scope: Scope) -> &'static str {
+fn scope(scope: Scope) -> &'static str {
     match scope {
         Scope::Site => "site",
     }

@@ -5,33 +5,35 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use cordon_policy::Posture;
-use cordon_protocol::{NewOrder, Order, OrderKind, Rule, Scope, Status};
+use cordon_protocol::{NewOrder, Order, OrderKind, Rule, Status};
 
-use super::preview::Outlook;
-use crate::App;
-use crate::args::{duration, words};
+use super::new_order::{OrderArgs, exit_of, print_order};
+use super::preview::Preview;
+use crate::app::App;
 use crate::error::{Error, Exit};
-use crate::render::{Clock, Ink, clean, milliseconds, posture, posture_help};
+use crate::parse::duration;
+use crate::render::{Clock, Style, posture, posture_help};
+use crate::text::clean;
 
 const AFTER: &str = "\
 Postures, from open to closed:
-  watch     all but what is written `survives: normal`, vendor access for example
-  contain   the site is cut off from the wider network and goes on inside (the default)
-  isolate   zones are cut off from each other too
-  lockdown  only the continuity list is left: `cordon rules --continuity`
-  sever     nothing is left but the gateway's own management
+  watch     drops what a rule marks `survives: normal`, such as vendor access
+  contain   cuts the site off from the wider network; traffic inside it continues (the default)
+  isolate   also cuts the zones off from each other
+  lockdown  leaves only the continuity list: `cordon rules --continuity`
+  sever     leaves only the gateway's own management
 
-Options of `cordon quarantine site`: --reason WHY (always), --posture POSTURE, --for TIME, --ticket TICKET, --by NAME, --yes
+Options of `cordon quarantine site`: --reason WHY (required), --posture POSTURE, --for TIME, --ticket TICKET, --by NAME, --yes
 
 Examples:
   cordon quarantine site --reason \"ransomware seen at Rockville\"
   cordon quarantine site --posture lockdown --reason \"spreading inside\" --ticket INC-4711
   cordon quarantine site --posture watch --for 8h --reason \"odd vendor logins\"
 
-When the command returns, it is in force: not one packet is judged by the posture before, live connections included.
-It stays in force, also over a reboot, until it is released or the time of --for is over.";
+Once the command returns, the posture is in force for every packet, those of established connections included.
+It stays in force, also after a reboot, until it is released or the time of --for is over.";
 
-/// Cut a site off: what, how far, and why.
+/// Cut a site off from the wider network.
 #[derive(Args)]
 #[command(
     after_help = AFTER,
@@ -48,17 +50,16 @@ pub struct Quarantine {
 
 #[derive(Subcommand)]
 enum Scopes {
-    /// The whole site that this gateway stands at.
+    /// The whole site of this gateway.
     #[command(after_help = AFTER)]
     Site(Site),
 }
 
 #[derive(Args)]
 struct Site {
-    /// Why. It stays with the order, for whoever comes after you.
-    #[arg(long, value_name = "WHY", value_parser = words)]
-    reason: String,
-    /// How far to close: one of the postures below.
+    #[command(flatten)]
+    order: OrderArgs,
+    /// The posture: how far to close the site. The postures are listed below.
     #[arg(
         long,
         default_value = "contain",
@@ -67,32 +68,23 @@ struct Site {
         value_parser = ["watch", "contain", "isolate", "lockdown", "sever"]
     )]
     posture: String,
-    /// The ticket it belongs to.
-    #[arg(long, value_parser = words)]
-    ticket: Option<String>,
-    /// Ends by itself after this time (90s, 10m, 2h, 1d); without it, only a release ends it.
+    /// End the quarantine after this time (90s, 10m, 2h, 1d). Without it, only a release ends it.
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     lasts: Option<Duration>,
-    /// Who gives the order; who you are logged in as, unless you say.
-    #[arg(long, value_name = "NAME", value_parser = words)]
-    by: Option<String>,
-    /// Do not ask. Where there is no terminal to ask at, it never does.
+    /// Do not ask for confirmation. Without a terminal, the command never asks.
     #[arg(long, short)]
     yes: bool,
 }
 
 impl Quarantine {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
         let Scopes::Site(site) = self.scope;
         let order = NewOrder {
-            kind: OrderKind::Quarantine,
-            scope: Scope::Site,
-            posture: site.posture.to_lowercase(),
-            reason: site.reason,
-            ticket: site.ticket,
-            by: site.by.or_else(login),
             seconds: site.lasts.map(|lasts| lasts.as_secs()),
+            ..site
+                .order
+                .into_order(OrderKind::Quarantine, site.posture.to_lowercase())
         };
         let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
         if terminal && !site.yes {
@@ -101,52 +93,38 @@ impl Quarantine {
         let answer = app.gateway.post("/v1/orders", &order)?;
         if app.json {
             app.out.json(&answer.read()?)?;
-            return Ok(exit(&answer.read()?));
+            return Ok(exit_of(&answer.read()?));
         }
         let given: Order = answer.read()?;
         let clock = Clock(answer.now);
-        told(app, &given, clock)?;
-        // The order is in force, so whatever goes wrong with telling what it means is no failure of it.
+        print_order(app, &given, clock)?;
+        // The order is in force: an error from here on does not make it fail.
         let rules = app
             .gateway
             .get("/v1/rules")
             .and_then(|answer| answer.read::<Vec<Rule>>());
         app.out.line("")?;
         match (rules, given.posture.parse()) {
-            (Ok(rules), Ok(posture)) => Outlook::new(&rules, posture, clock).tell(&mut app.out)?,
-            (Err(error), _) => app.out.line(format_args!(
-                "What goes on could not be asked for: {}",
-                clean(&error.to_string())
-            ))?,
+            (Ok(rules), Ok(posture)) => Preview::new(&rules, posture, clock).print(&mut app.out)?,
+            (Err(error), _) => app.out.line(no_preview(&error))?,
             (_, Err(_)) => {}
         }
         app.out.line("")?;
         app.out.line("See what is dropped:  cordon watch --drops")?;
         app.out
             .line("Open again:           cordon release site --reason \"why it is over\"")?;
-        Ok(exit(&given))
+        Ok(exit_of(&given))
     }
 }
 
-/// A script must not take an order for done that is not in force.
-pub fn exit(given: &Order) -> Exit {
-    match given.in_force_milliseconds {
-        Some(_) => Exit::Good,
-        None => Exit::Failed,
-    }
+fn no_preview(error: &Error) -> String {
+    format!(
+        "cordon could not find out what continues: {}",
+        clean(&error.to_string())
+    )
 }
 
-/// Who runs this: as they logged in, not as whom `sudo` made them.
-pub fn login() -> Option<String> {
-    let names = ["SUDO_USER", "USER", "LOGNAME"];
-    names.iter().find_map(|name| {
-        std::env::var(name)
-            .ok()
-            .filter(|user| !user.trim().is_empty())
-    })
-}
-
-/// Shows what will happen, and asks. What cannot be shown keeps nobody from giving the order.
+/// Shows the effect of an order, and asks whether to give it. It asks even if the effect cannot be shown.
 fn ask(app: &mut App, order: &NewOrder) -> Result<(), Error> {
     let status = app
         .gateway
@@ -154,31 +132,31 @@ fn ask(app: &mut App, order: &NewOrder) -> Result<(), Error> {
         .and_then(|answer| answer.read::<Status>());
     let rules = app.gateway.get("/v1/rules");
     let err = &mut app.err;
-    let (to, ink) = posture(&order.posture);
-    let to = err.ink(ink, format!("*** {to} ***"));
+    let (to, style) = posture(&order.posture);
+    let to = err.style(style, format!("*** {to} ***"));
     match &status {
         Ok(status) => {
             let site = status.site.as_deref().map_or("the site".to_owned(), clean);
             let (from, _) = posture(&status.posture);
             err.line(format_args!(
-                "This puts {site} from {from} to {to}: {}",
+                "This changes the posture of {site} from {from} to {to}: {}",
                 posture_help(&order.posture)
             ))?;
             let stricter = |now: Posture| order.posture.parse().is_ok_and(|then| now > then);
             if status.posture.parse().is_ok_and(stricter) {
-                let refused = err.ink(Ink::Warn, "It will be refused");
+                let refused = err.style(Style::Warn, "The order will be refused");
                 err.line(format_args!(
-                    "{refused}: of several orders the strictest counts. To open, release first."
+                    "{refused}: a stricter posture is in force. To open the site, release it first."
                 ))?;
             }
         }
         Err(error) => {
             err.line(format_args!(
-                "This puts the site to {to}: {}",
+                "This changes the posture of the site to {to}: {}",
                 posture_help(&order.posture)
             ))?;
             err.line(format_args!(
-                "What is in force now could not be asked for: {}",
+                "cordon could not find out what is in force now: {}",
                 clean(&error.to_string())
             ))?;
         }
@@ -187,16 +165,13 @@ fn ask(app: &mut App, order: &NewOrder) -> Result<(), Error> {
     match rules.and_then(|answer| Ok((answer.read::<Vec<Rule>>()?, Clock(answer.now)))) {
         Ok((rules, clock)) => {
             if let Ok(posture) = order.posture.parse() {
-                Outlook::new(&rules, posture, clock).tell(err)?;
+                Preview::new(&rules, posture, clock).print(err)?;
             }
         }
-        Err(error) => err.line(format_args!(
-            "What goes on could not be asked for: {}",
-            clean(&error.to_string())
-        ))?,
+        Err(error) => err.line(no_preview(&error))?,
     }
     err.line("")?;
-    err.prompt("Do it? [y/N] ")?;
+    err.prompt("Give this order? [y/N] ")?;
     let mut line = String::new();
     io::stdin()
         .read_line(&mut line)
@@ -206,47 +181,6 @@ fn ask(app: &mut App, order: &NewOrder) -> Result<(), Error> {
         })?;
     match line.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Error::CalledOff),
-    }
-}
-
-/// What is in force now, of an order for a posture that closes or opens.
-pub fn told(app: &mut App, order: &Order, clock: Clock) -> Result<(), Error> {
-    let out = &mut app.out;
-    let (name, ink) = posture(&order.posture);
-    let name = out.ink(ink, format!("*** {name} ***"));
-    match order.in_force_milliseconds {
-        Some(after) => out.line(format_args!(
-            "{name} is in force since {}, {} after the order came in",
-            clock.at(&order.time),
-            milliseconds(after)
-        ))?,
-        None => out.line(format_args!(
-            "{name} is ordered but NOT YET IN FORCE: cordon status"
-        ))?,
-    }
-    out.line(format_args!("  {}", posture_help(&order.posture)))?;
-    let ticket = order
-        .ticket
-        .as_deref()
-        .map(|ticket| format!(", ticket {}", clean(ticket)))
-        .unwrap_or_default();
-    out.line(format_args!(
-        "  order {} by {}{ticket}",
-        order.sequence,
-        clean(&order.by)
-    ))?;
-    out.line(format_args!("  why: {}", clean(&order.reason)))?;
-    match (order.kind, &order.until) {
-        (OrderKind::Release, _) => out.line(format_args!("  before: {}", clean(&order.before))),
-        (_, Some(until)) => out.line(format_args!("  ends by itself at {}", clock.when(until))),
-        (_, None) => out.line("  ends only by a release"),
-    }?;
-    match &order.warning {
-        Some(warning) => {
-            let word = out.ink(Ink::Warn, "warning");
-            out.line(format_args!("  {word}: {}", clean(warning)))
-        }
-        None => Ok(()),
+        _ => Err(Error::Cancelled),
     }
 }

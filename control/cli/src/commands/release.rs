@@ -2,11 +2,10 @@
 
 use clap::{Args, Subcommand};
 use cordon_policy::Posture;
-use cordon_protocol::{NewOrder, Order, OrderKind, Scope};
+use cordon_protocol::{Order, OrderKind};
 
-use super::quarantine::{exit, login, told};
-use crate::App;
-use crate::args::words;
+use super::new_order::{OrderArgs, exit_of, print_order};
+use crate::app::App;
 use crate::error::{Error, Exit};
 use crate::render::Clock;
 
@@ -14,7 +13,7 @@ const AFTER: &str = "\
 Example:
   cordon release site --reason \"hosts cleaned, INC-4711 closed\"";
 
-/// Open again what a quarantine closed.
+/// End a quarantine: open the site again.
 #[derive(Args)]
 #[command(
     after_help = AFTER,
@@ -24,51 +23,30 @@ Example:
     disable_help_subcommand = true
 )]
 pub struct Release {
-    /// What to open.
+    /// What to open again.
     #[command(subcommand)]
     scope: Scopes,
 }
 
 #[derive(Subcommand)]
 enum Scopes {
-    /// The whole site that this gateway stands at.
+    /// The whole site of this gateway.
     #[command(after_help = AFTER)]
-    Site(Site),
-}
-
-#[derive(Args)]
-struct Site {
-    /// Why it is over. It stays with the order.
-    #[arg(long, value_name = "WHY", value_parser = words)]
-    reason: String,
-    /// The ticket it belongs to.
-    #[arg(long, value_parser = words)]
-    ticket: Option<String>,
-    /// Who gives the order; who you are logged in as, unless you say.
-    #[arg(long, value_name = "NAME", value_parser = words)]
-    by: Option<String>,
+    Site(OrderArgs),
 }
 
 impl Release {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
-        let Scopes::Site(site) = self.scope;
-        let order = NewOrder {
-            kind: OrderKind::Release,
-            scope: Scope::Site,
-            posture: Posture::Normal.name().to_owned(),
-            reason: site.reason,
-            ticket: site.ticket,
-            by: site.by.or_else(login),
-            seconds: None,
-        };
+        let Scopes::Site(args) = self.scope;
+        let order = args.into_order(OrderKind::Release, Posture::Normal.name().to_owned());
         let answer = app.gateway.post("/v1/orders", &order)?;
         if app.json {
             app.out.json(&answer.read()?)?;
-            return Ok(exit(&answer.read()?));
+            return Ok(exit_of(&answer.read()?));
         }
         let given: Order = answer.read()?;
-        told(app, &given, Clock(answer.now))?;
-        Ok(exit(&given))
+        print_order(app, &given, Clock(answer.now))?;
+        Ok(exit_of(&given))
     }
 }

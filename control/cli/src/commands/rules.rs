@@ -3,20 +3,21 @@
 use clap::Args;
 use cordon_protocol::Rule;
 
-use crate::App;
+use crate::app::App;
 use crate::error::{Error, Exit};
-use crate::render::{Cell, Clock, Ink, Table, bytes, count, number};
+use crate::render::{Cell, Clock, Style, Table};
+use crate::text::{bytes, count, number};
 
-/// The rules in order: who may say what to whom, up to which posture, and how much was said
+/// List the rules in order, with the posture that each survives, and its packets and bytes
 #[derive(Args)]
 pub struct Rules {
-    /// Only the continuity list: what goes on when the site is contained, with who answers for it and why.
+    /// Only the continuity list: rules that survive `contain` or a stricter posture, with owner and reason.
     #[arg(long)]
     continuity: bool,
 }
 
 impl Rules {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
         let answer = app.gateway.get("/v1/rules")?;
         let rules: Vec<Rule> = answer.read()?;
@@ -26,7 +27,7 @@ impl Rules {
             let mut keep = rules.iter().map(wanted);
             list.retain(|_| keep.next().unwrap_or(true));
             app.out.json(&list.into())?;
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         }
         let clock = Clock(answer.now);
         let shown: Vec<&Rule> = rules.iter().filter(|rule| wanted(rule)).collect();
@@ -41,11 +42,11 @@ impl Rules {
         }
         let kept = rules.iter().filter(|rule| rule.continuity).count();
         app.out.line(format_args!(
-            "{}, {} on the continuity list; the first that matches decides",
+            "{}, {} on the continuity list; the first match decides",
             count(rules.len(), "rule"),
             number(kept as u64)
         ))?;
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }
 
@@ -59,7 +60,7 @@ fn all(rules: &[&Rule], clock: Clock) -> Table {
     let mut table = Table::new(&columns);
     for rule in rules {
         let mut cells = vec![
-            Cell::ink(Ink::Strong, &rule.name),
+            Cell::styled(Style::Strong, &rule.name),
             few(&rule.from),
             few(&rule.to),
             few(&rule.services),
@@ -74,7 +75,7 @@ fn all(rules: &[&Rule], clock: Clock) -> Table {
     table
 }
 
-/// The first of many.
+/// The first two of a list, and the number of the others.
 fn few(all: &[String]) -> Cell {
     match all {
         [] => Cell::from("-"),
@@ -90,7 +91,7 @@ fn continuity(rules: &[&Rule], clock: Clock) -> Table {
     ]);
     for rule in rules {
         table.row([
-            Cell::ink(Ink::Strong, &rule.name),
+            Cell::styled(Style::Strong, &rule.name),
             survives(rule),
             Cell::optional(rule.owner.as_deref()),
             expires(rule, clock),
@@ -102,17 +103,17 @@ fn continuity(rules: &[&Rule], clock: Clock) -> Table {
     table
 }
 
-/// What denies does so at every posture.
+/// A deny rule has no posture: it applies at each.
 fn survives(rule: &Rule) -> Cell {
     match rule.action.as_str() {
-        "deny" => Cell::ink(Ink::Bad, "denied"),
+        "deny" => Cell::styled(Style::Bad, "denied"),
         _ => Cell::from(rule.survives.as_str()),
     }
 }
 
 fn expires(rule: &Rule, clock: Clock) -> Cell {
     match &rule.expires {
-        Some(day) if *day < clock.today() => Cell::ink(Ink::Warn, format!("{day}, over")),
+        Some(day) if *day < clock.today() => Cell::styled(Style::Warn, format!("{day}, expired")),
         other => Cell::optional(other.as_deref()),
     }
 }

@@ -7,31 +7,31 @@ use clap::Args;
 use cordon_policy::{CATALOGUE, Service};
 use serde::Serialize;
 
-use super::check::validated;
-use crate::App;
+use super::check::validate;
+use crate::app::App;
 use crate::error::{Error, Exit};
-use crate::render::{Cell, Ink, Table};
+use crate::render::{Cell, Style, Table};
 
-/// The services that rules can name, and their ports, without a gateway
+/// List the services that rules can name, and their ports, without a gateway
 #[derive(Args)]
 pub struct Services {
-    /// A policy's directory: with what it adds to the catalogue, or has otherwise.
+    /// A policy directory, whose services are listed too.
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
 }
 
-/// As `--output json` prints it.
+/// A service, as `--output json` prints it.
 #[derive(Serialize)]
 struct Listed {
     name: String,
     ports: Vec<String>,
-    /// Whether it is in the catalogue as it is.
+    /// Whether it is in the catalogue, and unchanged.
     catalogue: bool,
     idle_seconds: Option<u64>,
 }
 
 impl Services {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
         let ports = |entries: &[Service]| entries.iter().map(ToString::to_string).collect();
         let known = |name: &str, entries: &[Service]| CATALOGUE.contains(&(name, entries));
@@ -47,7 +47,7 @@ impl Services {
                 listed.collect()
             }
             Some(directory) => {
-                let services = validated(app, directory)?.policy.services.into_iter();
+                let services = validate(app, directory)?.policy.services.into_iter();
                 let listed = services.map(|service| Listed {
                     catalogue: service.idle.is_none() && known(&service.name, &service.entries),
                     ports: ports(&service.entries),
@@ -59,18 +59,18 @@ impl Services {
         };
         if app.json {
             app.out.json(&serde_json::json!(listed))?;
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         }
         let mut table = Table::new(&["SERVICE", "FROM", "PORTS"]);
         for service in &listed {
             table.row([
-                Cell::ink(Ink::Strong, &service.name),
+                Cell::styled(Style::Strong, &service.name),
                 Cell::from(match (service.catalogue, service.idle_seconds) {
                     (true, _) => "catalogue".to_owned(),
                     (false, None) => "policy.yaml".to_owned(),
                     (false, Some(seconds)) => {
                         let idle = humantime::format_duration(Duration::from_secs(seconds));
-                        format!("policy.yaml, silent for up to {idle}")
+                        format!("policy.yaml, idle for up to {idle}")
                     }
                 }),
                 Cell::from(service.ports.join(", ")),
@@ -78,7 +78,7 @@ impl Services {
         }
         app.out.table(&table)?;
         app.out.line("")?;
-        app.out.line("a rule may also say the ports: `service: tcp/5000-5010`; a policy has its own under `services:`")?;
-        Ok(Exit::Good)
+        app.out.line("a rule can also name ports: `service: tcp/5000-5010`; `services:` in policy.yaml defines others")?;
+        Ok(Exit::Success)
     }
 }

@@ -1,33 +1,33 @@
 //! `cordon status`.
 
 use clap::Args;
-use cordon_protocol::{Order, PolicyStatus, Status as Answered};
+use cordon_protocol::{Order, PolicyStatus, Status as Answer};
 
-use super::let_be::in_words;
-use crate::App;
+use super::new_order::print_details;
+use super::would_drop::segment_summary;
+use crate::app::App;
 use crate::error::{Error, Exit};
-use crate::render::{
-    Cell, Clock, Ink, Table, bytes, clean, count, number, posture, posture_help, span,
-};
+use crate::render::{Cell, Clock, Style, Table, posture, posture_help};
+use crate::text::{bytes, classes, clean, count, number, span};
 
-/// The state of the gateway: posture, policy, ports, flows, drops, warnings.
+/// Show the state of the gateway: posture, policy, ports, flows, drops, warnings.
 #[derive(Args)]
 pub struct Status {}
 
 impl Status {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
         let answer = app.gateway.get("/v1/status")?;
         if app.json {
             app.out.json(&answer.read()?)?;
-            return Ok(Exit::Good);
+            return Ok(Exit::Success);
         }
-        let status: Answered = answer.read()?;
+        let status: Answer = answer.read()?;
         let clock = Clock(answer.now);
-        head(app, &status, clock)?;
+        print_head(app, &status, clock)?;
         if !status.warnings.is_empty() {
             app.out.line("")?;
-            let word = app.out.ink(Ink::Warn, "warning");
+            let word = app.out.style(Style::Warn, "warning");
             for warning in &status.warnings {
                 app.out.line(format_args!("{word}  {}", clean(warning)))?;
             }
@@ -38,43 +38,47 @@ impl Status {
                 app.out.table(&table)?;
             }
         }
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 }
 
-fn head(app: &mut App, status: &Answered, clock: Clock) -> Result<(), Error> {
+fn print_head(app: &mut App, status: &Answer, clock: Clock) -> Result<(), Error> {
     let site = status
         .site
         .as_deref()
-        .map_or("none: no policy was applied yet".to_owned(), clean);
-    app.out
-        .line(format_args!("site     {}", app.out.ink(Ink::Strong, site)))?;
+        .map_or("unknown: no policy was applied yet".to_owned(), clean);
+    app.out.line(format_args!(
+        "site     {}",
+        app.out.style(Style::Strong, site)
+    ))?;
 
-    let (name, ink) = posture(&status.posture);
+    let (name, style) = posture(&status.posture);
     let help = posture_help(&status.posture);
-    if ink == Ink::Good {
-        app.out
-            .line(format_args!("posture  {}: {help}", app.out.ink(ink, name)))?;
+    if style == Style::Good {
+        app.out.line(format_args!(
+            "posture  {}: {help}",
+            app.out.style(style, name)
+        ))?;
     } else {
         app.out.line(format_args!(
             "posture  {} {help}",
-            app.out.ink(ink, format!("*** {name} ***"))
+            app.out.style(style, format!("*** {name} ***"))
         ))?;
         match &status.order {
-            Some(order) => under(app, order, clock)?,
+            Some(order) => print_quarantine(app, order, clock)?,
             None => app
                 .out
-                .line("         by no order that this gateway knows of")?,
+                .line("         the gateway has no record of the order")?,
         }
         app.out
             .line("         open again: cordon release site --reason \"why it is over\"")?;
     }
 
     match &status.policy {
-        Some(policy) => in_force(app, policy, clock)?,
+        Some(policy) => print_policy(app, policy, clock)?,
         None => app
             .out
-            .line("policy   none, so nothing is forwarded: cordon apply DIR")?,
+            .line("policy   none, so no packet is forwarded: cordon apply DIR")?,
     }
     app.out.line(format_args!(
         "gateway  cordond {}, up {}, data plane {}",
@@ -90,7 +94,7 @@ fn head(app: &mut App, status: &Answered, clock: Clock) -> Result<(), Error> {
     ))?;
     let flows = &status.flows;
     app.out.line(format_args!(
-        "flows    {} open, {} half-open, room for {}",
+        "flows    {} open, {} half-open, limit {}",
         number(flows.open),
         number(flows.half_open),
         number(flows.limit)
@@ -101,62 +105,39 @@ fn head(app: &mut App, status: &Answered, clock: Clock) -> Result<(), Error> {
         .filter_map(|segment| segment.would_drop.as_ref())
     {
         app.out
-            .line(format_args!("observe  {}", in_words(segment)))?;
+            .line(format_args!("observe  {}", segment_summary(segment)))?;
         if segment.flows > 0 {
             app.out
-                .line("         which and why: cordon flows --would-drop")?;
+                .line("         list them: cordon flows --would-drop")?;
         }
     }
     if status.events_lost > 0 {
         app.out.line(format_args!(
-            "events   {} could not be told of",
+            "events   {} lost: more happened than could be reported",
             number(status.events_lost)
         ))?;
     }
     Ok(())
 }
 
-/// How the data plane was found at the start, in words.
+/// What the daemon did with the data plane when it started.
 fn dataplane(found: &str) -> String {
     match found {
-        "new" => "loaded when it started".to_owned(),
-        "taken-over" => "taken over from before it started".to_owned(),
-        "replaced" => "replaced when it started".to_owned(),
+        "new" => "loaded at the start of cordond".to_owned(),
+        "taken-over" => "kept from before the start of cordond".to_owned(),
+        "replaced" => "replaced at the start of cordond".to_owned(),
         other => clean(other),
     }
 }
 
-/// Who closed the site, why, and until when.
-fn under(app: &mut App, order: &Order, clock: Clock) -> Result<(), Error> {
+/// Prints the order that closed the site.
+fn print_quarantine(app: &mut App, order: &Order, clock: Clock) -> Result<(), Error> {
     app.out
         .line(format_args!("         since {}", clock.when(&order.time)))?;
-    let ticket = order
-        .ticket
-        .as_deref()
-        .map(|ticket| format!(", ticket {}", clean(ticket)))
-        .unwrap_or_default();
-    app.out.line(format_args!(
-        "         order {} by {}{ticket}",
-        order.sequence,
-        clean(&order.by)
-    ))?;
-    app.out
-        .line(format_args!("         why: {}", clean(&order.reason)))?;
-    app.out.line(match &order.until {
-        Some(until) => format!("         ends by itself at {}", clock.when(until)),
-        None => "         ends only by a release".to_owned(),
-    })?;
-    match &order.warning {
-        Some(warning) => {
-            let word = app.out.ink(Ink::Warn, "warning");
-            app.out
-                .line(format_args!("         {word}: {}", clean(warning)))
-        }
-        None => Ok(()),
-    }
+    print_details(app, order, clock, "         ")
 }
 
-fn in_force(app: &mut App, policy: &PolicyStatus, clock: Clock) -> Result<(), Error> {
+fn print_policy(app: &mut App, policy: &PolicyStatus, clock: Clock) -> Result<(), Error> {
     app.out.line(format_args!(
         "policy   generation {}, {}, {}, {}",
         policy.generation,
@@ -170,34 +151,25 @@ fn in_force(app: &mut App, policy: &PolicyStatus, clock: Clock) -> Result<(), Er
         hash(policy)
     ))?;
     if let Some(reverts) = &policy.reverts {
-        let not = app.out.ink(Ink::Warn, "not confirmed");
+        let not = app.out.style(Style::Warn, "not confirmed");
         app.out.line(format_args!(
-            "         {not}: the policy before it comes back at {}, unless you say: cordon confirm",
+            "         {not}: the previous policy returns at {}, unless you run: cordon confirm",
             clock.when(reverts)
         ))?;
     }
     Ok(())
 }
 
-/// `1 class`, `9 classes`.
-pub fn classes(classes: usize) -> String {
-    if classes == 1 {
-        "1 class".to_owned()
-    } else {
-        format!("{} classes", number(classes as u64))
-    }
-}
-
-/// As much of a hash as tells two policies apart.
+/// The beginning of the hash: enough to distinguish policies.
 pub fn hash(policy: &PolicyStatus) -> String {
     clean(&policy.hash).chars().take(12).collect()
 }
 
-fn ports(status: &Answered) -> Table {
+fn ports(status: &Answer) -> Table {
     let mut table = Table::new(&["PORT", "INTERFACE", "FACES", "STATE"]);
     for port in &status.ports {
         table.row([
-            Cell::ink(Ink::Strong, &port.name),
+            Cell::styled(Style::Strong, &port.name),
             Cell::from(port.device.as_str()),
             Cell::from(if port.uplink {
                 "the wider network"
@@ -205,27 +177,27 @@ fn ports(status: &Answered) -> Table {
                 "devices"
             }),
             match port.state.as_str() {
-                "up" => Cell::ink(Ink::Good, "up"),
-                other => Cell::ink(Ink::Bad, other),
+                "up" => Cell::styled(Style::Good, "up"),
+                other => Cell::styled(Style::Bad, other),
             },
         ]);
     }
     table
 }
 
-fn segments(status: &Answered) -> Table {
-    let mut table = Table::new(&["SEGMENT", "ZONE", "DEVICES OF IT", "MODE", "ATTACHED TO"]);
+fn segments(status: &Answer) -> Table {
+    let mut table = Table::new(&["SEGMENT", "ZONE", "ITS DEVICES", "MODE", "ATTACHED TO"]);
     for segment in &status.segments {
         table.row([
-            Cell::ink(Ink::Strong, &segment.name),
+            Cell::styled(Style::Strong, &segment.name),
             Cell::from(segment.zone.as_str()),
             Cell::from(if segment.isolate {
-                "kept apart"
+                "isolated"
             } else {
-                "may talk"
+                "may connect"
             }),
             match segment.mode.as_str() {
-                "observe" => Cell::ink(Ink::Warn, "observe"),
+                "observe" => Cell::styled(Style::Warn, "observe"),
                 other => Cell::from(other),
             },
             attached_to(&segment.attachments).into(),
@@ -234,7 +206,8 @@ fn segments(status: &Answered) -> Table {
     table
 }
 
-/// A segment with a VLAN for each device is attached to hundreds: the first stand for the rest. JSON has them all.
+/// The first attachments, and the number of the others: a segment with a VLAN for each device has hundreds. JSON lists
+/// them all.
 fn attached_to(attachments: &[String]) -> String {
     const SHOWN: usize = 4;
     match attachments.len().checked_sub(SHOWN) {
@@ -243,11 +216,11 @@ fn attached_to(attachments: &[String]) -> String {
     }
 }
 
-fn drops(status: &Answered) -> Table {
-    let mut table = Table::new(&["DROPPED FOR", ">PACKETS", ">BYTES", "WHICH MEANS"]);
+fn drops(status: &Answer) -> Table {
+    let mut table = Table::new(&["DROP REASON", ">PACKETS", ">BYTES", "MEANING"]);
     for drop in &status.drops {
         table.row([
-            Cell::ink(Ink::Strong, &drop.reason),
+            Cell::styled(Style::Strong, &drop.reason),
             number(drop.packets).into(),
             bytes(drop.bytes).into(),
             Cell::from(drop.help.trim()),
@@ -261,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hundreds_of_attachments_fit_a_line() {
+    fn a_long_list_of_attachments_is_shortened() {
         let attachments =
             |count: usize| -> Vec<String> { (1..=count).map(|vlan| format!("a.{vlan}")).collect() };
         assert_eq!(attached_to(&attachments(2)), "a.1 a.2");

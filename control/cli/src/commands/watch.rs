@@ -9,26 +9,27 @@ use cordon_protocol::{Event, EventKind};
 use cordon_verdict::Reason;
 
 use super::devices::must_exist;
-use super::flows::denied_by;
-use crate::App;
-use crate::client::Heard;
+use super::would_drop::denied_by;
+use crate::app::App;
+use crate::client::StreamEvent;
 use crate::error::{Error, Exit};
-use crate::render::{Ink, Look, clean, count, endpoint, number, of_day};
+use crate::render::{Style, TermCaps, time_of_day};
+use crate::text::{clean, count, endpoint, number};
 
-/// Drops and new flows as they happen.
+/// Show drops and new flows as they happen.
 ///
-/// One line each; what repeats is summed up every few seconds. Events are sampled: under load not every packet is told
-/// of, while the counters of `cordon status` are exact. Where a segment is observed, a new flow that enforcement would
-/// drop says so. Ctrl-C ends it.
+/// One line for each event; repeats are counted and printed every few seconds. Events are sampled: under load, not every
+/// packet has an event, while the counters of `cordon status` are exact. In an observed segment, a new flow that
+/// enforcement would drop is marked. Ctrl-C ends the command.
 #[derive(Args)]
 pub struct Watch {
     /// Only drops.
     #[arg(long)]
     drops: bool,
-    /// Only what a device sends or is sent.
+    /// Only events of packets from or to this device.
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
-    /// Only drops of this reason.
+    /// Only drops with this reason.
     #[arg(long, value_parser = reasons())]
     reason: Option<String>,
     /// Only new flows in observed segments that enforcement would drop.
@@ -42,80 +43,83 @@ fn reasons() -> PossibleValuesParser {
 }
 
 impl Watch {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self, app: &mut App) -> Result<Exit, Error> {
         if let Some(name) = &self.device {
             must_exist(app, name)?;
         }
         let mut repeats = Repeats::default();
-        let (mut drops, mut flows, mut let_be) = (0, 0, 0);
+        let (mut drops, mut flows, mut would_drop) = (0, 0, 0);
         let App {
             gateway,
             out,
             err,
             json,
         } = app;
-        let look = out.look;
+        let caps = out.caps;
         if io::stdout().is_terminal() && !*json {
-            // An empty screen would look like one that does not work.
-            err.line(look.ink(Ink::Faint, "listening; times are UTC, Ctrl-C ends it"))?;
+            // Until the first event, an empty screen would look like a program that does not work.
+            err.line(caps.style(
+                Style::Faint,
+                "waiting for events; times are in UTC, Ctrl-C ends the command",
+            ))?;
         }
-        gateway.follow("/v1/events", |heard| {
-            match heard {
-                Heard::Line(line) => match serde_json::from_slice::<Event>(line) {
+        gateway.follow("/v1/events", |event| {
+            match event {
+                StreamEvent::Line(line) => match serde_json::from_slice::<Event>(line) {
                     Ok(event) if self.wants(&event) => {
                         match event.kind {
                             EventKind::Drop => drops += 1,
                             EventKind::Flow => flows += 1,
                         }
-                        let_be += usize::from(event.would_drop.is_some());
+                        would_drop += usize::from(event.would_drop.is_some());
                         if *json {
                             out.line(String::from_utf8_lossy(line))?;
-                        } else if let Some(line) = repeats.heard(&event, look) {
+                        } else if let Some(line) = repeats.record(&event, caps) {
                             out.line(line)?;
                         }
                     }
                     Ok(_) => {}
-                    // A program that asked for everything gets it.
-                    Err(_) if *json && !self.filters() => {
+                    // Without a filter, a program gets events of a newer gateway too.
+                    Err(_) if *json && !self.has_filter() => {
                         out.line(String::from_utf8_lossy(line))?
                     }
                     Err(error) => {
                         let line = String::from_utf8_lossy(line);
-                        err.line(format_args!("not understood ({error}): {}", clean(&line)))?;
+                        err.line(format_args!("unknown event ({error}): {}", clean(&line)))?;
                     }
                 },
-                Heard::Second => repeats
-                    .second(look)
+                StreamEvent::Tick => repeats
+                    .tick(caps)
                     .into_iter()
                     .try_for_each(|line| out.line(line))?,
-                Heard::Interrupt => {
+                StreamEvent::Interrupt => {
                     repeats
-                        .rest(look)
+                        .finish(caps)
                         .into_iter()
                         .try_for_each(|line| out.line(line))?;
                     out.flush()?;
                     err.line(format_args!(
-                        "\n{} and {} were told of",
+                        "\n{} and {} shown",
                         count(drops, "drop"),
                         count(flows, "new flow")
                     ))?;
-                    if let_be > 0 {
+                    if would_drop > 0 {
                         err.line(format_args!(
-                            "{} of these flows would be dropped if their segment were not observed",
-                            number(let_be as u64)
+                            "{} of these flows would be dropped if their segment were enforced",
+                            number(would_drop as u64)
                         ))?;
                     }
                     return Ok(false);
                 }
             }
             out.flush()?;
-            Ok(!out.closed())
+            Ok(!out.is_closed())
         })?;
-        Ok(Exit::Good)
+        Ok(Exit::Success)
     }
 
-    fn filters(&self) -> bool {
+    fn has_filter(&self) -> bool {
         self.drops || self.would_drop || self.device.is_some() || self.reason.is_some()
     }
 
@@ -136,7 +140,7 @@ impl Watch {
     }
 }
 
-/// Events that differ in nothing but time and ports are of one kind.
+/// What repeated events have in common: everything except time and ports.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Kind {
     drop: bool,
@@ -149,68 +153,68 @@ struct Kind {
     protocol: Option<String>,
 }
 
-/// How often a kind was heard since it was last printed.
+/// How often a kind of event was repeated since its last line.
 struct Count {
-    /// Its line, without time and ports.
+    /// The line, without time and ports.
     text: String,
-    more: u64,
+    repeats: u64,
     seconds: u32,
 }
 
-/// Sums up what repeats: the first of a kind is printed at once, the others as a number.
+/// Prints the first event of a kind at once, and counts its repeats.
 #[derive(Default)]
 struct Repeats {
     kinds: HashMap<Kind, Count>,
 }
 
 impl Repeats {
-    /// Repeats are printed this often, and a kind that was quiet for as long is new again.
+    /// Repeats are printed at this interval. A kind without a repeat for as long counts as new again.
     const SECONDS: u32 = 5;
-    /// A flood of different events must not fill the memory: beyond it, every one is printed.
+    /// Kinds at most, to bound the memory. If there are more, every event of the others is printed.
     const KINDS: usize = 4096;
 
-    fn heard(&mut self, event: &Event, look: Look) -> Option<String> {
+    fn record(&mut self, event: &Event, caps: TermCaps) -> Option<String> {
         let kind = Kind::of(event);
         if let Some(count) = self.kinds.get_mut(&kind) {
-            count.more += 1;
+            count.repeats += 1;
             return None;
         }
-        let line = line(event, look, true);
+        let line = line(event, caps, true);
         if self.kinds.len() < Self::KINDS {
-            let text = self::line(event, look, false);
+            let text = self::line(event, caps, false);
             self.kinds.insert(
                 kind,
                 Count {
                     text,
-                    more: 0,
+                    repeats: 0,
                     seconds: 0,
                 },
             );
         }
-        Some(format!("{}  {line}", of_day(&event.time)))
+        Some(format!("{}  {line}", time_of_day(&event.time)))
     }
 
-    fn second(&mut self, look: Look) -> Vec<String> {
+    fn tick(&mut self, caps: TermCaps) -> Vec<String> {
         let mut lines = Vec::new();
         self.kinds.retain(|_, count| {
             count.seconds += 1;
             if count.seconds < Self::SECONDS {
                 return true;
             }
-            lines.extend(count.line(look));
-            let quiet = count.more == 0;
-            (count.more, count.seconds) = (0, 0);
-            !quiet
+            lines.extend(count.line(caps));
+            let is_over = count.repeats == 0;
+            (count.repeats, count.seconds) = (0, 0);
+            !is_over
         });
         lines.sort();
         lines
     }
 
-    fn rest(&mut self, look: Look) -> Vec<String> {
+    fn finish(&mut self, caps: TermCaps) -> Vec<String> {
         let mut lines: Vec<_> = self
             .kinds
             .drain()
-            .filter_map(|(_, count)| count.line(look))
+            .filter_map(|(_, count)| count.line(caps))
             .collect();
         lines.sort();
         lines
@@ -218,19 +222,19 @@ impl Repeats {
 }
 
 impl Count {
-    fn line(&self, look: Look) -> Option<String> {
-        let more = look.ink(
-            Ink::Strong,
-            format_args!("{} more in {} s", number(self.more), self.seconds.max(1)),
+    fn line(&self, caps: TermCaps) -> Option<String> {
+        let more = caps.style(
+            Style::Strong,
+            format_args!("{} more in {} s", number(self.repeats), self.seconds.max(1)),
         );
-        // Under the lines that have a time.
-        (self.more > 0).then(|| format!("{:12}  {}  {more}", "", self.text))
+        // Aligned with the lines that have a time.
+        (self.repeats > 0).then(|| format!("{:12}  {}  {more}", "", self.text))
     }
 }
 
 impl Kind {
     fn of(event: &Event) -> Kind {
-        let who = |end: &Option<cordon_protocol::Endpoint>, mac: &str| {
+        let address = |end: &Option<cordon_protocol::Endpoint>, mac: &str| {
             end.as_ref().map_or(mac.to_owned(), |end| end.ip.clone())
         };
         Kind {
@@ -239,14 +243,14 @@ impl Kind {
             rule: event.rule.clone(),
             would_drop: event.would_drop.as_ref().map(denied_by),
             ingress: event.ingress.clone(),
-            from: who(&event.from, &event.source_mac),
-            to: who(&event.to, &event.destination_mac),
+            from: address(&event.from, &event.source_mac),
+            to: address(&event.to, &event.destination_mac),
             protocol: event.protocol.clone(),
         }
     }
 }
 
-/// Who it was, where that is not who has the address: the one to look for.
+/// The device or MAC address that sent the packet, if the source address belongs to another device.
 fn sent_by(event: &Event) -> String {
     let Some(from) = &event.from else {
         return String::new();
@@ -263,12 +267,12 @@ fn sent_by(event: &Event) -> String {
 }
 
 /// An event without its time.
-fn line(event: &Event, look: Look, ports: bool) -> String {
+fn line(event: &Event, caps: TermCaps, ports: bool) -> String {
     let what = match event.kind {
-        EventKind::Drop => look.ink(Ink::Bad, "drop"),
-        EventKind::Flow => look.ink(Ink::Good, "flow"),
+        EventKind::Drop => caps.style(Style::Bad, "drop"),
+        EventKind::Flow => caps.style(Style::Good, "flow"),
     };
-    let who =
+    let party =
         |end: &Option<cordon_protocol::Endpoint>, mac: &str, device: &Option<String>| match end {
             Some(end) if ports => endpoint(end),
             Some(end) => endpoint(&cordon_protocol::Endpoint {
@@ -283,11 +287,11 @@ fn line(event: &Event, look: Look, ports: bool) -> String {
     let mut text = format!(
         "{}  {}{} -> {}",
         event.ingress,
-        who(&event.from, &event.source_mac, &event.device),
+        party(&event.from, &event.source_mac, &event.device),
         sent_by(event),
-        who(&event.to, &event.destination_mac, &None)
+        party(&event.to, &event.destination_mac, &None)
     );
-    // Where it is only let be, what would become of it says more than the rule that lets it.
+    // For a flow that passes only because its segment is observed, the reason for a drop says more than the rule.
     let rule = event.rule.as_ref().filter(|_| event.would_drop.is_none());
     for (before, part) in [
         (" ", event.protocol.as_ref()),
@@ -299,9 +303,9 @@ fn line(event: &Event, look: Look, ports: bool) -> String {
             text.push_str(part);
         }
     }
-    let let_be = event.would_drop.as_ref().map(|why| {
+    let would_drop = event.would_drop.as_ref().map(|why| {
         let why = format!("observed, would be dropped: {}", denied_by(why));
-        format!("  {}", look.ink(Ink::Warn, why))
+        format!("  {}", caps.style(Style::Warn, why))
     });
-    format!("{what}  {}{}", clean(&text), let_be.unwrap_or_default())
+    format!("{what}  {}{}", clean(&text), would_drop.unwrap_or_default())
 }

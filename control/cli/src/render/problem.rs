@@ -1,27 +1,29 @@
-//! What is wrong with a policy, with the line it is in and a mark under the place.
+//! Problems of a policy, each with its line and a mark under the column.
 
 use std::path::Path;
 
 use cordon_protocol::Problem;
 use unicode_width::UnicodeWidthChar;
 
-use super::{Ink, Out, clean};
+use super::out::Out;
+use super::style::Style;
 use crate::error::Error;
+use crate::text::clean;
 
-/// How bad a problem is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// The policy is refused for it.
+    /// The policy is refused.
     Error,
-    /// Worth a look.
+    /// It should be looked at.
     Warning,
 }
 
-/// The text of a policy's files, and where they are.
+/// The files of a policy.
 pub struct Sources<'a> {
-    /// The directory, as the person named it.
+    /// The directory, as given on the command line.
     pub directory: &'a Path,
-    /// Their text.
+    /// The text of each file.
     pub texts: &'a cordon_policy::Sources,
 }
 
@@ -37,28 +39,31 @@ impl Sources<'_> {
     }
 }
 
-/// Prints problems, each as `DIR/FILE:LINE:COLUMN: error: what`, the line, and the hint.
+/// Prints each problem as `DIR/FILE:LINE:COLUMN: error: MESSAGE`, followed by the line of the file and the hint.
 pub fn problems(
     out: &mut Out,
     sources: &Sources,
     severity: Severity,
     list: &[Problem],
 ) -> Result<(), Error> {
-    let word = match severity {
-        Severity::Error => out.ink(Ink::Bad, "error"),
-        Severity::Warning => out.ink(Ink::Warn, "warning"),
+    let label = match severity {
+        Severity::Error => out.style(Style::Bad, "error"),
+        Severity::Warning => out.style(Style::Warn, "warning"),
     };
     for problem in list {
         let file = sources.directory.join(&problem.file);
-        let place = format!("{}:{}:{}", file.display(), problem.line, problem.column);
-        let place = out.ink(Ink::Strong, clean(&place));
-        out.line(format_args!("{place}: {word}: {}", clean(&problem.message)))?;
+        let position = format!("{}:{}:{}", file.display(), problem.line, problem.column);
+        let position = out.style(Style::Strong, clean(&position));
+        out.line(format_args!(
+            "{position}: {label}: {}",
+            clean(&problem.message)
+        ))?;
         if let Some(line) = sources.line(problem) {
             let (shown, mark) = excerpt(line, problem.column as usize, 100);
             let number = problem.line.to_string();
             let margin = " ".repeat(number.len());
             out.line(format_args!("  {number} | {shown}"))?;
-            let mark = out.ink(Ink::Bad, mark);
+            let mark = out.style(Style::Bad, mark);
             out.line(format_args!("  {margin} | {mark}"))?;
         }
         if let Some(hint) = &problem.hint {
@@ -69,13 +74,17 @@ pub fn problems(
     Ok(())
 }
 
-/// At most `most` characters of a line around a column (from 1), and the mark under what stands there.
-fn excerpt(line: &str, column: usize, most: usize) -> (String, String) {
+/// At most `limit` characters of a line around a column (from 1), and the mark under the word at that column.
+fn excerpt(line: &str, column: usize, limit: usize) -> (String, String) {
     let chars: Vec<char> = line.chars().collect();
     let at = column.saturating_sub(1).min(chars.len());
-    let start = if at < most * 3 / 4 { 0 } else { at - most / 2 };
-    let end = (start + most).min(chars.len());
-    // A tab has the width that the terminal gives it; a control character none that is known.
+    let start = if at < limit * 3 / 4 {
+        0
+    } else {
+        at - limit / 2
+    };
+    let end = (start + limit).min(chars.len());
+    // Control characters, tabs included, have no fixed width: they are shown as blanks.
     let plain = |c: &char| if c.is_control() { ' ' } else { *c };
     let shown: String = chars[start..end].iter().map(plain).collect();
     let before: usize = chars[start..at]
@@ -104,8 +113,8 @@ mod tests {
 
     #[test]
     fn the_mark_is_under_the_word() {
-        let marked = |line, column, most| {
-            let (line, mark) = excerpt(line, column, most);
+        let marked = |line, column, limit| {
+            let (line, mark) = excerpt(line, column, limit);
             format!("{line}\n{mark}")
         };
         assert_eq!(

@@ -1,29 +1,30 @@
-//! Tables: a heading, columns as wide as they must be, two blanks between. On a terminal that is too narrow the
-//! widest columns are wrapped; elsewhere every row is one line, for grep.
+//! Tables: a heading, columns as wide as their widest cell, two blanks between. On a terminal that is too narrow, the
+//! widest columns are wrapped. Without a terminal every row is one line, for grep.
 
 use std::borrow::Cow;
 
 use textwrap::wrap;
 use unicode_width::UnicodeWidthStr;
 
-use super::{Ink, Look, clean};
+use super::style::{Style, TermCaps};
+use crate::text::clean;
 
-/// No column is made narrower than this.
-const NARROWEST: usize = 10;
+/// The width to which a column is narrowed at most.
+const MIN_WIDTH: usize = 10;
 const GAP: usize = 2;
 
-/// One cell.
+/// A cell.
 #[derive(Clone, Debug)]
 pub struct Cell {
     text: String,
-    ink: Option<Ink>,
+    style: Option<Style>,
 }
 
 impl Cell {
-    /// In ink.
-    pub fn ink(ink: Ink, text: impl AsRef<str>) -> Cell {
+    /// A text in a style.
+    pub fn styled(style: Style, text: impl AsRef<str>) -> Cell {
         Cell {
-            ink: Some(ink),
+            style: Some(style),
             ..Cell::from(text.as_ref())
         }
     }
@@ -38,7 +39,7 @@ impl From<&str> for Cell {
     fn from(text: &str) -> Cell {
         Cell {
             text: clean(text),
-            ink: None,
+            style: None,
         }
     }
 }
@@ -64,7 +65,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty one. A heading that starts with `>` is of a column of numbers, which align on the right.
+    /// An empty table. A heading that starts with `>` is that of a column aligned to the right, as numbers are.
     pub fn new(headings: &[&'static str]) -> Table {
         let column = |heading: &&'static str| match heading.strip_prefix('>') {
             Some(heading) => (heading, Side::Right),
@@ -77,7 +78,7 @@ impl Table {
         }
     }
 
-    /// The same, further in.
+    /// The same table, indented.
     pub fn indented(self) -> Table {
         Table {
             indent: GAP,
@@ -90,7 +91,7 @@ impl Table {
         self.cells(cells.into());
     }
 
-    /// Adds a row of a table whose columns were chosen.
+    /// Adds a row to a table with a variable number of columns.
     pub fn cells(&mut self, cells: Vec<Cell>) {
         let columns = self.columns.len();
         assert_eq!(cells.len(), columns, "a row has a cell for every column");
@@ -102,21 +103,16 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// How many rows it has.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// As it is printed.
-    pub fn lines(&self, look: Look) -> Vec<String> {
-        let widths = self.widths(look.width);
+    /// The lines to print.
+    pub fn lines(&self, caps: TermCaps) -> Vec<String> {
+        let widths = self.widths(caps.width);
         let heading: Vec<_> = self
             .columns
             .iter()
-            .map(|(heading, _)| Cell::ink(Ink::Strong, heading))
+            .map(|(heading, _)| Cell::styled(Style::Strong, heading))
             .collect();
         let rows = std::iter::once(&heading).chain(&self.rows);
-        rows.flat_map(|row| self.row_lines(row, &widths, look))
+        rows.flat_map(|row| self.row_lines(row, &widths, caps))
             .collect()
     }
 
@@ -135,16 +131,16 @@ impl Table {
             available.map(|width| width.saturating_sub(self.indent + GAP * (widths.len() - 1)));
         let Some(room) = room else { return widths };
         while widths.iter().sum::<usize>() > room {
-            let widest = widths.iter_mut().max().filter(|width| **width > NARROWEST);
+            let widest = widths.iter_mut().max().filter(|width| **width > MIN_WIDTH);
             match widest {
                 Some(width) => *width -= 1,
-                None => break, // The terminal has to wrap it.
+                None => break, // Still too wide: the terminal wraps the lines.
             }
         }
         widths
     }
 
-    fn row_lines(&self, row: &[Cell], widths: &[usize], look: Look) -> Vec<String> {
+    fn row_lines(&self, row: &[Cell], widths: &[usize], caps: TermCaps) -> Vec<String> {
         let wrapped: Vec<Vec<Cow<str>>> = row
             .iter()
             .zip(widths)
@@ -161,13 +157,13 @@ impl Table {
                     Side::Left => (0, blank),
                     Side::Right => (blank, 0),
                 };
-                // Blanks are written only before something, so that no line ends in them.
+                // Blanks are written only before text, so that no line ends in blanks.
                 pending += before;
                 if !part.is_empty() {
                     line.extend(std::iter::repeat_n(' ', pending));
                     pending = 0;
-                    match row[column].ink {
-                        Some(ink) => line.push_str(&look.ink(ink, part)),
+                    match row[column].style {
+                        Some(style) => line.push_str(&caps.style(style, part)),
                         None => line.push_str(part),
                     }
                 }
@@ -183,8 +179,8 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn plain(width: Option<usize>) -> Look {
-        Look {
+    fn plain(width: Option<usize>) -> TermCaps {
+        TermCaps {
             colour: false,
             width,
         }
@@ -224,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn long_words_are_cut() {
+    fn long_words_are_split() {
         assert_eq!(wrap("ab cdefgh i", 4), ["ab", "cdef", "gh i"]);
         assert_eq!(wrap("日本語", 4), ["日本", "語"]);
         assert_eq!(wrap("", 4), [""]);

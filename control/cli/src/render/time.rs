@@ -1,15 +1,15 @@
-//! Times, by the gateway's clock.
+//! Times, relative to the gateway's clock.
 
 use std::time::SystemTime;
 
-use super::{clean, span};
+use crate::text::{clean, span};
 
 /// The gateway's clock at the time of its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(pub SystemTime);
 
 impl Clock {
-    /// `2026-03-01 03:12:44 UTC`; as it came if it is no time.
+    /// `2026-03-01 03:12:44 UTC`. A text that is no time is returned as it is.
     pub fn at(self, time: &str) -> String {
         match humantime::parse_rfc3339(time) {
             Ok(time) => humantime::format_rfc3339_seconds(time)
@@ -33,7 +33,7 @@ impl Clock {
         let Ok(parsed) = humantime::parse_rfc3339(time) else {
             return clean(time);
         };
-        // The gateway's clock is told in whole seconds, so one of them says nothing.
+        // The gateway reports its clock in whole seconds, so a difference of one second has no meaning.
         match self.0.duration_since(parsed) {
             Ok(age) if age.as_secs() >= 2 => format!("{} ago", span(age.as_secs())),
             Err(ahead) if ahead.duration().as_secs() >= 2 => {
@@ -43,14 +43,14 @@ impl Clock {
         }
     }
 
-    /// The day.
+    /// The day, as `2026-03-01`.
     pub fn today(self) -> String {
         humantime::format_rfc3339_seconds(self.0).to_string()[..10].to_owned()
     }
 }
 
-/// `03:12:44.123` of an event's time.
-pub fn of_day(time: &str) -> String {
+/// The time of day of an event, as `03:12:44.123`.
+pub fn time_of_day(time: &str) -> String {
     match humantime::parse_rfc3339(time) {
         Ok(time) => humantime::format_rfc3339_millis(time).to_string()[11..23].to_owned(),
         Err(_) => clean(time),
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_by_the_gateways_clock() {
+    fn ages_are_relative_to_the_gateways_clock() {
         let clock = Clock(humantime::parse_rfc3339("2026-03-01T03:17:00Z").expect("is one"));
         assert_eq!(
             clock.when("2026-03-01T03:12:44.5Z"),
@@ -79,6 +79,6 @@ mod tests {
         assert_eq!(clock.ago("2026-03-01T03:12:44.5Z"), "4 min ago");
         assert_eq!([clock.when("soon"), clock.ago("soon")], ["soon", "soon"]);
         assert_eq!(clock.today(), "2026-03-01");
-        assert_eq!(of_day("2026-03-01T03:12:44.5Z"), "03:12:44.500");
+        assert_eq!(time_of_day("2026-03-01T03:12:44.5Z"), "03:12:44.500");
     }
 }

@@ -1,4 +1,4 @@
-//! What goes wrong between `cordon` and the gateway.
+//! Errors between `cordon` and the gateway.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ use crate::{snapshot, values};
 const ORDER: &str = "quarantine site --reason x";
 
 #[test]
-fn the_daemon_is_down() {
+fn a_stopped_daemon_is_reported_with_what_to_do() {
     let directory = tempfile::tempdir().expect("a directory");
     let socket = directory.path().join("socket");
     let run = |name: &str| {
@@ -23,15 +23,15 @@ fn the_daemon_is_down() {
         snapshot::text(name, &ran.transcript);
     };
     run("error-no-socket");
-    // What a daemon that was killed leaves behind.
+    // The socket of a killed daemon still exists.
     drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
-    run("error-nobody-listens");
+    run("error-no-listener");
 }
 
-/// Every command fails alike where there is no gateway.
+/// Without a gateway, every command ends with the same error.
 #[test]
-fn no_command_needs_less_than_a_gateway() {
-    let nowhere = Path::new("/nonexistent/socket");
+fn every_command_fails_without_a_gateway() {
+    let missing = Path::new("/nonexistent/socket");
     for line in [
         "status",
         "devices",
@@ -48,11 +48,11 @@ fn no_command_needs_less_than_a_gateway() {
         "apply good",
         "confirm",
     ] {
-        let output = program(nowhere)
+        let output = program(missing)
             .args(split(line))
             .output()
             .expect("it runs");
-        let ran = ran(line, nowhere, &output);
+        let ran = ran(line, missing, &output);
         assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{line}");
         assert!(
             ran.stderr.contains("is cordond running?"),
@@ -63,7 +63,7 @@ fn no_command_needs_less_than_a_gateway() {
 }
 
 #[test]
-fn the_socket_is_for_a_group() {
+fn a_socket_without_permission_names_the_group_to_join() {
     let fake = Fake::new(&[("GET /v1/status", values::status())]);
     let socket = fake.socket();
     let chmod = |path: &Path, mode| {
@@ -72,7 +72,7 @@ fn the_socket_is_for_a_group() {
     chmod(socket.parent().expect("has one"), 0o755);
     chmod(&socket, 0o660);
     let (uid, me) = (65_534, nix::unistd::getuid());
-    // Root may use every socket, so it has to become somebody else, who can see the program.
+    // Root may open every socket, so the program runs as another user, from a folder which that user can read.
     let copy = socket.with_file_name("cordon");
     std::fs::copy(env!("CARGO_BIN_EXE_cordon"), &copy).expect("can be copied");
     let run = || {
@@ -108,14 +108,14 @@ fn the_socket_is_for_a_group() {
     );
     assert!(
         !ran.stderr.contains("group is `root`"),
-        "nobody is sent into root's group: {}",
+        "joining root's group is not suggested: {}",
         ran.stderr
     );
 }
 
-/// The connection is cut at every byte of an answer: never a table of half of it, never a success.
+/// The connection ends after each possible number of bytes: always an error, and no table.
 #[test]
-fn half_an_answer() {
+fn an_incomplete_answer_is_an_error() {
     let body = r#"[{"name":"a"}]"#;
     let whole = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
@@ -133,41 +133,41 @@ fn half_an_answer() {
             "after {length} bytes"
         );
         assert!(
-            ran.stderr.contains("hung up"),
+            ran.stderr.contains("closed the connection"),
             "after {length} bytes: {}",
             ran.stderr
         );
     }
     let cut = Reply::Bytes(whole.as_bytes()[..whole.len() - 3].into());
     let fake = Fake::new(&[("GET /v1/status", cut.clone()), ("POST /v1/orders", cut)]);
-    snapshot::text("error-cut", &cordon(&fake, "status").transcript);
-    // Of an order nobody knows whether it was taken: that is said.
-    snapshot::text("error-cut-order", &cordon(&fake, ORDER).transcript);
+    snapshot::text("error-disconnected", &cordon(&fake, "status").transcript);
+    // The order may have been carried out: the error says that this is unknown.
+    snapshot::text("error-disconnected-order", &cordon(&fake, ORDER).transcript);
 }
 
 #[test]
-fn silence() {
+fn a_missing_answer_is_a_timeout() {
     let fake = Fake::new(&[
-        ("GET /v1/status", Reply::Silence),
-        ("POST /v1/orders", Reply::Silence),
-        ("GET /v1/events", Reply::Silence),
+        ("GET /v1/status", Reply::NoAnswer),
+        ("POST /v1/orders", Reply::NoAnswer),
+        ("GET /v1/events", Reply::NoAnswer),
     ]);
     snapshot::text(
-        "error-silence",
+        "error-timeout",
         &cordon(&fake, "status --timeout 1s").transcript,
     );
     snapshot::text(
-        "error-silence-order",
+        "error-timeout-order",
         &cordon(&fake, "quarantine site --reason x --timeout 1s").transcript,
     );
     assert_eq!(cordon(&fake, "watch --timeout 1s").code, 3);
 }
 
 #[test]
-fn another_version() {
+fn answers_of_other_versions_are_reported() {
     let bad = |body: &str| Fake::new(&[("GET /v1/status", Reply::Json(200, body.to_owned()))]);
     snapshot::text(
-        "error-older",
+        "error-older-gateway",
         &cordon(&bad(r#"{"version":"0.0.9"}"#), "status").transcript,
     );
     assert_eq!(cordon(&bad("<html>"), "status").code, 3);
@@ -179,7 +179,7 @@ fn another_version() {
         Reply::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".into()),
     )]);
     assert_eq!(cordon(&no_http, "status").code, 3);
-    // A kind of order that only a newer gateway knows, in an answer to an order that it took.
+    // The answer to an accepted order has a scope that only a newer gateway knows.
     let Reply::Json(_, order) = values::order() else {
         unreachable!("it is JSON")
     };
@@ -190,9 +190,9 @@ fn another_version() {
     snapshot::text("error-newer-order", &cordon(&newer, ORDER).transcript);
 }
 
-/// A posture that only a newer gateway knows is shown, and loudly.
+/// A posture that only a newer gateway knows is shown, in the style of an alarm.
 #[test]
-fn a_posture_of_tomorrow() {
+fn an_unknown_posture_is_shown() {
     let mut status = values::status_value();
     status["posture"] = json!("quiet");
     let fake = Fake::new(&[("GET /v1/status", Reply::Json(200, status.to_string()))]);
@@ -202,7 +202,7 @@ fn a_posture_of_tomorrow() {
 }
 
 #[test]
-fn an_unknown_device() {
+fn unknown_names_come_with_a_suggestion() {
     let failure = |name: &str, near: &str| {
         let hint = format!("did you mean `{near}`? `cordon devices` lists them");
         let message = format!("there is no device `{name}`");
@@ -247,16 +247,16 @@ fn an_unknown_device() {
         &cordon(&fake, "watch --device refrigerator").transcript,
     );
 
-    // A program gets the API's answer as it is.
-    let before = fake.heard().len();
+    // With --output json, the API's answer is printed unchanged.
+    let before = fake.calls().len();
     let ran = cordon(&fake, "explain ct1 10.200.4.7 dicom --output json");
     snapshot::json("error-explain-device", &ran.stdout);
     assert_eq!(ran.code, 1);
-    assert_eq!(fake.heard()[before..], ["POST /v1/explain"]);
+    assert_eq!(fake.calls()[before..], ["POST /v1/explain"]);
 }
 
 #[test]
-fn what_cannot_be_made_durable() {
+fn a_full_disk_is_reported_with_what_to_do() {
     let failure = json!({"code": "not-durable", "message": "/var/lib/cordon/state.json: No space left on device"});
     let fake = Fake::new(&[
         ("POST /v1/policy", values::failure(507, failure.clone())),
@@ -270,16 +270,16 @@ fn what_cannot_be_made_durable() {
 }
 
 #[test]
-fn the_data_plane_fails() {
+fn a_failure_of_the_data_plane_is_reported() {
     let failure =
         json!({"code": "dataplane", "message": "the posture could not be written: EPERM"});
     let fake = Fake::new(&[("POST /v1/orders", values::failure(500, failure))]);
     snapshot::text("error-dataplane", &cordon(&fake, ORDER).transcript);
 }
 
-/// What others wrote cannot drive the terminal of whoever reads it.
+/// Terminal control characters in a reason are escaped.
 #[test]
-fn no_escapes_from_others() {
+fn control_characters_from_the_gateway_are_escaped() {
     let order = values::order_with(json!({"reason": "\u{1b}[2J\u{1b}[1mall is well\r"}));
     let fake = Fake::new(&[
         ("POST /v1/orders", order),

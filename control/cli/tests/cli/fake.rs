@@ -1,5 +1,4 @@
-//! A gateway that answers what it was told to. It speaks HTTP byte by byte, because half an answer, silence and
-//! nonsense are answers too.
+//! A simulated gateway with fixed answers. It writes HTTP byte by byte, to send incomplete and malformed answers too.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,56 +8,56 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// The clock of the gateway: ages are measured by it.
+/// The time on the gateway's clock, from which `cordon` computes ages.
 pub const DATE: &str = "Sun, 01 Mar 2026 03:20:00 GMT";
 
-/// What a call is answered with.
+/// The answer to a call.
 #[derive(Clone)]
 pub enum Reply {
     /// A status and a JSON document.
     Json(u16, String),
-    /// These bytes, and the connection is closed.
+    /// These bytes, then the end of the connection.
     Bytes(Vec<u8>),
-    /// These lines, and the connection stays open.
+    /// These lines, on a connection that stays open.
     Stream(Vec<String>),
-    /// Nothing, while the connection stays open.
-    Silence,
+    /// No byte, on a connection that stays open.
+    NoAnswer,
 }
 
 /// The gateway.
 pub struct Fake {
     directory: TempDir,
-    heard: Arc<Mutex<Vec<(String, String)>>>,
+    calls: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Fake {
-    /// One that knows some calls, such as `GET /v1/status`; any other is answered with a failure.
+    /// A gateway that knows these calls, such as `GET /v1/status`, and answers any other with a failure.
     pub fn new(replies: &[(&str, Reply)]) -> Fake {
         let directory = TempDir::new().expect("a directory");
         let listener = UnixListener::bind(directory.path().join("socket")).expect("a socket");
-        let heard = Arc::<Mutex<Vec<(String, String)>>>::default();
+        let calls = Arc::<Mutex<Vec<(String, String)>>>::default();
         let replies: Vec<(String, Reply)> = replies
             .iter()
             .map(|(call, reply)| ((*call).to_owned(), reply.clone()))
             .collect();
-        let (told, replies) = (Arc::clone(&heard), Arc::new(replies));
+        let (log, replies) = (Arc::clone(&calls), Arc::new(replies));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (told, replies) = (Arc::clone(&told), Arc::clone(&replies));
-                std::thread::spawn(move || serve(&stream.expect("a connection"), &told, &replies));
+                let (log, replies) = (Arc::clone(&log), Arc::clone(&replies));
+                std::thread::spawn(move || serve(&stream.expect("a connection"), &log, &replies));
             }
         });
-        Fake { directory, heard }
+        Fake { directory, calls }
     }
 
-    /// Where it listens.
+    /// The path of its socket.
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("socket")
     }
 
-    /// The calls that it heard so far.
-    pub fn heard(&self) -> Vec<String> {
-        self.heard
+    /// The calls that it received so far.
+    pub fn calls(&self) -> Vec<String> {
+        self.calls
             .lock()
             .expect("a lock")
             .iter()
@@ -66,28 +65,24 @@ impl Fake {
             .collect()
     }
 
-    /// The body of a call that it heard.
+    /// The body of the first such call.
     pub fn body(&self, call: &str) -> serde_json::Value {
-        let heard = self.heard.lock().expect("a lock");
-        let (_, body) = heard
+        let calls = self.calls.lock().expect("a lock");
+        let (_, body) = calls
             .iter()
-            .find(|(heard, _)| heard == call)
+            .find(|(received, _)| received == call)
             .expect("the call was made");
         serde_json::from_str(body).expect("the body is JSON")
     }
 }
 
-fn serve(
-    mut stream: &UnixStream,
-    told: &Mutex<Vec<(String, String)>>,
-    replies: &[(String, Reply)],
-) {
+fn serve(mut stream: &UnixStream, log: &Mutex<Vec<(String, String)>>, replies: &[(String, Reply)]) {
     let mut reader = BufReader::new(stream);
     let mut head = Vec::new();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).expect("a line") == 0 {
-            return; // Somebody looked whether anybody listens.
+            return; // The caller only checked that the socket accepts connections.
         }
         match line.trim() {
             "" => break,
@@ -103,7 +98,7 @@ fn serve(
         .find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a length"))];
     reader.read_exact(&mut body).expect("a body");
-    told.lock()
+    log.lock()
         .expect("a lock")
         .push((call.clone(), String::from_utf8(body).expect("text")));
 
@@ -113,9 +108,9 @@ fn serve(
         .map(|(_, reply)| reply.clone());
     let unknown = Reply::Json(
         404,
-        format!(r#"{{"code":"not-found","message":"not played: {call}"}}"#),
+        format!(r#"{{"code":"not-found","message":"unexpected call: {call}"}}"#),
     );
-    // The caller may be gone before it is answered; it is its own test that says whether it may.
+    // An error means that the caller closed the connection first. The test decides whether that is right.
     let _ = match known.unwrap_or(unknown) {
         Reply::Json(status, body) => write!(
             stream,
@@ -129,21 +124,21 @@ fn serve(
                 "HTTP/1.1 200 OK\r\nDate: {DATE}\r\nTransfer-Encoding: chunked\r\n\r\n"
             );
             for line in lines {
-                // Lines are cut wherever it pleases the network. A chunk of nothing would be the end.
+                // Each line comes in two chunks, as a network may split it. An empty chunk would end the stream.
                 let line = format!("{line}\n");
                 let halves = line.split_at(line.len() / 2);
                 for half in [halves.0, halves.1].iter().filter(|half| !half.is_empty()) {
                     let _ = write!(stream, "{:x}\r\n{half}\r\n", half.len());
                 }
             }
-            hold(stream)
+            keep_open(stream)
         }
-        Reply::Silence => hold(stream),
+        Reply::NoAnswer => keep_open(stream),
     };
 }
 
 /// Keeps a connection open until the caller closes it.
-fn hold(mut stream: &UnixStream) -> std::io::Result<()> {
+fn keep_open(mut stream: &UnixStream) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     stream.read(&mut [0]).map(|_| ())
 }

@@ -1,4 +1,4 @@
-//! The help is the manual that people have at three in the morning.
+//! Help texts and usage errors.
 
 use crate::fake::Fake;
 use crate::run::cordon;
@@ -34,19 +34,23 @@ fn help_of_every_command() {
             &snapshot::without_reasons(&help.transcript),
         );
     }
-    assert_eq!(fake.heard(), [""; 0], "help asks nobody");
+    assert_eq!(fake.calls(), [""; 0], "help makes no call");
 }
 
-/// Whoever has never seen the tool is led to the one action.
+/// The help shows how to quarantine before anything else.
 #[test]
-fn help_leads_to_the_quarantine() {
+fn help_starts_with_the_quarantine() {
     let help = cordon(&Fake::new(&[]), "--help");
-    let above = help.stdout.split("Usage:").next().expect("something");
+    let above = help
+        .stdout
+        .split("Usage:")
+        .next()
+        .expect("text before the usage");
     assert!(above.contains("cordon quarantine site --reason"), "{above}");
 }
 
 #[test]
-fn no_command_is_answered_with_help() {
+fn without_a_command_the_help_is_printed() {
     let fake = Fake::new(&[]);
     let output = crate::run::program(&fake.socket())
         .output()
@@ -61,7 +65,7 @@ fn no_command_is_answered_with_help() {
 }
 
 #[test]
-fn a_quarantine_of_nothing_says_what_there_is() {
+fn without_a_scope_the_scopes_are_listed() {
     snapshot::text(
         "quarantine-no-scope",
         &cordon(&Fake::new(&[]), "quarantine").transcript,
@@ -72,9 +76,9 @@ fn a_quarantine_of_nothing_says_what_there_is() {
     );
 }
 
-/// `cordon help quarantine site` is what other tools taught people to type.
+/// `cordon help quarantine site`, as with other tools.
 #[test]
-fn help_is_a_word_too() {
+fn help_works_as_a_command() {
     let fake = Fake::new(&[]);
     for (word, flag) in [
         ("help", "--help"),
@@ -87,9 +91,9 @@ fn help_is_a_word_too() {
     assert_eq!(cordon(&fake, "help nonsense").code, 2);
 }
 
-/// What sounds like a command is told for what it means: `contain` is nearly `confirm`, and another thing.
+/// A word that is no command gets a hint by its meaning: `contain` is similar to `confirm`, but means `quarantine`.
 #[test]
-fn words_that_are_no_commands() {
+fn unknown_commands_come_with_a_hint() {
     let fake = Fake::new(&[]);
     for (name, line) in [
         ("usage-posture", "contain"),
@@ -101,5 +105,5 @@ fn words_that_are_no_commands() {
     ] {
         snapshot::text(name, &cordon(&fake, line).transcript);
     }
-    assert_eq!(fake.heard(), [""; 0], "nobody is asked");
+    assert_eq!(fake.calls(), [""; 0], "no call is made");
 }

@@ -1,5 +1,5 @@
-//! `cordon` as people and programs meet it: the real program against a gateway that is played on a Unix socket.
-//! What it prints is compared with `tests/snapshots`; `CORDON_UPDATE_SNAPSHOTS=1` writes them anew.
+//! Runs the real `cordon` against a simulated gateway on a Unix socket, and compares its output with `tests/snapshots`.
+//! `CORDON_UPDATE_SNAPSHOTS=1` rewrites them.
 
 mod errors;
 mod fake;

@@ -1,4 +1,4 @@
-//! Quarantine and release where nobody is at a terminal: scripts, emergencies.
+//! Quarantine and release without a terminal.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::run::cordon;
 use crate::{snapshot, values};
 
 #[test]
-fn a_quarantine_is_ordered_at_once_and_told() {
+fn a_quarantine_is_ordered_first_and_explained_afterwards() {
     let fake = Fake::new(&[
         ("POST /v1/orders", values::order()),
         ("GET /v1/rules", values::rules()),
@@ -18,7 +18,7 @@ fn a_quarantine_is_ordered_at_once_and_told() {
     );
     snapshot::text("quarantine", &ran.transcript);
     assert_eq!(
-        fake.heard(),
+        fake.calls(),
         ["POST /v1/orders", "GET /v1/rules"],
         "the order goes first"
     );
@@ -28,7 +28,7 @@ fn a_quarantine_is_ordered_at_once_and_told() {
 }
 
 #[test]
-fn a_quarantine_as_json_is_the_order() {
+fn a_quarantine_as_json_prints_the_order() {
     let fake = Fake::new(&[("POST /v1/orders", values::order())]);
     let ran = cordon(&fake, "quarantine site --reason x --output json");
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
@@ -36,11 +36,11 @@ fn a_quarantine_as_json_is_the_order() {
         serde_json::from_str::<serde_json::Value>(&ran.stdout).expect("JSON"),
         values::order_value()
     );
-    assert_eq!(fake.heard(), ["POST /v1/orders"]);
+    assert_eq!(fake.calls(), ["POST /v1/orders"]);
 }
 
 #[test]
-fn every_word_of_the_order_goes_into_it() {
+fn every_option_is_part_of_the_order() {
     let fake = Fake::new(&[
         ("POST /v1/orders", values::order()),
         ("GET /v1/rules", values::rules()),
@@ -55,7 +55,7 @@ fn every_word_of_the_order_goes_into_it() {
 }
 
 #[test]
-fn each_posture_says_what_stops() {
+fn each_posture_lists_what_continues_and_what_stops() {
     for posture in ["watch", "contain", "isolate", "lockdown", "sever"] {
         let order = values::order_with(
             json!({"posture": posture, "ticket": null, "until": "2026-03-01T05:12:44Z"}),
@@ -73,7 +73,7 @@ fn each_posture_says_what_stops() {
 }
 
 #[test]
-fn an_older_gateway_knows_less_of_what_stops() {
+fn the_preview_works_with_an_older_gateway() {
     let replies = [
         ("POST /v1/orders", values::order()),
         ("GET /v1/rules", values::rules_of_an_older_gateway()),
@@ -82,9 +82,9 @@ fn an_older_gateway_knows_less_of_what_stops() {
     snapshot::text("quarantine-older-gateway", &ran.transcript);
 }
 
-/// It is in force: that it cannot be told what goes on does not make it a failure.
+/// The order is in force, so an error while reading the rules is no failure.
 #[test]
-fn a_quarantine_whose_rules_cannot_be_asked_for_is_still_one() {
+fn a_quarantine_succeeds_even_if_the_rules_cannot_be_read() {
     let order = values::order_with(
         json!({"warning": "it is in force but could not be made durable: disk full"}),
     );
@@ -99,7 +99,7 @@ fn a_quarantine_whose_rules_cannot_be_asked_for_is_still_one() {
 }
 
 #[test]
-fn an_order_that_is_not_in_force_yet_is_not_called_so() {
+fn an_order_that_is_not_in_force_yet_is_a_failure() {
     let order = values::order_with(json!({"in_force_milliseconds": null}));
     let fake = Fake::new(&[
         ("POST /v1/orders", order),
@@ -111,7 +111,7 @@ fn an_order_that_is_not_in_force_yet_is_not_called_so() {
 }
 
 #[test]
-fn a_release() {
+fn a_release_prints_the_new_posture() {
     let fake = Fake::new(&[("POST /v1/orders", values::released())]);
     snapshot::text(
         "release",
@@ -123,28 +123,28 @@ fn a_release() {
 }
 
 #[test]
-fn nothing_to_release() {
+fn a_refused_release_is_an_error() {
     let failure = values::failure(
         409,
         json!({"code": "conflict", "message": "the site is at normal: there is nothing to release"}),
     );
     let fake = Fake::new(&[("POST /v1/orders", failure)]);
     snapshot::text(
-        "release-nothing",
+        "release-refused",
         &cordon(&fake, "release site --reason x").transcript,
     );
 }
 
-/// Who typed nonsense is told so, and nothing is ordered.
+/// A wrong command line is explained, and no order is given.
 #[test]
-fn nonsense_orders_nothing() {
+fn a_wrong_command_line_gives_no_order() {
     let fake = Fake::new(&[]);
     for (name, line) in [
         ("no-reason", "quarantine site"),
         ("empty-reason", "quarantine site --reason \" \""),
         ("no-posture", "quarantine site --posture contian --reason x"),
         (
-            "normal-is-a-release",
+            "posture-normal",
             "quarantine site --posture normal --reason x",
         ),
         ("no-duration", "quarantine site --reason x --for 2hours30"),
@@ -156,5 +156,5 @@ fn nonsense_orders_nothing() {
         assert_eq!(ran.code, 2, "{line}");
         snapshot::text(&format!("usage-{name}"), &ran.transcript);
     }
-    assert_eq!(fake.heard(), [""; 0]);
+    assert_eq!(fake.calls(), [""; 0]);
 }

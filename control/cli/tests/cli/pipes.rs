@@ -1,4 +1,4 @@
-//! Readers that go, and writers that cannot.
+//! Closed pipes, and output that cannot be written.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -24,7 +24,7 @@ fn many_rules() -> Fake {
 
 /// `cordon rules | head -1`
 #[test]
-fn a_reader_that_goes_is_no_error() {
+fn a_closed_pipe_is_no_error() {
     let fake = many_rules();
     for line in ["rules", "rules --output json"] {
         let mut child = program(&fake.socket())
@@ -49,9 +49,9 @@ fn a_reader_that_goes_is_no_error() {
     }
 }
 
-/// The exit code is the answer's, whether or not somebody read it.
+/// The exit code depends on the answer alone.
 #[test]
-fn a_reader_that_goes_changes_no_exit_code() {
+fn a_closed_pipe_does_not_change_the_exit_code() {
     let fake = many_rules();
     let mut child = program(&fake.socket())
         .args(split("explain a b smb"))

@@ -1,4 +1,4 @@
-//! Policies: checked here, applied there.
+//! `check`, `services`, `apply` and `confirm`.
 
 use serde_json::json;
 
@@ -7,15 +7,15 @@ use crate::run::{cordon, program};
 use crate::{snapshot, values};
 
 #[test]
-fn check_says_what_is_in_it() {
+fn check_summarises_a_valid_policy() {
     let fake = Fake::new(&[]);
     snapshot::text("check", &cordon(&fake, "check good").transcript);
     snapshot::json("check", &cordon(&fake, "check good --output json").stdout);
-    assert_eq!(fake.heard(), [""; 0], "no gateway is asked");
+    assert_eq!(fake.calls(), [""; 0], "no call is made");
 }
 
 #[test]
-fn check_says_everything_that_is_wrong_at_its_place() {
+fn check_lists_every_error_with_its_position() {
     let fake = Fake::new(&[]);
     snapshot::text("check-wrong", &cordon(&fake, "check wrong").transcript);
     let json = cordon(&fake, "check wrong --output json");
@@ -37,7 +37,7 @@ fn services_are_listed_with_their_ports() {
         [
             "hl7",
             "policy.yaml,",
-            "silent",
+            "idle",
             "for",
             "up",
             "to",
@@ -52,13 +52,13 @@ fn services_are_listed_with_their_ports() {
         dicom.expect("is listed")["ports"],
         json!(["tcp/104", "tcp/11112"])
     );
-    assert_eq!(cordon(&fake, "services nowhere").code, 1);
-    assert_eq!(fake.heard(), [""; 0], "no gateway is asked");
+    assert_eq!(cordon(&fake, "services missing").code, 1);
+    assert_eq!(fake.calls(), [""; 0], "no call is made");
 }
 
-/// What the rules come to is worked out as well.
+/// `check` compiles the policy too, and so finds broken invariants.
 #[test]
-fn check_says_which_invariants_the_rules_break() {
+fn check_lists_broken_invariants() {
     let ran = cordon(&Fake::new(&[]), "check broken-invariant");
     assert_eq!(ran.code, 1);
     assert!(
@@ -69,23 +69,23 @@ fn check_says_which_invariants_the_rules_break() {
     );
     assert!(
         !ran.stderr.contains("policy.yaml:9"),
-        "the other one holds: {}",
+        "the other invariant holds: {}",
         ran.stderr
     );
 }
 
 #[test]
-fn check_of_what_is_no_policy() {
+fn check_of_a_missing_directory_is_an_error() {
     snapshot::text(
-        "check-nowhere",
-        &cordon(&Fake::new(&[]), "check nowhere").transcript,
+        "check-no-directory",
+        &cordon(&Fake::new(&[]), "check missing").transcript,
     );
 }
 
 #[test]
-fn apply() {
+fn apply_sends_the_files_of_the_directory() {
     let warnings = json!([{"file": "site.yaml", "line": 7, "column": 3, "code": "warning",
-        "message": "segment `guest` is attached once: nothing can leave it", "hint": "attach it twice"}]);
+        "message": "segment `guest` is attached once: no frame can leave it", "hint": "attach it twice"}]);
     let fake = Fake::new(&[("POST /v1/policy", values::applied(json!(null), warnings))]);
     snapshot::text("apply", &cordon(&fake, "apply good").transcript);
     let read = |file: &str| {
@@ -105,7 +105,7 @@ fn apply() {
 }
 
 #[test]
-fn apply_with_confirm_says_how_and_until_when() {
+fn apply_with_confirm_prints_the_deadline() {
     let fake = Fake::new(&[(
         "POST /v1/policy",
         values::applied(json!("2026-03-01T03:30:00Z"), json!([])),
@@ -115,25 +115,25 @@ fn apply_with_confirm_says_how_and_until_when() {
         &cordon(&fake, "apply good --confirm 10m").transcript,
     );
     assert_eq!(fake.body("POST /v1/policy")["confirm_seconds"], 600);
-    // The gateway took no notice: who counts on the way back must know.
+    // The gateway ignored --confirm: the user, who relies on it, is warned.
     let fake = Fake::new(&[("POST /v1/policy", values::applied(json!(null), json!([])))]);
     snapshot::text(
-        "apply-no-way-back",
+        "apply-confirm-ignored",
         &cordon(&fake, "apply good --confirm 10m").transcript,
     );
 }
 
 #[test]
-fn a_wrong_policy_does_not_reach_the_gateway() {
+fn a_policy_with_errors_is_not_sent() {
     let fake = Fake::new(&[]);
     let ran = cordon(&fake, "apply wrong");
     assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
     assert!(ran.stderr.contains("wrong/policy.yaml:"), "{}", ran.stderr);
-    assert_eq!(fake.heard(), [""; 0]);
+    assert_eq!(fake.calls(), [""; 0]);
 }
 
 #[test]
-fn a_policy_that_only_the_gateway_refuses() {
+fn errors_found_by_the_gateway_are_printed_with_their_lines() {
     let problems = json!([{"file": "policy.yaml", "line": 5, "column": 5, "code": "limit",
         "message": "this gateway has no room for it", "hint": "use another"}]);
     let failure = json!({"code": "policy-rejected", "message": "the policy has 1 error", "problems": problems});
@@ -145,17 +145,17 @@ fn a_policy_that_only_the_gateway_refuses() {
 }
 
 #[test]
-fn a_duration_that_is_none() {
+fn apply_refuses_a_wrong_duration() {
     let fake = Fake::new(&[]);
     snapshot::text(
         "usage-confirm",
         &cordon(&fake, "apply good --confirm soon").transcript,
     );
-    assert_eq!(fake.heard(), [""; 0]);
+    assert_eq!(fake.calls(), [""; 0]);
 }
 
 #[test]
-fn confirm() {
+fn confirm_prints_the_policy_that_stays() {
     let fake = Fake::new(&[(
         "POST /v1/policy/confirm",
         values::applied(json!(null), json!([])),
@@ -167,5 +167,5 @@ fn confirm() {
         json!({"code": "conflict", "message": "no policy waits to be confirmed"}),
     );
     let fake = Fake::new(&[("POST /v1/policy/confirm", failure)]);
-    snapshot::text("confirm-nothing", &cordon(&fake, "confirm").transcript);
+    snapshot::text("confirm-refused", &cordon(&fake, "confirm").transcript);
 }

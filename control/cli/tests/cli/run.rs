@@ -1,11 +1,11 @@
-//! Runs the program.
+//! Runs `cordon`.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::fake::Fake;
 
-/// The program, with nothing of this environment, and nobody at a terminal.
+/// The program, with an empty environment and without a terminal.
 pub fn program(socket: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cordon"));
     command
@@ -20,9 +20,9 @@ pub fn program(socket: &Path) -> Command {
     command
 }
 
-/// How it ended.
+/// The outcome of a run.
 pub struct Ran {
-    /// What was typed, what came out, and the exit code.
+    /// The command line, the output, and the exit code.
     pub transcript: String,
     /// The exit code.
     pub code: i32,
@@ -32,7 +32,7 @@ pub struct Ran {
     pub stderr: String,
 }
 
-/// Splits as a shell does, as far as these tests need it: at blanks, but not within double quotes.
+/// Splits a line into words at blanks, except within double quotes.
 pub fn split(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -46,7 +46,7 @@ pub fn split(line: &str) -> Vec<String> {
     words
 }
 
-/// Runs `cordon` with arguments as one would type them.
+/// Runs `cordon` with arguments as typed in a shell.
 pub fn cordon(fake: &Fake, line: &str) -> Ran {
     let output = program(&fake.socket())
         .args(split(line))
@@ -55,7 +55,7 @@ pub fn cordon(fake: &Fake, line: &str) -> Ran {
     ran(line, &fake.socket(), &output)
 }
 
-/// What became of a run.
+/// Evaluates the output of a run. The path of the socket is replaced by `SOCKET`.
 pub fn ran(line: &str, socket: &Path, output: &Output) -> Ran {
     let text = |bytes: &[u8]| {
         let text = String::from_utf8(bytes.to_vec()).expect("text");

@@ -1,4 +1,4 @@
-//! Compares with what was printed before.
+//! Compares output with snapshots.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ fn updating() -> bool {
     std::env::var_os("CORDON_UPDATE_SNAPSHOTS").is_some()
 }
 
-/// A text must be as it was.
+/// Compares a text with its snapshot.
 pub fn text(name: &str, got: &str) {
     let path = path(&format!("{name}.txt"));
     if updating() {
@@ -26,7 +26,7 @@ pub fn text(name: &str, got: &str) {
     );
 }
 
-/// The list of all drop reasons is the verdict's; a new one there changes nothing here.
+/// A transcript with the list of drop reasons cut out, so that a new reason changes no snapshot.
 pub fn without_reasons(transcript: &str) -> String {
     let mut listing = false;
     let mut kept = Vec::new();
@@ -43,7 +43,7 @@ pub fn without_reasons(transcript: &str) -> String {
     kept.join("\n") + "\n"
 }
 
-/// A document must say what it said; the order of its fields means nothing.
+/// Compares a JSON document with its snapshot, ignoring the order of its fields.
 pub fn json(name: &str, got: &str) {
     let path = path(&format!("{name}.json"));
     let got: serde_json::Value = serde_json::from_str(got).expect("it is one JSON document");

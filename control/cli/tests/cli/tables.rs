@@ -1,10 +1,10 @@
-//! What every question prints, as a table and as JSON.
+//! The output of commands that change no state, as a table and as JSON.
 
 use crate::fake::{Fake, Reply};
 use crate::run::cordon;
 use crate::{snapshot, values};
 
-/// A question is asked in both forms.
+/// Runs a command with each form of output.
 fn both(name: &str, line: &str, replies: &[(&str, Reply)]) {
     let table = cordon(&Fake::new(replies), line);
     snapshot::text(name, &table.transcript);
@@ -17,9 +17,9 @@ fn both(name: &str, line: &str, replies: &[(&str, Reply)]) {
     snapshot::json(name, &json.stdout);
 }
 
-/// What the gateway answers is what a program gets: the very document.
+/// With --output json, the answer is printed unchanged.
 #[test]
-fn json_is_the_answer_itself() {
+fn json_is_the_unchanged_answer() {
     for (path, line, reply) in [
         ("GET /v1/status", "status", values::status_contained()),
         ("GET /v1/devices", "devices", values::devices()),
@@ -35,7 +35,7 @@ fn json_is_the_answer_itself() {
         let Reply::Json(_, body) = &reply else {
             unreachable!("it is JSON")
         };
-        // A newer gateway says more, and a program that knows it may want it.
+        // A field of a newer gateway is kept.
         let mut want: serde_json::Value = serde_json::from_str(body).expect("is JSON");
         match &mut want {
             serde_json::Value::Array(list) => list[0]["new"] = 1.into(),
@@ -103,20 +103,20 @@ fn flows() {
             values::flows_of_station(),
         )],
     );
-    // What is asked for is asked of the gateway. (The one that is played hears no capitals.)
+    // The gateway does the filtering. (The simulated gateway lowers the case of the path.)
     let fake = Fake::new(&[]);
     cordon(
         &fake,
         "flows --limit 3 --device \"a b&c\" --segment imaging --rule observe:x --state half-open",
     );
     assert_eq!(
-        fake.heard(),
+        fake.calls(),
         ["GET /v1/flows?limit=3&device=a%20b%26c&segment=imaging&rule=observe%3ax&state=half-open"]
     );
 }
 
 #[test]
-fn what_would_be_dropped() {
+fn flows_that_would_be_dropped() {
     let observed = [
         ("GET /v1/observed", values::observed()),
         ("GET /v1/devices", values::devices()),
@@ -139,9 +139,9 @@ fn what_would_be_dropped() {
         both(name, line, &observed);
     }
     let none = [("GET /v1/observed", values::observed_none())];
-    both("would-drop-none", "flows --would-drop", &none);
-    let nothing = [("GET /v1/observed", values::observed_nothing())];
-    both("would-drop-nothing", "flows --would-drop", &nothing);
+    both("would-drop-unobserved", "flows --would-drop", &none);
+    let empty = [("GET /v1/observed", values::observed_empty())];
+    both("would-drop-empty", "flows --would-drop", &empty);
     both(
         "status-observed",
         "status",
@@ -189,7 +189,7 @@ fn explain() {
 }
 
 #[test]
-fn explain_asks_what_was_typed() {
+fn explain_sends_its_arguments() {
     let fake = Fake::new(&[("POST /v1/explain", values::explanation())]);
     cordon(&fake, "explain ct-1 10.200.4.7 dicom");
     let want = serde_json::json!({"from": "ct-1", "to": "10.200.4.7", "service": "dicom"});

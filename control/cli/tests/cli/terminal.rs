@@ -1,4 +1,4 @@
-//! At a terminal: colour, width, and being asked.
+//! At a terminal: colour, width, and confirmation.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use crate::fake::Fake;
 use crate::run::{program, split};
 use crate::{snapshot, values};
 
-/// Runs a program at a terminal of some columns, types an answer, and answers what the screen shows and the exit code.
+/// Runs a program at a terminal with this many columns, and types an answer. Returns the screen and the exit code.
 fn at_terminal(mut command: Command, columns: u16, typed: &str) -> (String, Option<i32>) {
     let size = Winsize {
         ws_row: 24,
@@ -26,13 +26,13 @@ fn at_terminal(mut command: Command, columns: u16, typed: &str) -> (String, Opti
         .stderr(slave())
         .spawn()
         .expect("it runs");
-    // Only the child may hold the slave, or its end would not be seen.
+    // Only the child may keep the slave open, or the master would never report the end.
     drop((command, pty.slave));
     let mut master = File::from(pty.master);
     master.write_all(typed.as_bytes()).expect("can be typed");
     let mut screen = Vec::new();
     let mut buffer = [0; 4096];
-    // When the last one closes a terminal, reading from it is an error.
+    // Once the last process closes the slave, reading from the master is an error.
     while let Ok(length @ 1..) = master.read(&mut buffer) {
         screen.extend_from_slice(&buffer[..length]);
     }
@@ -57,14 +57,14 @@ fn run(fake: &Fake, line: &str, typed: &str) -> (String, Option<i32>) {
 }
 
 #[test]
-fn a_quarantine_is_shown_and_asked_for() {
+fn a_quarantine_is_previewed_and_confirmed() {
     let gateway = fake();
     let (screen, code) = run(&gateway, "quarantine site --reason x --no-color", "y\n");
     assert_eq!(code, Some(0));
-    // What was typed is echoed whenever the terminal comes to it.
+    // The terminal echoes the answer at an unpredictable moment.
     snapshot::text("terminal-quarantine", &screen.replacen("y\n", "", 1));
     assert_eq!(
-        gateway.heard(),
+        gateway.calls(),
         [
             "GET /v1/status",
             "GET /v1/rules",
@@ -75,41 +75,41 @@ fn a_quarantine_is_shown_and_asked_for() {
 }
 
 #[test]
-fn anything_but_yes_is_no() {
+fn any_answer_except_yes_cancels() {
     for typed in ["n\n", "\n", "yy\n", "\u{4}"] {
         let gateway = fake();
         let (screen, code) = run(&gateway, "quarantine site --reason x --no-color", typed);
         assert_eq!(code, Some(1), "{typed:?}: {screen}");
-        assert!(screen.contains("nothing was done"), "{screen}");
+        assert!(screen.contains("nothing was changed"), "{screen}");
         assert_eq!(
-            gateway.heard(),
+            gateway.calls(),
             ["GET /v1/status", "GET /v1/rules"],
-            "nothing is ordered"
+            "no order is given"
         );
     }
 }
 
 #[test]
-fn yes_is_not_asked() {
+fn with_yes_there_is_no_question() {
     let gateway = fake();
     let (screen, code) = run(&gateway, "quarantine site --reason x --yes", "");
     assert_eq!(code, Some(0));
     assert!(!screen.contains("[y/N]"), "{screen}");
-    assert_eq!(gateway.heard(), ["POST /v1/orders", "GET /v1/rules"]);
+    assert_eq!(gateway.calls(), ["POST /v1/orders", "GET /v1/rules"]);
 }
 
-/// What cannot be shown keeps nobody from giving the order.
+/// If the preview cannot be shown, the order can still be given.
 #[test]
-fn a_quarantine_is_asked_for_all_the_same_where_little_can_be_shown() {
+fn a_quarantine_works_without_a_preview() {
     let gateway = Fake::new(&[("POST /v1/orders", values::order())]);
     let (screen, code) = run(&gateway, "quarantine site --reason x --no-color", "yes\n");
     assert_eq!(code, Some(0), "{screen}");
-    assert!(screen.contains("could not be asked for"), "{screen}");
+    assert!(screen.contains("could not find out"), "{screen}");
 }
 
-/// A quarantine cannot open; whoever tries should not have to find out.
+/// A quarantine cannot open the site: the user is warned before the gateway refuses.
 #[test]
-fn a_posture_below_the_one_in_force_is_warned_of() {
+fn a_posture_below_the_one_in_force_comes_with_a_warning() {
     let gateway = Fake::new(&[
         ("GET /v1/status", values::status_contained()),
         ("GET /v1/rules", values::rules()),
@@ -120,11 +120,11 @@ fn a_posture_below_the_one_in_force_is_warned_of() {
         "quarantine site --posture watch --reason x --no-color",
         "n\n",
     );
-    assert!(screen.contains("It will be refused"), "{screen}");
+    assert!(screen.contains("The order will be refused"), "{screen}");
 }
 
 #[test]
-fn colour_is_for_terminals_that_want_it() {
+fn colour_can_be_disabled() {
     let gateway = fake();
     let screen = |extra: &[&str], environment: (&str, &str)| {
         let mut command = program(&gateway.socket());
@@ -137,7 +137,7 @@ fn colour_is_for_terminals_that_want_it() {
     assert!(screen(&[], ("TERM", "xterm")).contains("\u{1b}[32mNORMAL\u{1b}[0m"));
     assert!(
         screen(&[], ("NO_COLOR", "")).contains('\u{1b}'),
-        "an empty NO_COLOR says nothing"
+        "an empty NO_COLOR has no effect"
     );
     assert!(!screen(&[], ("NO_COLOR", "1")).contains('\u{1b}'));
     assert!(!screen(&[], ("TERM", "dumb")).contains('\u{1b}'));
@@ -162,9 +162,9 @@ fn a_narrow_terminal_wraps_cells_and_not_lines() {
     }
 }
 
-/// Too narrow for any table: the terminal wraps it, and nothing is lost.
+/// Too narrow for any table: the terminal wraps the lines, and all text is printed.
 #[test]
-fn ten_columns_are_enough_for_every_word() {
+fn at_ten_columns_all_text_is_printed() {
     let gateway = fake();
     let mut command = program(&gateway.socket());
     command.args(["rules", "--continuity", "--no-color"]);
@@ -176,9 +176,9 @@ fn ten_columns_are_enough_for_every_word() {
     );
 }
 
-/// A terminal that does not know its size, as one over a serial line.
+/// A terminal without a known size, such as a serial line.
 #[test]
-fn no_size_is_no_limit() {
+fn at_an_unknown_width_lines_are_not_wrapped() {
     let gateway = fake();
     let mut command = program(&gateway.socket());
     command.args(["rules", "--no-color"]);
@@ -191,15 +191,18 @@ fn no_size_is_no_limit() {
     );
 }
 
-/// An empty screen would look like one that does not work.
+/// Until the first event, an empty screen would look like a program that does not work.
 #[test]
-fn a_watch_says_that_it_listens() {
+fn watch_starts_with_a_message() {
     let event = values::line(values::event("flow", 1, 104), serde_json::json!({}));
     let events = crate::fake::Reply::Json(200, format!("{event}\n"));
     let fake = Fake::new(&[("GET /v1/events", events)]);
     let (screen, _) = run(&fake, "watch", "");
     let first = screen.lines().next().unwrap_or_default();
-    assert!(first.contains("listening; times are UTC"), "{screen}");
+    assert!(
+        first.contains("waiting for events; times are in UTC"),
+        "{screen}"
+    );
     let (screen, _) = run(&fake, "watch --output json", "");
-    assert!(!screen.contains("listening"), "{screen}");
+    assert!(!screen.contains("waiting"), "{screen}");
 }

@@ -1,4 +1,4 @@
-//! What the played gateway answers: Manchester Memorial at three in the morning.
+//! Answers of the simulated gateway.
 
 use cordon_protocol::{
     Applied, Device, Event, Explanation, Failure, Flows, Observed, Order, Rule, Status,
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::fake::Reply;
 
-/// As the gateway would write it: by way of the protocol's type.
+/// As the gateway would write it: converted through the protocol's type.
 fn wire<T: DeserializeOwned + Serialize>(value: Value) -> String {
     let typed: T = serde_json::from_value(value).expect("is a value of the protocol");
     serde_json::to_string(&typed).expect("can be written")
@@ -102,7 +102,7 @@ pub fn order() -> Reply {
     good::<Order>(order_value())
 }
 
-/// The order, with some of it otherwise.
+/// The order, with some fields replaced.
 pub fn order_with(fields: Value) -> Reply {
     let mut value = order_value();
     for (name, field) in fields.as_object().expect("fields") {
@@ -127,7 +127,7 @@ pub fn orders() -> Reply {
 
 fn rules_value() -> Vec<Value> {
     let postures = ["normal", "watch", "contain", "isolate", "lockdown"];
-    // Up to which posture it lets something through: what it survives, or what its reach comes to.
+    // `open` is the number of postures at which the rule allows traffic.
     let rule = |name: &str,
                 place: Value,
                 survives: &str,
@@ -135,7 +135,7 @@ fn rules_value() -> Vec<Value> {
                 owner: &str,
                 reason: &str,
                 packets: u64| {
-        let say = |text: &str| {
+        let optional = |text: &str| {
             if text.is_empty() {
                 Value::Null
             } else {
@@ -144,7 +144,7 @@ fn rules_value() -> Vec<Value> {
         };
         let continuity = !place.is_null() && postures[2..].contains(&survives);
         json!({"name": name, "place": place, "from": [], "to": [], "services": [], "action": "allow", "survives": survives, "continuity": continuity,
-            "open_at": postures[..open], "owner": say(owner), "reason": say(reason), "expires": null,
+            "open_at": postures[..open], "owner": optional(owner), "reason": optional(reason), "expires": null,
             "packets": packets, "bytes": packets * 900})
     };
     let at = |line: u32| json!(format!("policy.yaml:{line}"));
@@ -282,7 +282,7 @@ pub fn rules() -> Reply {
     good::<Vec<Rule>>(rules_value().into())
 }
 
-/// As a gateway that does not say what a rule comes to.
+/// The rules of an older gateway, without the fields of a newer one.
 pub fn rules_of_an_older_gateway() -> Reply {
     let mut rules = rules_value();
     for rule in &mut rules {
@@ -294,7 +294,7 @@ pub fn rules_of_an_older_gateway() -> Reply {
     Reply::Json(200, Value::from(rules).to_string())
 }
 
-/// With a segment that is observed.
+/// The devices, two of them in an observed segment.
 pub fn devices_observed() -> Reply {
     let Reply::Json(_, text) = devices() else {
         unreachable!("it is JSON")
@@ -361,7 +361,7 @@ pub fn flows() -> Reply {
     ]}))
 }
 
-/// The flows of a workstation, one of which only an observed segment lets be.
+/// The flows of a workstation, one of which passes only because its segment is observed.
 pub fn flows_of_station() -> Reply {
     let flow = |port: u16, rule: &str| {
         json!({"from": {"device": "station-1", "ip": "10.23.0.11", "port": 50_000},
@@ -369,10 +369,11 @@ pub fn flows_of_station() -> Reply {
             "rule": rule, "current": true, "answered": true, "bytes_sent": 6000, "bytes_received": 60,
             "idle_seconds": 4})
     };
-    let mut let_be = flow(445, "observe:stations");
-    let_be["would_drop"] = json!({"reason": "rule", "rule": "no-smb", "place": "policy.yaml:28"});
+    let mut would_drop = flow(445, "observe:stations");
+    would_drop["would_drop"] =
+        json!({"reason": "rule", "rule": "no-smb", "place": "policy.yaml:28"});
     good::<Flows>(
-        json!({"total": 1246, "matching": 3, "flows": [flow(443, "stations-to-records"), let_be]}),
+        json!({"total": 1246, "matching": 3, "flows": [flow(443, "stations-to-records"), would_drop]}),
     )
 }
 
@@ -380,7 +381,7 @@ fn in_guest() -> Value {
     json!({"segment": "guest", "hosts": 2, "flows": 16, "bytes": 1_268_000})
 }
 
-/// What a segment let be since it is observed.
+/// Flows of an observed segment that enforcement would have dropped.
 pub fn observed() -> Reply {
     let guest =
         |last: u8| json!({"device": null, "ip": format!("10.29.0.{last}"), "zone": "guest"});
@@ -411,19 +412,19 @@ pub fn observed() -> Reply {
     ]}))
 }
 
-/// Nothing is observed.
+/// No segment is observed.
 pub fn observed_none() -> Reply {
     good::<Observed>(json!({"segments": [], "talks": [], "unnoted": 0}))
 }
 
-/// A segment is observed, and nothing would have been dropped.
-pub fn observed_nothing() -> Reply {
+/// A segment is observed, and no flow would have been dropped.
+pub fn observed_empty() -> Reply {
     good::<Observed>(
         json!({"segments": [{"segment": "guest", "hosts": 0, "flows": 0, "bytes": 0}], "talks": [], "unnoted": 0}),
     )
 }
 
-/// A broadcast within a zone, and what only an observed segment lets be.
+/// A broadcast within a zone.
 pub fn explanation_inside() -> Reply {
     let at = |posture: &str, allowed: bool, inside: bool| {
         json!({"posture": posture, "allowed": allowed, "inside": inside,
@@ -437,7 +438,7 @@ pub fn explanation_inside() -> Reply {
     )
 }
 
-/// What only an observed segment lets be.
+/// A packet that passes only because a segment is observed.
 pub fn explanation_observed() -> Reply {
     let at = |posture: &str, would_drop: Value| {
         json!({"posture": posture, "allowed": !would_drop.is_null(), "rule": "observe:guest",
@@ -452,7 +453,7 @@ pub fn explanation_observed() -> Reply {
     )
 }
 
-/// `dicom` from a scanner to the archive: two packets of one fate.
+/// `dicom` from a scanner to the archive: two packets with the same verdicts.
 pub fn explanation() -> Reply {
     let allowed = |posture: &str| {
         json!({"posture": posture, "allowed": true, "reason": null, "rule": "ct-to-pacs",
@@ -468,13 +469,13 @@ pub fn explanation() -> Reply {
     good::<Vec<Explanation>>(json!([packet("tcp/104"), packet("tcp/11112")]))
 }
 
-/// Two packets of different fates, neither of which passes.
+/// Two packets with different verdicts, neither of which passes.
 pub fn explanation_dropped() -> Reply {
     let packet = |packet: &str, reason: &str, rule: Value| {
         json!({"from": "10.29.0.50", "to": "station-1 (10.23.0.11)", "packet": packet, "reach": "between zones",
             "ingress": "access0.299", "posture": "normal", "postures": [
                 {"posture": "normal", "allowed": false, "reason": reason, "rule": rule, "place": null},
-                {"posture": "watch", "allowed": false, "reason": "of-tomorrow", "rule": null, "place": null}]})
+                {"posture": "watch", "allowed": false, "reason": "new-reason", "rule": null, "place": null}]})
     };
     good::<Vec<Explanation>>(json!([
         packet("tcp/445", "rule", json!("no-smb")),
@@ -494,7 +495,7 @@ pub fn applied(reverts: Value, warnings: Value) -> Reply {
     )
 }
 
-/// An event of a packet from one address to another; see [`event_with`].
+/// An event of a packet from one address to another.
 pub fn event(kind: &str, second: u32, to_port: u16) -> Value {
     json!({"time": format!("2026-03-01T03:20:{second:02}.250Z"), "kind": kind, "ingress": "access0.210",
         "segment": "imaging", "device": "ct-1", "source_mac": "02:00:5e:21:00:11",
@@ -502,7 +503,7 @@ pub fn event(kind: &str, second: u32, to_port: u16) -> Value {
         "to": {"device": null, "ip": "10.200.4.7", "port": to_port}, "protocol": "tcp", "length": 74})
 }
 
-/// An event as a line, with some of it otherwise.
+/// An event as a line, with some fields replaced.
 pub fn line(mut event: Value, fields: Value) -> String {
     for (name, field) in fields.as_object().expect("fields") {
         event[name] = field.clone();

@@ -1,4 +1,4 @@
-//! Events as they come.
+//! `cordon watch`.
 
 use std::io::{BufRead, BufReader};
 
@@ -35,12 +35,12 @@ fn events() -> Vec<String> {
             json!({"rule": "observe:imaging", "would_drop": {"reason": "no-rule"}}),
         ),
     ];
-    // A scan of a thousand ports is one line, and one more that says how many.
+    // A scan of a thousand ports is one line, and one more with the number of repeats.
     events.extend((1..=1000).map(|port| values::line(event("drop", 5, port), dropped("no-rule"))));
     events
 }
 
-/// Reads what the program says until a line contains `last`, then presses Ctrl-C.
+/// Reads the output until a line contains `last`, then presses Ctrl-C.
 fn watch(fake: &Fake, line: &str, last: &str) -> crate::run::Ran {
     let mut child = program(&fake.socket())
         .args(split(line))
@@ -54,15 +54,15 @@ fn watch(fake: &Fake, line: &str, last: &str) -> crate::run::Ran {
             "it ended early: {stdout}"
         );
     }
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).expect("can be told");
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).expect("can be signalled");
     std::io::Read::read_to_string(&mut reader, &mut stdout).expect("text");
     let mut output = child.wait_with_output().expect("it ends");
     output.stdout = stdout.into_bytes();
     ran(line, &fake.socket(), &output)
 }
 
-/// How long a repeat was waited for is not the same each time.
-fn timeless(transcript: &str) -> String {
+/// The transcript without the seconds of repeats, which differ from run to run.
+fn without_seconds(transcript: &str) -> String {
     let mut text = transcript.to_owned();
     for seconds in 1..=9 {
         text = text.replace(&format!("in {seconds} s"), "in N s");
@@ -71,15 +71,15 @@ fn timeless(transcript: &str) -> String {
 }
 
 #[test]
-fn events_are_told_and_repeats_summed_up() {
+fn events_are_printed_and_repeats_counted() {
     let fake = Fake::new(&[("GET /v1/events", Reply::Stream(events()))]);
     let ran = watch(&fake, "watch", "more in");
     assert_eq!(ran.code, 0);
-    snapshot::text("watch", &timeless(&ran.transcript));
+    snapshot::text("watch", &without_seconds(&ran.transcript));
 }
 
 #[test]
-fn filters() {
+fn filters_select_events() {
     let fake = Fake::new(&[
         ("GET /v1/events", Reply::Stream(events())),
         ("GET /v1/devices", values::devices()),
@@ -92,7 +92,7 @@ fn filters() {
     ] {
         snapshot::text(
             &format!("watch-{name}"),
-            &timeless(&watch(&fake, line, last).transcript),
+            &without_seconds(&watch(&fake, line, last).transcript),
         );
     }
     let wrong = cordon(&fake, "watch --reason postur");
@@ -103,16 +103,16 @@ fn filters() {
 }
 
 #[test]
-fn json_lines_are_the_events_themselves() {
+fn json_lines_are_the_unchanged_events() {
     let fake = Fake::new(&[("GET /v1/events", Reply::Stream(events()))]);
     let last = events().pop().expect("has one");
     let ran = watch(&fake, "watch --output json", &last);
     assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), events());
 }
 
-/// A newer gateway tells of what this one does not know: that is said, and the rest still told.
+/// An event of a newer gateway is reported as unknown, and the others are still printed.
 #[test]
-fn an_event_of_tomorrow() {
+fn an_unknown_event_is_reported() {
     let lines = vec![
         r#"{"kind":"eclipse"}"#.to_owned(),
         String::new(),
@@ -122,7 +122,7 @@ fn an_event_of_tomorrow() {
     let ran = watch(&fake, "watch", "ct-to-pacs");
     assert_eq!(ran.code, 0);
     assert!(ran.stderr.contains("eclipse"), "{}", ran.stderr);
-    // A program that asks for everything gets it.
+    // Without a filter, a program gets unknown events too.
     let ran = watch(&fake, "watch --output json", "ct-to-pacs");
     assert_eq!(
         (ran.stdout.lines().next(), ran.stderr.contains("eclipse")),
@@ -131,7 +131,7 @@ fn an_event_of_tomorrow() {
 }
 
 #[test]
-fn the_stream_ends_with_the_daemon() {
+fn the_end_of_the_stream_is_an_error() {
     let fake = Fake::new(&[(
         "GET /v1/events",
         Reply::Json(200, format!("{}\n", events()[0])),
@@ -141,7 +141,7 @@ fn the_stream_ends_with_the_daemon() {
 
 /// `cordon watch | head -1`
 #[test]
-fn it_stops_when_nobody_reads() {
+fn it_stops_when_the_pipe_is_closed() {
     let fake = Fake::new(&[("GET /v1/events", Reply::Stream(events()))]);
     let mut child = program(&fake.socket())
         .args(["watch", "--output", "json"])

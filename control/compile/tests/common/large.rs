@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 pub const SEGMENTS: usize = 250;
 pub const PROFILES: usize = 60;
 
-/// The files of a hospital: segments of 400 devices with three profiles, in zones by department; most rules name a
-/// device. Ports come before what this says of the site.
+/// The files of a hospital: segments of 400 devices with three profiles, in zones by department. Most rules name a device.
+/// `site` continues a `site.yaml` that has its name and ports.
 pub struct Large {
     pub site: String,
     pub policy: String,
@@ -61,7 +61,7 @@ pub fn large(devices: usize, rules: usize, no_smb_to: &str) -> Large {
         "ldap",
     ];
     for rule in 1..rules {
-        // Between areas there are some rules, between one thing and another there are many.
+        // Few rules between zones, many between single devices and networks.
         let (from, to) = match rule % 5 {
             0 if rule < 100 => (format!("p{}", rule % PROFILES), format!("z{}", rule % 25)),
             1 if rule < 100 => (format!("z{}", rule % 25), "data-centre".to_owned()),

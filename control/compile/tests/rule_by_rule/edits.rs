@@ -1,22 +1,23 @@
-//! Devices that come, go and change: what is brought up to date says what the rules say.
+//! Property test of incremental compilation: after devices are added, removed and changed, the tables still agree with the
+//! rules.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 
 use cordon_compile::{Compiled, Updated, compile, update};
 use cordon_policy::Policy;
-use cordon_portable::Generation;
+use cordon_tables::Generation;
 use cordon_verdict::Ip;
 use cordon_verdict::abi::Device;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::common::{policy, today};
-use crate::made::{invariants, rules, site};
-use crate::says_what_the_rules_say;
+use crate::generate::{invariants, rules, site};
+use crate::tables_agree_with_rules;
 
-/// Addresses that a device of each segment may have; one is a network of its own.
-const FREE: [&[&str]; 3] = [
+/// Addresses of the devices of each segment; one is also a network of a group or zone.
+const IPS: [&[&str]; 3] = [
     &[
         "10.1.1.11",
         "10.1.1.129",
@@ -28,23 +29,22 @@ const FREE: [&[&str]; 3] = [
     &["10.9.0.1"],
 ];
 
-/// Rules name some of these; the others come and go.
+/// Rules name some of these devices; the others are added and removed.
 const NAMES: [&str; 9] = [
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 ];
 
-/// What a device is: whether it is there, its segment, profile, address, whether it has another MAC address, and where it is
-/// bound to.
-type Made = (bool, usize, usize, usize, bool, usize);
+/// A device: whether it is listed, its segment, profile, address, whether it has its second MAC address, and its binding.
+type Generated = (bool, usize, usize, usize, bool, usize);
 
-fn listed(devices: &[Made]) -> String {
+fn listed(devices: &[Generated]) -> String {
     let mut taken = HashSet::new();
     let mut text = String::new();
-    for (number, (there, segment, profile, address, other, bound)) in devices.iter().enumerate() {
-        if !there && number > 3 {
+    for (number, (present, segment, profile, address, other, bound)) in devices.iter().enumerate() {
+        if !present && number > 3 {
             continue;
         }
-        let address = FREE[*segment].get(*address).copied().unwrap_or("");
+        let address = IPS[*segment].get(*address).copied().unwrap_or("");
         let address = if taken.insert(address) { address } else { "" };
         text += &format!(
             "{},02:00:00:00:{:02x}:{number:02x},{address},s{segment},{},{}\n",
@@ -62,17 +62,17 @@ fn listed(devices: &[Made]) -> String {
     text
 }
 
-/// Inventories, each with a few devices that differ from the one before.
+/// A sequence of inventories, each with a few devices that differ from the previous one.
 fn inventories() -> impl Strategy<Value = Vec<String>> {
     let device = || {
-        let there = proptest::bool::weighted(0.6);
+        let present = proptest::bool::weighted(0.6);
         (
-            there,
+            present,
             0..3usize,
             0..3usize,
             0..8usize,
             proptest::bool::weighted(0.2),
-            // Few that are not bound: with the first or the last that is in a segment all is compiled anew.
+            // Most are bound: the first and last bound device of a segment takes a full compilation.
             0..16usize,
         )
     };
@@ -93,8 +93,8 @@ fn inventories() -> impl Strategy<Value = Vec<String>> {
 
 #[derive(Default)]
 struct Tally {
-    brought: Cell<usize>,
-    whole: Cell<usize>,
+    incremental: Cell<usize>,
+    full: Cell<usize>,
     new_rows: Cell<usize>,
 }
 
@@ -103,12 +103,12 @@ fn count(cell: &Cell<usize>) {
 }
 
 #[test]
-fn what_is_brought_up_to_date_says_what_the_rules_say() {
+fn incrementally_compiled_tables_agree_with_the_rules() {
     let mut runner = TestRunner::new(Config::with_cases(150));
     let tally = Tally::default();
     let all = (site(), rules(), invariants(), inventories());
     let result = runner.run(&all, |(site, rules, invariants, inventories)| {
-        // Of the invariants only such as hold at first can be of use.
+        // Keep the invariants if they hold for the first inventory.
         let checked = format!("{rules}{invariants}");
         let rules = match compile(&policy(&site, &checked, &inventories[0]), today()) {
             Ok(_) => checked,
@@ -118,27 +118,30 @@ fn what_is_brought_up_to_date_says_what_the_rules_say() {
         let mut before = compile(&old, today()).expect("keeps its invariants");
         for inventory in &inventories[1..] {
             let new = policy(&site, &rules, inventory);
-            let whole = compile(&new, today());
+            let full = compile(&new, today());
             match update(&mut before.basis, &before.generation, &old, &new, today()) {
                 Some(updated) => {
-                    let Ok(whole) = whole else {
+                    let Ok(full) = full else {
                         return Err(TestCaseError::fail(
-                            "an invariant is broken, and nobody says so",
+                            "an invariant is broken, but the update does not report it",
                         ));
                     };
                     check(&new, &before, &updated)?;
-                    prop_assert_eq!(held(&updated.generation), held(&whole.generation));
-                    prop_assert_eq!(admitted(&updated.generation), admitted(&whole.generation));
-                    count(&tally.brought);
+                    prop_assert_eq!(bindings(&updated.generation), bindings(&full.generation));
+                    prop_assert_eq!(
+                        admissions(&updated.generation),
+                        admissions(&full.generation)
+                    );
+                    count(&tally.incremental);
                     if !updated.change.sets.is_empty() {
                         count(&tally.new_rows);
                     }
                     before.generation = updated.generation;
                 }
                 None => {
-                    count(&tally.whole);
-                    match whole {
-                        Ok(whole) => before = whole,
+                    count(&tally.full);
+                    match full {
+                        Ok(full) => before = full,
                         Err(_) => return Ok(()),
                     }
                 }
@@ -150,38 +153,41 @@ fn what_is_brought_up_to_date_says_what_the_rules_say() {
     if let Err(error) = result {
         panic!("{error}");
     }
-    let (brought, whole) = (tally.brought.get(), tally.whole.get());
+    let (incremental, full) = (tally.incremental.get(), tally.full.get());
     println!(
-        "{brought} times, {} with new rows; whole {whole} times",
+        "incremental {incremental} times, {} with new rows; full {full} times",
         tally.new_rows.get()
     );
-    assert!(brought > 2 * whole, "brought {brought}, whole {whole}");
+    assert!(
+        incremental > 2 * full,
+        "incremental {incremental}, full {full}"
+    );
     assert!(tally.new_rows.get() > 20);
 }
 
-/// What every device is held to, whatever its number and class.
-fn held(generation: &Generation) -> BTreeMap<u64, (u32, u16, Ip)> {
+/// The flags, binding and address of every device, which do not depend on its number and class.
+fn bindings(generation: &Generation) -> BTreeMap<u64, (u32, u16, Ip)> {
     let devices = generation.devices.iter();
-    let held = devices.map(|(key, device)| {
+    let bindings = devices.map(|(key, device)| {
         let flags = device.word & !Device::MAX_ID;
         (*key, (flags, device.bound_to, device.address))
     });
-    held.collect()
+    bindings.collect()
 }
 
-/// Every attachment's segment and flags.
-fn admitted(generation: &Generation) -> BTreeMap<u16, (u16, u16)> {
-    let admissions = generation.admissions.iter();
-    let admitted = admissions.map(|(number, one)| (*number, (one.segment, one.flags)));
-    admitted.collect()
+/// The segment and flags of every attachment.
+fn admissions(generation: &Generation) -> BTreeMap<u16, (u16, u16)> {
+    let all = generation.admissions.iter();
+    let admissions = all.map(|(number, one)| (*number, (one.segment, one.flags)));
+    admissions.collect()
 }
 
 fn check(new: &Policy, before: &Compiled, updated: &Updated) -> Result<(), TestCaseError> {
-    says_what_the_rules_say(new, &updated.generation)?;
+    tables_agree_with_rules(new, &updated.generation)?;
     let mut changed = before.generation.clone();
-    changed.change(&updated.change);
+    changed.apply(&updated.change);
     prop_assert!(changed == updated.generation);
-    // Nothing else is in the tables.
+    // The tables have no other entries.
     prop_assert_eq!(updated.generation.devices.len(), new.devices.len());
     let addresses = new
         .devices

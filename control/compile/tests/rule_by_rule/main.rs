@@ -1,21 +1,22 @@
-//! The tables against the rules, read one by one: for any policy, any two ends and any service, both say the same.
+//! Property tests: for any policy, any two ends and any service, the tables give the same ruling as the rules evaluated one by
+//! one.
 
 #[path = "../common/mod.rs"]
 mod common;
 mod edits;
-mod made;
-mod read;
+mod generate;
+mod reference;
 
 use common::{ip, policy, today};
 use cordon_compile::compile;
-use cordon_policy::{Place, Policy};
-use cordon_portable::Generation;
+use cordon_policy::{Policy, SourcePosition};
+use cordon_tables::Generation;
 use cordon_verdict::abi::{CLASS_UNCLASSIFIED, POSTURES, Ruling, SERVICE_OTHER, fdb_key};
-use made::{DEVICES, indices, invariants, rules, site};
+use generate::{DEVICES, indices, invariants, rules, site};
 use proptest::prelude::*;
-use read::{End, Who, between, broken, ends, expected, segment_of, who};
+use reference::{Attributes, End, attributes, between, broken, ends, expected, segment_of};
 
-/// The class the verdict finds for an end.
+/// The class that the verdict looks up for an end.
 fn class(policy: &Policy, generation: &Generation, end: End) -> u16 {
     let address = match end {
         End::Device(index) => {
@@ -31,15 +32,15 @@ fn class(policy: &Policy, generation: &Generation, end: End) -> u16 {
                 .expect("is attached")
                 .unlisted_class;
         }
-        End::Stranger => return CLASS_UNCLASSIFIED,
-        End::Address(address) | End::Behind(address) => address,
+        End::Unclassified => return CLASS_UNCLASSIFIED,
+        End::Address(address) | End::ViaUplink(address) => address,
     };
     if let Some(owner) = generation.addresses.get(&ip(address)) {
         return owner.class;
     }
     let network = generation.network(ip(address));
     let segment = segment_of(policy, address).map(|segment| policy.segments[segment].number);
-    // Of a multicast address nobody asks for the segment.
+    // The segment of a group address is not used.
     if !ip(address).is_group() {
         let found = network
             .map(|network| network.segment)
@@ -47,7 +48,7 @@ fn class(policy: &Policy, generation: &Generation, end: End) -> u16 {
         assert_eq!(found, segment, "the segment of {address}");
     }
     match (network, end) {
-        (Some(network), End::Behind(_)) => network.via_uplink,
+        (Some(network), End::ViaUplink(_)) => network.via_uplink,
         (Some(network), _) => network.class,
         (None, _) => CLASS_UNCLASSIFIED,
     }
@@ -61,11 +62,11 @@ fn found(generation: &Generation, from: u16, to: u16, index: u32) -> [Ruling; PO
         .map_or([Ruling::NONE; POSTURES], |row| row.rulings)
 }
 
-/// Any two ends and any service.
-fn says_what_the_rules_say(policy: &Policy, generation: &Generation) -> Result<(), TestCaseError> {
-    let ends: Vec<(End, Who, u16)> = ends(policy)
+/// Compares the rulings for any two ends and any service.
+fn tables_agree_with_rules(policy: &Policy, generation: &Generation) -> Result<(), TestCaseError> {
+    let ends: Vec<(End, Attributes, u16)> = ends(policy)
         .into_iter()
-        .map(|end| (end, who(policy, end), class(policy, generation, end)))
+        .map(|end| (end, attributes(policy, end), class(policy, generation, end)))
         .collect();
     for (from, from_is, from_class) in &ends {
         for (to, to_is, to_class) in &ends {
@@ -84,29 +85,29 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn tables_say_what_the_rules_say(site in site(), rules in rules()) {
+    fn compiled_tables_agree_with_the_rules(site in site(), rules in rules()) {
         let policy = policy(&site, &rules, DEVICES);
         let generation = compile(&policy, today()).expect("has no invariants").generation;
-        says_what_the_rules_say(&policy, &generation)?;
+        tables_agree_with_rules(&policy, &generation)?;
     }
 
     #[test]
-    fn invariants_are_broken_by_whom_they_say(site in site(), rules in rules(), invariants in invariants()) {
+    fn broken_invariants_are_reported_and_no_others(site in site(), rules in rules(), invariants in invariants()) {
         let policy = policy(&site, &format!("{rules}{invariants}"), DEVICES);
-        let said: Vec<Place> = match compile(&policy, today()) {
+        let reported: Vec<SourcePosition> = match compile(&policy, today()) {
             Ok(_) => Vec::new(),
-            Err(rejected) => rejected.problems.iter().map(|problem| problem.place).collect(),
+            Err(rejected) => rejected.problems.iter().map(|problem| problem.position).collect(),
         };
-        let ends: Vec<(End, Who)> = ends(&policy)
+        let ends: Vec<(End, Attributes)> = ends(&policy)
             .into_iter()
-            .map(|end| (end, who(&policy, end)))
-            .chain([(End::Stranger, Who::default())])
+            .map(|end| (end, attributes(&policy, end)))
+            .chain([(End::Unclassified, Attributes::default())])
             .collect();
         for invariant in &policy.invariants {
-            let (any, surely) = broken(&policy, &ends, invariant);
-            let said = said.contains(&invariant.place);
-            prop_assert!(said || !surely, "not said: {:?}\n{}\n{}", invariant, site, rules);
-            prop_assert!(any || !said, "said in vain: {:?}\n{}\n{}", invariant, site, rules);
+            let (any, certain) = broken(&policy, &ends, invariant);
+            let reported = reported.contains(&invariant.position);
+            prop_assert!(reported || !certain, "not reported: {:?}\n{}\n{}", invariant, site, rules);
+            prop_assert!(any || !reported, "reported without cause: {:?}\n{}\n{}", invariant, site, rules);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The local API: the table of calls in `cordon_protocol`, over HTTP on a Unix socket.
+//! The local API: the calls of `cordon_protocol`, over HTTP on a Unix socket.
 
-mod ear;
-mod seats;
+mod concurrency;
+mod disconnect;
 pub mod server;
 pub mod socket;
 
@@ -31,51 +31,51 @@ use crate::observed::Observed;
 use crate::refusal::Refusal;
 use crate::{explain, flows, views};
 
-use seats::Seats;
-use server::Endless;
+use concurrency::ConcurrencyLimit;
+use server::Streaming;
 
-/// A policy of 100,000 devices is 10 MiB; twice the longest file, in JSON.
-const LONGEST_POLICY: usize = 96 << 20;
-/// Anything else.
-const LONGEST: usize = 64 << 10;
-/// How long a caller may take to say what it wants.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Listeners to events at a time: of one caller, and in all.
-const LISTENERS: (usize, usize) = (8, 32);
-/// Callers at a time that read what takes the engine a while: however many ask, an order waits for one of them.
-const READERS: usize = 1;
-/// Policies held in memory at a time: of one caller, and in all.
-const APPLYING: (usize, usize) = (1, 2);
+/// The largest policy, in JSON. One of 100,000 devices takes 10 MiB; this is twice the largest file.
+const MAX_POLICY_BYTES: usize = 96 << 20;
+/// The largest body of any other call.
+const MAX_BODY_BYTES: usize = 64 << 10;
+/// How long a caller may take to send its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Subscribers to events at a time: of one caller, and of all.
+const MAX_LISTENERS: (usize, usize) = (8, 32);
+/// Calls at a time that read much of the engine, so that an order waits for one of them at most.
+const MAX_READERS: usize = 1;
+/// Policies in memory at a time: of one caller, and of all.
+const MAX_APPLYING: (usize, usize) = (1, 2);
 
-/// What every call can use.
+/// The state that every call uses.
 #[derive(Clone)]
 pub struct App {
     gateway: Arc<Gateway>,
     observed: Arc<Observed>,
-    tell: broadcast::Sender<Line>,
-    listeners: Seats,
+    events: broadcast::Sender<Line>,
+    listeners: ConcurrencyLimit,
     readers: Arc<Semaphore>,
-    applying: Seats,
+    applying: ConcurrencyLimit,
 }
 
 impl App {
-    /// The API of a gateway; events come by `tell`.
+    /// The API of a gateway. Subscribers get the events that are sent on `events`.
     pub fn new(
         gateway: Arc<Gateway>,
         observed: Arc<Observed>,
-        tell: broadcast::Sender<Line>,
+        events: broadcast::Sender<Line>,
     ) -> App {
         App {
             gateway,
             observed,
-            tell,
-            listeners: Seats::new(LISTENERS.0, LISTENERS.1),
-            readers: Arc::new(Semaphore::new(READERS)),
-            applying: Seats::new(APPLYING.0, APPLYING.1),
+            events,
+            listeners: ConcurrencyLimit::new(MAX_LISTENERS.0, MAX_LISTENERS.1),
+            readers: Arc::new(Semaphore::new(MAX_READERS)),
+            applying: ConcurrencyLimit::new(MAX_APPLYING.0, MAX_APPLYING.1),
         }
     }
 
-    /// The calls.
+    /// The routes.
     pub fn router(self) -> Router {
         Router::new()
             .route("/v1/status", get(status))
@@ -93,51 +93,57 @@ impl App {
             .with_state(self)
     }
 
-    /// Runs something that reads a lot, one at a time.
+    /// Runs a call that reads much, one at a time.
     async fn read<T: Send + 'static>(
         self,
         work: impl FnOnce(&Gateway, &Observed) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<Answer<T>, Refused> {
+    ) -> Result<JsonResponse<T>, ErrorResponse> {
         let _permit = self.readers.acquire().await;
         let (gateway, observed) = (Arc::clone(&self.gateway), Arc::clone(&self.observed));
         blocking(move || work(&gateway, &observed)).await
     }
 }
 
-/// Runs what may wait for the engine or a disk, off the threads that serve everyone.
+/// Runs a call that may wait for the engine or a disk, on a blocking thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<Answer<T>, Refused> {
+) -> Result<JsonResponse<T>, ErrorResponse> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(value)) => Ok(Answer(value)),
-        Ok(Err(refusal)) => Err(Refused(refusal.into_failure())),
+        Ok(Ok(value)) => Ok(JsonResponse(value)),
+        Ok(Err(refusal)) => Err(ErrorResponse(refusal.into_failure())),
         Err(error) => {
             let refusal = Refusal::Internal(format!("the call ended unexpectedly: {error}"));
-            Err(Refused(refusal.into_failure()))
+            Err(ErrorResponse(refusal.into_failure()))
         }
     }
 }
 
-async fn status(State(app): State<App>) -> Result<Answer<cordon_protocol::Status>, Refused> {
+async fn status(
+    State(app): State<App>,
+) -> Result<JsonResponse<cordon_protocol::Status>, ErrorResponse> {
     app.read(views::status).await
 }
 
-async fn devices(State(app): State<App>) -> Result<Answer<Vec<cordon_protocol::Device>>, Refused> {
+async fn devices(
+    State(app): State<App>,
+) -> Result<JsonResponse<Vec<cordon_protocol::Device>>, ErrorResponse> {
     app.read(views::devices).await
 }
 
-async fn rules(State(app): State<App>) -> Result<Answer<Vec<cordon_protocol::Rule>>, Refused> {
+async fn rules(
+    State(app): State<App>,
+) -> Result<JsonResponse<Vec<cordon_protocol::Rule>>, ErrorResponse> {
     app.read(|gateway, _| views::rules(gateway)).await
 }
 
 async fn flows(
     State(app): State<App>,
     query: Result<Query<FlowQuery>, axum::extract::rejection::QueryRejection>,
-) -> Result<Answer<cordon_protocol::Flows>, Refused> {
+) -> Result<JsonResponse<cordon_protocol::Flows>, ErrorResponse> {
     let query = match query {
         Ok(Query(query)) => query,
         Err(rejection) => {
-            let hint = "`/v1/flows?limit=100` is the 100 busiest; they can be asked for by `device`, `segment`, \
+            let hint = "`/v1/flows?limit=100` returns the 100 flows with the most bytes; filter by `device`, `segment`, \
                         `rule` and `state`, which is `half-open` or `established`";
             return Err(bad(rejection.to_string(), hint));
         }
@@ -146,12 +152,16 @@ async fn flows(
         .await
 }
 
-async fn observed(State(app): State<App>) -> Result<Answer<cordon_protocol::Observed>, Refused> {
+async fn observed(
+    State(app): State<App>,
+) -> Result<JsonResponse<cordon_protocol::Observed>, ErrorResponse> {
     app.read(|gateway, observed| Ok(observed.view(gateway)))
         .await
 }
 
-async fn orders(State(app): State<App>) -> Result<Answer<Vec<cordon_protocol::Order>>, Refused> {
+async fn orders(
+    State(app): State<App>,
+) -> Result<JsonResponse<Vec<cordon_protocol::Order>>, ErrorResponse> {
     app.read(|gateway, _| gateway.engine().orders()).await
 }
 
@@ -159,17 +169,17 @@ async fn order(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     request: Request,
-) -> Result<Answer<cordon_protocol::Order>, Refused> {
+) -> Result<JsonResponse<cordon_protocol::Order>, ErrorResponse> {
     let received = Instant::now();
-    let order = body(request, LONGEST).await?;
+    let order = body(request, MAX_BODY_BYTES).await?;
     blocking(move || app.gateway.engine().give(order, caller, received)).await
 }
 
 async fn explain_packet(
     State(app): State<App>,
     request: Request,
-) -> Result<Answer<Vec<cordon_protocol::Explanation>>, Refused> {
-    let question = body(request, LONGEST).await?;
+) -> Result<JsonResponse<Vec<cordon_protocol::Explanation>>, ErrorResponse> {
+    let question = body(request, MAX_BODY_BYTES).await?;
     app.read(move |gateway, observed| explain::explain(gateway, observed, &question))
         .await
 }
@@ -178,12 +188,12 @@ async fn apply(
     State(app): State<App>,
     Extension(Caller(uid)): Extension<Caller>,
     request: Request,
-) -> Result<Answer<cordon_protocol::Applied>, Refused> {
-    let Some(_seat) = app.applying.take(uid) else {
-        return Err(busy("other policies are being applied just now"));
+) -> Result<JsonResponse<cordon_protocol::Applied>, ErrorResponse> {
+    let Some(_permit) = app.applying.acquire(uid) else {
+        return Err(busy("other policies are being applied"));
     };
-    let policy = body(request, LONGEST_POLICY).await?;
-    tracing::info!(uid, "a policy is to be applied");
+    let policy = body(request, MAX_POLICY_BYTES).await?;
+    tracing::info!(uid, "applying a policy");
     let gateway = Arc::clone(&app.gateway);
     blocking(move || gateway.apply(&policy)).await
 }
@@ -191,10 +201,10 @@ async fn apply(
 async fn confirm(
     State(app): State<App>,
     Extension(Caller(uid)): Extension<Caller>,
-) -> Result<Answer<cordon_protocol::Applied>, Refused> {
+) -> Result<JsonResponse<cordon_protocol::Applied>, ErrorResponse> {
     blocking(move || {
         let confirmed = app.gateway.engine().confirm()?;
-        tracing::info!(uid, "the policy on trial is to stay");
+        tracing::info!(uid, "policy confirmed");
         Ok(confirmed)
     })
     .await
@@ -203,28 +213,28 @@ async fn confirm(
 async fn events(
     State(app): State<App>,
     Extension(Caller(uid)): Extension<Caller>,
-    Extension(endless): Extension<Endless>,
-) -> Result<Response, Refused> {
-    let Some(seat) = app.listeners.take(uid) else {
-        return Err(busy(
-            "as many callers as there may be listen to events already",
-        ));
+    Extension(streaming): Extension<Streaming>,
+) -> Result<Response, ErrorResponse> {
+    let Some(permit) = app.listeners.acquire(uid) else {
+        return Err(busy("the maximum number of event subscribers is reached"));
     };
-    endless.set();
-    // What enforcement would say is to be told from the first event on.
+    streaming.set();
+    // Compiles the shadow policy first, so that every event has its verdict.
     let (gateway, observed) = (Arc::clone(&app.gateway), Arc::clone(&app.observed));
     blocking(move || {
-        let named = gateway.engine().current();
-        Ok(named.and_then(|named| observed.twin(&named)).map(drop))
+        let active = gateway.engine().current();
+        Ok(active
+            .and_then(|active| observed.shadow_policy(&active))
+            .map(drop))
     })
     .await?;
-    let lines = BroadcastStream::new(app.tell.subscribe());
+    let lines = BroadcastStream::new(app.events.subscribe());
     let lines = lines.filter_map(move |line| {
-        let _for_as_long_as_it_listens = &seat;
+        let _held_while_streaming = &permit;
         match line {
             Ok(line) => Some(Ok::<_, std::convert::Infallible>(line)),
             Err(BroadcastStreamRecvError::Lagged(missed)) => {
-                app.gateway.missed(missed);
+                app.gateway.add_missed_events(missed);
                 None
             }
         }
@@ -233,65 +243,72 @@ async fn events(
     Ok((kind, Body::from_stream(lines)).into_response())
 }
 
-async fn no_such_call(request: Request) -> Refused {
-    let message = format!("there is no {} {}", request.method(), request.uri().path());
-    Refused(Failure {
+async fn no_such_call(request: Request) -> ErrorResponse {
+    let message = format!(
+        "there is no call {} {}",
+        request.method(),
+        request.uri().path()
+    );
+    ErrorResponse(Failure {
         code: FailureCode::NotFound,
         message,
-        hint: Some("is the command line of the same version as the daemon?".to_owned()),
+        hint: Some("do command line and daemon have the same version?".to_owned()),
         problems: Vec::new(),
     })
 }
 
-/// Reads a body, within bounds of size and time.
-async fn body<T: DeserializeOwned>(request: Request, longest: usize) -> Result<T, Refused> {
-    let read = tokio::time::timeout(PATIENCE, to_bytes(request.into_body(), longest)).await;
+/// Reads a body, limited in size and time.
+async fn body<T: DeserializeOwned>(request: Request, max_bytes: usize) -> Result<T, ErrorResponse> {
+    let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), max_bytes)).await;
     let bytes: Bytes = match read {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(error)) => {
             let message =
-                format!("the request was not read (it may be {longest} bytes long): {error}");
-            return Err(bad(message, "send less"));
+                format!("the request body cannot be read (limit {max_bytes} bytes): {error}");
+            return Err(bad(message, "send a smaller body"));
         }
         Err(_) => {
-            let message = format!("the request took more than {} seconds", PATIENCE.as_secs());
-            return Err(bad(message, "send it at once"));
+            let message = format!(
+                "the request took more than {} seconds",
+                BODY_TIMEOUT.as_secs()
+            );
+            return Err(bad(message, "send the body without delay"));
         }
     };
     serde_json::from_slice(&bytes).map_err(|error| {
         let hint =
-            "the shapes are those of cordon-protocol; is the command line of the same version?";
-        bad(format!("the request is not understood: {error}"), hint)
+            "the request must have the type that cordon-protocol defines; do command line and daemon have the same version?";
+        bad(format!("the request is malformed: {error}"), hint)
     })
 }
 
-fn bad(message: String, hint: &'static str) -> Refused {
-    Refused(Refusal::BadRequest { message, hint }.into_failure())
+fn bad(message: String, hint: &'static str) -> ErrorResponse {
+    ErrorResponse(Refusal::BadRequest { message, hint }.into_failure())
 }
 
-fn busy(message: &str) -> Refused {
+fn busy(message: &str) -> ErrorResponse {
     let refusal = Refusal::Conflict {
         message: message.to_owned(),
         hint: "try again in a moment".to_owned(),
     };
-    Refused(refusal.into_failure())
+    ErrorResponse(refusal.into_failure())
 }
 
-/// An answer, as JSON.
-struct Answer<T>(T);
+/// A successful answer, as JSON.
+struct JsonResponse<T>(T);
 
-impl<T: Serialize> IntoResponse for Answer<T> {
+impl<T: Serialize> IntoResponse for JsonResponse<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
     }
 }
 
-/// A failure, with the status that goes with its kind: the one place where that is decided.
-struct Refused(Failure);
+/// A failure. Its HTTP status is decided here and nowhere else.
+struct ErrorResponse(Failure);
 
-impl IntoResponse for Refused {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
-        let Refused(failure) = self;
+        let ErrorResponse(failure) = self;
         let status = match failure.code {
             FailureCode::BadRequest => StatusCode::BAD_REQUEST,
             FailureCode::PolicyRejected => StatusCode::UNPROCESSABLE_ENTITY,

@@ -1,5 +1,5 @@
-//! Serving connections: one request each, bounded in number and in time, so that nobody slow or hostile keeps others
-//! waiting.
+//! Serving connections: one request each, limited in number and in time, so that slow or hostile callers do not delay
+//! others.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -17,24 +17,24 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Semaphore;
 
-use super::ear::Shared;
+use super::disconnect::SharedStream;
 
-/// What callers may take. Callers are told apart (by user ID, on the Unix socket), so that whoever takes all that is
-/// theirs takes nothing from others.
+/// The limits of each caller. Callers are distinguished by user ID on the Unix socket, so that one cannot exhaust the
+/// limits of another.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Calls at a time, of one caller; four times as many may wait, or listen.
+    /// Concurrent calls of one caller; four times as many connections may wait or stream.
     pub calls: usize,
-    /// How long one may take to send the head of its request.
+    /// How long a caller may take to send the head of its request.
     pub head: Duration,
-    /// How long all of a call may take: a large policy is compiled and installed well within it.
+    /// How long a call may take in all. Compiling and installing a large policy takes much less.
     pub call: Duration,
-    /// What is served, as the log has it.
+    /// The name of the service in the log.
     pub what: &'static str,
 }
 
 impl Limits {
-    /// For so many calls at a time.
+    /// Limits with this many concurrent calls.
     pub const fn new(calls: usize) -> Limits {
         Limits {
             calls,
@@ -45,12 +45,12 @@ impl Limits {
     }
 }
 
-/// Marks a call that goes on for as long as the caller listens.
+/// Marks a call whose answer is a stream without an end.
 #[derive(Clone, Default)]
-pub struct Endless(Arc<AtomicBool>);
+pub struct Streaming(Arc<AtomicBool>);
 
-impl Endless {
-    /// The call of this connection has no end of its own.
+impl Streaming {
+    /// Marks the call of this connection.
     pub fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -60,59 +60,60 @@ impl Endless {
     }
 }
 
-/// A connection that was accepted.
-pub struct Accepted<S> {
-    /// Whose it is.
+/// An accepted connection.
+pub struct Connection<S> {
+    /// The caller: its user ID.
     pub caller: u32,
     /// The connection.
     pub stream: S,
-    /// What answers it.
+    /// The routes that answer it.
     pub router: Router,
 }
 
-/// What one caller has in use.
+/// The quota of one caller.
 #[derive(Clone)]
-struct Share {
+struct CallerQuota {
     calls: Arc<Semaphore>,
     room: Arc<Semaphore>,
 }
 
-/// Whoever is hung up on is told of once in a while, however often that is: the log is for others as well.
+/// Limits how often refused connections of a caller are logged.
 #[derive(Default)]
-struct Refusals {
-    told: HashMap<u32, (Instant, u64)>,
+struct RefusalLog {
+    logged: HashMap<u32, (Instant, u64)>,
 }
 
-impl Refusals {
-    /// How often a caller may be told of.
-    const EVERY: Duration = Duration::from_secs(10);
+impl RefusalLog {
+    /// The interval between two log lines about a caller.
+    const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-    /// Counts one; answers how many there were since it was told of last, if it is to be told of now.
+    /// Counts a refused connection. Returns how many there were since the last log line about the caller, if one is
+    /// due.
     fn count(&mut self, caller: u32, now: Instant) -> Option<u64> {
-        // Who has been quiet since is forgotten.
-        self.told
-            .retain(|who, (at, _)| *who == caller || now < *at + Self::EVERY);
-        match self.told.get_mut(&caller) {
-            Some((at, more)) if now < *at + Self::EVERY => {
+        // Removes callers without refusals since.
+        self.logged
+            .retain(|uid, (at, _)| *uid == caller || now < *at + Self::LOG_INTERVAL);
+        match self.logged.get_mut(&caller) {
+            Some((at, more)) if now < *at + Self::LOG_INTERVAL => {
                 *more += 1;
                 None
             }
             before => {
                 let more = before.map_or(0, |(_, more)| *more);
-                self.told.insert(caller, (now, 0));
+                self.logged.insert(caller, (now, 0));
                 Some(more + 1)
             }
         }
     }
 }
 
-/// What a caller is answered that has too many calls under way.
-fn too_many() -> String {
+/// The answer to a caller with too many calls in progress.
+fn too_many_calls() -> String {
     let failure = Failure {
         code: FailureCode::Conflict,
-        message: "you have too many calls to the gateway under way: nothing was done".to_owned(),
+        message: "you have too many calls to the gateway in progress: this one was refused".to_owned(),
         hint: Some(
-            "is a script of yours stuck? `ss -xp | grep cordon` shows who holds them".to_owned(),
+            "is a script of yours stuck? `ss -xp | grep cordon` lists the processes that hold connections".to_owned(),
         ),
         problems: Vec::new(),
     };
@@ -123,70 +124,72 @@ fn too_many() -> String {
     )
 }
 
-/// Accepts connections for ever.
+/// Accepts connections forever.
 pub async fn serve<S, F>(limits: Limits, mut accept: impl FnMut() -> F)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = io::Result<Accepted<S>>>,
+    F: Future<Output = io::Result<Connection<S>>>,
 {
     let room = limits.calls * 5;
-    let mut shares: HashMap<u32, Share> = HashMap::new();
-    let mut refusals = Refusals::default();
-    let too_many = too_many();
+    let mut quotas: HashMap<u32, CallerQuota> = HashMap::new();
+    let mut refusals = RefusalLog::default();
+    let too_many_calls = too_many_calls();
     loop {
-        let mut accepted = match accept().await {
-            Ok(accepted) => accepted,
+        let mut connection = match accept().await {
+            Ok(connection) => connection,
             Err(error) => {
-                // Out of file descriptors, say: not for ever.
+                // A temporary condition, such as no free file descriptors.
                 tracing::warn!("a connection was not accepted: {error}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        // Callers that have nothing in use are forgotten.
-        shares.retain(|_, share| share.room.available_permits() < room);
-        let share = shares.entry(accepted.caller).or_insert_with(|| Share {
-            calls: Arc::new(Semaphore::new(limits.calls)),
-            room: Arc::new(Semaphore::new(room)),
-        });
-        let Ok(room) = Arc::clone(&share.room).try_acquire_owned() else {
-            if let Some(times) = refusals.count(accepted.caller, Instant::now()) {
+        // Removes callers without connections.
+        quotas.retain(|_, quota| quota.room.available_permits() < room);
+        let quota = quotas
+            .entry(connection.caller)
+            .or_insert_with(|| CallerQuota {
+                calls: Arc::new(Semaphore::new(limits.calls)),
+                room: Arc::new(Semaphore::new(room)),
+            });
+        let Ok(room) = Arc::clone(&quota.room).try_acquire_owned() else {
+            if let Some(times) = refusals.count(connection.caller, Instant::now()) {
                 tracing::warn!(
                     what = limits.what,
-                    caller = accepted.caller,
+                    caller = connection.caller,
                     times,
-                    "a caller was hung up on: too many calls at a time"
+                    "connections of a caller were refused: too many at a time"
                 );
             }
-            // It fits into what the kernel keeps of a new connection: nobody is waited for.
-            let answer = accepted.stream.write_all(too_many.as_bytes());
+            // It fits into the socket buffer of a new connection, so this does not wait.
+            let answer = connection.stream.write_all(too_many_calls.as_bytes());
             let _ = tokio::time::timeout(Duration::from_millis(10), answer).await;
             continue;
         };
-        let calls = Arc::clone(&share.calls);
+        let calls = Arc::clone(&quota.calls);
         tokio::spawn(async move {
-            converse(accepted.stream, accepted.router, &calls, limits).await;
+            serve_connection(connection.stream, connection.router, &calls, limits).await;
             drop(room);
         });
     }
 }
 
-async fn converse<S>(stream: S, router: Router, calls: &Semaphore, limits: Limits)
+async fn serve_connection<S>(stream: S, router: Router, calls: &Semaphore, limits: Limits)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let endless = Endless::default();
-    let answers = TowerToHyperService::new(router.layer(Extension(endless.clone())));
-    // A turn lasts from the end of a request's head to the beginning of its answer: whoever has said nothing yet, or
-    // only listens by now, keeps nobody waiting.
+    let streaming = Streaming::default();
+    let answers = TowerToHyperService::new(router.layer(Extension(streaming.clone())));
+    // A call counts from the end of its head to the beginning of its answer: a caller that has sent no request yet, or
+    // that receives a stream, does not count.
     let service = service_fn(|request| {
         let answer = answers.call(request);
         async {
-            let _turn = calls.acquire().await;
+            let _permit = calls.acquire().await;
             answer.await
         }
     });
-    let stream = Shared::new(stream);
+    let stream = SharedStream::new(stream);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
@@ -194,18 +197,18 @@ where
         .serve_connection(TokioIo::new(stream.clone()), service);
     let connection = async {
         tokio::select! {
-            // First: it is what makes a call endless.
+            // First: it runs the call, which may turn it into a stream.
             biased;
-            // A caller that hangs up is its own affair.
+            // A caller may disconnect.
             _ = connection => {}
-            () = stream.hung_up(|| endless.get()) => {}
+            () = stream.closed_by_peer(|| streaming.get()) => {}
         }
     };
     let mut connection = std::pin::pin!(connection);
     loop {
         match tokio::time::timeout(limits.call, connection.as_mut()).await {
             Ok(()) => return,
-            Err(_) if endless.get() => {}
+            Err(_) if streaming.get() => {}
             Err(_) => return,
         }
     }
@@ -216,17 +219,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_crowd_of_refusals_few_are_told_of_and_all_are_counted() {
-        let mut refusals = Refusals::default();
+    fn refusals_are_logged_at_intervals_and_all_are_counted() {
+        let mut refusals = RefusalLog::default();
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         assert_eq!(refusals.count(7, at(0)), Some(1));
         for later in 1..5000 {
             assert_eq!(refusals.count(7, at(later)), None);
         }
-        assert_eq!(refusals.count(8, at(5000)), Some(1), "another's own");
+        assert_eq!(
+            refusals.count(8, at(5000)),
+            Some(1),
+            "another caller has its own interval"
+        );
         assert_eq!(refusals.count(7, at(10_000)), Some(5000));
         assert_eq!(refusals.count(8, at(60_000)), Some(1));
-        assert_eq!(refusals.told.len(), 1, "who is quiet is forgotten");
+        assert_eq!(
+            refusals.logged.len(),
+            1,
+            "callers without refusals are removed"
+        );
     }
 }

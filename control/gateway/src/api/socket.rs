@@ -1,4 +1,4 @@
-//! The Unix socket: there with its permissions from the first moment, in place of one that a dead daemon left.
+//! The Unix socket of the API: it has its permissions from the first moment, and replaces one that a dead daemon left.
 
 use std::fs;
 use std::io;
@@ -10,14 +10,14 @@ use anyhow::{Context, bail};
 use axum::{Extension, Router};
 use tokio::net::UnixListener;
 
-use super::server::{self, Accepted, Limits};
+use super::server::{self, Connection, Limits};
 use crate::config;
 use crate::engine::Caller;
 
-/// What one user may take.
+/// The limits of one user.
 const LIMITS: Limits = Limits::new(32);
 
-/// The socket, for as long as the daemon runs.
+/// The listening socket, removed when dropped.
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
@@ -25,20 +25,21 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Starts to listen.
+    /// Binds the socket.
     ///
     /// # Errors
-    /// If another daemon listens there, the group does not exist, or the file system does not let it.
+    /// If another daemon listens there, the group does not exist, or the file system refuses.
     pub fn bind(config: &config::Socket) -> anyhow::Result<Socket> {
         let path = &config.path;
         let group = config.group.as_deref().map(group).transpose()?;
         if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory)
-                .with_context(|| format!("the directory of {} cannot be made", path.display()))?;
+            fs::create_dir_all(directory).with_context(|| {
+                format!("the directory of {} cannot be created", path.display())
+            })?;
         }
         if Blocking::connect(path).is_ok() {
             bail!(
-                "another daemon listens at {}: stop it, or set [socket] path to another place",
+                "another daemon listens at {}: stop it, or set [socket] path to another path",
                 path.display()
             );
         }
@@ -52,19 +53,19 @@ impl Socket {
         })
     }
 
-    /// Serves callers for ever.
+    /// Serves callers forever.
     pub async fn serve(&self, router: Router) {
         self.serve_within(LIMITS, router).await;
     }
 
-    /// Serves callers for ever, within other limits.
+    /// Serves callers forever, with other limits.
     pub async fn serve_within(&self, limits: Limits, router: Router) {
         server::serve(limits, async || {
             let (stream, _) = self.listener.accept().await?;
-            // As the kernel saw it when the caller connected (SO_PEERCRED).
+            // As the kernel recorded at connect(2) (SO_PEERCRED).
             let caller = stream.peer_cred()?.uid();
             let router = router.clone().layer(Extension(Caller(caller)));
-            Ok(Accepted {
+            Ok(Connection {
                 caller,
                 stream,
                 router,
@@ -76,24 +77,24 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Not another daemon's, which may have taken the place.
+        // Unless another daemon has replaced it.
         if fs::metadata(&self.path).is_ok_and(|socket| socket.ino() == self.inode) {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Binds in a directory that nobody else may enter, sets owner and permissions, and moves into place: whoever finds the
-/// socket by its name finds it as it is to be. A mask for new files would do, but is every thread's.
+/// Binds in a directory that only the daemon may enter, sets owner and permissions, and renames to the final path, so
+/// that the socket never has other permissions there. A umask would affect every thread.
 fn bind_beside(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     let inside = beside.join("s");
-    clear(&beside, &inside)?;
+    remove_leftovers(&beside, &inside)?;
     fs::DirBuilder::new().mode(0o700).create(&beside)?;
     let listener = UnixListener::bind(&inside)?;
-    // As long a queue as there is: who comes at the end of a crowd is to wait rather than to be sent away.
+    // The longest backlog, so that callers in a burst wait rather than fail.
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::MAXCONN)?;
     chown(&inside, None, group)?;
     fs::set_permissions(&inside, fs::Permissions::from_mode(0o660))?;
@@ -102,13 +103,13 @@ fn bind_beside(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// What somebody left who was killed in between; a file, if that was an earlier version.
-fn clear(beside: &Path, inside: &Path) -> io::Result<()> {
-    for gone in [
+/// Removes what a daemon killed in between left: a directory, or a file of an earlier version.
+fn remove_leftovers(beside: &Path, inside: &Path) -> io::Result<()> {
+    for removed in [
         fs::remove_file(inside),
         fs::remove_dir(beside).or_else(|_| fs::remove_file(beside)),
     ] {
-        match gone {
+        match removed {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
             other => other?,
@@ -123,7 +124,7 @@ fn group(name: &str) -> anyhow::Result<u32> {
     match found {
         Some(group) => Ok(group.gid.as_raw()),
         None => bail!(
-            "there is no group {name}, which [socket] group names: make it (groupadd --system {name}), or leave it out"
+            "there is no group {name}, which [socket] group names: create it (groupadd --system {name}), or remove the setting"
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! Whether ports take packets of one size.
+//! Whether all ports take packets of the same size.
 
 use std::fmt::Write as _;
 
@@ -6,21 +6,21 @@ use cordon_policy::Policy;
 
 use crate::plane::Links;
 
-/// Bytes of a packet that hosts send unless they are told otherwise.
-const USUAL: i32 = 1500;
-/// Bytes of the second VLAN tag, which a NIC's MTU does not make room for as it does for the first.
-const TAG: i32 = 4;
+/// Bytes of the packets that hosts send by default.
+const DEFAULT_MTU: i32 = 1500;
+/// Bytes of the second VLAN tag. A NIC's MTU has room for the first one only.
+const VLAN_TAG: i32 = 4;
 
-/// Says which ports lose packets that others take, and what to do about it.
-pub fn too_small(policy: &Policy, links: &Links) -> Option<String> {
-    // In one pass: this is looked at all the time, and there may be thousands of attachments.
+/// The warning about ports that lose packets which others take, with the remedy.
+pub fn undersized_ports(policy: &Policy, links: &Links) -> Option<String> {
+    // In one pass: this runs at every tick, and there may be thousands of attachments.
     let mut tags = vec![0; policy.ports.len()];
     for attachment in policy.segments.iter().flat_map(|one| &one.attachments) {
         if attachment.inner != 0 {
-            tags[attachment.port] = TAG;
+            tags[attachment.port] = VLAN_TAG;
         }
     }
-    let rooms: Vec<(&str, &str, i32, i32)> = policy
+    let sizes: Vec<(&str, &str, i32, i32)> = policy
         .ports
         .iter()
         .zip(tags)
@@ -29,26 +29,26 @@ pub fn too_small(policy: &Policy, links: &Links) -> Option<String> {
             Some((&*port.name, &*port.device, mtu, tag))
         })
         .collect();
-    let most = rooms
+    let largest = sizes
         .iter()
         .map(|(.., mtu, tag)| mtu - tag)
         .max()?
-        .max(USUAL);
+        .max(DEFAULT_MTU);
     let mut text = String::new();
-    for (name, device, mtu, tag) in rooms {
-        let room = mtu - tag;
-        if room < most {
-            let why = if tag == 0 {
+    for (name, device, mtu, tag) in sizes {
+        let size = mtu - tag;
+        if size < largest {
+            let note = if tag == 0 {
                 ""
             } else {
                 ", less a second VLAN tag"
             };
             let _ = write!(
                 text,
-                "{}port {name} loses packets of more than {room} bytes (MTU {mtu}{why}), and the rest of the network may \
-                 send {most}: ip link set {device} mtu {}",
+                "{}port {name} loses packets of more than {size} bytes (MTU {mtu}{note}), and the rest of the network may \
+                 send {largest}: ip link set {device} mtu {}",
                 if text.is_empty() { "" } else { "; " },
-                most + tag,
+                largest + tag,
             );
         }
     }

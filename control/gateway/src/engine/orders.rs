@@ -5,25 +5,26 @@ use std::time::{Duration, Instant};
 use cordon_kernel::Error;
 use cordon_policy::Posture;
 use cordon_protocol::{NewOrder, Order, OrderKind};
+use prometheus::{Histogram, HistogramOpts};
 
-use super::Engine;
+use super::gateway::Engine;
 use crate::clock::Countdown;
 use crate::refusal::Refusal;
 use crate::state::Quarantine;
 
-/// The longest that an order can be given for: a year.
-const LONGEST: u64 = 366 * 86400;
+/// The longest duration of an order: one year.
+const MAX_ORDER_SECONDS: u64 = 366 * 86400;
 
-/// Who gives an order, as the socket saw them: a number, because asking a directory for the name could hang at the
-/// very moment that the network is in trouble.
+/// The user ID of a caller, as seen by the socket. Not a name: looking that up in a directory could hang while the
+/// network is in trouble.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller(pub u32);
 
 impl Engine {
-    /// Gives an order. On return it is in force: no packet is judged by the posture before.
+    /// Carries out an order. On return it is in force: no packet is judged by the posture before.
     ///
     /// # Errors
-    /// [`Refusal`]. A quarantine that cannot be made durable is in force all the same, and says so in its warning.
+    /// [`Refusal`]. A quarantine that cannot be made durable is in force nevertheless, and has a warning.
     pub fn give(
         &mut self,
         new: NewOrder,
@@ -73,7 +74,7 @@ impl Engine {
         if posture == Posture::Normal {
             return Err(Refusal::BadRequest {
                 message: "a quarantine to `normal` closes nothing".to_owned(),
-                hint: "to open again, give a release: `cordon release site --reason ...`",
+                hint: "to open again, release: `cordon release site --reason ...`",
             });
         }
         if posture < before {
@@ -83,9 +84,9 @@ impl Engine {
                     .to_owned(),
             });
         }
-        // Closed first, written down then: a slow disk holds nothing up, and whoever kills us in between leaves
-        // more closed than was acknowledged.
-        let kept = self.state.clone();
+        // Into the kernel first, stored then: a slow disk delays nothing, and if the daemon is killed in between, more
+        // is closed than was acknowledged.
+        let saved = self.state.clone();
         self.state.sequence = order.sequence;
         let quarantine = |order: &Order| Quarantine {
             order: order.clone(),
@@ -98,17 +99,17 @@ impl Engine {
                 self.state.unlisted.push(order);
                 let _ = self.save();
                 self.list_orders();
-                let what = "every new packet is judged by the order, but whether the last one before has left \
-                            cannot be told";
+                let what = "every new packet is judged by the order, but whether all packets judged before have left \
+                            is unknown";
                 return Err(Refusal::Dataplane { what, source });
             }
             Err(source) => {
-                self.state = kept;
+                self.state = saved;
                 let what = "the order is NOT in force";
                 return Err(Refusal::Dataplane { what, source });
             }
         }
-        self.took(&mut order, received);
+        self.record_latency(&mut order, received);
         if let Some(given) = self
             .state
             .quarantines
@@ -121,12 +122,12 @@ impl Engine {
         if let Err(error) = self.save() {
             order.warning = Some(format!(
                 "it is in force, but a reboot would undo it, because it could not be made durable: {error}; {}. \
-                 It is tried again until it can",
+                 Storing it is retried",
                 error.hint()
             ));
         }
         self.list_orders();
-        self.rules_stand_still_from_here(before);
+        self.baseline_rule_counters(before);
         tracing::warn!(
             sequence = order.sequence,
             %posture,
@@ -147,40 +148,39 @@ impl Engine {
         if posture != Posture::Normal {
             return Err(Refusal::BadRequest {
                 message: format!("a release goes to `normal`, not to `{posture}`"),
-                hint: "to go from one posture to a lower one, release and give a quarantine to it",
+                hint: "to change to a lower posture, release, then give a quarantine to it",
             });
         }
         if before == Posture::Normal {
             return Err(Refusal::Conflict {
                 message: "there is nothing to release: the site is at normal".to_owned(),
-                hint: "`cordon orders` lists what was ordered".to_owned(),
+                hint: "`cordon orders` lists the orders".to_owned(),
             });
         }
-        // Written down first, opened then.
-        let kept = self.state.clone();
+        // Stored first, into the kernel then.
+        let saved = self.state.clone();
         self.state.sequence = order.sequence;
         self.state.quarantines.clear();
         self.state.unlisted.push(order.clone());
         if let Err(source) = self.save() {
-            self.state = kept;
-            // Part of it may be on the disk: what counts must be written again.
+            self.state = saved;
+            // Part of it may be on disk: the current state must be stored again.
             self.dirty = true;
             let what = "nothing was released, because it could not be made durable";
             return Err(Refusal::NotDurable { what, source });
         }
-        let _ = self.look_at_rules(before as u8);
-        self.change_posture()
-            .map_err(|source| Refusal::Dataplane {
-                what: "the release is written down, but the kernel did not open; it is tried again until it does",
-                source,
-            })?;
-        self.took(&mut order, received);
+        let _ = self.sample_rule_counters(before as u8);
+        self.change_posture().map_err(|source| Refusal::Dataplane {
+            what: "the release is stored, but the kernel did not open; this is retried",
+            source,
+        })?;
+        self.record_latency(&mut order, received);
         if let Some(unlisted) = self.state.unlisted.last_mut() {
             *unlisted = order.clone();
         }
         self.list_orders();
         self.warn("posture", None);
-        self.rules_stand_still_from_here(Posture::Normal);
+        self.baseline_rule_counters(Posture::Normal);
         tracing::warn!(
             sequence = order.sequence,
             by = order.by,
@@ -190,25 +190,24 @@ impl Engine {
         Ok(order)
     }
 
-    fn took(&mut self, order: &mut Order, received: Instant) {
-        let took = received.elapsed();
-        order.in_force_milliseconds = Some(took.as_secs_f64() * 1000.0);
-        self.order_seconds.observe(took.as_secs_f64());
+    fn record_latency(&mut self, order: &mut Order, received: Instant) {
+        let latency = received.elapsed();
+        order.in_force_milliseconds = Some(latency.as_secs_f64() * 1000.0);
+        self.order_seconds.observe(latency.as_secs_f64());
     }
 
-    /// Ends the orders whose time is over. That they end was made durable when they were given, so that nothing needs
-    /// to be written down before.
+    /// Ends the expired orders. Their expiry was made durable when they were given, so it needs no storing first.
     pub(super) fn end_orders(&mut self) -> Result<(), Error> {
         let before = self.plane.control()?.posture;
         let clock = &*self.clock;
-        let (over, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.state.quarantines)
+        let (expired, active): (Vec<_>, Vec<_>) = std::mem::take(&mut self.state.quarantines)
             .into_iter()
-            .partition(|quarantine| quarantine.is_over(clock));
-        self.state.quarantines = left;
-        if over.is_empty() {
+            .partition(|quarantine| quarantine.is_expired(clock));
+        self.state.quarantines = active;
+        if expired.is_empty() {
             return Ok(());
         }
-        for Quarantine { order: ended, .. } in over {
+        for Quarantine { order: ended, .. } in expired {
             let posture = self.posture();
             self.state.sequence += 1;
             let order = Order {
@@ -216,7 +215,7 @@ impl Engine {
                 kind: OrderKind::Release,
                 posture: posture.to_string(),
                 before: ended.posture,
-                reason: format!("order {} was given an end", ended.sequence),
+                reason: format!("order {} has expired", ended.sequence),
                 by: "cordond".to_owned(),
                 time: self.now(),
                 until: None,
@@ -227,20 +226,20 @@ impl Engine {
             tracing::warn!(sequence = order.sequence, %posture, "{}", order.reason);
             self.state.unlisted.push(order);
         }
-        let _ = self.look_at_rules(before);
+        let _ = self.sample_rule_counters(before);
         let opened = self.change_posture();
-        // If it cannot be written, a restart finds the same orders over again.
+        // If this fails, a restart ends the same orders again.
         let _ = self.save();
         self.list_orders();
         opened
     }
 
-    /// Adds to the list what it may lack. Until it is there, it is in the state.
+    /// Appends orders that the list may lack. Until then they are in the state.
     pub(super) fn list_orders(&mut self) {
-        let mut trouble = None;
+        let mut failure = None;
         while let Some(order) = self.state.unlisted.first() {
             if let Err(error) = self.store.add_order(order) {
-                trouble = Some(format!(
+                failure = Some(format!(
                     "order {} is not in the list of orders yet: {error}; {}",
                     order.sequence,
                     error.hint()
@@ -249,7 +248,7 @@ impl Engine {
             }
             self.state.unlisted.remove(0);
         }
-        self.warn("orders", trouble);
+        self.warn("orders", failure);
     }
 
     /// The orders, oldest first.
@@ -262,12 +261,25 @@ impl Engine {
         Ok(orders)
     }
 
-    /// The posture has just been changed, and that it is in force is about to be acknowledged.
-    fn rules_stand_still_from_here(&mut self, before: Posture) {
-        if let Err(error) = self.look_at_rules(before as u8) {
+    /// Takes the baseline of the rule counters, just before a change of posture is acknowledged.
+    fn baseline_rule_counters(&mut self, before: Posture) {
+        if let Err(error) = self.sample_rule_counters(before as u8) {
             tracing::warn!("the rule counters were not read: {error}");
         }
     }
+}
+
+/// The histogram of order latency.
+pub fn order_seconds() -> Histogram {
+    let buckets = vec![
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+    ];
+    let options = HistogramOpts::new(
+        "cordon_order_seconds",
+        "Seconds from receiving an order until no packet was judged by the posture before.",
+    )
+    .buckets(buckets);
+    Histogram::with_opts(options).expect("the name and the buckets are valid")
 }
 
 fn check(new: &NewOrder) -> Result<(), Refusal> {
@@ -280,7 +292,7 @@ fn check(new: &NewOrder) -> Result<(), Refusal> {
     if new.reason.trim().is_empty() {
         return bad(
             "an order needs a reason",
-            "say why, for whoever reads the list of orders later: `--reason \"ransomware at Rockville\"`",
+            "state it for later readers of the list of orders: `--reason \"ransomware at Rockville\"`",
         );
     }
     let texts = [Some(&new.reason), new.ticket.as_ref(), new.by.as_ref()];
@@ -288,22 +300,22 @@ fn check(new: &NewOrder) -> Result<(), Refusal> {
         if text.len() > 1000 || text.chars().any(char::is_control) {
             return bad(
                 "reason, ticket and name are one line of at most 1000 bytes each",
-                "put the long story into the ticket's system",
+                "put details into the ticket",
             );
         }
     }
     match (new.kind, new.seconds) {
         (OrderKind::Release, Some(_)) => bad(
-            "a release has no end",
-            "to close again later, give a quarantine then",
+            "a release has no duration",
+            "to close again later, give a quarantine at that time",
         ),
         (_, Some(0)) => bad(
-            "an order for no time at all",
-            "leave the time out, or give one",
+            "the duration of an order must not be zero",
+            "omit the duration, or give a longer one",
         ),
-        (_, Some(seconds)) if seconds > LONGEST => bad(
-            "an order ends within a year, or by a release",
-            "leave the time out: the order then stands until it is released",
+        (_, Some(seconds)) if seconds > MAX_ORDER_SECONDS => bad(
+            "the duration of an order is one year at most",
+            "omit the duration: the order then stays in force until released",
         ),
         _ => Ok(()),
     }

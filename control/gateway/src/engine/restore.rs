@@ -1,5 +1,5 @@
-//! Coming back: after a crash, an upgrade, a reboot, a damaged disk. The posture first, because that takes no time;
-//! never more open than the kernel, the state or the orders say.
+//! Start of the daemon: after a crash, an upgrade, a reboot, a damaged disk. The posture first, because that takes no
+//! time; never more open than the kernel, the state or the orders say.
 
 use std::sync::Arc;
 
@@ -7,18 +7,30 @@ use cordon_kernel::Error;
 use cordon_policy::Posture;
 use cordon_protocol::{Order, OrderKind, Scope};
 
-use super::policy::compile_stored;
-use super::{Engine, InForce};
+use super::compile::compile_stored;
+use super::gateway::{Engine, Gateway, InForce, Parts};
 use crate::clock;
-use crate::state::{Quarantine, Slot, StoredPolicy};
+use crate::state::{Quarantine, SlotRecord, StoredPolicy};
 use crate::store::StoreError;
 
+impl Gateway {
+    /// Starts a gateway, and restores what was in force.
+    ///
+    /// # Errors
+    /// If the data plane does not answer, or the state has another version.
+    pub fn start(parts: Parts) -> anyhow::Result<Gateway> {
+        let mut engine = Engine::new(parts)?;
+        engine.restore()?;
+        Ok(Gateway::new(engine))
+    }
+}
+
 impl Engine {
-    /// Puts what was in force into force again.
-    pub(super) fn restore(&mut self) -> anyhow::Result<()> {
+    /// Restores what was in force.
+    fn restore(&mut self) -> anyhow::Result<()> {
         let found = self.in_force()?;
         self.read_state(found)?;
-        self.settle_posture(found)?;
+        self.reconcile_posture(found)?;
         self.restore_policy(found)?;
         self.list_orders();
         Ok(())
@@ -29,14 +41,14 @@ impl Engine {
         match self.store.state() {
             Ok(Some(state)) => {
                 self.state = state;
-                // Times that another boot wrote down go on from here.
+                // Timers of an earlier boot continue from here.
                 self.state.refresh(&*self.clock);
             }
-            Ok(None) if found == InForce::Nothing && orders.as_ref().is_ok_and(Vec::is_empty) => {
-                // The first start. From here on, a state that is not there was lost.
+            Ok(None) if found == InForce::Empty && orders.as_ref().is_ok_and(Vec::is_empty) => {
+                // The first start. From now on a missing state has been lost.
                 let _ = self.save();
             }
-            Ok(None) => self.without_state("it is not there any more", found, &orders),
+            Ok(None) => self.without_state("it is missing", found, &orders),
             Err(error @ StoreError::Version { .. }) => return Err(error),
             Err(error) => {
                 self.without_state(&error.to_string(), found, &orders);
@@ -59,15 +71,15 @@ impl Engine {
         Ok(())
     }
 
-    /// What was in force is not known. What the kernel has stays; if it has nothing, the last order counts.
+    /// The state is unknown. The kernel keeps what it has; if it has no policy, the posture of the last order applies.
     fn without_state(
         &mut self,
-        why: &str,
+        reason: &str,
         found: InForce,
         orders: &Result<Vec<Order>, StoreError>,
     ) {
         if let Err(error) = self.store.set_state_aside() {
-            tracing::error!("the state that cannot be read is not kept: {error}");
+            tracing::error!("the unreadable state cannot be kept for analysis: {error}");
         }
         let last = orders.as_ref().map(|orders| orders.last());
         if let Ok(Some(last)) = last {
@@ -77,16 +89,16 @@ impl Engine {
             InForce::Tables(control) => {
                 let slot = &self.in_kernel.slots[usize::from(control.slot)];
                 let hash = slot.as_ref().and_then(|slot| slot.hash.clone());
-                // Its posture is settled as that of every kernel that is stricter than the state.
+                // Its posture is reconciled as that of any kernel that is stricter than the state.
                 self.state.policy = hash.map(|hash| StoredPolicy {
                     hash,
                     applied: self.now(),
-                    trial: None,
+                    commit_confirm: None,
                 });
                 self.state.lost = self.state.policy.is_none();
-                "what the kernel has in force stays in force"
+                "the policy in the kernel stays in force"
             }
-            InForce::Nothing => {
+            InForce::Empty => {
                 self.state.lost = true;
                 let posture = match last {
                     Ok(None) => Posture::Normal,
@@ -94,44 +106,43 @@ impl Engine {
                     Err(_) => Posture::Sever,
                 };
                 if posture > Posture::Normal {
-                    let reason =
-                        "the state was lost: this was ordered last, or nobody can tell what was";
-                    self.find(posture, reason);
+                    let reason = "the state was lost: this is the posture ordered last, or the strictest if that is unknown";
+                    self.add_found_order(posture, reason);
                 }
                 "nothing is forwarded until a policy is applied"
             }
         };
         let text = format!(
-            "the state cannot be read ({why}): {text}. Look at the disk, and apply the policy again: `cordon apply DIR`"
+            "the state cannot be read ({reason}): {text}. Check the disk, and apply the policy again: `cordon apply DIR`"
         );
         self.warn("state", Some(text));
         let _ = self.save();
     }
 
-    /// The posture is what the state says, unless the kernel is stricter and no order that has ended explains it.
-    fn settle_posture(&mut self, found: InForce) -> Result<(), Error> {
+    /// Applies the posture of the state, unless the kernel's is stricter, which then becomes an order.
+    fn reconcile_posture(&mut self, found: InForce) -> Result<(), Error> {
         let stored = self.state.posture();
         if let InForce::Tables(control) = found
             && let Some(kernel) = Posture::from_number(control.posture)
             && kernel > stored
         {
-            self.find(
+            self.add_found_order(
                 kernel,
-                "found in force in the kernel: it could not be made durable, or its release was not finished",
+                "found in force in the kernel: it could not be made durable, or its release was interrupted",
             );
             let text = format!(
-                "the site was found at {kernel} when the daemon started, although the state said {stored}: it stays. \
+                "the site was found at {kernel} when the daemon started, but the state said {stored}: it stays. \
                  To open: `cordon release site --reason ...`"
             );
             self.warn("posture", Some(text));
         }
-        // What is over ends here, so that a restart does not close what had been opened.
+        // Ends expired orders now, so that a restart does not close what had been opened.
         self.end_orders()?;
         self.change_posture()
     }
 
-    /// A posture without an order becomes one.
-    fn find(&mut self, posture: Posture, reason: &str) {
+    /// Adds an order for a posture that has none.
+    fn add_found_order(&mut self, posture: Posture, reason: &str) {
         self.state.sequence += 1;
         let order = Order {
             sequence: self.state.sequence,
@@ -170,13 +181,13 @@ impl Engine {
             });
         let named = match compiled {
             Ok(named) => Arc::new(named),
-            Err(why) => {
-                let keeps = match found {
-                    InForce::Nothing => "nothing is forwarded",
-                    InForce::Tables(_) => "what the kernel has in force stays in force",
+            Err(reason) => {
+                let effect = match found {
+                    InForce::Empty => "nothing is forwarded",
+                    InForce::Tables(_) => "the policy in the kernel stays in force",
                 };
                 let text = format!(
-                    "the policy in force cannot be read back: {why}. Until one is applied, {keeps}"
+                    "the policy in force cannot be read back: {reason}. Until one is applied, {effect}"
                 );
                 self.warn("policy", Some(text));
                 return Ok(());
@@ -185,15 +196,16 @@ impl Engine {
         if let InForce::Tables(control) = found {
             let slot = &self.in_kernel.slots[usize::from(control.slot)];
             let day = named.day.to_string();
-            let same = |slot: &Slot| slot.hash.as_ref() == Some(&stored.hash) && slot.day == day;
+            let same =
+                |slot: &SlotRecord| slot.hash.as_ref() == Some(&stored.hash) && slot.day == day;
             if slot.as_ref().is_some_and(same) {
                 self.adopt(control.slot, named);
-                self.tell_warnings();
+                self.warn_of_broken_invariants();
                 return Ok(());
             }
         }
         self.change_kernel(Some(named), None)?;
-        self.tell_warnings();
+        self.warn_of_broken_invariants();
         Ok(())
     }
 
@@ -203,15 +215,15 @@ impl Engine {
         };
         let slot = &self.in_kernel.slots[usize::from(control.slot)];
         match slot {
-            // The state was lost: nothing is known of what the kernel has, but that it was in force.
+            // The state was lost: the kernel's policy is not known.
             None => {
-                let text = "the kernel has a policy in force that the state does not know: it stays. Apply the policy \
+                let text = "the kernel has a policy in force that is unknown to the state: it stays. Apply the policy \
                             again: `cordon apply DIR`";
                 self.warn("state", Some(text.to_owned()));
                 Ok(())
             }
             Some(slot) if slot.hash.is_none() => Ok(()),
-            // A policy that was put into the kernel and never acknowledged.
+            // A policy that was put into the kernel but never acknowledged.
             Some(_) => self.change_kernel(None, None),
         }
     }

@@ -1,146 +1,88 @@
-//! Writing a policy beside the one in force.
+//! Writing a policy to the inactive slot of the kernel's tables.
 //!
-//! What takes long is done without holding the engine: an order given meanwhile goes into force at once, and what was
-//! written is then put into force at the posture in force. Where the slot holds a policy that differs in little, only
-//! that is written; and so that it does, the policy in force is written to it as well when there is time.
+//! The tables are written without holding the engine, so an order given meanwhile is in force at once; the new policy
+//! then goes into force at the current posture. If the slot holds a policy that differs in little, only the change is
+//! written. For that, the policy in force is also written to the inactive slot when the daemon is idle.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use cordon_kernel::Error;
-use cordon_portable::{Change, Generation};
+use cordon_tables::{Change, Generation};
 use cordon_verdict::abi::RULE_FIRST;
 
-use super::kernel::ports_of;
-use super::{Engine, Gateway};
-use crate::names::Named;
-use crate::plane::Stage;
-use crate::state::Slot;
+use super::gateway::{Engine, Gateway};
+use super::renumbering::ports_of;
+use super::slot_contents::Stager;
+use crate::active_policy::ActivePolicy;
+use crate::state::SlotRecord;
+use crate::sync::lock;
 
-/// Whoever fills slots does so alone.
-pub(super) type Stager = Arc<Mutex<Box<dyn Stage>>>;
-
-/// Changes that are remembered. Two are needed: the slot that is not in force is one behind.
-const REMEMBERED: usize = 4;
-
-/// What is known of the slots, beside what is written down.
-#[derive(Default)]
-pub(super) struct Holds {
-    /// By slot: the serial of the policy that it holds, if it does for certain.
-    slots: [Option<u64>; 2],
-    /// From one serial to another, the newest last.
-    changes: Vec<(u64, u64, Arc<Change>)>,
-}
-
-impl Holds {
-    /// What makes the policy of the slot that of `to`; none if nobody knows.
-    fn way(&self, slot: u8, to: u64) -> Option<Change> {
-        let mut at = self.slots[usize::from(slot)]?;
-        let mut way = Change::default();
-        while at != to {
-            let next = self.changes.iter().find(|(from, _, _)| *from == at)?;
-            let (_, to, change) = next;
-            way.devices.extend(&change.devices);
-            way.addresses.extend(&change.addresses);
-            way.sets.extend(&change.sets);
-            way.rows.extend(&change.rows);
-            at = *to;
-        }
-        Some(way)
-    }
-
-    fn remember(&mut self, named: &Named) {
-        if let Some((from, change)) = &named.after {
-            // There is one way on from every policy: the last that was taken.
-            self.changes
-                .retain(|(other, to, _)| other != from && *to != named.serial);
-            self.changes.push((*from, named.serial, Arc::clone(change)));
-            if self.changes.len() > REMEMBERED {
-                self.changes.remove(0);
-            }
-        }
-    }
-
-    /// Another policy has the very same tables.
-    pub fn rename(&mut self, from: u64, to: u64) {
-        for serial in self.slots.iter_mut().flatten() {
-            if *serial == from {
-                *serial = to;
-            }
-        }
-    }
-
-    /// Nobody knows what a slot holds.
-    pub fn forget(&mut self, slot: u8) {
-        self.slots[usize::from(slot)] = None;
-    }
-}
-
-/// A policy that is to be written, or was.
+/// A policy for the inactive slot, written or to be written.
 pub(super) struct Staged {
     pub slot: u8,
-    pub named: Option<Arc<Named>>,
-    /// When that began.
+    pub active: Option<Arc<ActivePolicy>>,
+    /// When writing began.
     pub since: Instant,
-    way: Option<Change>,
+    change: Option<Change>,
 }
 
 impl Staged {
-    /// Writes it.
+    /// Writes it to its slot.
     ///
     /// # Errors
-    /// As the stager's. Nobody knows what the slot holds then.
+    /// Those of the stager. The content of the slot is unknown then.
     fn write(&self, stager: &Stager) -> Result<(), Error> {
-        let mut stager = stager.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(named) = &self.named else {
+        let mut stager = lock(stager);
+        let Some(active) = &self.active else {
             return stager.write(self.slot, &Generation::default(), RULE_FIRST as usize);
         };
-        if let Some(way) = &self.way {
-            match stager.amend(self.slot, way, named.rules) {
+        if let Some(change) = &self.change {
+            match stager.amend(self.slot, change, active.rules) {
                 Ok(()) => return Ok(()),
                 Err(error) => tracing::info!("the policy is written whole: {error}"),
             }
         }
-        named.generation(|generation| stager.write(self.slot, generation, named.rules))
+        active.generation(|generation| stager.write(self.slot, generation, active.rules))
     }
 }
 
 impl Engine {
-    /// Prepares to write a policy to the slot that is not in force.
+    /// Prepares to write a policy to the inactive slot.
     pub(super) fn stage(
         &mut self,
-        named: Option<Arc<Named>>,
+        active: Option<Arc<ActivePolicy>>,
         ports: Vec<String>,
     ) -> Result<Staged, Error> {
         let slot = self.plane.control()?.slot ^ 1;
-        let way = named.as_ref().and_then(|named| {
-            self.holds.remember(named);
-            self.holds.way(slot, named.serial)
+        let change = active.as_ref().and_then(|active| {
+            self.slot_contents.keep_change(active);
+            self.slot_contents.change_to(slot, active.serial)
         });
-        self.holds.forget(slot);
-        self.in_kernel.slots[usize::from(slot)] = Some(Slot {
-            hash: named.as_ref().map(|named| named.hash.clone()),
-            day: named
+        self.slot_contents.invalidate(slot);
+        self.in_kernel.slots[usize::from(slot)] = Some(SlotRecord {
+            hash: active.as_ref().map(|active| active.hash.clone()),
+            day: active
                 .as_ref()
-                .map_or_else(String::new, |named| named.day.to_string()),
+                .map_or_else(String::new, |active| active.day.to_string()),
             ports,
         });
         self.store.set_kernel(&self.in_kernel);
         Ok(Staged {
             slot,
-            named,
+            active,
             since: Instant::now(),
-            way,
+            change,
         })
     }
 
-    /// Notes how the writing went.
+    /// Notes whether writing succeeded.
     pub(super) fn staged(&mut self, staged: &Staged, written: &Result<(), Error>) {
         let slot = usize::from(staged.slot);
         match written {
             Ok(()) => {
-                let serial = staged.named.as_ref().map(|named| named.serial);
-                self.holds.slots[slot] = serial;
+                let serial = staged.active.as_ref().map(|active| active.serial);
+                self.slot_contents.slots[slot] = serial;
             }
             Err(_) => {
                 self.in_kernel.slots[slot] = None;
@@ -149,55 +91,60 @@ impl Engine {
         }
     }
 
-    /// Writes a policy while the engine is held.
+    /// Writes a policy while holding the engine.
     pub(super) fn stage_at_once(
         &mut self,
-        named: Option<Arc<Named>>,
+        active: Option<Arc<ActivePolicy>>,
         ports: Vec<String>,
     ) -> Result<Staged, Error> {
-        let staged = self.stage(named, ports)?;
+        let staged = self.stage(active, ports)?;
         let written = staged.write(&self.stager);
         self.staged(&staged, &written);
         written.map(|()| staged)
     }
 
-    /// Whether the slot that is not in force is too far from the policy that is, for a small change to be small.
-    pub(super) fn spare_is_stale(&self) -> bool {
+    /// Whether the inactive slot cannot be brought to the policy in force by a small change.
+    pub(super) fn inactive_slot_is_stale(&self) -> bool {
         let (Some(current), Ok(control)) = (&self.current, self.plane.control()) else {
             return false;
         };
-        let tried = self.spare_tried == Some(current.serial);
-        control.epoch != 0 && !tried && self.holds.way(control.slot ^ 1, current.serial).is_none()
+        let tried = self.inactive_sync_tried == Some(current.serial);
+        control.epoch != 0
+            && !tried
+            && self
+                .slot_contents
+                .change_to(control.slot ^ 1, current.serial)
+                .is_none()
     }
 }
 
 impl Gateway {
-    /// Writes a policy to the slot that is not in force, and holds the engine neither while it is written nor longer
-    /// than it must before. None if that cannot be: then all is done with the engine held, when it is put into force.
+    /// Writes a policy to the inactive slot, without holding the engine during the write. None if ports are renumbered:
+    /// the policy is then written when it is put into force, with the engine held.
     ///
-    /// Only whoever is compiling may call this, so that there is one at a time.
-    pub(super) fn stage(&self, named: Option<Arc<Named>>) -> Result<Option<Staged>, Error> {
+    /// Call only while holding the compile lock, so that there is one write at a time.
+    pub(super) fn stage(&self, active: Option<Arc<ActivePolicy>>) -> Result<Option<Staged>, Error> {
         let (staged, stager) = {
             let mut engine = self.engine();
-            let ports = ports_of(named.as_deref());
+            let ports = ports_of(active.as_deref());
             if engine.renumbers(&ports)? {
                 return Ok(None);
             }
-            (engine.stage(named, ports)?, Arc::clone(&engine.stager))
+            (engine.stage(active, ports)?, Arc::clone(&engine.stager))
         };
         let written = staged.write(&stager);
         self.engine().staged(&staged, &written);
         written.map(|()| Some(staged))
     }
 
-    /// Writes the policy in force to the other slot as well, so that what changes next is all that has to be written.
-    pub(super) fn prepare_spare(&self) {
+    /// Writes the policy in force to the inactive slot too, so that the next change is written alone.
+    pub(super) fn sync_inactive_slot(&self) {
         let current = {
             let mut engine: MutexGuard<'_, Engine> = self.engine();
-            if !engine.spare_is_stale() {
+            if !engine.inactive_slot_is_stale() {
                 return;
             }
-            engine.spare_tried = engine.current.as_ref().map(|named| named.serial);
+            engine.inactive_sync_tried = engine.current.as_ref().map(|active| active.serial);
             engine.current()
         };
         if let Err(error) = self.stage(current) {

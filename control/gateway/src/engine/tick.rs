@@ -1,4 +1,4 @@
-//! What comes round every two seconds.
+//! Periodic work, every two seconds.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,31 +6,32 @@ use std::time::{Duration, Instant};
 use cordon_kernel::Error;
 use cordon_verdict::abi::AGE_SECONDS;
 
-use super::{Engine, Gateway};
-use crate::names::Named;
+use super::gateway::{Engine, Gateway};
+use crate::active_policy::ActivePolicy;
 
-/// How often what is left of orders and trials is written down. A reboot may add as much to them.
-const NOTED: Duration = Duration::from_secs(60);
-/// Places of flows that are made free at a time, and how long others have for the engine then.
-const TIDIED: usize = 4096;
-const BETWEEN: Duration = Duration::from_millis(1);
-/// For how long it is told that unlisted hosts have crowded the flow table.
-const TOLD: Duration = Duration::from_secs(60);
+/// How often running timers are stored. A reboot may lengthen them by as much.
+const SAVE_INTERVAL: Duration = Duration::from_secs(60);
+/// Entries of removed flows that are freed at a time with the engine held.
+const RECLAIM_BATCH: usize = 4096;
+/// The pause between, for others to get the engine.
+const RECLAIM_PAUSE: Duration = Duration::from_millis(1);
+/// For how long after its last occurrence the warning about unlisted hosts stays.
+const WARNING_HOLD_TIME: Duration = Duration::from_secs(60);
 
 impl Gateway {
-    /// Sweeps the flow table, ends what is over, retries what failed.
+    /// Sweeps the flow table, ends expired orders, retries what failed.
     pub fn tick(&self) {
         let job = {
             let mut engine = self.engine();
             engine.tick();
-            engine.job()
+            engine.next_job()
         };
-        // Whoever wants to give an order gets in between.
-        while self.engine().tidy() {
-            std::thread::sleep(BETWEEN);
+        // Orders get the engine in between.
+        while self.engine().reclaim() {
+            std::thread::sleep(RECLAIM_PAUSE);
         }
         if let Some(job) = job {
-            self.work(job);
+            self.run(job);
         }
     }
 }
@@ -39,10 +40,10 @@ impl Engine {
     fn tick(&mut self) {
         let done = self
             .end_orders()
-            .and_then(|()| self.straighten_posture())
+            .and_then(|()| self.reapply_posture())
             .and_then(|()| self.sweep());
-        self.warn("data plane", done.err().map(complaint));
-        if self.dirty || (self.state.is_timed() && self.saved.elapsed() >= NOTED) {
+        self.warn("data plane", done.err().map(dataplane_warning));
+        if self.dirty || (self.state.is_timed() && self.last_saved.elapsed() >= SAVE_INTERVAL) {
             let _ = self.save();
         }
         if !self.state.unlisted.is_empty() {
@@ -51,56 +52,62 @@ impl Engine {
         self.attach_ports();
     }
 
-    /// A change of posture that the kernel did not take is tried again.
-    fn straighten_posture(&mut self) -> Result<(), Error> {
+    /// Retries a change of posture that the kernel did not accept.
+    fn reapply_posture(&mut self) -> Result<(), Error> {
         let posture = self.plane.control()?.posture;
-        self.look_at_rules(posture)?;
+        self.sample_rule_counters(posture)?;
         self.change_posture()
     }
 
     fn sweep(&mut self) -> Result<(), Error> {
-        // By the monotonic clock, and not faster after a pause: flows cannot show their life while nobody counts.
-        if self.aged.elapsed() >= Duration::from_secs(AGE_SECONDS) {
-            self.aged = Instant::now();
+        // By the monotonic clock, and without catching up after a pause: flows are not marked as seen while the clock
+        // stands.
+        if self.last_aged.elapsed() >= Duration::from_secs(AGE_SECONDS) {
+            self.last_aged = Instant::now();
             self.plane.age()?;
         }
-        let silences = self.silences();
+        let idle_timeouts = self.idle_timeouts();
         let current = self.current.clone();
-        let listed = |member: u64| {
-            let listed = |named: &Arc<Named>| {
-                named.generation(|tables| tables.devices.get(&member).is_some())
+        let listed = |fdb_key: u64| {
+            let listed = |active: &Arc<ActivePolicy>| {
+                active.generation(|tables| tables.devices.get(&fdb_key).is_some())
             };
             current.as_ref().is_none_or(listed)
         };
-        self.swept = self.plane.sweep(&|entry| silences.of(entry), &listed)?;
-        self.forgotten += self.swept.forgotten;
-        self.tell_of_surplus();
+        self.swept = self
+            .plane
+            .sweep(&|entry| idle_timeouts.of(entry), &listed)?;
+        self.flows_removed += self.swept.forgotten;
+        self.warn_of_unlisted_excess();
         Ok(())
     }
 
-    /// Makes places free that the sweep took flows from, as many as take some ten milliseconds; says whether there are
+    /// Frees entries of flows that the sweep removed, as many as take some ten milliseconds; returns whether there are
     /// more.
-    fn tidy(&mut self) -> bool {
-        self.plane.tidy(TIDIED).unwrap_or_else(|error| {
-            self.warn("data plane", Some(complaint(error)));
+    fn reclaim(&mut self) -> bool {
+        self.plane.reclaim(RECLAIM_BATCH).unwrap_or_else(|error| {
+            self.warn("data plane", Some(dataplane_warning(error)));
             false
         })
     }
 
-    /// Somebody is filling the table: it is told for as long as it goes on, and a minute more.
-    fn tell_of_surplus(&mut self) {
-        if self.swept.surplus > 0 {
-            self.crowded = Some(Instant::now());
-            let text = "the flow table is nearly full, and unlisted hosts have most of it: flows of those who have most give \
-                        way, and are judged again; see who they are with `cordon flows --state established`";
+    /// Warns while unlisted hosts fill the flow table, and a minute after.
+    fn warn_of_unlisted_excess(&mut self) {
+        if self.swept.excess > 0 {
+            self.unlisted_excess_since = Some(Instant::now());
+            let text = "the flow table is nearly full, and unlisted hosts have most of it: flows of the hosts that have most are \
+                        removed, and judged again at their next packet; list them with `cordon flows --state established`";
             self.warn("flow table", Some(text.to_owned()));
-        } else if self.crowded.is_some_and(|since| since.elapsed() >= TOLD) {
-            self.crowded = None;
+        } else if self
+            .unlisted_excess_since
+            .is_some_and(|since| since.elapsed() >= WARNING_HOLD_TIME)
+        {
+            self.unlisted_excess_since = None;
             self.warn("flow table", None);
         }
     }
 }
 
-fn complaint(error: Error) -> String {
-    format!("the data plane does not answer as it should: {error}")
+fn dataplane_warning(error: Error) -> String {
+    format!("the data plane reports an error: {error}")
 }

@@ -1,4 +1,6 @@
-//! What is asked for is what is told.
+//! Queries of the flow table.
+
+use cordon_protocol::{Flow, FlowState};
 
 use super::*;
 use crate::observed::tests::{CT, Site, TV, VISITOR, WORLD, WORLD_OF_CT};
@@ -9,12 +11,12 @@ fn ask(site: &Site, query: FlowQuery) -> Flows {
 
 fn site() -> Site {
     let site = Site::new();
-    let mut asks = site.flow(VISITOR, WORLD, 17, [50_003, 53], "observe:guest");
-    asks.half_open = true;
+    let mut half_open = site.flow(VISITOR, WORLD, 17, [50_003, 53], "observe:guest");
+    half_open.half_open = true;
     let mut busy = site.flow(CT, WORLD_OF_CT, 6, [50_000, 443], "ct-web");
     busy.flow.volume = [10_000, 10_000];
     let flows = vec![
-        asks,
+        half_open,
         site.flow(VISITOR, WORLD, 6, [50_000, 445], "observe:guest"),
         site.flow(VISITOR, WORLD, 6, [50_001, 443], "observe:guest-inbound"),
         site.flow(TV, WORLD, 6, [50_002, 443], "guest-web"),
@@ -29,7 +31,7 @@ fn flows_are_found_by_device_segment_rule_and_state() {
     let site = site();
     let text = |text: &str| Some(text.to_owned());
     let none = FlowQuery::default;
-    // what is asked for: source ports of what is told
+    // the query; the source ports of the flows returned
     for (query, want) in [
         (none(), vec![50_000, 50_000, 50_001, 50_002, 50_003]),
         (
@@ -39,7 +41,7 @@ fn flows_are_found_by_device_segment_rule_and_state() {
             },
             vec![50_000],
         ),
-        // It has no address of its own: its MAC tells.
+        // No address is bound to it: it is found by MAC address.
         (
             FlowQuery {
                 device: text("tv"),
@@ -62,7 +64,7 @@ fn flows_are_found_by_device_segment_rule_and_state() {
             },
             vec![],
         ),
-        // Whose answers pass by an observed segment's rule, but which another allows.
+        // Also a flow whose replies pass by an observe rule, but which this rule allows.
         (
             FlowQuery {
                 rule: text("guest-web"),
@@ -100,11 +102,11 @@ fn flows_are_found_by_device_segment_rule_and_state() {
             vec![50_000, 50_001, 50_002],
         ),
     ] {
-        let told = ask(&site, query.clone());
-        let mut ports: Vec<u16> = told.flows.iter().map(|flow| flow.from.port).collect();
+        let answer = ask(&site, query.clone());
+        let mut ports: Vec<u16> = answer.flows.iter().map(|flow| flow.from.port).collect();
         ports.sort_unstable();
         assert_eq!(
-            (told.total, told.matching),
+            (answer.total, answer.matching),
             (5, want.len() as u64),
             "{query:?}"
         );
@@ -113,52 +115,57 @@ fn flows_are_found_by_device_segment_rule_and_state() {
 }
 
 #[test]
-fn a_flow_says_why_enforcement_would_drop_it() {
+fn flows_in_an_observed_segment_have_a_would_drop_reason() {
     let site = site();
-    let told = ask(&site, FlowQuery::default());
+    let answer = ask(&site, FlowQuery::default());
     let of = |port: u16, protocol: &str| {
-        let mut flows = told.flows.iter().filter(|flow| flow.protocol == protocol);
-        flows.find(|flow| flow.to.port == port).expect("is told")
+        let mut flows = answer.flows.iter().filter(|flow| flow.protocol == protocol);
+        flows
+            .find(|flow| flow.to.port == port)
+            .expect("is returned")
     };
-    let why = |flow: &Flow| flow.would_drop.clone().map(|why| (why.reason, why.rule));
+    let reason = |flow: &Flow| flow.would_drop.clone().map(|drop| (drop.reason, drop.rule));
     assert_eq!(
-        why(of(445, "tcp")),
+        reason(of(445, "tcp")),
         Some(("rule".to_owned(), Some("no-smb".to_owned())))
     );
-    assert_eq!(why(of(53, "udp")), Some(("no-rule".to_owned(), None)));
-    assert_eq!(why(of(443, "tcp")), None);
-    let tv = told
+    assert_eq!(reason(of(53, "udp")), Some(("no-rule".to_owned(), None)));
+    assert_eq!(reason(of(443, "tcp")), None);
+    let tv = answer
         .flows
         .iter()
         .find(|flow| flow.from.port == 50_002)
-        .expect("is told");
+        .expect("is returned");
     assert_eq!(tv.from.device.as_deref(), Some("tv"));
 }
 
 #[test]
-fn no_more_is_told_than_asked_for_and_of_those_the_busiest() {
+fn a_limited_query_returns_the_flows_with_the_most_bytes() {
     let site = site();
-    let told = ask(
+    let answer = ask(
         &site,
         FlowQuery {
             limit: Some(1),
             ..FlowQuery::default()
         },
     );
-    assert_eq!((told.total, told.matching, told.flows.len()), (5, 5, 1));
-    assert_eq!(told.flows[0].from.device.as_deref(), Some("ct"));
-    let told = ask(
+    assert_eq!(
+        (answer.total, answer.matching, answer.flows.len()),
+        (5, 5, 1)
+    );
+    assert_eq!(answer.flows[0].from.device.as_deref(), Some("ct"));
+    let answer = ask(
         &site,
         FlowQuery {
             limit: Some(usize::MAX),
             ..FlowQuery::default()
         },
     );
-    assert_eq!(told.flows.len(), 5);
+    assert_eq!(answer.flows.len(), 5);
 }
 
 #[test]
-fn a_name_that_nothing_has_is_refused_with_one_that_is_like_it() {
+fn an_unknown_name_is_refused_with_the_most_similar_one() {
     let site = site();
     for (query, message, hint) in [
         (
@@ -197,7 +204,7 @@ fn a_name_that_nothing_has_is_refused_with_one_that_is_like_it() {
         let refused = flows(&site.gateway, &site.observed, &query).expect_err("is refused");
         let failure = refused.into_failure();
         assert!(failure.message.contains(message), "{}", failure.message);
-        let said = failure.hint.expect("says what to do");
-        assert!(said.contains(hint), "{said}");
+        let text = failure.hint.expect("has a hint");
+        assert!(text.contains(hint), "{text}");
     }
 }

@@ -1,112 +1,75 @@
-//! A kernel that a test stands in for, and a disk that fills up: both outlive the daemon, and both can be where it
-//! dies.
+//! A kernel for tests. It outlives the daemon, and can be where the daemon is killed.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
-use cordon_kernel::{Drops, Error, FlowEntry, Installed, Silence, Swept, TableBytes};
-use cordon_portable::{Change, Generation};
-use cordon_protocol::{Order, Sources};
+use cordon_kernel::{Drops, Error, FlowEntry, IdleTimeout, Installed, Swept, TableBytes};
+use cordon_tables::{Change, Generation};
 use cordon_verdict::Reason;
 use cordon_verdict::abi::{Control, Counter, Station};
 
 use super::{Link, Links, Plane, Stage};
-use crate::state::{InKernel, State};
-use crate::store::{Directory, Store, StoreError};
+use crate::kill_switch::KillSwitch;
+use crate::sync::lock;
 
-/// What a daemon says when it is killed: the panic of a test that stands in for `kill -9`.
-pub const KILLED: &str = "killed";
-
-/// Counts the steps that change something, and kills at one of them.
-#[derive(Default)]
-pub struct Steps {
-    taken: AtomicUsize,
-    kill_before: AtomicUsize,
-}
-
-impl Steps {
-    /// Kills before the step with this number, from 1; 0 for never.
-    pub fn kill_before(&self, step: usize) {
-        self.taken.store(0, Ordering::SeqCst);
-        self.kill_before.store(step, Ordering::SeqCst);
-    }
-
-    /// How many there have been since.
-    pub fn taken(&self) -> usize {
-        self.taken.load(Ordering::SeqCst)
-    }
-
-    fn step(&self) {
-        let step = self.taken.fetch_add(1, Ordering::SeqCst) + 1;
-        if step == self.kill_before.load(Ordering::SeqCst) {
-            // Not a panic that anyone needs to be told of.
-            std::panic::resume_unwind(Box::new(KILLED));
-        }
-    }
-}
-
-/// What a kernel holds.
+/// The state of the kernel.
 #[derive(Default)]
 pub struct Tables {
     /// The control word.
     pub control: Option<Control>,
     /// The tables in each slot.
     pub slots: [Generation; 2],
-    /// What its rules counted, by slot.
+    /// The rule counters, by slot.
     pub counters: [Vec<Counter>; 2],
-    /// MTUs of interfaces that have another than 1500.
+    /// MTUs of interfaces, where not 1500.
     pub mtus: BTreeMap<String, i32>,
     /// Interfaces by port.
     pub ports: BTreeMap<u16, String>,
-    /// Interfaces that are not there.
+    /// Interfaces that do not exist.
     pub missing: Vec<String>,
-    /// Flows, as the next look at them finds them.
+    /// The flow table.
     pub flows: Vec<FlowEntry>,
-    /// For how long these may be silent, as the last sweep was told.
-    pub silence: Vec<Silence>,
-    /// Hosts that the next sweep asks about, each with a flow to give if it is not listed.
+    /// The idle timeouts of these flows, as passed to the last sweep.
+    pub idle_timeouts: Vec<IdleTimeout>,
+    /// FDB keys of hosts that the next sweep takes a flow from if they are not listed.
     pub openers: Vec<u64>,
-    /// How often there is something to tidy up.
-    pub leaving: usize,
-    /// How often a policy was put into force.
+    /// How many more calls of `reclaim` find entries to free.
+    pub pending_reclaims: usize,
+    /// Number of policies activated.
     pub installs: usize,
-    /// How often one was written whole.
+    /// Number of policies written whole.
     pub whole: usize,
-    /// The next that is written does not fit.
+    /// The next write finds the tables full.
     pub no_room: bool,
-    /// Whoever fills a slot waits here twice.
-    pub hold: Option<Arc<Barrier>>,
-    /// Every state in which packets were judged: policy tables, and the ports that they had.
+    /// A writer waits here twice, halfway through a slot.
+    pub stage_barrier: Option<Arc<Barrier>>,
+    /// Every combination of tables and ports that packets were judged by.
     pub judged: Vec<(Generation, BTreeMap<u16, String>)>,
 }
 
-/// A kernel.
+/// A fake kernel. Clones share its state.
 #[derive(Clone, Default)]
 pub struct Kernel {
     tables: Arc<Mutex<Tables>>,
-    steps: Arc<Steps>,
+    kill_switch: Arc<KillSwitch>,
 }
 
 impl Kernel {
-    /// A kernel that kills at the steps of `steps`.
-    pub fn new(steps: Arc<Steps>) -> Kernel {
+    /// A kernel whose changes are steps of a kill switch.
+    pub fn new(kill_switch: Arc<KillSwitch>) -> Kernel {
         Kernel {
             tables: Arc::default(),
-            steps,
+            kill_switch,
         }
     }
 
-    /// What it holds.
+    /// Its state.
     pub fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.tables)
     }
 
-    /// The posture in force, 0 if there is nothing in force.
+    /// The posture in force; 0 without a policy.
     pub fn posture(&self) -> u8 {
         self.tables().control.map_or(0, |control| control.posture)
     }
@@ -118,37 +81,37 @@ impl Kernel {
         tables.slots[usize::from(slot)].clone()
     }
 
-    /// The power fails.
+    /// Loses everything, as in a power failure.
     pub fn forget(&self) {
         *self.tables() = Tables::default();
     }
 
     fn change(&self, work: impl FnOnce(&mut Tables) -> Control) -> Control {
-        self.steps.step();
+        self.kill_switch.step();
         let mut tables = self.tables();
         let control = work(&mut tables);
         tables.control = Some(control);
-        self.note(&mut tables);
+        self.record_judged(&mut tables);
         control
     }
 
-    /// Fills a slot, in two steps: whoever dies between them leaves half of it.
+    /// Fills a slot in two steps: a daemon killed between them leaves it half written.
     fn stage(&self, slot: u8, work: impl FnOnce(&mut Tables)) -> Result<(), Error> {
-        self.steps.step();
+        self.kill_switch.step();
         let at = usize::from(slot);
         let before = {
             let mut tables = self.tables();
             let in_force = tables.control.map(|control| control.slot);
-            assert_ne!(in_force, Some(slot), "what is in force is not touched");
+            assert_ne!(in_force, Some(slot), "the active slot is not written");
             tables.counters[at].clear();
             std::mem::take(&mut tables.slots[at])
         };
-        let hold = self.tables().hold.clone();
-        if let Some(hold) = hold {
-            hold.wait();
-            hold.wait();
+        let barrier = self.tables().stage_barrier.clone();
+        if let Some(barrier) = barrier {
+            barrier.wait();
+            barrier.wait();
         }
-        self.steps.step();
+        self.kill_switch.step();
         let mut tables = self.tables();
         if std::mem::take(&mut tables.no_room) {
             return Err(Error::Batch {
@@ -161,7 +124,7 @@ impl Kernel {
         Ok(())
     }
 
-    fn note(&self, tables: &mut Tables) {
+    fn record_judged(&self, tables: &mut Tables) {
         if let Some(control) = tables.control {
             let generation = tables.slots[usize::from(control.slot)].clone();
             let ports = tables.ports.clone();
@@ -170,7 +133,7 @@ impl Kernel {
     }
 }
 
-const NOTHING: Control = Control {
+const BLANK: Control = Control {
     epoch: 0,
     tick: 0,
     posture: 0,
@@ -179,7 +142,7 @@ const NOTHING: Control = Control {
 
 impl Plane for Kernel {
     fn control(&self) -> Result<Control, Error> {
-        Ok(self.tables().control.unwrap_or(NOTHING))
+        Ok(self.tables().control.unwrap_or(BLANK))
     }
 
     fn stager(&self) -> Result<Box<dyn Stage>, Error> {
@@ -189,7 +152,7 @@ impl Plane for Kernel {
     fn flip(&mut self, posture: u8, _: usize) -> Result<Installed, Error> {
         let mut counted = Vec::new();
         let control = self.change(|tables| {
-            let Control { epoch, slot, .. } = tables.control.unwrap_or(NOTHING);
+            let Control { epoch, slot, .. } = tables.control.unwrap_or(BLANK);
             let next = slot ^ 1;
             counted = tables.counters[usize::from(slot)].clone();
             tables.installs += 1;
@@ -205,7 +168,7 @@ impl Plane for Kernel {
 
     fn set_posture(&mut self, posture: u8) -> Result<Control, Error> {
         Ok(self.change(|tables| {
-            let control = tables.control.unwrap_or(NOTHING);
+            let control = tables.control.unwrap_or(BLANK);
             Control {
                 tick: 0,
                 epoch: control.epoch + 1,
@@ -216,7 +179,7 @@ impl Plane for Kernel {
     }
 
     fn attach(&mut self, port: u16, nic: &str) -> Result<u32, Error> {
-        self.steps.step();
+        self.kill_switch.step();
         let mut tables = self.tables();
         let taken = tables.ports.iter().find(|(_, name)| *name == nic);
         if taken.is_some_and(|(number, _)| *number != port) {
@@ -232,15 +195,15 @@ impl Plane for Kernel {
             });
         }
         tables.ports.insert(port, nic.to_owned());
-        self.note(&mut tables);
+        self.record_judged(&mut tables);
         Ok(index(nic))
     }
 
     fn detach(&mut self, port: u16) -> Result<(), Error> {
-        self.steps.step();
+        self.kill_switch.step();
         let mut tables = self.tables();
         tables.ports.remove(&port);
-        self.note(&mut tables);
+        self.record_judged(&mut tables);
         Ok(())
     }
 
@@ -250,23 +213,23 @@ impl Plane for Kernel {
 
     fn sweep(
         &mut self,
-        silence: &dyn Fn(&FlowEntry) -> Silence,
+        idle_timeout: &dyn Fn(&FlowEntry) -> IdleTimeout,
         listed: &dyn Fn(u64) -> bool,
     ) -> Result<Swept, Error> {
         let mut tables = self.tables();
-        tables.silence = tables.flows.iter().map(silence).collect();
-        let members = std::mem::take(&mut tables.openers);
-        let surplus = members.iter().filter(|member| !listed(**member)).count() as u64;
+        tables.idle_timeouts = tables.flows.iter().map(idle_timeout).collect();
+        let fdb_keys = std::mem::take(&mut tables.openers);
+        let surplus = fdb_keys.iter().filter(|fdb_key| !listed(**fdb_key)).count() as u64;
         Ok(Swept {
-            surplus,
+            excess: surplus,
             ..Swept::default()
         })
     }
 
-    fn tidy(&mut self, _: usize) -> Result<bool, Error> {
+    fn reclaim(&mut self, _: usize) -> Result<bool, Error> {
         let mut tables = self.tables();
-        tables.leaving = tables.leaving.saturating_sub(1);
-        Ok(tables.leaving > 0)
+        tables.pending_reclaims = tables.pending_reclaims.saturating_sub(1);
+        Ok(tables.pending_reclaims > 0)
     }
 
     fn flows(&self, each: &mut dyn FnMut(FlowEntry)) {
@@ -323,94 +286,11 @@ impl Stage for Kernel {
 
     fn amend(&mut self, slot: u8, change: &Change, _: usize) -> Result<(), Error> {
         self.stage(slot, |tables| {
-            tables.slots[usize::from(slot)].change(change);
+            tables.slots[usize::from(slot)].apply(change);
         })
     }
 }
 
 fn index(nic: &str) -> u32 {
     nic.bytes().map(u32::from).sum()
-}
-
-/// A directory on a disk that can be full, and that can be where the daemon is killed.
-pub struct Disk {
-    directory: Directory,
-    steps: Arc<Steps>,
-    full: Arc<AtomicBool>,
-}
-
-impl Disk {
-    /// A disk.
-    pub fn new(directory: Directory, steps: Arc<Steps>, full: Arc<AtomicBool>) -> Disk {
-        Disk {
-            directory,
-            steps,
-            full,
-        }
-    }
-
-    fn room(&self, what: &str) -> Result<(), StoreError> {
-        self.steps.step();
-        if self.full.load(Ordering::SeqCst) {
-            return Err(StoreError::Io {
-                path: PathBuf::from(what),
-                source: io::Error::from_raw_os_error(nix::errno::Errno::ENOSPC as i32),
-            });
-        }
-        Ok(())
-    }
-}
-
-impl Store for Disk {
-    fn state(&self) -> Result<Option<State>, StoreError> {
-        self.directory.state()
-    }
-
-    fn prepare_state(&self, state: &State) -> Result<(), StoreError> {
-        self.room("state.json")?;
-        self.directory.prepare_state(state)
-    }
-
-    fn commit_state(&self) -> Result<(), StoreError> {
-        // A new name for what is there takes no room.
-        self.steps.step();
-        self.directory.commit_state()
-    }
-
-    fn set_state_aside(&self) -> Result<(), StoreError> {
-        self.steps.step();
-        self.directory.set_state_aside()
-    }
-
-    fn sources(&self, hash: &str) -> Result<Sources, StoreError> {
-        self.directory.sources(hash)
-    }
-
-    fn add_sources(&self, sources: &Sources) -> Result<String, StoreError> {
-        self.room("policy")?;
-        self.directory.add_sources(sources)
-    }
-
-    fn keep_only(&self, hashes: &[&str]) {
-        self.steps.step();
-        self.directory.keep_only(hashes);
-    }
-
-    fn add_order(&self, order: &Order) -> Result<(), StoreError> {
-        self.room("orders.jsonl")?;
-        self.directory.add_order(order)
-    }
-
-    fn orders(&self) -> Result<Vec<Order>, StoreError> {
-        self.directory.orders()
-    }
-
-    fn kernel(&self) -> InKernel {
-        self.directory.kernel()
-    }
-
-    fn set_kernel(&self, kernel: &InKernel) {
-        self.steps.step();
-        self.directory.set_kernel(kernel);
-    }
 }

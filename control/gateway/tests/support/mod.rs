@@ -1,4 +1,4 @@
-//! The real `cordond`, in a network namespace of its own, and a caller of its API that knows no more than HTTP.
+//! The real `cordond` in its own network namespace, and a minimal HTTP client of its API.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -15,11 +15,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-/// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than any step takes on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Runs in network and mount namespaces of its own, with the ports `eth1` and `eth2` of the example site; what is sent
-/// into `eth1-peer` comes in at `eth1`.
+/// Runs a test in its own network and mount namespaces, with the ports `eth1` and `eth2` of the example site. Frames
+/// sent into `eth1-peer` enter at `eth1`.
 pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("the test runs as root");
@@ -28,7 +28,7 @@ pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
         ip("link set lo up");
         for port in ["eth1", "eth2"] {
             ip(&format!("link add {port} type veth peer name {port}-peer"));
-            // The kernel's own IPv6 chatter would be counted with the test's frames.
+            // Without IPv6 addresses: the kernel's own packets would be counted.
             for end in [port, &format!("{port}-peer")] {
                 ip(&format!("link set {end} addrgenmode none"));
             }
@@ -49,7 +49,7 @@ pub fn ip(command: &str) {
     );
 }
 
-/// What a daemon keeps, gone with the test.
+/// The directories of a daemon, removed with the test.
 pub struct Site {
     directory: tempfile::TempDir,
     pins: PathBuf,
@@ -102,35 +102,35 @@ impl Site {
         command
     }
 
-    /// Starts the daemon as a service manager does; it has said that it is ready when this returns.
+    /// Starts the daemon as a service manager does, and waits until it is ready.
     pub fn start(&self) -> Daemon {
         let notify = self.directory.path().join("notify");
         let _ = fs::remove_file(&notify);
         let manager = UnixDatagram::bind(&notify).expect("binds");
         manager
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(TIMEOUT))
             .expect("is a socket");
         let mut child = self
             .command()
             .env("NOTIFY_SOCKET", &notify)
             .spawn()
             .expect("starts");
-        // Collected, so that it never waits for someone to read what it says.
+        // Forwarded, so that the daemon never blocks on a full pipe.
         let mut log = child.stderr.take().expect("is piped");
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::stderr()));
         let daemon = Daemon {
             child,
             socket: self.socket(),
         };
-        let mut said = [0; 64];
+        let mut message = [0; 64];
         let length = manager
-            .recv(&mut said)
-            .expect("cordond says that it is ready");
-        assert_eq!(said[..length].trim_ascii(), b"READY=1");
+            .recv(&mut message)
+            .expect("cordond notifies readiness");
+        assert_eq!(message[..length].trim_ascii(), b"READY=1");
         daemon
     }
 
-    /// Starts a daemon that must not start, and answers what it says.
+    /// Starts a daemon that must fail to start, and returns its error output.
     pub fn refused(&self) -> String {
         let output = self.command().output().expect("starts");
         assert!(!output.status.success());
@@ -152,7 +152,7 @@ impl Drop for Daemon {
 }
 
 impl Daemon {
-    /// Ends it with a signal; answers how it ended.
+    /// Ends it with a signal; returns its exit status.
     pub fn end(mut self, signal: Signal) -> ExitStatus {
         let pid = Pid::from_raw(self.child.id() as i32);
         kill(pid, signal).expect("is alive");
@@ -162,7 +162,7 @@ impl Daemon {
                 assert!(status.signal().is_none() || status.signal() == Some(signal as i32));
                 return status;
             }
-            assert!(since.elapsed() < PATIENCE, "cordond does not end");
+            assert!(since.elapsed() < TIMEOUT, "cordond does not end");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -183,27 +183,25 @@ impl Daemon {
         (status, serde_json::from_str(&body).expect("is JSON"))
     }
 
-    /// Follows the events until one fits.
-    pub fn event(&self, meanwhile: impl FnOnce(), fits: impl Fn(&Value) -> bool) -> Value {
+    /// Follows the events until one matches.
+    pub fn event(&self, meanwhile: impl FnOnce(), matches: impl Fn(&Value) -> bool) -> Value {
         let mut stream = UnixStream::connect(&self.socket).expect("connects");
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .expect("is a socket");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("is a socket");
         stream
             .write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
             .expect("writes");
         let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stream));
-        // Behind the head, whoever listens is told.
+        // After the head, events are streamed.
         lines
             .by_ref()
             .find(|line| line.as_ref().is_ok_and(String::is_empty));
         meanwhile();
         let events = lines.map_while(Result::ok);
         let mut events = events.filter_map(|line| serde_json::from_str(&line).ok());
-        events.find(fits).expect("there is one")
+        events.find(matches).expect("there is one")
     }
 
-    /// Puts the example policy into force.
+    /// Applies the example policy.
     pub fn apply_example(&self) -> (u16, Value) {
         let example = concat!(
             env!("CARGO_MANIFEST_DIR"),
@@ -222,7 +220,7 @@ impl Daemon {
         self.post("/v1/orders", &order)
     }
 
-    /// What Prometheus would be told.
+    /// The exposition of the metrics.
     pub fn metrics(&self) -> String {
         let mut stream = TcpStream::connect("127.0.0.1:9469").expect("connects");
         let (status, body) = http(&mut stream, "GET", "/metrics", "");
@@ -230,7 +228,7 @@ impl Daemon {
         body
     }
 
-    /// One value of it.
+    /// The value of one metric.
     pub fn metric(&self, name: &str) -> f64 {
         let text = self.metrics();
         let value = text
@@ -247,7 +245,7 @@ impl Daemon {
         let since = Instant::now();
         while self.metric(name) != value {
             let now = self.metric(name);
-            assert!(since.elapsed() < PATIENCE, "{name} is {now}, not {value}");
+            assert!(since.elapsed() < TIMEOUT, "{name} is {now}, not {value}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

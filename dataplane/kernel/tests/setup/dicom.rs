@@ -1,6 +1,6 @@
-//! A policy of one device and its server, and frames between them.
+//! A policy with one device and its server, and frames between them.
 
-use cordon_portable::{Generation, Prefix};
+use cordon_tables::{Generation, Prefix};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{
     Address, Admission, Device, Network, PolicyRow, RULE_FIRST, Ruling, attachment, fdb_key,
@@ -10,7 +10,7 @@ use cordon_verdict::abi::{
 pub const CT: u64 = 0x02_c0_00_00_00_11;
 pub const PACS: u64 = 0x02_c0_00_00_00_99;
 
-/// One device in VLAN 210 at port 0, one network behind port 1, and DICOM between them.
+/// One device in VLAN 210 at port 0, one network at the uplink port 1, and DICOM between them.
 pub fn generation() -> Generation {
     let mut generation = Generation::default();
     for (port, flags) in [

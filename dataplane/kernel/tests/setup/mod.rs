@@ -1,11 +1,11 @@
-//! What the tests of the program in the kernel have in common.
+//! Shared by the tests of the program in the kernel.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use cordon_kernel::{Dataplane, Options};
 
-/// By number of the port.
+/// The interfaces, by port number.
 pub const PORTS: [&str; 3] = ["eth1", "eth2", "eth3"];
 
 /// Runs `ip`.
@@ -17,7 +17,7 @@ pub fn ip(command: &str) {
     assert!(status.success(), "ip {command}");
 }
 
-/// Pins of its own, gone with the test.
+/// A pin directory that is removed when the test ends.
 pub struct Pins(pub PathBuf);
 
 impl Pins {
@@ -33,13 +33,13 @@ impl Drop for Pins {
     }
 }
 
-/// Runs in a network namespace of its own, with [`PORTS`], each a veth with its other end.
+/// Runs a test in a new network namespace with [`PORTS`], each one end of a veth pair, on one processor.
 pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(|| {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("the test runs as root");
         for port in PORTS {
             ip(&format!("link add {port} type veth peer name {port}-peer"));
-            // The kernel's own IPv6 chatter would be counted with the test's frames.
+            // Without IPv6 addresses the kernel sends no frames of its own, which would be counted with the test's.
             for end in [port, &format!("{port}-peer")] {
                 ip(&format!("link set {end} addrgenmode none"));
             }
@@ -48,7 +48,7 @@ pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
         let mut one = nix::sched::CpuSet::new();
         one.set(0).expect("there is a first processor");
         nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &one)
-            .expect("may be pinned to it");
+            .expect("can be pinned to it");
         test();
     });
     if let Err(panic) = thread.join() {
@@ -56,12 +56,12 @@ pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// The data plane on all ports, loaded to trace.
+/// The data plane on all ports, with tracing.
 pub fn traced(pins: &Pins) -> Dataplane {
     traced_with(pins, Options::new(&pins.0).flows4)
 }
 
-/// The same, with room for so many IPv4 flows.
+/// As [`traced`], with a table of so many IPv4 flows.
 pub fn traced_with(pins: &Pins, flows4: u32) -> Dataplane {
     let options = Options {
         trace: true,

@@ -1,4 +1,4 @@
-//! Frames on a wire, whole: a packet socket that puts the tag back that the kernel took out.
+//! Whole frames on a veth: a packet socket that reinserts the VLAN tag that the kernel removes.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -11,10 +11,10 @@ const ETH_P_ALL: u16 = 3;
 const VLAN_VALID: u32 = 1 << 4;
 
 impl Socket {
-    /// Sends and receives there.
+    /// Opens an interface for sending and receiving.
     pub fn open(name: &str) -> Socket {
         let index = nix::net::if_::if_nametoindex(name).expect("there is such an interface");
-        // SAFETY: takes no pointer; what it answers is checked, and nobody else's.
+        // SAFETY: takes no pointer; the returned descriptor is checked, and owned here only.
         let socket = unsafe {
             let fd = libc::socket(
                 libc::AF_PACKET,
@@ -67,11 +67,11 @@ impl Socket {
         assert_eq!(sent, frame.len() as isize, "{}", io::Error::last_os_error());
     }
 
-    /// What arrives until nothing has for a while, or `most` frames have.
-    pub fn receive(&self, most: usize) -> Vec<Vec<u8>> {
+    /// The frames that arrive, until none has for [`QUIET`] or there are `limit`.
+    pub fn receive(&self, limit: usize) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         let mut last = Instant::now();
-        while frames.len() < most && last.elapsed() < QUIET {
+        while frames.len() < limit && last.elapsed() < QUIET {
             match self.one() {
                 Some(frame) => {
                     frames.push(frame);
@@ -99,10 +99,10 @@ impl Socket {
         // SAFETY: everything that the message points to outlives the call.
         let length = unsafe { libc::recvmsg(self.0.as_raw_fd(), &mut message, libc::MSG_DONTWAIT) };
         bytes.truncate(usize::try_from(length).ok()?);
-        // SAFETY: the kernel has filled the control messages in, and says how many.
+        // SAFETY: the kernel has written the control messages and their length.
         let auxiliary = unsafe {
             let header = libc::CMSG_FIRSTHDR(&message);
-            assert!(!header.is_null(), "asked for");
+            assert!(!header.is_null(), "PACKET_AUXDATA is set");
             libc::CMSG_DATA(header)
                 .cast::<libc::tpacket_auxdata>()
                 .read_unaligned()
@@ -116,5 +116,5 @@ impl Socket {
     }
 }
 
-/// On a machine that has other things to do.
+/// Long enough for a busy machine.
 const QUIET: Duration = Duration::from_millis(400);

@@ -1,6 +1,6 @@
-//! A policy with every kind of attachment, and frames: for the tests here and for those of the kernel's program.
+//! A policy with every kind of attachment, and frames: for the tests here and for those of `../kernel`.
 
-use cordon_portable::{Generation, Prefix};
+use cordon_tables::{Generation, Prefix};
 use cordon_verdict::abi::{
     Address, Admission, Device, Network, POSTURES, PolicyRow, PortSetting, RULE_FIRST, Ruling,
     STACKED, attachment, fdb_key, location,
@@ -9,11 +9,11 @@ use cordon_verdict::{Ip, Mac};
 
 pub use cordon_verdict::abi::GATEWAY;
 
-/// A segment where the gateway only forwards: one attachment a port, with two tags, one, and none.
+/// A segment without a proxy: one attachment at each port, with two tags, one, and none.
 pub const PLAIN: u16 = 7;
-/// A segment with many attachments, for which the gateway stands in.
+/// A segment with several attachments at a port, and a proxy.
 pub const STITCHED: u16 = 8;
-/// Its attachments.
+/// The number of its attachments.
 pub const ATTACHED: u16 = 6;
 pub const UPLINK: u16 = 2;
 /// An EtherType that both segments list.
@@ -22,7 +22,7 @@ pub const LISTED: u16 = 0x8892;
 pub const STACK_PLAIN: u16 = STACKED;
 pub const STACK_STITCHED: u16 = STACKED + 1;
 
-/// A listed device: where it is, and who.
+/// A host: its port and tags, and its addresses.
 #[derive(Clone, Copy)]
 pub struct Host {
     pub port: u16,
@@ -49,21 +49,21 @@ pub const fn v6(number: u64) -> Ip {
     }
 }
 
-/// In the plain segment: behind two tags, behind one, and in the wider network without any.
+/// Devices of the plain segment: with two tags, with one, and untagged at the uplink.
 pub const TWO: Host = host(1, 0, &[(0x88a8, 100), (0x8100, 210)]);
 pub const ONE: Host = host(2, 1, &[(0x8100, 210)]);
 pub const NONE: Host = host(3, UPLINK, &[]);
-/// In the stitched one: two in a VLAN, others in theirs, one at another port and one behind two tags.
+/// Devices of the stitched segment: two in one VLAN, two in VLANs of their own, one at another port, one with two tags.
 pub const ANNA: Host = host(11, 0, &[(0x8100, 301)]);
 pub const BERT: Host = host(12, 0, &[(0x8100, 301)]);
 pub const CARL: Host = host(13, 0, &[(0x8100, 302)]);
 pub const DORA: Host = host(14, 0, &[(0x8100, 303)]);
 pub const EMIL: Host = host(15, 1, &[(0x8100, 301)]);
 pub const FRED: Host = host(16, 0, &[(0x88a8, 400), (0x8100, 401)]);
-/// Beyond the uplink, not listed.
+/// An unlisted host at the uplink.
 pub const WIDE: Host = host(99, UPLINK, &[(0x8100, 310)]);
 
-/// Everybody listed may speak to everybody, and to groups; at contain to groups inside only.
+/// Listed devices may send to every host and to groups; from `contain` on to groups inside only.
 pub fn generation() -> Generation {
     let mut generation = Generation::default();
     let stacks = [
@@ -82,7 +82,7 @@ pub fn generation() -> Generation {
     ];
     for number in plain {
         admit(&mut generation, number, PLAIN);
-        let port = cordon_verdict::abi::location_port(generation.place(number));
+        let port = cordon_verdict::abi::location_port(generation.location(number));
         generation.floods.insert((PLAIN, port), number);
     }
     for number in stitched {
@@ -108,7 +108,7 @@ pub fn generation() -> Generation {
 
 fn admit(generation: &mut Generation, number: u16, segment: u16) {
     let mut flags = Admission::IN_USE;
-    if cordon_verdict::abi::location_port(generation.place(number)) == UPLINK {
+    if cordon_verdict::abi::location_port(generation.location(number)) == UPLINK {
         flags |= Admission::UPLINK;
     }
     let mut copies = 0;
@@ -133,7 +133,9 @@ fn list(generation: &mut Generation, segment: u16, host: Host) {
         bound_to: 0,
         address: Ip::v4(host.v4),
     };
-    generation.devices.insert(fdb_key(segment, host.mac), device);
+    generation
+        .devices
+        .insert(fdb_key(segment, host.mac), device);
     let address = Address {
         device: id,
         segment,
@@ -175,7 +177,7 @@ fn rules(generation: &mut Generation) {
     }
 }
 
-/// Has port 0 tag with 0x8100 twice.
+/// Sets 0x8100 as the type of the outer tag at port 0.
 pub fn with_customer_tags(mut generation: Generation) -> Generation {
     let setting = PortSetting {
         link_control: PortSetting::OUTER_8021Q,
@@ -185,7 +187,7 @@ pub fn with_customer_tags(mut generation: Generation) -> Generation {
     generation
 }
 
-/// A frame: addresses, tags, EtherType, payload.
+/// An Ethernet frame.
 pub fn frame(
     destination: Mac,
     source: Mac,
@@ -205,12 +207,12 @@ pub fn frame(
     frame
 }
 
-/// What is behind an IPv4 header without options.
+/// An IPv4 packet without options.
 pub fn v4(from: u32, to: u32, protocol: u8, rest: &[u8]) -> Vec<u8> {
     fragment4(from, to, protocol, 0, rest)
 }
 
-/// The same, with the word of flags and offset.
+/// As [`v4`], with the fragment word: flags and offset.
 pub fn fragment4(from: u32, to: u32, protocol: u8, fragment: u16, rest: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x45, 0];
     packet.extend_from_slice(&(20 + rest.len() as u16).to_be_bytes());
@@ -224,7 +226,7 @@ pub fn fragment4(from: u32, to: u32, protocol: u8, fragment: u16, rest: &[u8]) -
 }
 
 pub fn v6_packet(from: Ip, to: Ip, next: u8, hops: u8, rest: &[u8]) -> Vec<u8> {
-    // Traffic class and flow label are not zero: they are to stay as they are.
+    // Traffic class and flow label are not zero: a test checks that they stay unchanged.
     let mut packet = vec![0x6a, 0xb1, 0x23, 0x45];
     packet.extend_from_slice(&(rest.len() as u16).to_be_bytes());
     packet.extend_from_slice(&[next, hops]);
@@ -244,19 +246,19 @@ pub fn udp(from: u16, to: u16) -> Vec<u8> {
     datagram
 }
 
-/// A datagram of a host, to this MAC address and this host's address.
+/// A UDP datagram from a host to a MAC address and another host's IP address.
 pub fn datagram(from: Host, mac: Mac, to: Host) -> Vec<u8> {
     let packet = v4(from.v4, to.v4, 17, &udp(5000, 6000));
     frame(mac, from.mac, from.tags, 0x0800, &packet)
 }
 
-/// The answer to [`datagram`] from the one it was sent to.
+/// The answer to [`datagram`] from its receiver.
 pub fn answer(from: Host, mac: Mac, to: Host) -> Vec<u8> {
     let packet = v4(from.v4, to.v4, 17, &udp(6000, 5000));
     frame(mac, from.mac, from.tags, 0x0800, &packet)
 }
 
-/// ARP: operation, sender, target.
+/// An ARP frame.
 pub fn arp(mac: Mac, from: Host, operation: u8, sender: u32, target: u32) -> Vec<u8> {
     let mut packet = vec![0, 1, 8, 0, 6, 4, 0, operation];
     packet.extend_from_slice(&from.mac.to_be_bytes()[2..]);
@@ -268,7 +270,7 @@ pub fn arp(mac: Mac, from: Host, operation: u8, sender: u32, target: u32) -> Vec
 
 pub const BROADCAST: Mac = 0xffff_ffff_ffff;
 
-/// A neighbour solicitation, or something else of discovery, with an option.
+/// A message of neighbour discovery, with a link-layer address option unless `option` is 0.
 pub fn discovery(from: Host, mac: Mac, to: Ip, kind: u8, target: Ip, option: u8) -> Vec<u8> {
     let mut message = vec![kind, 0, 0xde, 0xad, 0, 0, 0, 0];
     message.extend_from_slice(&target.hi.to_be_bytes());
@@ -291,7 +293,7 @@ pub fn solicited(target: Ip) -> (Ip, Mac) {
     (group, 0x3333_ff00_0000 | low)
 }
 
-/// The sum over an ICMPv6 message and its pseudo header, which is all ones if the checksum is right.
+/// The sum over an ICMPv6 message and its pseudo-header: all ones if the checksum is correct.
 pub fn icmpv6_sum(packet: &[u8]) -> u16 {
     let mut words = packet[8..].to_vec();
     words.extend_from_slice(&((packet.len() - 40) as u32).to_be_bytes());

@@ -3,9 +3,11 @@
 //! Two compilers are suitable: rustup's nightly with `rust-src`, or Debian's `rustc-web`, `cargo-web` and
 //! `rust-web-src`. Both need `bpf-linker`. Nothing is installed here: `cargo xtask setup` does that.
 
+mod clippy;
 mod environment;
 mod script;
 
+pub use clippy::{clippy, has_clippy};
 pub use script::embed;
 
 use std::path::{Path, PathBuf};

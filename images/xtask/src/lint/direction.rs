@@ -1,71 +1,81 @@
-//! Which crate may depend on which. Arrows run from control to the data plane, never back.
+//! Which crate may depend on which. Dependencies run from control to the data plane, never back.
 
 use crate::lint::members::{Member, Members};
 
-/// Whom a rule is about.
-enum Who {
-    /// Every member below a folder, but one.
-    Below(&'static str, Option<&'static str>),
+/// The packages that a rule binds.
+enum Dependents {
+    /// Every member in a folder, except one package.
+    InFolder(&'static str, Option<&'static str>),
     Package(&'static str),
 }
 
-/// What they must not depend on, tests of their own included.
-enum On {
-    Below(&'static str),
+/// The packages that they must not depend on, not even for their tests.
+enum Forbidden {
+    InFolder(&'static str),
     Package(&'static str),
 }
 
 struct Rule {
-    who: Who,
-    on: On,
+    dependents: Dependents,
+    forbidden: Forbidden,
     why: &'static str,
 }
 
 const RULES: &[Rule] = &[
     Rule {
-        who: Who::Below("dataplane", None),
-        on: On::Below("control"),
-        why: "the data plane knows nothing of who controls it",
+        dependents: Dependents::InFolder("dataplane", None),
+        forbidden: Forbidden::InFolder("control"),
+        why: "the data plane does not depend on what controls it",
     },
     Rule {
-        who: Who::Below("control", Some("cordon-gateway")),
-        on: On::Package("cordon-kernel"),
+        dependents: Dependents::InFolder("control", Some("cordon-gateway")),
+        forbidden: Forbidden::Package("cordon-kernel"),
         why: "only the daemon on the appliance touches the kernel",
     },
     Rule {
-        who: Who::Package("cordon-policy"),
-        on: On::Package("tokio"),
+        dependents: Dependents::Package("cordon-policy"),
+        forbidden: Forbidden::Package("tokio"),
         why: "validating a policy is a function of its files",
     },
     Rule {
-        who: Who::Package("cordon-compile"),
-        on: On::Package("tokio"),
+        dependents: Dependents::Package("cordon-compile"),
+        forbidden: Forbidden::Package("tokio"),
         why: "compiling a policy is a function of the policy",
     },
     Rule {
-        who: Who::Package("cordon-oracle"),
-        on: On::Package("cordon-compile"),
-        why: "a second opinion that shares the compiler would share its mistakes",
+        dependents: Dependents::Package("cordon-oracle"),
+        forbidden: Forbidden::Package("cordon-compile"),
+        why: "the oracle must not share the mistakes of the compiler",
     },
     Rule {
-        who: Who::Package("cordon-verdict"),
-        on: On::Package("cordon-portable"),
-        why: "the decision does not know which tables it looks into",
+        dependents: Dependents::Package("cordon-verdict"),
+        forbidden: Forbidden::Package("cordon-portable"),
+        why: "the decision is generic over its tables",
     },
     Rule {
-        who: Who::Package("xtask"),
-        on: On::Package("cordon-kernel"),
-        why: "it is compiled before the eBPF toolchain is installed",
+        dependents: Dependents::Package("cordon-verdict"),
+        forbidden: Forbidden::Package("cordon-tables"),
+        why: "the decision function reads tables by a trait, not by the compiler's data type",
+    },
+    Rule {
+        dependents: Dependents::Package("cordon-tables"),
+        forbidden: Forbidden::Package("cordon-portable"),
+        why: "the data type of the tables does not know its simulator",
+    },
+    Rule {
+        dependents: Dependents::Package("xtask"),
+        forbidden: Forbidden::Package("cordon-kernel"),
+        why: "xtask is compiled before the eBPF toolchain is installed",
     },
 ];
 
-impl Who {
-    fn is(&self, member: &Member) -> bool {
+impl Dependents {
+    fn include(&self, member: &Member) -> bool {
         match *self {
-            Who::Below(folder, but) => {
-                member.folder.starts_with(folder) && but != Some(member.name.as_str())
+            Dependents::InFolder(folder, except) => {
+                member.folder.starts_with(folder) && except != Some(member.name.as_str())
             }
-            Who::Package(name) => member.name == name,
+            Dependents::Package(name) => member.name == name,
         }
     }
 }
@@ -73,26 +83,26 @@ impl Who {
 pub fn problems(members: &Members) -> Vec<String> {
     RULES
         .iter()
-        .flat_map(|rule| broken(rule, members))
+        .flat_map(|rule| violations(rule, members))
         .collect()
 }
 
-fn broken(rule: &Rule, members: &Members) -> Vec<String> {
+fn violations(rule: &Rule, members: &Members) -> Vec<String> {
     let bound: Vec<_> = members
         .packages
         .iter()
-        .filter(|member| rule.who.is(member))
+        .filter(|member| rule.dependents.include(member))
         .collect();
     if bound.is_empty() {
-        // A rule about nobody would hold for ever.
+        // A rule that binds no package could never fail.
         return vec![format!(
-            "no package is bound by the rule that {}: was it renamed?",
+            "the rule \"{}\" applies to no package: was one renamed?",
             rule.why
         )];
     }
-    let forbidden: Vec<&str> = match rule.on {
-        On::Package(name) => vec![name],
-        On::Below(folder) => members
+    let forbidden: Vec<&str> = match rule.forbidden {
+        Forbidden::Package(name) => vec![name],
+        Forbidden::InFolder(folder) => members
             .packages
             .iter()
             .filter(|member| member.folder.starts_with(folder))
@@ -102,8 +112,8 @@ fn broken(rule: &Rule, members: &Members) -> Vec<String> {
     let mut problems = Vec::new();
     for member in bound {
         for to in &forbidden {
-            if let Some(way) = members.way(&member.name, to) {
-                problems.push(format!("{} must not: {}", way.join(" -> "), rule.why));
+            if let Some(path) = members.path(&member.name, to) {
+                problems.push(format!("{}: not allowed: {}", path.join(" -> "), rule.why));
             }
         }
     }
@@ -119,6 +129,7 @@ mod tests {
         let packages = [
             ("cordon-verdict", "dataplane/verdict"),
             ("cordon-kernel", "dataplane/kernel"),
+            ("cordon-tables", "dataplane/tables"),
             ("cordon-portable", "dataplane/portable"),
             ("cordon-policy", "control/policy"),
             ("cordon-compile", "control/compile"),
@@ -140,66 +151,76 @@ mod tests {
                     folder: folder.into(),
                 })
                 .to_vec(),
-            brings: uses.clone(),
+            inherited: uses.clone(),
             uses,
         }
     }
 
     #[test]
-    fn every_arrow_that_is_drawn_is_allowed() {
-        let drawn = members(&[
+    fn allowed_dependencies_are_not_reported() {
+        let allowed = members(&[
             ("cordon-gateway", "cordon-kernel"),
             ("cordon-gateway", "tokio"),
             ("cordon-kernel", "cordon-verdict"),
             ("cordon-compile", "cordon-policy"),
             ("cordon-oracle", "cordon-policy"),
             ("cordon-cli", "cordon-portable"),
+            ("cordon-compile", "cordon-tables"),
+            ("cordon-portable", "cordon-tables"),
         ]);
-        assert_eq!(problems(&drawn), [""; 0]);
+        assert_eq!(problems(&allowed), [""; 0]);
     }
 
     #[test]
-    fn every_arrow_that_runs_back_is_told_with_its_way() {
-        for (edges, way) in [
+    fn forbidden_dependencies_are_reported_with_their_path() {
+        for (edges, path) in [
             (
                 vec![("cordon-kernel", "cordon-policy")],
-                "cordon-kernel -> cordon-policy must not",
+                "cordon-kernel -> cordon-policy: not allowed",
             ),
             (
                 vec![("cordon-cli", "helper"), ("helper", "cordon-kernel")],
-                "cordon-cli -> helper -> cordon-kernel must not",
+                "cordon-cli -> helper -> cordon-kernel: not allowed",
             ),
             (
                 vec![("cordon-policy", "tokio")],
-                "cordon-policy -> tokio must not",
+                "cordon-policy -> tokio: not allowed",
             ),
             (
                 vec![("cordon-compile", "tokio")],
-                "cordon-compile -> tokio must not",
+                "cordon-compile -> tokio: not allowed",
             ),
             (
                 vec![("cordon-oracle", "cordon-compile")],
-                "cordon-oracle -> cordon-compile must not",
+                "cordon-oracle -> cordon-compile: not allowed",
             ),
             (
                 vec![("cordon-verdict", "cordon-portable")],
-                "cordon-verdict -> cordon-portable must not",
+                "cordon-verdict -> cordon-portable: not allowed",
+            ),
+            (
+                vec![("cordon-verdict", "cordon-tables")],
+                "cordon-verdict -> cordon-tables: not allowed",
+            ),
+            (
+                vec![("cordon-tables", "cordon-portable")],
+                "cordon-tables -> cordon-portable: not allowed",
             ),
             (
                 vec![("xtask", "cordon-kernel")],
-                "xtask -> cordon-kernel must not",
+                "xtask -> cordon-kernel: not allowed",
             ),
         ] {
-            let told = problems(&members(&edges));
+            let problems = problems(&members(&edges));
             assert!(
-                told.iter().any(|line| line.starts_with(way)),
-                "{way} in {told:?}"
+                problems.iter().any(|line| line.starts_with(path)),
+                "{path} in {problems:?}"
             );
         }
     }
 
     #[test]
-    fn a_rule_that_binds_nobody_is_told() {
+    fn a_rule_that_applies_to_no_package_is_reported() {
         let mut renamed = members(&[]);
         renamed
             .packages

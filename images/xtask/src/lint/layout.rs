@@ -1,4 +1,4 @@
-//! What lies where: the top level, and a README in every member's folder.
+//! The layout of the tree: fixed names at the top level, and a README in every member's folder.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::lint::members::Members;
 
-/// Nothing else lies at the top, dotfiles aside.
+/// The only names at the top level, besides dotfiles.
 const TOP: &[&str] = &[
     "Cargo.toml",
     "Cargo.lock",
@@ -18,12 +18,12 @@ const TOP: &[&str] = &[
     "images",
     "tests",
     "benches",
-    // cargo's; not kept.
+    // cargo's, and not committed.
     "target",
 ];
 
-/// No members, and still they have to say what they are.
-const ALSO: &[&str] = &["", "dataplane/xdp"];
+/// Folders that need a README though they are no members.
+const OTHER_FOLDERS: &[&str] = &["", "dataplane/xdp"];
 
 pub fn problems(root: &Path, members: &Members) -> Result<Vec<String>> {
     let mut problems = Vec::new();
@@ -31,7 +31,7 @@ pub fn problems(root: &Path, members: &Members) -> Result<Vec<String>> {
         let name = entry?.file_name().to_string_lossy().into_owned();
         if !is_allowed_at_the_top(&name) {
             problems.push(format!(
-                "{name} must not lie at the top: its place is in {}",
+                "{name} is not allowed at the top level: move it into one of {}",
                 TOP[4..9].join(", ")
             ));
         }
@@ -40,13 +40,13 @@ pub fn problems(root: &Path, members: &Members) -> Result<Vec<String>> {
         .packages
         .iter()
         .map(|member| member.folder.as_path());
-    for folder in folders.chain(ALSO.iter().map(Path::new)) {
+    for folder in folders.chain(OTHER_FOLDERS.iter().map(Path::new)) {
         let readme = folder.join("README.md");
-        // One with a title alone says nothing.
+        // A title alone does not count.
         let text = fs::read_to_string(root.join(&readme)).unwrap_or_default();
         if text.lines().filter(|line| !line.trim().is_empty()).count() < 2 {
             problems.push(format!(
-                "{} is missing or empty: say what lives there, what may be touched, and what each dependency is for",
+                "{} is missing or has only a title: write what the folder contains, what may be changed, and what each dependency is for",
                 readme.display()
             ));
         }
@@ -64,7 +64,7 @@ mod tests {
     use crate::lint::members::Member;
 
     #[test]
-    fn the_top_is_fixed_and_every_folder_says_what_it_is() {
+    fn unknown_top_level_names_and_empty_readmes_are_reported() {
         let root = std::env::temp_dir().join(format!("cordon-layout-{}", std::process::id()));
         for folder in ["control/a", "control/b", "dataplane/xdp", "scripts", ".ci"] {
             fs::create_dir_all(root.join(folder)).expect("can make a folder");
@@ -90,7 +90,7 @@ mod tests {
         let problems = problems.expect("can be read");
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(
-            problems[0].starts_with("scripts must not lie"),
+            problems[0].starts_with("scripts is not allowed"),
             "{problems:?}"
         );
         assert!(

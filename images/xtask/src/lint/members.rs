@@ -1,4 +1,4 @@
-//! The packages of the workspace and everything they depend on, as cargo resolved it.
+//! The packages of the workspace and their dependencies, as cargo resolved them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,30 +16,32 @@ pub struct Member {
     pub folder: PathBuf,
 }
 
-/// Members, and which package uses which.
+/// The members, and the dependencies of every package by name.
 #[derive(Debug, Default)]
 pub struct Members {
     pub packages: Vec<Member>,
-    /// What a package's own tests need as well.
+    /// Direct dependencies, those of the package's own tests included.
     pub uses: BTreeMap<String, BTreeSet<String>>,
-    /// What comes with a package into whatever depends on it.
-    pub brings: BTreeMap<String, BTreeSet<String>>,
+    /// Direct dependencies without those of tests: what a dependent of the package depends on too.
+    pub inherited: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Members {
     pub fn read(workspace: &Workspace) -> Result<Members> {
-        let asked = workspace
+        let output = workspace
             .cargo()
             .args(["metadata", "--format-version=1", "--filter-platform"])
             .arg(format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
             .output()
             .context("cannot run cargo metadata")?;
-        if !asked.status.success() {
-            bail!("cargo metadata: {}", String::from_utf8_lossy(&asked.stderr));
+        if !output.status.success() {
+            bail!(
+                "cargo metadata: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
-        let metadata = serde_json::from_slice(&asked.stdout).context("cargo metadata")?;
-        Self::parse(&metadata, &workspace.root)
-            .context("cargo metadata is not as this program knows it")
+        let metadata = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
+        Self::parse(&metadata, &workspace.root).context("cargo metadata has an unknown format")
     }
 
     fn parse(metadata: &Value, root: &Path) -> Option<Members> {
@@ -58,7 +60,7 @@ impl Members {
                 });
             }
         }
-        // Two versions of a package are one here: the rules are about names.
+        // Two versions of a package are merged: the rules are about names.
         for node in metadata["resolve"]["nodes"].as_array()? {
             let name = (*names.get(node["id"].as_str()?)?).to_owned();
             for dependency in node["deps"].as_array()? {
@@ -69,7 +71,7 @@ impl Members {
                     .all(|kind| kind["kind"] == "dev");
                 if !for_tests_only {
                     members
-                        .brings
+                        .inherited
                         .entry(name.clone())
                         .or_default()
                         .insert(on.clone());
@@ -80,24 +82,28 @@ impl Members {
         Some(members)
     }
 
-    /// How a package comes to depend on another, tests of its own included: the names from one to the other.
-    pub fn way(&self, from: &str, to: &str) -> Option<Vec<String>> {
-        let mut ways = vec![vec![from.to_owned()]];
+    /// The shortest chain of dependencies from one package to another, starting with those of the package's own tests too.
+    pub fn path(&self, from: &str, to: &str) -> Option<Vec<String>> {
+        let mut paths = vec![vec![from.to_owned()]];
         let mut seen = BTreeSet::from([from]);
         let mut index = 0;
-        while let Some(way) = ways.get(index).cloned() {
+        while let Some(path) = paths.get(index).cloned() {
             index += 1;
-            let last = way.last()?;
-            let edges = if index == 1 { &self.uses } else { &self.brings };
+            let last = path.last()?;
+            let edges = if index == 1 {
+                &self.uses
+            } else {
+                &self.inherited
+            };
             for next in edges.get(last).into_iter().flatten() {
                 if !seen.insert(next) {
                     continue;
                 }
-                let further: Vec<String> = way.iter().chain([next]).cloned().collect();
+                let longer: Vec<String> = path.iter().chain([next]).cloned().collect();
                 if next == to {
-                    return Some(further);
+                    return Some(longer);
                 }
-                ways.push(further);
+                paths.push(longer);
             }
         }
         None
@@ -114,7 +120,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_cargo_says_is_understood() {
+    fn the_output_of_cargo_metadata_is_parsed() {
         let metadata = json!({
             "workspace_members": ["a#1", "b#1"],
             "packages": [
@@ -136,22 +142,22 @@ mod tests {
         assert_eq!(members.packages[0].folder, Path::new("control/a"));
         assert_eq!(members.packages.len(), 2);
         assert_eq!(
-            members.way("a", "tokio").expect("by way of b"),
+            members.path("a", "tokio").expect("through b"),
             ["a", "b", "tokio"]
         );
-        assert_eq!(members.way("tokio", "a"), None);
+        assert_eq!(members.path("tokio", "a"), None);
         assert!(Members::parse(&json!({}), Path::new("/root")).is_none());
     }
 
     #[test]
-    fn the_tests_of_a_dependency_bring_nothing() {
+    fn dev_dependencies_are_not_inherited() {
         let edge = |from: &str, to: &str| (from.to_owned(), BTreeSet::from([to.to_owned()]));
         let members = Members {
             uses: BTreeMap::from([edge("a", "b"), edge("b", "c")]),
-            brings: BTreeMap::from([edge("a", "b")]),
+            inherited: BTreeMap::from([edge("a", "b")]),
             ..Members::default()
         };
-        assert!(members.way("b", "c").is_some());
-        assert_eq!(members.way("a", "c"), None);
+        assert!(members.path("b", "c").is_some());
+        assert_eq!(members.path("a", "c"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Installing Debian's packages, without anything starting to run by itself.
+//! Installs Debian packages without starting or enabling their services.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,25 +11,25 @@ use crate::step::Steps;
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// Says no to every package that wants to start its service (invoke-rc.d(8)): a Prometheus or an Open vSwitch
-/// that nobody asked for would hold ports and bridges that the lab brings up itself.
-struct NothingStarts {
+/// Keeps packages from starting their services while it exists (invoke-rc.d(8)). A Prometheus or an Open vSwitch of the
+/// system would occupy the ports and bridges that the lab needs.
+struct ServiceBlock {
     ours: bool,
 }
 
-impl NothingStarts {
-    fn new() -> Result<NothingStarts> {
-        // An administrator's own policy is kept. Containers have one that says no already.
+impl ServiceBlock {
+    fn new() -> Result<ServiceBlock> {
+        // An administrator's own policy is kept. Containers usually have one that forbids every start.
         if Path::new(POLICY).exists() {
-            return Ok(NothingStarts { ours: false });
+            return Ok(ServiceBlock { ours: false });
         }
         fs::write(POLICY, "#!/bin/sh\nexit 101\n").context(POLICY)?;
         fs::set_permissions(POLICY, PermissionsExt::from_mode(0o755)).context(POLICY)?;
-        Ok(NothingStarts { ours: true })
+        Ok(ServiceBlock { ours: true })
     }
 }
 
-impl Drop for NothingStarts {
+impl Drop for ServiceBlock {
     fn drop(&mut self) {
         if self.ours
             && let Err(error) = fs::remove_file(POLICY)
@@ -49,15 +49,15 @@ pub fn apt_get() -> Command {
     command
 }
 
-/// A list that cannot be read need not be one that is needed: installing will tell.
+/// A failure is only reported: the list that cannot be read may be of no importance, and if it is, installing fails.
 pub fn update(steps: &Steps) {
-    if let Err(error) = steps.run("reading the package lists", apt_get().arg("update")) {
-        eprintln!("{error:#}\nGoing on with the lists as they are.");
+    if let Err(error) = steps.run("updating the package lists", apt_get().arg("update")) {
+        eprintln!("{error:#}\nContinuing with the package lists as they are.");
     }
 }
 
 pub fn install(steps: &Steps, packages: &[&str], services: &[&str]) -> Result<()> {
-    let guard = NothingStarts::new()?;
+    let guard = ServiceBlock::new()?;
     steps.run(
         &format!("installing {}", packages.join(" ")),
         apt_get()
@@ -65,7 +65,7 @@ pub fn install(steps: &Steps, packages: &[&str], services: &[&str]) -> Result<()
             .args(packages),
     )?;
     drop(guard);
-    // Or they would start at the next boot. Without systemd there is nothing that would start them.
+    // Otherwise they would start at the next boot. Without systemd, no service starts by itself.
     if !services.is_empty() && Path::new("/usr/bin/systemctl").exists() {
         steps.run(
             &format!("disabling {}", services.join(" ")),

@@ -1,4 +1,4 @@
-//! A stock Debian kernel for `tests/vm` to boot: fetched and taken apart, not installed.
+//! A stock Debian kernel for `tests/vm` to boot: downloaded and unpacked, not installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,14 @@ use crate::workspace::Workspace;
 /// Depends on the newest stock kernel of the release: 6.1 in Debian 12.
 const META_PACKAGE: &str = "linux-image-amd64";
 
-/// What that has as modules and a gateway needs: below `kernel` in its modules' folder. The last two are for programs at
-/// tc.
+/// Modules of that kernel that a gateway needs, below `kernel` in its modules' folder. The last two are for tc programs.
 const MODULES: [&str; 3] = [
     "drivers/net/veth.ko",
     "net/sched/sch_ingress.ko",
     "net/sched/cls_bpf.ko",
 ];
 
-/// Where `tests/vm` looks.
+/// Where `tests/vm` looks for the kernel.
 fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target.join("vm/kernel")
 }
@@ -43,8 +42,8 @@ pub fn fetch(steps: &Steps, workspace: &Workspace) -> Result<()> {
     fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
     let package = image_package()?;
     steps.run(
-        &format!("fetching {package} for the virtual machine"),
-        // Its download helper has an account of its own, which need not be able to write here.
+        &format!("downloading {package} for the virtual machine"),
+        // apt's download helper runs under an account that may not be allowed to write here.
         apt_get()
             .args(["--option=APT::Sandbox::User=root", "download", &package])
             .current_dir(&scratch),
@@ -52,7 +51,7 @@ pub fn fetch(steps: &Steps, workspace: &Workspace) -> Result<()> {
     let archive = first(&scratch, |name| name.ends_with(".deb"))?;
     let tree = scratch.join("tree");
     steps.run(
-        "taking it apart",
+        &format!("unpacking {package}"),
         Command::new("dpkg-deb")
             .arg("--extract")
             .args([&archive, &tree]),
@@ -63,7 +62,7 @@ pub fn fetch(steps: &Steps, workspace: &Workspace) -> Result<()> {
     for name in MODULES {
         let module = modules.join("kernel").join(name);
         if !module.exists() {
-            // Later releases of Debian keep modules compressed.
+            // Later Debian releases ship compressed modules.
             steps.run(
                 &format!("unpacking {}", file_name(name)),
                 Command::new("xz")
@@ -87,14 +86,14 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The package that the meta package stands for.
+/// The package that the meta package depends on.
 fn image_package() -> Result<String> {
     let asked = Command::new("apt-cache")
         .args(["depends", "--important", META_PACKAGE])
         .output()
         .context("cannot run apt-cache")?;
     parse_depends(&String::from_utf8_lossy(&asked.stdout)).with_context(|| {
-        format!("`apt-cache depends {META_PACKAGE}` names no kernel: do the package lists hold Debian's main?")
+        format!("`apt-cache depends {META_PACKAGE}` names no kernel: do the package lists include Debian's main?")
     })
 }
 
@@ -114,7 +113,7 @@ fn first(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
             path.file_name()
                 .is_some_and(|name| wanted(&name.to_string_lossy()))
         })
-        .with_context(|| format!("{} does not hold what it should", folder.display()))
+        .with_context(|| format!("{} lacks an expected file", folder.display()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Makes a machine able to build, test, demonstrate and measure.
+//! Installs what building, testing, the demo and the benchmark need.
 
 mod apt;
 mod bpffs;
 mod kernel;
+mod linters;
 mod programs;
 mod toolchain;
 
@@ -14,6 +15,7 @@ use anyhow::{Result, bail};
 
 use crate::step::Steps;
 use crate::workspace::{Workspace, is_root};
+use linters::Linter;
 use programs::Program;
 
 /// What a machine is set up for.
@@ -21,26 +23,28 @@ use programs::Program;
 pub enum Purpose {
     /// To run Cordon here.
     Run,
-    /// To test it too, also on another kernel.
+    /// To test it too: with its gates, and on another kernel.
     Test,
 }
 
 /// What this machine lacks.
 #[derive(Default)]
-struct Lacks {
+struct Missing {
     programs: Vec<&'static Program>,
     compiler: bool,
     linker: bool,
-    /// What `bpf-linker` is built with; looked for only if it is missing.
+    /// What `bpf-linker` is built with; looked for only if the linker is missing.
     linker_packages: Vec<&'static str>,
+    linters: Vec<&'static Linter>,
+    ebpf_clippy: bool,
     kernel: bool,
     bpffs: bool,
 }
 
-impl Lacks {
-    fn look(workspace: &Workspace, purpose: Purpose) -> Lacks {
+impl Missing {
+    fn look(workspace: &Workspace, purpose: Purpose) -> Missing {
         let linker = cordon_xdp_build::linker().is_none();
-        Lacks {
+        Missing {
             programs: programs::missing(&programs::search_path()),
             compiler: cordon_xdp_build::compiler().is_none(),
             linker,
@@ -48,21 +52,34 @@ impl Lacks {
                 true => toolchain::missing_linker_packages().collect(),
                 false => Vec::new(),
             },
+            linters: match purpose {
+                Purpose::Test => linters::missing(workspace),
+                Purpose::Run => Vec::new(),
+            },
+            ebpf_clippy: purpose == Purpose::Test && linters::is_ebpf_clippy_missing(),
             kernel: purpose == Purpose::Test && kernel::is_missing(workspace),
             bpffs: bpffs::is_missing(),
         }
     }
 
-    fn nothing(&self) -> bool {
-        let Lacks {
+    fn is_empty(&self) -> bool {
+        let Missing {
             programs,
             compiler,
             linker,
             linker_packages: _,
+            linters,
+            ebpf_clippy,
             kernel,
             bpffs,
         } = self;
-        programs.is_empty() && !compiler && !linker && !kernel && !bpffs
+        programs.is_empty()
+            && linters.is_empty()
+            && !compiler
+            && !linker
+            && !ebpf_clippy
+            && !kernel
+            && !bpffs
     }
 
     fn packages(&self) -> Vec<&'static str> {
@@ -74,6 +91,12 @@ impl Lacks {
             .collect();
         if self.compiler {
             packages.extend(toolchain::COMPILER_PACKAGES);
+        }
+        if self.ebpf_clippy && !linters::is_ebpf_by_nightly() {
+            packages.push(linters::EBPF_CLIPPY_PACKAGE);
+        }
+        if !linters::is_there_rustup() {
+            packages.extend(self.linters.iter().map(|linter| linter.package));
         }
         packages.sort_unstable();
         packages.dedup();
@@ -88,7 +111,7 @@ impl Lacks {
             .collect()
     }
 
-    /// For a person: what is missing and what to do about it, one line each.
+    /// What is missing and how to install it, for a person: one line each.
     fn remedies(&self) -> String {
         let mut text = String::new();
         for program in &self.programs {
@@ -109,6 +132,17 @@ impl Lacks {
         if self.linker {
             text.push_str("  bpf-linker: cargo install bpf-linker\n");
         }
+        for linter in &self.linters {
+            let _ = writeln!(text, "  {}", linter.remedy());
+        }
+        if self.ebpf_clippy {
+            let _ = writeln!(
+                text,
+                "  clippy for eBPF: Debian package {}, or\n    \
+                 rustup component add clippy --toolchain nightly",
+                linters::EBPF_CLIPPY_PACKAGE
+            );
+        }
         if self.kernel {
             text.push_str("  a stock kernel for the virtual machine: vmlinuz and three modules of Debian's linux-image-amd64,\n    in target/vm/kernel\n");
         }
@@ -122,21 +156,21 @@ impl Lacks {
 /// Installs what is missing.
 pub fn run(workspace: &Workspace, purpose: Purpose) -> Result<()> {
     let started = Instant::now();
-    let lacks = Lacks::look(workspace, purpose);
-    if !lacks.nothing() {
+    let missing = Missing::look(workspace, purpose);
+    if !missing.is_empty() {
         if !is_debian() || !is_root() {
             let why = match is_debian() {
                 true => "installing it takes root",
-                false => "on Debian this would install it; here, please install it yourself",
+                false => "only on Debian can this install it: please install it yourself",
             };
-            bail!("this is missing, and {why}:\n{}", lacks.remedies());
+            bail!("this is missing, and {why}:\n{}", missing.remedies());
         }
-        println!("setup: this is missing:\n{}", lacks.remedies().trim_end());
-        install(workspace, purpose, &lacks)?;
+        println!("setup: this is missing:\n{}", missing.remedies().trim_end());
+        install(workspace, purpose, &missing)?;
     }
     let toolchain = cordon_xdp_build::find()?;
     println!(
-        "setup: all is there ({:.1} s). eBPF is built by {}, linked by {}",
+        "setup: nothing is missing ({:.1} s). eBPF is built by {}, linked by {}",
         started.elapsed().as_secs_f32(),
         toolchain.compiler,
         toolchain.linker.display()
@@ -144,35 +178,41 @@ pub fn run(workspace: &Workspace, purpose: Purpose) -> Result<()> {
     Ok(())
 }
 
-fn install(workspace: &Workspace, purpose: Purpose, lacks: &Lacks) -> Result<()> {
+fn install(workspace: &Workspace, purpose: Purpose, missing: &Missing) -> Result<()> {
     let steps = Steps::new(workspace.target.join("setup.log"))?;
-    if lacks.bpffs {
+    if missing.bpffs {
         bpffs::mount(&steps)?;
     }
-    let packages = lacks.packages();
-    if !packages.is_empty() || lacks.kernel {
+    let packages = missing.packages();
+    if !packages.is_empty() || missing.kernel {
         apt::update(&steps);
     }
     if !packages.is_empty() {
-        apt::install(&steps, &packages, &lacks.services())?;
+        apt::install(&steps, &packages, &missing.services())?;
     }
-    if lacks.linker {
+    if !missing.linters.is_empty() && linters::is_there_rustup() {
+        linters::add_components(&steps, &missing.linters)?;
+    }
+    if missing.ebpf_clippy && linters::is_ebpf_by_nightly() {
+        linters::add_clippy_to_nightly(&steps)?;
+    }
+    if missing.linker {
         toolchain::install_linker(&steps, workspace)?;
     }
-    if lacks.kernel {
+    if missing.kernel {
         kernel::fetch(&steps, workspace)?;
     }
-    let left = Lacks::look(workspace, purpose);
-    if !left.nothing() {
+    let left = Missing::look(workspace, purpose);
+    if !left.is_empty() {
         bail!(
-            "everything was installed, and still this is missing:\n{}",
+            "the installers reported success, but this is still missing:\n{}",
             left.remedies()
         );
     }
     Ok(())
 }
 
-/// Or something that calls itself like it.
+/// Debian or a derivative.
 fn is_debian() -> bool {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     says_debian(&release)
@@ -190,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debian_is_told_from_others() {
+    fn debian_and_its_derivatives_are_recognised() {
         assert!(says_debian("NAME=\"Debian GNU/Linux\"\nID=debian\n"));
         assert!(says_debian("ID=ubuntu\nID_LIKE=\"debian\"\n"));
         assert!(!says_debian("ID=\"fedora\"\nHOME_URL=\"not-debian\"\n"));
@@ -198,24 +238,28 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_missing_has_a_package_and_a_line() {
-        let lacks = Lacks {
+    fn everything_missing_has_a_package_and_a_line_of_advice() {
+        let missing = Missing {
             programs: programs::missing(&[]),
             compiler: true,
             linker: true,
             linker_packages: vec!["llvm-22-dev"],
+            linters: linters::LINTERS.iter().collect(),
+            ebpf_clippy: true,
             kernel: true,
             bpffs: true,
         };
-        assert!(!lacks.nothing());
-        let packages = lacks.packages();
+        assert!(!missing.is_empty());
+        let packages = missing.packages();
         for package in ["iproute2", "rustc-web", "rust-web-src", "llvm-22-dev"] {
             assert!(packages.contains(&package), "{package}");
         }
-        assert!(lacks.services().contains(&"prometheus.service"));
-        let text = lacks.remedies();
+        assert!(missing.services().contains(&"prometheus.service"));
+        let text = missing.remedies();
         for word in [
             "nmap: an intruder",
+            "rustup component add rustfmt",
+            "rust-web-clippy",
             "rust-src",
             "bpf-linker",
             "linux-image-amd64",
@@ -226,10 +270,10 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_lacks_nothing_is_left_alone() {
-        let lacks = Lacks::default();
-        assert!(lacks.nothing());
-        assert!(lacks.packages().is_empty());
-        assert_eq!(lacks.remedies(), "");
+    fn a_complete_machine_is_left_alone() {
+        let missing = Missing::default();
+        assert!(missing.is_empty());
+        assert!(missing.packages().is_empty());
+        assert_eq!(missing.remedies(), "");
     }
 }

@@ -1,4 +1,4 @@
-//! The real programs that tests, demo and bench run, and the package that each comes in.
+//! The programs that tests, demo and bench run, and the Debian package of each.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ pub struct Program {
     pub command: &'static str,
     pub package: &'static str,
     pub purpose: &'static str,
-    /// What would run by itself once the package is installed.
+    /// Services that the package would start.
     pub services: &'static [&'static str],
 }
 
@@ -21,7 +21,7 @@ const fn program(command: &'static str, package: &'static str, purpose: &'static
     }
 }
 
-/// One line each; add yours here and `cargo xtask setup` does the rest.
+/// Add a line here, and `cargo xtask setup` installs the program.
 pub const PROGRAMS: &[Program] = &[
     program(
         "ip",
@@ -30,7 +30,11 @@ pub const PROGRAMS: &[Program] = &[
     ),
     program("ethtool", "ethtool", "offloads of the lab's interfaces"),
     program("ping", "iputils-ping", "reachability, for people and tests"),
-    program("nft", "nftables", "what the bench compares with"),
+    program(
+        "nft",
+        "nftables",
+        "the firewall that the bench compares with",
+    ),
     Program {
         services: &["openvswitch-switch.service"],
         ..program(
@@ -42,7 +46,11 @@ pub const PROGRAMS: &[Program] = &[
     program("storescu", "dcmtk", "a CT that sends images (DICOM)"),
     Program {
         services: &["orthanc.service"],
-        ..program("Orthanc", "orthanc", "an archive that they are sent to")
+        ..program(
+            "Orthanc",
+            "orthanc",
+            "an archive that stores the images (DICOM)",
+        )
     },
     Program {
         services: &["radvd.service"],
@@ -51,7 +59,7 @@ pub const PROGRAMS: &[Program] = &[
     program(
         "dnsmasq",
         "dnsmasq-base",
-        "DHCP servers, wanted and not, a relay, and DNS",
+        "DHCP servers, legitimate and rogue, a relay, and DNS",
     ),
     program(
         "dhclient",
@@ -62,7 +70,7 @@ pub const PROGRAMS: &[Program] = &[
     program(
         "traceroute",
         "traceroute",
-        "which routers are on the way, through the gateway",
+        "the routers on a path through the gateway",
     ),
     program("nmap", "nmap", "an intruder that scans"),
     program("hping3", "hping3", "an intruder that floods"),
@@ -73,12 +81,12 @@ pub const PROGRAMS: &[Program] = &[
     ),
     program("curl", "curl", "a workstation that reads records (HTTPS)"),
     program("openssl", "openssl", "the records server's certificate"),
-    program("python3", "python3", "servers of the lab's data centre"),
+    program("python3", "python3", "servers in the lab's data centre"),
     program("iperf3", "iperf3", "long transfers under a quarantine"),
     program(
         "tcpdump",
         "tcpdump",
-        "what was on the wire, beside the gateway's word",
+        "captures of the wire, independent of the gateway",
     ),
     Program {
         services: &["prometheus.service"],
@@ -88,11 +96,7 @@ pub const PROGRAMS: &[Program] = &[
             "scrapes the gateway, and promtool checks its metrics",
         )
     },
-    program(
-        "mkfs.ext4",
-        "e2fsprogs",
-        "a disk that loses power under the gateway",
-    ),
+    program("mkfs.ext4", "e2fsprogs", "a disk for tests of power loss"),
     program(
         "qemu-system-x86_64",
         "qemu-system-x86",
@@ -100,7 +104,7 @@ pub const PROGRAMS: &[Program] = &[
     ),
 ];
 
-/// Daemons and administrators' tools lie where a person's PATH may not lead.
+/// Folders of daemons and administrators' tools, which may not be on a user's PATH.
 const SYSTEM: &[&str] = &["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 pub fn search_path() -> Vec<PathBuf> {
@@ -134,12 +138,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_there_is_nothing_everything_is_missing() {
+    fn without_folders_every_program_is_missing() {
         assert_eq!(missing(&[]).len(), PROGRAMS.len());
     }
 
     #[test]
-    fn a_program_is_found_only_if_it_can_be_run() {
+    fn a_file_counts_as_a_program_only_if_executable() {
         use std::os::unix::fs::PermissionsExt;
         let folder = env::temp_dir().join(format!("cordon-programs-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("can make a folder");
@@ -154,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_is_in_the_table_once() {
+    fn every_command_is_listed_once() {
         for (index, program) in PROGRAMS.iter().enumerate() {
             let again = PROGRAMS[..index]
                 .iter()

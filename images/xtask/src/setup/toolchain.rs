@@ -8,14 +8,14 @@ use anyhow::Result;
 use crate::step::Steps;
 use crate::workspace::Workspace;
 
-/// Another version may want another LLVM, or lay the type information out otherwise.
+/// Pinned: another version may need another LLVM, or write other BTF.
 const LINKER_VERSION: &str = "0.13.0";
 const LLVM: &str = "/usr/lib/llvm-22";
 
-/// A compiler with the source of `core`.
+/// A compiler, and the source of `core`.
 pub const COMPILER_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
 
-/// What `bpf-linker` is built with, and a file that shows that it is there.
+/// What `bpf-linker` is built with: a package, and a file that is present once the package is installed.
 const LINKER_PACKAGES: &[(&str, &str)] = &[
     ("llvm-22-dev", "include/llvm-c/Core.h"),
     ("libpolly-22-dev", "lib/libPolly.a"),
@@ -39,7 +39,7 @@ pub fn install_linker(steps: &Steps, workspace: &Workspace) -> Result<()> {
             "--locked",
         ])
         .args(["--no-default-features", "--features", "llvm-22"])
-        // Both: with the second alone its build script looks for the library in /usr.
+        // Both: with the second alone, its build script looks for the library in /usr.
         .env("LLVM_PREFIX", LLVM)
         .env("LLVM_SYS_221_PREFIX", LLVM)
         .env_remove("RUSTFLAGS");

@@ -1,4 +1,4 @@
-//! Every test, and how many passed.
+//! Checks the gates, runs every test, and counts the results.
 
 mod skips;
 mod summary;
@@ -16,10 +16,10 @@ use summary::Summary;
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     workspace::need_root("test")?;
     setup::run(workspace, Purpose::Test)?;
-    let broken = lint::rules(workspace)?;
+    let gates = lint::all(workspace)?;
 
-    // Programs and tests in one go, before anything runs: the tests start the daemon and the command line that lie
-    // beside them, and nothing is compiled while something is measured.
+    // Programs and tests together, before any test runs: tests start the `cordond` and `cordon` of their own target
+    // folder, and a compiler that runs at the same time would disturb tests that measure.
     let built = workspace::run(
         workspace
             .cargo()
@@ -35,17 +35,17 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     }
     command.args(arguments);
     let (status, summary) = stream(&mut command)?;
-    Ok(conclude(status, &summary, broken))
+    Ok(report(status, &summary, &gates))
 }
 
-/// Whether an argument of cargo's says what to test.
+/// Whether an argument of cargo selects packages.
 fn is_selection(argument: &str) -> bool {
     ["-p", "--package", "--manifest-path"]
         .iter()
         .any(|option| argument.starts_with(option))
 }
 
-/// Passes on what the tests print, and reads it too.
+/// Prints the output of the tests as it comes, and adds up the results.
 fn stream(command: &mut Command) -> Result<(ExitStatus, Summary)> {
     let mut child = command
         .stdin(Stdio::null())
@@ -53,7 +53,7 @@ fn stream(command: &mut Command) -> Result<(ExitStatus, Summary)> {
         .spawn()
         .context("cannot run cargo test")?;
     let mut summary = Summary::default();
-    let mut output = BufReader::new(child.stdout.take().context("asked for above")?);
+    let mut output = BufReader::new(child.stdout.take().context("is piped")?);
     let mut line = Vec::new();
     while output.read_until(b'\n', &mut line)? > 0 {
         std::io::stdout().write_all(&line)?;
@@ -63,7 +63,7 @@ fn stream(command: &mut Command) -> Result<(ExitStatus, Summary)> {
     Ok((child.wait()?, summary))
 }
 
-fn conclude(status: ExitStatus, summary: &Summary, broken: usize) -> ExitCode {
+fn report(status: ExitStatus, summary: &Summary, gates: &[lint::Failure]) -> ExitCode {
     let Summary {
         passed,
         failed,
@@ -78,25 +78,23 @@ fn conclude(status: ExitStatus, summary: &Summary, broken: usize) -> ExitCode {
     for (name, why) in skipped {
         let allowed = skips::ALLOWED.iter().any(|(test, _)| test == name);
         unexpected += usize::from(!allowed);
-        let judged = if allowed {
+        let verdict = if allowed {
             ""
         } else {
             " (not on the list of images/xtask/src/test/skips.rs: counts as failed)"
         };
-        println!("skipped: {name}: {why}{judged}");
+        println!("skipped: {name}: {why}{verdict}");
     }
-    if broken > 0 {
-        println!("{broken} of the project's rules are broken: see above, or cargo xtask lint");
-    }
-    let silent = !status.success() && *failed == 0;
-    if silent {
-        println!("cargo test ended with {status}, and no test says that it failed: see above");
+    gates.iter().for_each(lint::Failure::print);
+    let unexplained = !status.success() && *failed == 0;
+    if unexplained {
+        println!("cargo test ended with {status}, but no test reported a failure: see above");
     }
     println!(
         "{passed} passed, {} failed",
-        failed + unexpected + broken + usize::from(silent)
+        failed + unexpected + gates.len() + usize::from(unexplained)
     );
-    if status.success() && *failed == 0 && unexpected == 0 && broken == 0 && *passed > 0 {
+    if status.success() && *failed == 0 && unexpected == 0 && gates.is_empty() && *passed > 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -1,5 +1,6 @@
-//! Tests that may be skipped. A test that lacks something it cannot do without says so past the test harness:
-//! `writeln!(std::io::stdout(), "SKIPPED {name}: {why}")`, and returns. Whatever is not here counts as failed.
+//! Tests that may be skipped. A test that cannot run writes `SKIPPED {name}: {why}` directly to standard output, past the
+//! capture of the test harness (`writeln!(std::io::stdout(), ...)`), and returns. A skip that is not listed here counts as
+//! a failure.
 
-/// A test's name as it says it itself, and why that is all right.
+/// The name that the test prints, and why it may be skipped.
 pub const ALLOWED: &[(&str, &str)] = &[];

@@ -1,6 +1,6 @@
-//! Reads what `cargo test` prints.
+//! Parses the output of `cargo test`.
 
-/// What the test programs said, added up.
+/// The results of all test programs, added up.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     pub passed: usize,
@@ -18,11 +18,11 @@ impl Summary {
         if let Some(counts) = line.strip_prefix("test result: ") {
             self.passed += count(counts, "passed");
             self.failed += count(counts, "failed");
-        } else if let Some((_, told)) = line.split_once("SKIPPED ") {
-            // Not at the line's beginning where tests run one at a time: their name is printed first.
-            let (name, why) = told.split_once(": ").unwrap_or((told, "does not say why"));
+        } else if let Some((_, skip)) = line.split_once("SKIPPED ") {
+            // Not always at the start of the line: where tests run one at a time, the harness prints the name first.
+            let (name, why) = skip.split_once(": ").unwrap_or((skip, "no reason given"));
             self.skipped.push((name.to_owned(), why.to_owned()));
-        } else if let Some((name, outcome)) = named(line) {
+        } else if let Some((name, outcome)) = test_line(line) {
             if outcome == "FAILED" {
                 self.failures.push(name.to_owned());
             } else if outcome.starts_with("ignored") {
@@ -33,12 +33,12 @@ impl Summary {
     }
 }
 
-/// Of `test a::b ... ok`, the name and the outcome.
-fn named(line: &str) -> Option<(&str, &str)> {
+/// The name and the outcome in `test a::b ... ok`.
+fn test_line(line: &str) -> Option<(&str, &str)> {
     line.strip_prefix("test ")?.rsplit_once(" ... ")
 }
 
-/// Of `ok. 3 passed; 1 failed; ...`, the number before a word.
+/// The number before a word in `ok. 3 passed; 1 failed; ...`.
 fn count(counts: &str, word: &str) -> usize {
     counts
         .split([';', '.'])
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn all_test_programs_are_added_up() {
+    fn results_of_all_test_programs_are_added_up() {
         let summary = read(
             "running 2 tests\n\
              test a::passes ... ok\n\
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_do_not_matter() {
+    fn colours_are_ignored() {
         let summary = read(
             "test a ... \x1b[31mFAILED\x1b(B\x1b[m\n\
              test result: \x1b[31mFAILED\x1b(B\x1b[m. 2 passed; 1 failed; 0 ignored; finished in 0.00s\n",
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_run_is_noticed() {
+    fn skipped_and_ignored_tests_are_listed() {
         let summary = read(
             "test a::one ... ignored\n\
              test src/lib.rs - example (line 3) ... ignored\n\

@@ -1,4 +1,4 @@
-//! Clinical traffic, by real programs where there are any.
+//! Act 2: clinical traffic, by real programs where they exist.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,37 +6,37 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use cordon_lab::{Flows, Host, Report, Wire};
 
-use crate::counting::rules;
+use crate::counters::rules;
 use crate::hl7::Results;
-use crate::tell::{count, megabytes, number, span};
+use crate::narrator::{count, megabytes, number, span};
 use crate::wire::{ANNOUNCE, EXPORT, entered, left};
 use crate::{Story, records};
 
-/// How long monitors and pumps are listened to.
+/// Duration of the traffic of monitors and pumps.
 const WHILE: Duration = Duration::from_millis(1500);
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const RESULTS: u64 = 20;
 
-/// Plays it.
+/// Plays the act.
 pub fn play(story: &mut Story) -> Result<()> {
     let Story {
-        tell,
-        ledger,
+        narrator,
+        checks,
         hospital,
         ..
     } = story;
     let studies = hospital.studies();
     let host = |name: &str| hospital.host(name);
-    tell.act("2. Care, by real programs")?;
+    narrator.act("2. Clinical traffic, by real programs")?;
     let before = rules(hospital)?;
 
     let (whole, took) = studies.ct.delivered(hospital, "ct-1", "pacs")?;
-    ledger.promise(
-        tell,
+    checks.check(
+        narrator,
         whole,
         "CT to the image archive (DICOM)",
         format!(
-            "{} slices, {}, stored pixel for pixel in {}",
+            "{} slices, {}, stored with every pixel equal in {}",
             studies.ct.len(),
             megabytes(studies.ct.bytes()),
             span(took)
@@ -45,12 +45,12 @@ pub fn play(story: &mut Story) -> Result<()> {
     let (whole, took) = studies
         .ultrasound
         .delivered(hospital, "us-1", "station-1")?;
-    ledger.promise(
-        tell,
+    checks.check(
+        narrator,
         whole,
         "ultrasound to a workstation (DICOM)",
         format!(
-            "{} images, {}, in {}; between two VLANs, so twice through the gateway",
+            "{} images, {}, in {}; between two VLANs, so they pass the gateway twice",
             studies.ultrasound.len(),
             megabytes(studies.ultrasound.bytes()),
             span(took)
@@ -64,14 +64,14 @@ pub fn play(story: &mut Story) -> Result<()> {
         RESULTS,
     );
     let outcome = results.finish();
-    ledger.promise(
-        tell,
+    checks.check(
+        narrator,
         outcome.accepted == RESULTS,
         "results to the interface engine (HL7)",
-        match outcome.trouble {
-            Some(trouble) => trouble,
+        match outcome.error {
+            Some(error) => error,
             None => format!(
-                "{} of {} ORU^R01 acknowledged (MLLP, MSA|AA), half of them within {}",
+                "{} of {} ORU^R01 acknowledged (MLLP, MSA|AA), median time {}",
                 outcome.accepted,
                 outcome.sent,
                 span(outcome.median)
@@ -79,30 +79,30 @@ pub fn play(story: &mut Story) -> Result<()> {
         },
     )?;
     let page = records::read(hospital, &host("station-1")?)?;
-    ledger.promise(
-        tell,
+    checks.check(
+        narrator,
         page.read,
         "a workstation reads a chart (HTTPS)",
         match page.read {
-            true => format!("verified against its certificate, in {}", span(page.took)),
-            false => page.complaint,
+            true => format!("certificate verified, page read in {}", span(page.took)),
+            false => page.error,
         },
     )?;
     monitors(story)?;
 
     let Story {
-        tell,
-        ledger,
+        narrator,
+        checks,
         hospital,
         ..
     } = story;
     let (guest, internet) = (hospital.host("guest")?, hospital.host("internet")?);
     let web = guest.connects(internet.at(443), Duration::from_secs(3))?;
     let vendor = internet.connects(hospital.host("ct-1")?.at(22), Duration::from_secs(3))?;
-    ledger.promise(
-        tell,
+    checks.check(
+        narrator,
         web && vendor,
-        "guest's web, vendor's ssh to the CT",
+        "guest to the web, vendor's SSH to the CT",
         match (web, vendor) {
             (true, true) => "both connect",
             (false, _) => "the guest does not connect",
@@ -114,20 +114,20 @@ pub fn play(story: &mut Story) -> Result<()> {
         let packets = |of: &std::collections::BTreeMap<String, u64>| of.get(rule).copied();
         Some(packets(&after)? - packets(&before)?)
     };
-    let mut told = Vec::new();
+    let mut counts = Vec::new();
     for rule in ["ct-to-pacs", "monitors-results", "stations-to-records"] {
         let packets = hits(rule).with_context(|| format!("there is no rule {rule}"))?;
-        told.push(format!("{rule} {}", number(packets)));
+        counts.push(format!("{rule} {}", number(packets)));
     }
-    tell.fact("packets by rule (`cordon rules`)", told.join(", "))?;
+    narrator.fact("packets by rule (`cordon rules`)", counts.join(", "))?;
     Ok(())
 }
 
-/// Bedside devices: no real programs for these, but their ports, their rhythm, and every datagram numbered.
+/// Bedside devices: numbered messages at the ports and intervals of real ones.
 fn monitors(story: &mut Story) -> Result<()> {
     let Story {
-        tell,
-        ledger,
+        narrator,
+        checks,
         hospital,
         ..
     } = story;
@@ -135,38 +135,38 @@ fn monitors(story: &mut Story) -> Result<()> {
     let taps = [
         hospital
             .lab()
-            .tap_only(Wire::Access, |seen| seen.is_udp_to(ANNOUNCE))?,
+            .tap_only(Wire::Access, |frame| frame.is_udp_to(ANNOUNCE))?,
         hospital
             .lab()
-            .tap_only(Wire::Core, |seen| seen.is_udp_to(ANNOUNCE))?,
+            .tap_only(Wire::Core, |frame| frame.is_udp_to(ANNOUNCE))?,
     ];
     let announcements = announce(hospital.host("monitor-1")?, &host("central-1")?, hospital)?;
     let export = export(&host("monitor-2")?, &host("central-1")?)?;
     let pumps = Flows::tcp(&host("pump-2")?, &host("pump-server-1")?, 3613).start()?;
     for flows in [&announcements, &export, &pumps] {
-        flows.established(PATIENCE)?;
+        flows.established(TIMEOUT)?;
     }
     std::thread::sleep(WHILE);
     let (announcements, export, pumps) = (announcements.stop()?, export.stop()?, pumps.stop()?);
     let [access, core] = taps;
     let (shown, copied) = (entered(&access.stop()?).len(), left(&core.stop()?).len());
-    ledger.promise(
-        tell,
+    checks.check(
+        narrator,
         announcements.lost() == 0 && shown == copied && copied > 0,
-        "a monitor announces itself (udp 24005)",
+        "a monitor's announcements (udp 24005)",
         format!(
-            "the central station heard {} of {} broadcasts; the gateway passed {copied} of {shown}",
+            "the central station received {} of {} broadcasts; the gateway forwarded {copied} of {shown}",
             announcements.arrived(),
             announcements.sent()
         ),
     )?;
     let bedside = |report: &Report| report.lost() == 0 && report.unanswered() == 0;
-    ledger.promise(
-        tell,
+    checks.check(
+        narrator,
         bedside(&export) && bedside(&pumps),
         "monitors and pumps to their servers",
         format!(
-            "{} (udp 24105) and {} (tcp 3613), each answered; within a VLAN the access switch carries them",
+            "{} (udp 24105) and {} (tcp 3613), all answered; carried by the access switch, within a VLAN",
             count(export.sent(), "measurement"),
             count(pumps.sent(), "dose report")
         ),
@@ -174,7 +174,7 @@ fn monitors(story: &mut Story) -> Result<()> {
     Ok(())
 }
 
-/// A monitor says that it is there, ten times a second, to everyone in its VLAN.
+/// A monitor's announcements: ten broadcasts a second in its VLAN.
 pub fn announce(
     monitor: Host,
     central: &Host,
@@ -182,8 +182,8 @@ pub fn announce(
 ) -> Result<cordon_lab::Running> {
     let subnets = &hospital.boundary().subnets;
     let subnet = subnets.iter().find(|subnet| subnet.contains(&monitor.ip()));
-    let everyone: IpAddr = subnet.context("a monitor is in no subnet")?.broadcast();
-    let flows = Flows::udp(&monitor, central, ANNOUNCE).to_address(everyone);
+    let broadcast: IpAddr = subnet.context("a monitor is in no subnet")?.broadcast();
+    let flows = Flows::udp(&monitor, central, ANNOUNCE).to_address(broadcast);
     let flows = flows.every(Duration::from_millis(100)).one_way();
     Ok(flows.start()?)
 }

@@ -1,42 +1,40 @@
-//! Intruders: in the guest VLAN, on an infusion pump, and at a wall socket.
+//! Act 3: intruders in the guest VLAN, on an infusion pump, and at a wall socket.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use cordon_lab::{Device, Host, Mac, Process, Seen, Wire};
+use cordon_lab::{CapturedFrame, Device, Host, Mac, Process, Wire};
 use cordon_protocol::Event;
 
+use super::scan::{Found, PORTS, addresses, control, scan};
 use crate::Story;
-use crate::counting::Drops;
+use crate::counters::Drops;
+use crate::drop_watch::DropWatch;
 use crate::hospital::Hospital;
-use crate::tell::{count, number};
-use crate::watching::Watching;
+use crate::narrator::{count, number};
 use crate::wire::{entered, left};
 
-const PORTS: &str = "22,104,443,445,3389";
-/// How long a scan may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a file share may take to open; one that can be reached takes milliseconds.
+/// Time limit to list a file share. A share that can be reached takes milliseconds.
 const SHARE: Duration = Duration::from_secs(2);
-/// Reasons for which an intruder is stopped.
+/// The drop reasons that intruders cause.
 const REASONS: [&str; 3] = ["no-rule", "address-binding", "unknown-device"];
 
-/// Plays it.
+/// Plays the act.
 pub fn play(story: &mut Story) -> Result<()> {
     let Story {
-        tell,
-        ledger,
+        narrator,
+        checks,
         hospital,
         ..
     } = story;
     let lab = hospital.lab();
     let host = |name: &str| hospital.host(name);
-    tell.act("3. Intruders")?;
-    tell.say(
-        "A laptop in the guest VLAN, a malicious program on infusion pump 1, and a second laptop at the wall socket of \
-         the CT room scan for open ports and try file shares, the way that ransomware spreads.",
+    narrator.act("3. Intruders")?;
+    narrator.say(
+        "A laptop in the guest VLAN, malware on infusion pump 1, and a second laptop at the wall socket of the CT room \
+         scan for open ports and try to open file shares, as ransomware does.",
     )?;
     let (guest, pump) = (host("guest")?, host("pump-1")?);
     let laptop = lab.plug_in(Device {
@@ -45,55 +43,55 @@ pub fn play(story: &mut Story) -> Result<()> {
         vlan: 210,
         addresses: vec!["10.21.0.66/24".parse().context("an address")?],
     })?;
-    let seen_by_guest = addresses(
+    let guest_targets = addresses(
         hospital,
         &["ct-1", "monitor-1", "station-2", "pacs", "records"],
     )?;
-    let seen_by_pump = addresses(
+    let pump_targets = addresses(
         hospital,
         &["ct-1", "station-2", "pacs", "records", "rockville"],
     )?;
-    let seen_by_laptop = addresses(hospital, &["pacs", "records"])?;
-    let stolen = host("ct-1")?.ip().to_string();
+    let laptop_targets = addresses(hospital, &["pacs", "records"])?;
+    let ct_address = host("ct-1")?.ip().to_string();
     let [station, share, archive] = ["station-2", "records", "pacs"].map(host);
     let (station, share, archive) = (station?.ip(), share?.ip(), archive?.ip().to_string());
 
-    let watching = Watching::both(hospital, || {
+    let watches = DropWatch::both(hospital, || {
         guest.connects(host("station-2")?.at(445), Duration::from_millis(50))?;
         Ok(())
     })?;
-    // Whatever the first attempts still send has to be over before counting begins.
+    // The retransmissions of the provoked drops must end before counting starts.
     std::thread::sleep(Duration::from_millis(300));
-    let (heard, before) = (watching[1].lines().len(), Drops::now(hospital)?);
+    let (already_printed, before) = (watches[1].lines().len(), Drops::now(hospital)?);
     let intruder = {
         let macs = [guest.mac(), pump.mac(), laptop.mac()];
-        move |seen: &Seen| macs.contains(&seen.source)
+        move |frame: &CapturedFrame| macs.contains(&frame.source)
     };
     let access = lab.tap_only(Wire::Access, intruder)?;
     let core = lab.tap_only(Wire::Core, intruder)?;
 
-    tell.gap()?;
+    narrator.gap()?;
     let nmap = format!("nmap -Pn -n -p {PORTS}");
-    tell.typed("guest", &format!("{nmap} {}", seen_by_guest.join(" ")))?;
-    tell.typed("guest", &format!("smbclient -N -L //{station}"))?;
-    tell.typed(
+    narrator.command_on("guest", &format!("{nmap} {}", guest_targets.join(" ")))?;
+    narrator.command_on("guest", &format!("smbclient -N -L //{station}"))?;
+    narrator.command_on(
         "guest",
-        &format!("hping3 -S -p 104 -a {stolen} {archive}      # with the CT's address"),
+        &format!("hping3 -S -p 104 -a {ct_address} {archive}      # with the CT's address"),
     )?;
-    tell.typed("pump-1", &format!("{nmap} {}", seen_by_pump.join(" ")))?;
-    tell.typed("pump-1", &format!("smbclient -N -L //{share}"))?;
-    tell.typed("laptop", &format!("{nmap} {}", seen_by_laptop.join(" ")))?;
-    tell.doing("scanning")?;
+    narrator.command_on("pump-1", &format!("{nmap} {}", pump_targets.join(" ")))?;
+    narrator.command_on("pump-1", &format!("smbclient -N -L //{share}"))?;
+    narrator.command_on("laptop", &format!("{nmap} {}", laptop_targets.join(" ")))?;
+    narrator.progress("scanning")?;
     let scans = [
-        scan(&guest, &seen_by_guest)?,
-        scan(&pump, &seen_by_pump)?,
-        scan(&laptop, &seen_by_laptop)?,
+        scan(&guest, &guest_targets)?,
+        scan(&pump, &pump_targets)?,
+        scan(&laptop, &laptop_targets)?,
     ];
     let shares = [open_share(&guest, station)?, open_share(&pump, share)?];
     let spoof = [
         "hping3", "-S", "-q", "-c", "3", "-i", "u100000", "-p", "104",
     ];
-    let spoof = [&spoof[..], &["-a", &stolen, &archive]].concat();
+    let spoof = [&spoof[..], &["-a", &ct_address, &archive]].concat();
     guest.exec(&spoof)?;
     let mut found = Found::default();
     for scan in scans {
@@ -101,50 +99,50 @@ pub fn play(story: &mut Story) -> Result<()> {
     }
     let mut opened = 0;
     for mut share in shares {
-        // One that still tries has opened nothing: it ends with this act.
+        // A client that is still trying has opened nothing. It is killed at the end of the act.
         let ended = share.wait(SHARE);
         opened += usize::from(ended.is_ok_and(|output| output.success()));
     }
     std::thread::sleep(Duration::from_millis(300));
     let (access, core) = (access.stop()?, core.stop()?);
     let dropped = Drops::now(hospital)?.since(&before);
-    let events = watching[1].events()?.split_off(heard);
-    let [people, _] = watching;
-    let told = people.lines();
-    drop(people);
+    let events = watches[1].events()?.split_off(already_printed);
+    let [table, _] = watches;
+    let lines = table.lines();
+    drop(table);
 
-    tell.gap()?;
-    ledger.headline(
-        tell,
+    narrator.gap()?;
+    checks.key_check(
+        narrator,
         found.answered() == 0 && found.filtered > 0 && opened == 0,
-        "intruders find nothing",
+        "intruders find no open port",
         format!(
-            "{} of {} ports that nmap tried answered; {opened} of 2 file shares opened",
+            "{} of {} scanned ports answered; {opened} of 2 file shares could be opened",
             found.answered(),
             found.probed()
         ),
     )?;
     let control = control(hospital)?;
-    ledger.promise(
-        tell,
+    checks.check(
+        narrator,
         control.open >= 5,
-        "though there is something to find",
+        "the same scan without a gateway",
         format!(
-            "where no gateway is in the way, the same scan finds {} open ports",
+            "finds {} open ports within a VLAN and in the data centre",
             control.open
         ),
     )?;
-    // Of the laptop, not even requests for an address may pass.
-    let attack = |seen: &&Seen| seen.ips.is_some() || seen.source == laptop.mac();
+    // For the laptop, ARP requests count as well.
+    let attack = |frame: &&CapturedFrame| frame.ips.is_some() || frame.source == laptop.mac();
     let attacks = entered(&access).iter().filter(attack).count() as u64;
     let leaked = left(&core).iter().filter(attack).count();
     let counted: u64 = REASONS.iter().map(|reason| dropped.of(reason)).sum();
-    ledger.promise(
-        tell,
+    checks.check(
+        narrator,
         leaked == 0 && attacks > 0 && counted == attacks,
-        "none of their packets gets through",
+        "no packet of theirs passes",
         format!(
-            "{} reached the gateway, {leaked} left it; it says that it dropped {}",
+            "{} reached the gateway, {leaked} left it; its counters show {} drops",
             count(attacks, "packet"),
             number(counted)
         ),
@@ -159,111 +157,38 @@ pub fn play(story: &mut Story) -> Result<()> {
     ];
     let missing = expected
         .iter()
-        .filter(|(who, reason)| !named.contains_key(&((*who).to_owned(), *reason)));
-    let missing: Vec<String> = missing.map(|(who, why)| format!("{who}: {why}")).collect();
+        .filter(|(sender, reason)| !named.contains_key(&((*sender).to_owned(), *reason)));
+    let missing: Vec<String> = missing
+        .map(|(sender, reason)| format!("{sender}: {reason}"))
+        .collect();
     let by_reason = REASONS.map(|reason| format!("{} {reason}", number(dropped.of(reason))));
-    ledger.headline(
-        tell,
+    checks.key_check(
+        narrator,
         missing.is_empty(),
-        "the gateway names who, and why",
+        "the gateway reports sender and reason",
         match missing.is_empty() {
             true => format!("drops by reason: {}", by_reason.join(", ")),
-            false => format!("it did not name {}", missing.join(", ")),
+            false => format!("not reported: {}", missing.join(", ")),
         },
     )?;
-    for ((who, reason), targets) in &named {
+    for ((sender, reason), targets) in &named {
         let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
-        tell.fact(who, format!("{reason}: to {}", targets.join(", ")))?;
+        narrator.fact(sender, format!("{reason}: to {}", targets.join(", ")))?;
     }
-    tell.gap()?;
-    tell.command("cordon watch --drops")?;
-    tell.quote(&examples(&told).join("\n"))?;
+    narrator.gap()?;
+    narrator.command("cordon watch --drops")?;
+    narrator.output(&examples(&lines).join("\n"))?;
     Ok(())
 }
 
-/// A bounded scan: a few hosts, a few ports.
-fn scan(from: &Host, targets: &[String]) -> Result<Process> {
-    let mut line = vec!["nmap", "-Pn", "-n", "-T4", "--max-retries", "1"];
-    line.extend([
-        "--initial-rtt-timeout",
-        "200ms",
-        "--max-rtt-timeout",
-        "400ms",
-    ]);
-    line.extend(["--host-timeout", "15s", "-oG", "-", "-p", PORTS]);
-    line.extend(targets.iter().map(String::as_str));
-    Ok(from.spawn(&line)?)
-}
-
+/// Starts to list the file shares of a server.
 fn open_share(from: &Host, at: IpAddr) -> Result<Process> {
     Ok(from.spawn(&["smbclient", "-N", "-L", &format!("//{at}")])?)
 }
 
-fn addresses(hospital: &Hospital, names: &[&str]) -> Result<Vec<String>> {
-    let addresses = names
-        .iter()
-        .map(|name| Ok(hospital.host(name)?.ip().to_string()));
-    addresses.collect()
-}
-
-/// What scans found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Found {
-    open: usize,
-    closed: usize,
-    filtered: usize,
-}
-
-impl Found {
-    fn add(&mut self, mut scan: Process) -> Result<()> {
-        self.read(&scan.wait(PATIENCE)?.stdout);
-        Ok(())
-    }
-
-    /// Reads what `nmap -oG` writes.
-    fn read(&mut self, said: &str) {
-        for line in said.lines() {
-            let Some((_, ports)) = line.split_once("Ports: ") else {
-                continue;
-            };
-            for port in ports.split(", ") {
-                match port.split('/').nth(1) {
-                    Some("open") => self.open += 1,
-                    Some("closed") => self.closed += 1,
-                    Some(_) => self.filtered += 1,
-                    None => {}
-                }
-            }
-        }
-    }
-
-    /// Closed is an answer too: somebody is there.
-    fn answered(&self) -> usize {
-        self.open + self.closed
-    }
-
-    fn probed(&self) -> usize {
-        self.answered() + self.filtered
-    }
-}
-
-/// The same scan with no gateway in the way: a neighbour in the VLAN, and one in the data centre.
-fn control(hospital: &Hospital) -> Result<Found> {
-    let mut found = Found::default();
-    let neighbour = scan(
-        &hospital.host("station-1")?,
-        &addresses(hospital, &["station-2"])?,
-    )?;
-    let within = addresses(hospital, &["pacs", "records"])?;
-    let within = scan(&hospital.host("interfaces")?, &within)?;
-    found.add(neighbour)?;
-    found.add(within)?;
-    Ok(found)
-}
-
 type Named = BTreeMap<(String, &'static str), BTreeSet<String>>;
 
-/// By who was stopped and why: on the way to whom.
+/// The destinations of dropped packets, by sender and reason.
 fn named(events: &[Event], hospital: &Hospital) -> Result<Named> {
     let guest = hospital.host("guest")?;
     let laptop = hospital.host("laptop")?.mac().to_string();
@@ -278,7 +203,7 @@ fn named(events: &[Event], hospital: &Hospital) -> Result<Named> {
         else {
             continue;
         };
-        let who = match &event.device {
+        let sender = match &event.device {
             Some(device) => device.clone(),
             None if event.source_mac == laptop => "laptop".to_owned(),
             None if event.source_mac == guest.mac().to_string() => format!("guest {}", guest.ip()),
@@ -289,17 +214,17 @@ fn named(events: &[Event], hospital: &Hospital) -> Result<Named> {
                 Some(name) => name.clone(),
                 None => end.ip.clone(),
             },
-            None => "everyone (ARP)".to_owned(),
+            None => "all hosts (ARP)".to_owned(),
         };
-        named.entry((who, *reason)).or_default().insert(to);
+        named.entry((sender, *reason)).or_default().insert(to);
     }
     Ok(named)
 }
 
-/// One line for each kind of drop, as people see them.
-fn examples(told: &[String]) -> Vec<String> {
+/// One printed line for each kind of drop.
+fn examples(printed: &[String]) -> Vec<String> {
     let of = |words: &[&str]| {
-        let mut lines = told.iter();
+        let mut lines = printed.iter();
         lines
             .find(|line| words.iter().all(|word| line.contains(word)))
             .cloned()
@@ -311,27 +236,4 @@ fn examples(told: &[String]) -> Vec<String> {
         &["unknown-device"],
     ];
     kinds.into_iter().filter_map(of).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_nmap_writes_is_counted() {
-        let mut found = Found::default();
-        found.read(
-            "# Nmap 7.93 scan\n\
-             Host: 10.200.6.10 ()\tStatus: Up\n\
-             Host: 10.200.6.10 ()\tPorts: 22/closed/tcp//ssh///, 443/open/tcp//https///, 445/filtered/tcp//microsoft-ds///\n\
-             # Nmap done\n",
-        );
-        let expected = Found {
-            open: 1,
-            closed: 1,
-            filtered: 1,
-        };
-        assert_eq!(found, expected);
-        assert_eq!((found.answered(), found.probed()), (2, 3));
-    }
 }

@@ -1,35 +1,38 @@
-//! The acts of the story, in order.
+//! The acts of the demo, in order.
 
-pub mod arrival;
 pub mod care;
 pub mod intruders;
 pub mod quarantine;
 pub mod release;
+mod scan;
+pub mod startup;
 mod traffic;
 
 use std::io;
 
 use anyhow::Result;
 
-use crate::tell::Tell;
+use crate::narrator::Narrator;
 use crate::{Story, dicom, records};
 
-/// What is going to happen.
-pub fn opening(tell: &Tell) -> io::Result<()> {
-    tell.title("Cordon: a hospital is attacked, and care goes on")?;
-    tell.say(
-        "Manchester Memorial is built on this machine out of network namespaces: scanners, monitors, pumps, \
-         workstations, a real VLAN switch, and one Cordon gateway between them and the rest of the world. \
-         Real programs talk. Every figure below is measured in this run, by listening on both sides of the gateway.",
+/// Prints the introduction.
+pub fn opening(narrator: &Narrator) -> io::Result<()> {
+    narrator.title("Cordon: clinical traffic continues while a hospital is attacked")?;
+    narrator.say(
+        "Manchester Memorial runs on this machine in network namespaces: scanners, monitors, pumps, workstations, a \
+         real VLAN switch, and one Cordon gateway between them and the wider network. The programs are real. Every \
+         figure below is measured in this run, from frames recorded on both sides of the gateway.",
     )
 }
 
-/// Leaves the hospital up, and says what to try.
+/// Keeps the hospital, and prints commands to try.
 pub fn keep(story: Story) -> Result<()> {
-    let Story { tell, hospital, .. } = story;
+    let Story {
+        narrator, hospital, ..
+    } = story;
     let gateway = hospital.lab().gateway();
     let cordon = gateway.cordon_command()?.get_program().to_owned();
-    let folder = std::path::Path::new(&cordon)
+    let directory = std::path::Path::new(&cordon)
         .parent()
         .map(|path| path.display().to_string());
     let socket = gateway.socket().display().to_string();
@@ -41,22 +44,19 @@ pub fn keep(story: Story) -> Result<()> {
     let station = host("station-2")?.ip();
     let lines = [
         (
-            "the command line, in any shell",
+            "set up the command line in a shell",
             format!(
                 "export CORDON_SOCKET={socket} PATH={}:$PATH",
-                folder.unwrap_or_default()
+                directory.unwrap_or_default()
             ),
         ),
+        ("show the gateway's status", "cordon status".to_owned()),
         (
-            "what the gateway says of itself",
-            "cordon status".to_owned(),
-        ),
-        (
-            "drops as they happen (leave it running in another shell)",
+            "show drops as they happen (leave it running in another shell)",
             "cordon watch --drops".to_owned(),
         ),
         (
-            "the CT sends a study to the archive",
+            "send a study from the CT to the archive",
             format!(
                 "{} storescu -xe -R -v {archive} {} {study}/*.dcm",
                 within("ct-1")?,
@@ -64,30 +64,30 @@ pub fn keep(story: Story) -> Result<()> {
             ),
         ),
         (
-            "a workstation reads a chart",
+            "read a chart at a workstation",
             format!("{} {}", within("station-1")?, records::command(&hospital)?),
         ),
         (
-            "an intruder scans from the guest VLAN",
+            "scan from the guest VLAN",
             format!(
                 "{} nmap -Pn -n -p 22,104,443,445 {station} {records_at} {archive}",
                 within("guest")?
             ),
         ),
         (
-            "cut the site off; then try the three above again",
+            "cut the site off; then try the three commands above again",
             "cordon quarantine site --reason drill".to_owned(),
         ),
         (
-            "why a workstation cannot read charts now",
+            "explain why a workstation cannot read charts now",
             format!("cordon explain station-1 {records_at} https"),
         ),
         (
-            "open it again",
+            "release the site",
             "cordon release site --reason 'the drill is over'".to_owned(),
         ),
         (
-            "frames with their VLAN tags, between gateway and core",
+            "show frames with their VLAN tags, between gateway and core",
             format!(
                 "ip netns exec {} tcpdump -eni gw-core",
                 hospital.lab().switch().namespace()
@@ -96,11 +96,11 @@ pub fn keep(story: Story) -> Result<()> {
     ];
     let name = hospital.lab().name().to_owned();
     let remove = hospital.keep()?;
-    tell.act("The hospital stays up")?;
-    tell.say(&format!("It is called {name}. As root, try:"))?;
+    narrator.act("The hospital is kept")?;
+    narrator.say(&format!("Its name is {name}. Commands to try, as root:"))?;
     for (what, command) in lines.into_iter().chain([("remove the hospital", remove)]) {
-        tell.gap()?;
-        tell.example(what, &command)?;
+        narrator.gap()?;
+        narrator.example(what, &command)?;
     }
     Ok(())
 }

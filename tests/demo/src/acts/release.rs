@@ -1,166 +1,165 @@
-//! The site is opened again; what was cut goes on; what was kept is counted.
+//! Act 5: the site is released. Interrupted connections resume, and losses are counted.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use cordon_lab::{Seen, missing};
+use cordon_lab::{CapturedFrame, missing};
 
 use super::quarantine::{CutOff, apart};
 use super::traffic::{Sessions, Stream, Traffic};
-use crate::tell::{count, megabytes, number, span};
+use crate::narrator::{count, megabytes, number, span};
 use crate::wire::{Boundary, entered, left};
 use crate::{Story, records};
 
-/// How long what was cut may take to go on: TCP doubles its pauses while nobody answers.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit for connections to resume: TCP doubles its retransmission timeout while there is no answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Plays it.
+/// Plays the act.
 pub fn play(story: &mut Story, cut_off: CutOff) -> Result<()> {
     let Story {
-        tell,
-        ledger,
+        narrator,
+        checks,
         hospital,
         ..
     } = story;
     let CutOff { mut traffic, since } = cut_off;
-    tell.act("5. Release")?;
+    narrator.act("5. Release")?;
     let reason = "hosts at Rockville cleaned";
-    tell.command(&format!("cordon release site --reason \"{reason}\""))?;
+    narrator.command(&format!("cordon release site --reason \"{reason}\""))?;
     let release = hospital.cordon(&["release", "site", "--reason", reason])?;
-    tell.quote(&release.text)?;
+    narrator.output(&release.text)?;
     if release.code != Some(0) {
-        ledger.promise(
-            tell,
+        checks.check(
+            narrator,
             false,
-            "the site is opened again",
-            "the order was not taken",
+            "the site is released",
+            "the gateway refused the order",
         )?;
     }
     let page = records::read(hospital, &hospital.host("station-1")?)?;
-    ledger.promise(
-        tell,
+    checks.check(
+        narrator,
         page.read,
-        "a workstation reads a chart again",
+        "a workstation reads charts again",
         match page.read {
             true => format!("in {}", span(page.took)),
-            false => page.complaint,
+            false => page.error,
         },
     )?;
-    tell.doing("waiting for what was cut to go on")?;
+    narrator.progress("waiting for the interrupted connections")?;
     let resumed = resume(&traffic, release.returned)?;
-    let whole = traffic.download.finish(PATIENCE)?;
+    let whole = traffic.download.finish(TIMEOUT)?;
     let outcome = traffic.results.stop();
-    ledger.headline(
-        tell,
-        resumed.is_some() && whole && outcome.trouble.is_none() && outcome.sent == outcome.accepted,
-        "what was cut goes on where it was",
+    checks.key_check(
+        narrator,
+        resumed.is_some() && whole && outcome.error.is_none() && outcome.sent == outcome.accepted,
+        "interrupted connections resume",
         match resumed {
             Some(took) => format!(
-                "every connection again within {}, none was reset; charts complete, {}; {} sent, {} acknowledged, \
-                 the slowest after {}",
+                "all within {}, none was reset; download complete, {}; {} sent, {} acknowledged, the slowest after {}",
                 span(took),
                 megabytes(traffic.download.of()),
                 count(outcome.sent, "result"),
                 number(outcome.accepted),
                 span(outcome.slowest)
             ),
-            None => format!("not all connections did within {}", span(PATIENCE)),
+            None => format!("some had not resumed after {}", span(TIMEOUT)),
         },
     )?;
     let Sessions {
         taps,
-        kept,
-        near,
-        inside,
-        cut,
+        continuity,
+        within_vlan,
+        within_site,
+        across_boundary,
     } = traffic.sessions;
-    for stream in cut {
+    for stream in across_boundary {
         stream.running.stop()?;
     }
-    tell.gap()?;
-    let (kept, near) = (Counted::of(kept)?, Counted::of(near)?);
-    let inside = Counted::of(inside)?;
-    // The last acknowledgements are still on their way.
+    narrator.gap()?;
+    let through_gateway = Counted::of(continuity)?;
+    let within_vlan = Counted::of(within_vlan)?;
+    let within_site = Counted::of(within_site)?;
+    // The last acknowledgements are still in transit.
     std::thread::sleep(Duration::from_millis(500));
     let [access, core] = taps;
     let (access, core) = (access.stop()?, core.stop()?);
 
     let boundary = hospital.boundary();
     let leaked = [&access, &core].into_iter().flat_map(|frames| left(frames));
-    let leaked: Vec<Seen> = leaked.filter(|seen| boundary.forbids(seen)).collect();
-    let between = |seen: &&Seen| since < seen.at && seen.at < release.began;
+    let leaked: Vec<CapturedFrame> = leaked.filter(|frame| boundary.forbids(frame)).collect();
+    let between = |frame: &&CapturedFrame| since < frame.at && frame.at < release.began;
     let first = leaked
         .iter()
-        .map(|seen| seen.at)
+        .map(|frame| frame.at)
         .filter(|at| *at > release.began)
         .min();
-    let knocking = [&access, &core]
+    let attempts = [&access, &core]
         .into_iter()
         .flat_map(|frames| entered(frames));
-    let knocking = knocking.filter(|seen| boundary.forbids(seen));
-    let knocking = knocking.filter(|seen| between(&seen)).count();
+    let attempts = attempts.filter(|frame| boundary.forbids(frame));
+    let attempts = attempts.filter(|frame| between(&frame)).count();
     let during = leaked.iter().filter(between).count();
-    ledger.headline(
-        tell,
+    checks.key_check(
+        narrator,
         during == 0,
-        "forbidden frames until the release",
+        "no forbidden frame until the release",
         format!(
-            "{during} left the gateway in {}; {} tried to",
+            "{during} left the gateway in {}; {} entered it",
             apart(since, release.began),
-            number(knocking as u64)
+            number(attempts as u64)
         ),
     )?;
     if let Some(first) = first {
-        tell.fact(
-            "first frame across after the release",
+        narrator.fact(
+            "first frame across the boundary",
             format!(
-                "{} after the command was typed; it returned after {}",
+                "{} after the start of the release command, which returned after {}",
                 apart(release.began, first),
                 apart(release.began, release.returned)
             ),
         )?;
     }
     let (frames, lost) = lost_inside_the_gateway(boundary, &access, &core);
-    ledger.headline(
-        tell,
-        kept.whole() && near.whole() && lost == 0,
-        "lost on the continuity list",
+    checks.key_check(
+        narrator,
+        through_gateway.is_intact() && within_vlan.is_intact() && lost == 0,
+        "no loss on the continuity list",
         format!(
-            "{} of {} numbered packets and messages, counted at both ends, {} of these by way of the gateway; \
-             {lost} of {} frames between both sides of the gateway",
-            kept.lost + near.lost,
-            number(kept.sent + near.sent),
-            number(kept.sent),
+            "{} of {} numbered messages lost; {} of the messages passed the gateway; {lost} of {} frames lost in the gateway",
+            through_gateway.lost + within_vlan.lost,
+            number(through_gateway.sent + within_vlan.sent),
+            number(through_gateway.sent),
             number(frames)
         ),
     )?;
-    ledger.promise(
-        tell,
-        inside.whole(),
-        "lost between VLANs of the site",
+    checks.check(
+        narrator,
+        within_site.is_intact(),
+        "no loss between VLANs of the site",
         format!(
-            "{} of {} numbered messages",
-            inside.lost,
-            number(inside.sent)
+            "{} of {} numbered messages were lost",
+            within_site.lost,
+            number(within_site.sent)
         ),
     )?;
     let losses = hospital.lab().losses()?;
     if !losses.is_none() {
-        // Not the gateway's: said, so that a loss above is not held against it.
-        tell.fact("lost by the lab itself", format!("{losses:?}"))?;
+        // These can explain a loss above that is not the gateway's.
+        narrator.fact("lost by the lab itself", format!("{losses:?}"))?;
     }
     Ok(())
 }
 
-/// Waits until every connection that was cut gets something through again, and answers how long that took.
+/// Waits until every interrupted connection delivers again. Returns the time, or none after the time limit.
 fn resume(traffic: &Traffic, since: u64) -> Result<Option<Duration>> {
     let began = Instant::now();
     loop {
         let mut waiting = 0;
-        for stream in &traffic.sessions.cut {
+        for stream in &traffic.sessions.across_boundary {
             let report = stream.running.report()?;
-            if let Some(flow) = report.troubled().next() {
-                bail!("of {}, one has ended: {flow:?}", stream.what);
+            if let Some(flow) = report.failed().next() {
+                bail!("{}: a connection has ended: {flow:?}", stream.what);
             }
             waiting += report
                 .flows
@@ -171,19 +170,19 @@ fn resume(traffic: &Traffic, since: u64) -> Result<Option<Duration>> {
         if waiting == 0 {
             return Ok(Some(began.elapsed()));
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > TIMEOUT {
             return Ok(None);
         }
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Numbered messages, counted where they were sent and where they arrived.
+/// Counts of numbered messages.
 #[derive(Default)]
 struct Counted {
     sent: u64,
     lost: u64,
-    odd: u64,
+    faults: u64,
 }
 
 impl Counted {
@@ -191,30 +190,34 @@ impl Counted {
         let mut counted = Counted::default();
         for stream in streams {
             let (report, answered) = (stream.running.stop()?, stream.answered);
-            // Those that arrived, and the answers to them.
+            // The messages that arrived, and the answers to them.
             counted.sent += report.sent();
             counted.lost += report.lost();
             if answered {
                 counted.sent += report.arrived();
                 counted.lost += report.unanswered() - report.lost();
             }
-            counted.odd += report.duplicated() + report.troubled().count() as u64;
+            counted.faults += report.duplicated() + report.failed().count() as u64;
         }
         Ok(counted)
     }
 
-    /// Nothing lost, nothing twice, no session ended.
-    fn whole(&self) -> bool {
-        self.lost == 0 && self.odd == 0 && self.sent > 0
+    /// Whether no message was lost or duplicated, and no session ended.
+    fn is_intact(&self) -> bool {
+        self.lost == 0 && self.faults == 0 && self.sent > 0
     }
 }
 
-/// Frames of the continuity list that reached the gateway, and how many of these did not leave it.
-fn lost_inside_the_gateway(boundary: &Boundary, access: &[Seen], core: &[Seen]) -> (u64, u64) {
-    let kept = |frames: Vec<Seen>| -> Vec<Seen> {
+/// Number of continuity-list frames that reached the gateway, and how many of them did not leave it.
+fn lost_inside_the_gateway(
+    boundary: &Boundary,
+    access: &[CapturedFrame],
+    core: &[CapturedFrame],
+) -> (u64, u64) {
+    let kept = |frames: Vec<CapturedFrame>| -> Vec<CapturedFrame> {
         frames
             .into_iter()
-            .filter(|seen| boundary.keeps(seen))
+            .filter(|frame| boundary.is_on_continuity_list(frame))
             .collect()
     };
     let (mut all, mut lost) = (0, 0);

@@ -1,4 +1,4 @@
-//! What is under way when the site is cut off.
+//! The traffic that runs when the site is cut off.
 
 use std::time::{Duration, Instant};
 
@@ -11,66 +11,66 @@ use crate::hl7::Results;
 use crate::hospital::Hospital;
 use crate::records::Download;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Everything under way.
+/// All traffic.
 pub struct Traffic {
-    /// Numbered sessions, and taps.
+    /// Numbered sessions and the taps.
     pub sessions: Sessions,
-    /// The CT's emergency study.
+    /// Transfer of the CT's emergency study.
     pub study: Process,
-    /// All charts, on their way to a workstation.
+    /// Download of all charts to a workstation.
     pub download: Download,
-    /// Results for the interface engine.
+    /// Results to the interface engine.
     pub results: Results,
 }
 
-/// Numbered sessions, and taps on both sides of the gateway that were there before.
+/// Numbered sessions, and taps on both sides of the gateway that were started before them.
 pub struct Sessions {
-    /// On both links of the gateway, IP packets only.
+    /// Taps on both trunks, IP packets only.
     pub taps: [Tap; 2],
-    /// On the continuity list, by way of the gateway.
-    pub kept: Vec<Stream>,
+    /// On the continuity list, through the gateway.
+    pub continuity: Vec<Stream>,
     /// On the continuity list, within a VLAN.
-    pub near: Vec<Stream>,
+    pub within_vlan: Vec<Stream>,
     /// Between VLANs of the site.
-    pub inside: Vec<Stream>,
-    /// Across its boundary.
-    pub cut: Vec<Stream>,
+    pub within_site: Vec<Stream>,
+    /// Across the boundary of the site.
+    pub across_boundary: Vec<Stream>,
 }
 
-/// Numbered traffic.
+/// A group of numbered sessions.
 pub struct Stream {
-    /// What it stands for.
+    /// Description.
     pub what: &'static str,
-    /// How many of it.
+    /// Number of sessions.
     pub count: u32,
     /// Whether each message is sent back.
     pub answered: bool,
-    /// The traffic.
+    /// The running flows.
     pub running: Running,
 }
 
 impl Sessions {
-    /// Starts them, and returns when each of them is established.
+    /// Starts the sessions. Returns when all are established.
     pub fn start(hospital: &Hospital) -> Result<Sessions> {
         let host = |name: &str| hospital.host(name);
-        let tap = |wire| hospital.lab().tap_only(wire, |seen| seen.ips.is_some());
+        let tap = |wire| hospital.lab().tap_only(wire, |frame| frame.ips.is_some());
         let taps = [tap(Wire::Access)?, tap(Wire::Core)?];
         let tcp = |from: &str, to: &str, port| Ok(Flows::tcp(&host(from)?, &host(to)?, port));
         let clock = Flows::udp(&host("monitor-1")?, &host("ntp")?, 123);
         let central = host("central-1")?;
         let sessions = Sessions {
             taps,
-            kept: vec![
+            continuity: vec![
                 stream(
                     "CT sessions with the archive",
                     20,
                     tcp("ct-1", "pacs", 11112),
                 )?,
-                stream("with the clock", 20, Ok(clock))?,
+                stream("sessions with the time server", 20, Ok(clock))?,
             ],
-            near: vec![
+            within_vlan: vec![
                 Stream {
                     what: "monitor announcements",
                     count: 1,
@@ -85,12 +85,12 @@ impl Sessions {
                 },
                 stream("pump sessions", 5, tcp("pump-2", "pump-server-1", 3613))?,
             ],
-            inside: vec![stream(
+            within_site: vec![stream(
                 "ultrasound sessions with a workstation",
                 20,
                 tcp("us-1", "station-1", 11112),
             )?],
-            cut: vec![
+            across_boundary: vec![
                 stream(
                     "remote desktops from Rockville",
                     20,
@@ -100,20 +100,20 @@ impl Sessions {
             ],
         };
         let all = [
-            &sessions.kept,
-            &sessions.near,
-            &sessions.inside,
-            &sessions.cut,
+            &sessions.continuity,
+            &sessions.within_vlan,
+            &sessions.within_site,
+            &sessions.across_boundary,
         ];
         for stream in all.into_iter().flatten() {
-            stream.running.established(PATIENCE)?;
+            stream.running.established(TIMEOUT)?;
         }
         Ok(sessions)
     }
 }
 
 impl Traffic {
-    /// Starts the transfers beside the sessions, and returns when all of them flow.
+    /// Starts the transfers in addition to the sessions. Returns when all are in progress.
     pub fn start(hospital: &Hospital, sessions: Sessions) -> Result<Traffic> {
         let host = |name: &str| hospital.host(name);
         let (ct, central) = (host("ct-1")?, host("central-1")?);
@@ -128,18 +128,19 @@ impl Traffic {
         Ok(traffic)
     }
 
-    /// Waits until the study, the download and the results are well under way.
+    /// Waits until study, download and results are in progress.
     fn flows(&self, hospital: &Hospital) -> Result<()> {
-        let (arrivals, began) = (dicom::arrivals(hospital, "pacs"), Instant::now());
+        let (received_directory, began) =
+            (dicom::received_directory(hospital, "pacs"), Instant::now());
         let study = &hospital.studies().emergency;
-        while study.coming(&arrivals) < 3
+        while study.arriving(&received_directory) < 3
             || self.download.bytes() < 1_000_000
             || self.results.accepted() < 5
         {
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > TIMEOUT {
                 bail!(
-                    "after {PATIENCE:?}, of the study {} slices have come, of the charts {} bytes, of the results {}",
-                    study.coming(&arrivals),
+                    "after {TIMEOUT:?} only {} slices of the study, {} bytes of the charts and {} results have arrived",
+                    study.arriving(&received_directory),
                     self.download.bytes(),
                     self.results.accepted()
                 );

@@ -1,23 +1,23 @@
-//! What came back on a connection.
+//! The response on a connection.
 
 use cordon_protocol::{Failure, FailureCode};
 
-/// All that the gateway sent before it hung up.
+/// All bytes that the gateway sent before it closed the connection.
 pub(super) struct Answer(Vec<u8>);
 
 impl Answer {
     pub(super) fn new(bytes: Vec<u8>) -> Answer {
         let mut answer = Answer(bytes);
-        // A caller may ask to be told to go on: that is not the answer yet.
+        // `100 Continue` precedes the actual response.
         while answer.status().is_some_and(|status| status < 200)
-            && let Some((_, behind)) = head(&answer.0)
+            && let Some((_, rest)) = head(&answer.0)
         {
-            answer = Answer(behind.to_vec());
+            answer = Answer(rest.to_vec());
         }
         answer
     }
 
-    /// Whether this is the beginning of an answer that has no end.
+    /// Whether the bytes are the beginning of an event stream.
     pub(super) fn is_endless(bytes: &[u8]) -> bool {
         let head = head(bytes).map_or(b"".as_slice(), |(head, _)| head);
         let kind = b"application/x-ndjson";
@@ -37,16 +37,17 @@ impl Answer {
         self.0.escape_ascii().to_string()
     }
 
-    /// Nothing, or HTTP with a status that is a caller's doing. What is refused, is so in the one shape, but by HTTP
-    /// itself.
-    pub(super) fn is_proper(&self) {
+    /// Checks the response: it is empty, or valid HTTP without an internal error. A refusal has a body of type
+    /// [`Failure`], or none if the HTTP library refused the request.
+    pub(super) fn check(&self) {
         if self.0.is_empty() {
             return;
         }
         let status = self
             .status()
-            .unwrap_or_else(|| panic!("no HTTP: {}", self.text()));
-        let (_, body) = head(&self.0).unwrap_or_else(|| panic!("half a head: {}", self.text()));
+            .unwrap_or_else(|| panic!("not HTTP: {}", self.text()));
+        let (_, body) =
+            head(&self.0).unwrap_or_else(|| panic!("incomplete header: {}", self.text()));
         if (200..300).contains(&status) || body.is_empty() {
             return;
         }
@@ -57,7 +58,7 @@ impl Answer {
         assert!(!hint.is_empty(), "no hint: {}", self.text());
         assert!(
             failure.code != FailureCode::Internal,
-            "a fault of the gateway's own: {}",
+            "internal error: {}",
             self.text()
         );
     }

@@ -1,4 +1,4 @@
-//! The shapes of the API: what can be read can be written, and read again as the same.
+//! The types of the API: a value that can be parsed is equal after it is written and parsed again.
 
 use std::fmt::Debug;
 
@@ -9,26 +9,26 @@ use cordon_protocol::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Tries a body, or what is behind the head of a request, as each of them.
+/// Parses a request's body (or input without a header) as each type.
 pub(super) fn round_trip(part: &[u8]) {
     let head = part.windows(4).position(|window| window == b"\r\n\r\n");
     let body = &part[head.map_or(0, |at| at + 4)..];
-    holds_as::<Apply>(body);
-    holds_as::<NewOrder>(body);
-    holds_as::<Question>(body);
-    holds_as::<Status>(body);
-    holds_as::<Vec<Device>>(body);
-    holds_as::<Vec<Rule>>(body);
-    holds_as::<Flows>(body);
-    holds_as::<Observed>(body);
-    holds_as::<Event>(body);
-    holds_as::<Vec<Order>>(body);
-    holds_as::<Vec<Explanation>>(body);
-    holds_as::<Applied>(body);
-    holds_as::<Failure>(body);
+    check_as::<Apply>(body);
+    check_as::<NewOrder>(body);
+    check_as::<Question>(body);
+    check_as::<Status>(body);
+    check_as::<Vec<Device>>(body);
+    check_as::<Vec<Rule>>(body);
+    check_as::<Flows>(body);
+    check_as::<Observed>(body);
+    check_as::<Event>(body);
+    check_as::<Vec<Order>>(body);
+    check_as::<Vec<Explanation>>(body);
+    check_as::<Applied>(body);
+    check_as::<Failure>(body);
 }
 
-fn holds_as<T: Serialize + DeserializeOwned + PartialEq + Debug>(body: &[u8]) {
+fn check_as<T: Serialize + DeserializeOwned + PartialEq + Debug>(body: &[u8]) {
     let Ok(value) = serde_json::from_slice::<T>(body) else {
         return;
     };

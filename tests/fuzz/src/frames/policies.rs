@@ -1,4 +1,4 @@
-//! The policies that frames are tried under: two that were written, and others by chance.
+//! The policies for frames: two written by hand, the others generated.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,10 +8,10 @@ use cordon_integration::differential::Sides;
 use cordon_integration::generate::{Rng, sources};
 use cordon_policy::{Policy, Posture, Sources, from_sources};
 
-/// A policy, and its text.
+/// A policy and its sources.
 pub(super) type WithSources = Box<(Sources, Policy)>;
 
-/// A policy, and a gateway that it has just come into force at. It is made once: compiling takes longer than many frames.
+/// A policy and sides on which it is installed. Made once per policy: compiling takes longer than many frames.
 pub(super) struct Ready {
     pub policy: WithSources,
     pub sides: Sides,
@@ -39,7 +39,7 @@ fn make(number: u8) -> Rc<Ready> {
     Rc::new(Ready { policy, sides })
 }
 
-/// What the tests with real traffic are under.
+/// The policy of the integration tests.
 fn hospital() -> Sources {
     Sources {
         site: include_str!("../../../integration/hospital/site.yaml").to_owned(),
@@ -48,7 +48,7 @@ fn hospital() -> Sources {
     }
 }
 
-/// The example of the documentation.
+/// The example policy of the documentation.
 fn example() -> Sources {
     macro_rules! text {
         ($file:literal) => {

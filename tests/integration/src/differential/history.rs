@@ -1,27 +1,27 @@
-//! What happens to a gateway, one thing after the other: policies, postures, frames. The same from the same seed.
+//! Random sequences of policies, postures and frames, reproducible from a seed.
 
 use std::fmt;
 
 use cordon_policy::{Policy, Posture, Sources, from_sources};
 
-use super::said::{Said, Verdict, hex, port_of};
+use super::decision::{Decision, Verdict, hex, port_of};
 use super::sides::{Difference, Sides};
 use super::tally::Tally;
-use crate::generate::{Rng, Talk, one, sources};
+use crate::generate::{FrameGenerator, Rng, one, sources};
 
-/// So many frames come before there is any policy.
+/// The number of frames before the first policy is installed.
 const WITHOUT_POLICY: usize = 300;
 
-/// How much happens.
+/// The size of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Where chance begins.
+    /// The seed of the random generator.
     pub seed: u64,
-    /// How many frames in all.
+    /// Frames in all.
     pub frames: usize,
-    /// How many under one policy.
+    /// Frames for each policy.
     pub per_policy: usize,
-    /// Whether time goes by, and storms rise. It does not where the kernel judges, whose clock nobody sets.
+    /// Whether the clock advances and ports have storm limits. Not with the kernel, whose clock cannot be set.
     pub timed: bool,
 }
 
@@ -31,7 +31,7 @@ impl Settings {
         let number = |name: &str, default: u64| match std::env::var(name) {
             Ok(text) => text
                 .parse()
-                .unwrap_or_else(|_| panic!("{name} is a number, not `{text}`")),
+                .unwrap_or_else(|_| panic!("{name} must be a number, not `{text}`")),
             Err(_) => default,
         };
         Settings {
@@ -43,42 +43,42 @@ impl Settings {
     }
 }
 
-/// One thing that happens.
+/// One step of a run.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A policy comes into force.
+    /// A policy is installed.
     Install(Box<(Sources, Policy)>, Posture),
     /// The posture changes.
     Posture(Posture),
-    /// The clock goes on by so many ticks.
+    /// The clock advances by a number of ticks.
     Time(u32),
-    /// A frame comes in by a port.
+    /// A frame arrives at a port.
     Frame(u16, Vec<u8>),
 }
 
-/// A run that can be told from its beginning under the present policy.
+/// A run, with the history that is needed to reproduce a difference.
 pub struct Scenario {
     settings: Settings,
     rng: Rng,
-    talk: Option<Talk>,
+    generator: Option<FrameGenerator>,
     done: usize,
-    /// What happened since the policy in force was installed.
+    /// The steps since the policy in force was installed, that step included.
     pub history: Vec<Step>,
 }
 
 impl Scenario {
-    /// Nothing has happened yet.
+    /// A run before its first step.
     pub fn new(settings: Settings) -> Scenario {
         Scenario {
             settings,
             rng: Rng::with_seed(settings.seed),
-            talk: None,
+            generator: None,
             done: 0,
             history: Vec::new(),
         }
     }
 
-    /// Has everything happen, until there is a difference.
+    /// Runs all steps, until the sides differ.
     ///
     /// # Errors
     /// The number of the frame, counted from 0, and the difference.
@@ -88,18 +88,18 @@ impl Scenario {
         tally: &mut Tally,
     ) -> Result<(), (usize, Box<Difference>)> {
         while self.done < self.settings.frames {
-            // The first frames find no policy in force.
+            // The first frames come before any policy.
             if self.done.is_multiple_of(self.settings.per_policy) || self.done == WITHOUT_POLICY {
                 let next = self.generate();
                 if self.done > 0 {
-                    self.take(next, sides, tally);
+                    self.apply(next, sides, tally);
                 }
             } else if self.rng.usize(..1000) == 0 && self.done > WITHOUT_POLICY {
                 let posture = self.posture();
-                self.take(Step::Posture(posture), sides, tally);
+                self.apply(Step::Posture(posture), sides, tally);
             } else if self.settings.timed && self.rng.usize(..30) == 0 {
                 let ticks = one(&mut self.rng, &[1, 1, 1, 2, 5, 10, 11, 20, 31]);
-                self.take(Step::Time(ticks), sides, tally);
+                self.apply(Step::Time(ticks), sides, tally);
             }
             self.frame(sides, tally)
                 .map_err(|difference| (self.done, difference))?;
@@ -119,31 +119,31 @@ impl Scenario {
         }
     }
 
-    /// The next policy, of which is talked from now on.
+    /// The next policy. From now on, frames are generated from its names and addresses.
     fn generate(&mut self) -> Step {
         let sources = sources(&mut self.rng, self.settings.timed);
         let policy = match from_sources(&sources) {
             Ok(validated) => validated.policy,
-            Err(rejected) => panic!("generated a policy that is refused: {rejected}\n{sources:#?}"),
+            Err(rejected) => panic!("the generated policy is invalid: {rejected}\n{sources:#?}"),
         };
         let posture = match self.rng.u8(..3) {
             0 => self.posture(),
             _ => Posture::Normal,
         };
-        self.talk = Some(Talk::new(&policy, self.talk.take()));
+        self.generator = Some(FrameGenerator::new(&policy, self.generator.take()));
         self.history.clear();
         Step::Install(Box::new((sources, policy)), posture)
     }
 
-    fn take(&mut self, step: Step, sides: &mut Sides, tally: &mut Tally) {
+    fn apply(&mut self, step: Step, sides: &mut Sides, tally: &mut Tally) {
         match &step {
             Step::Install(policy, posture) => {
                 sides.install(&policy.1, *posture);
-                tally.installed(&policy.1, *posture);
+                tally.policy_installed(&policy.1, *posture);
             }
             Step::Posture(posture) => {
                 sides.set_posture(*posture);
-                tally.turned(*posture);
+                tally.posture_changed(*posture);
             }
             Step::Time(ticks) => sides.pass_time(*ticks),
             Step::Frame(..) => {}
@@ -152,28 +152,34 @@ impl Scenario {
     }
 
     fn frame(&mut self, sides: &mut Sides, tally: &mut Tally) -> Result<(), Box<Difference>> {
-        let talk = self.talk.as_mut().expect("has been made");
-        let (port, frame) = talk.next(&mut self.rng);
-        // An interface that is no port.
+        let generator = self
+            .generator
+            .as_mut()
+            .expect("a policy has been generated");
+        let (port, frame) = generator.next(&mut self.rng);
+        // An interface that is not a port of the gateway.
         let port = if self.rng.u16(..2000) == 0 {
             u16::MAX
         } else {
             port
         };
         self.history.push(Step::Frame(port, frame.clone()));
-        let said = sides.judge(port, &frame)?;
-        tally.said(port, &frame, &said);
-        let leaving = leaving(&said);
+        let decision = sides.judge(port, &frame)?;
+        tally.record(port, &frame, &decision);
+        let leaving = leaving(&decision);
         if !leaving.is_empty() {
-            let talk = self.talk.as_mut().expect("has been made");
-            talk.passed(&mut self.rng, port, &frame, &leaving);
+            let generator = self
+                .generator
+                .as_mut()
+                .expect("a policy has been generated");
+            generator.passed(&mut self.rng, port, &frame, &leaving);
         }
         Ok(())
     }
 }
 
-fn leaving(said: &Said) -> Vec<(u16, Vec<u8>)> {
-    match &said.verdict {
+fn leaving(decision: &Decision) -> Vec<(u16, Vec<u8>)> {
+    match &decision.verdict {
         Verdict::Leaves { at, frame } => vec![(port_of(*at), frame.clone())],
         Verdict::Flood { copies, .. } => copies.clone().unwrap_or_default(),
         _ => Vec::new(),

@@ -1,26 +1,27 @@
-//! The XDP program on four ports in a network namespace of its own.
+//! The XDP program on veth ports in its own network namespace.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use cordon_kernel::{Dataplane, Opened, Options};
 use cordon_policy::Posture;
-use cordon_portable::Generation;
+use cordon_tables::Generation;
 
-use super::said::Said;
+use super::decision::Decision;
 
-/// Ports `p0` to `p14`, as many as a gateway has, each a veth whose other end is `p<i>-peer`.
+/// The number of ports: `p0` to `p14`, the most that a gateway has, each a veth whose other end is `p<i>-peer`.
 pub const PORTS: u16 = 15;
 
-/// A frame that the kernel does not take for a test run: `BPF_PROG_TEST_RUN` wants an Ethernet header.
+/// The shortest frame that `BPF_PROG_TEST_RUN` accepts: an Ethernet header.
 const SHORTEST: usize = 14;
 
-/// The program, loaded to trace.
+/// The program, loaded with tracing.
 pub struct Kernel {
     /// The data plane.
     pub dataplane: Dataplane,
     generation: Generation,
-    stranger: u32,
+    /// The index of an interface that is not a port.
+    other_interface: u32,
     pins: PathBuf,
 }
 
@@ -31,17 +32,17 @@ pub(super) fn run(program: &str, arguments: &str) {
     assert!(status.success(), "{program} {arguments}");
 }
 
-/// Runs in a network namespace of its own, which goes with the thread, on one processor: what the program writes
-/// down is read on the processor it ran on.
+/// Runs a test in a thread with its own network namespace, pinned to one CPU: the trace is read on the CPU that the
+/// program ran on.
 pub fn in_namespace<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
     let thread = std::thread::Builder::new()
         .name("namespace".to_owned())
         .spawn(|| {
             nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
                 .expect("the test runs as root");
-            // The kernel's own chatter would be judged between the test's frames.
+            // Otherwise the program would also judge the kernel's own router solicitations and MLD reports.
             std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")
-                .expect("is this namespace's");
+                .expect("IPv6 can be disabled in the namespace");
             for port in 0..PORTS {
                 run(
                     "ip",
@@ -49,11 +50,11 @@ pub fn in_namespace<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static
                 );
                 run("ip", &format!("link set p{port}-peer up"));
             }
-            let here = nix::sched::sched_getcpu().expect("is on one");
-            let mut one = nix::sched::CpuSet::new();
-            one.set(here).expect("is a processor");
-            nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &one)
-                .expect("may be pinned to it");
+            let here = nix::sched::sched_getcpu().expect("the thread runs on a CPU");
+            let mut cpus = nix::sched::CpuSet::new();
+            cpus.set(here).expect("the CPU number is valid");
+            nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cpus)
+                .expect("the thread can be pinned");
             test()
         })
         .expect("a thread can be started");
@@ -78,11 +79,11 @@ impl Kernel {
                 .attach(port, &format!("p{port}"))
                 .expect("attaches in driver mode");
         }
-        let stranger = nix::net::if_::if_nametoindex("p0-peer").expect("is there");
+        let other_interface = nix::net::if_::if_nametoindex("p0-peer").expect("p0-peer exists");
         Kernel {
             dataplane,
             generation: Generation::default(),
-            stranger,
+            other_interface,
             pins,
         }
     }
@@ -92,28 +93,28 @@ impl Kernel {
         self.generation = generation.clone();
         self.dataplane
             .install(generation, rules, posture as u8)
-            .expect("the kernel takes the policy");
+            .expect("the kernel accepts the policy");
     }
 
     /// As [`super::Sides::set_posture`].
     pub fn set_posture(&mut self, posture: Posture) {
         self.dataplane
             .set_posture(posture as u8)
-            .expect("the kernel takes the posture");
+            .expect("the kernel accepts the posture");
     }
 
-    /// What the kernel says of a frame, if it takes it for a test run. A port that is none stands for an interface
-    /// that is none.
-    pub fn judge(&mut self, port: u16, frame: &[u8]) -> Option<Said> {
+    /// The kernel's decision on a frame; none if it is too short for a test run. A port number from [`PORTS`] on
+    /// stands for an interface that is not a port.
+    pub fn judge(&mut self, port: u16, frame: &[u8]) -> Option<Decision> {
         if frame.len() < SHORTEST {
             return None;
         }
         let run = match port < PORTS {
             true => self.dataplane.run(port, frame),
-            false => self.dataplane.run_on(self.stranger, frame),
+            false => self.dataplane.run_on(self.other_interface, frame),
         };
         let run = run.expect("the kernel runs the program");
-        Some(Said::kernel(run, &self.generation))
+        Some(Decision::kernel(run, &self.generation))
     }
 }
 

@@ -1,13 +1,13 @@
-//! What kind of frame it is, where that is worth counting.
+//! Classifies frames, to count which kinds a run has covered.
 
 use cordon_verdict::abi::RULE_LINK_CONTROL;
 
-use super::said::{Said, Verdict};
+use super::decision::{Decision, Verdict};
 use crate::generate::GATEWAY;
 use crate::generate::frame::SERVICE_TAG;
-use crate::generate::places::{Places, network, places, tags};
+use crate::generate::offsets::{Offsets, network, offsets, tags};
 
-/// All of them.
+/// All kinds.
 pub const KINDS: [&str; 24] = [
     "arp",
     "one tag",
@@ -35,24 +35,24 @@ pub const KINDS: [&str; 24] = [
     "link control",
 ];
 
-/// Those that a frame is of.
-pub fn kinds(frame: &[u8], said: &Said) -> Vec<&'static str> {
-    if said.rule == RULE_LINK_CONTROL {
-        return match said.verdict {
+/// The kinds of a frame.
+pub fn kinds(frame: &[u8], decision: &Decision) -> Vec<&'static str> {
+    if decision.rule == RULE_LINK_CONTROL {
+        return match decision.verdict {
             Verdict::Drop(_) => Vec::new(),
             _ => vec!["link control"],
         };
     }
-    let mut kinds = of_link(frame);
+    let mut kinds = link_kinds(frame);
     let ether_type = network(frame).and_then(|at| frame.get(at - 2..at));
     match ether_type {
         Some([0x08, 0x06]) => kinds.push("arp"),
         Some([0x08, 0x00] | [0x86, 0xdd]) => {
-            if let Some(places) = places(frame) {
-                let (of_packet, later) = of_packet(frame, &places);
-                kinds.extend(of_packet);
+            if let Some(offsets) = offsets(frame) {
+                let (packet_kinds, later) = packet_kinds(frame, &offsets);
+                kinds.extend(packet_kinds);
                 if !later {
-                    kinds.extend(of_payload(frame, &places));
+                    kinds.extend(payload_kinds(frame, &offsets));
                 }
             }
         }
@@ -61,7 +61,7 @@ pub fn kinds(frame: &[u8], said: &Said) -> Vec<&'static str> {
     kinds
 }
 
-fn of_link(frame: &[u8]) -> Vec<&'static str> {
+fn link_kinds(frame: &[u8]) -> Vec<&'static str> {
     let mut kinds = match tags(frame)[..] {
         [_] => vec!["one tag"],
         [(SERVICE_TAG, _), _] => vec!["two tags, the outer 0x88a8"],
@@ -74,12 +74,12 @@ fn of_link(frame: &[u8]) -> Vec<&'static str> {
     kinds
 }
 
-/// And whether it is a later fragment.
-fn of_packet(frame: &[u8], places: &Places) -> (Vec<&'static str>, bool) {
+/// The kinds of an IP packet, and whether it is a fragment other than the first.
+fn packet_kinds(frame: &[u8], offsets: &Offsets) -> (Vec<&'static str>, bool) {
     let mut kinds = Vec::new();
     let byte = |at: usize| frame.get(at).copied().unwrap_or_default();
-    let Places { ip, transport, .. } = *places;
-    let (more, offset) = if places.version == 4 {
+    let Offsets { ip, transport, .. } = *offsets;
+    let (more, offset) = if offsets.version == 4 {
         if transport > ip + 20 {
             kinds.push("options");
         }
@@ -89,7 +89,7 @@ fn of_packet(frame: &[u8], places: &Places) -> (Vec<&'static str>, bool) {
         if transport > ip + 40 {
             kinds.push("extension headers");
         }
-        match places.fragment {
+        match offsets.fragment {
             Some(at) => (
                 byte(at + 3) & 1 != 0,
                 u16::from_be_bytes([byte(at + 2), byte(at + 3)]) >> 3,
@@ -97,7 +97,7 @@ fn of_packet(frame: &[u8], places: &Places) -> (Vec<&'static str>, bool) {
             None => (false, 0),
         }
     };
-    let four = places.version == 4;
+    let four = offsets.version == 4;
     match (offset != 0, more) {
         (true, _) if four => kinds.push("fragment, later, IPv4"),
         (true, _) => kinds.push("fragment, later, IPv6"),
@@ -108,10 +108,10 @@ fn of_packet(frame: &[u8], places: &Places) -> (Vec<&'static str>, bool) {
     (kinds, offset != 0)
 }
 
-fn of_payload(frame: &[u8], places: &Places) -> Vec<&'static str> {
-    let payload = frame.get(places.transport..).unwrap_or_default();
+fn payload_kinds(frame: &[u8], offsets: &Offsets) -> Vec<&'static str> {
+    let payload = frame.get(offsets.transport..).unwrap_or_default();
     let kind = payload.first().copied().unwrap_or_default();
-    match (places.version, places.protocol) {
+    match (offsets.version, offsets.protocol) {
         (_, 6) if payload.get(13).is_some_and(|flags| flags & 4 != 0) => vec!["tcp", "tcp reset"],
         (_, 6) => vec!["tcp"],
         (_, 132) => vec!["sctp"],

@@ -1,13 +1,13 @@
-//! A difference in as few steps as will show it.
+//! Shrinks a history to few steps that show the same difference.
 
 use super::history::Step;
 use super::sides::{Difference, Sides};
 
-/// Plays steps to user space and the oracle alone; the difference at the last frame, if there is one.
-fn play(steps: &[Step]) -> Option<Box<Difference>> {
+/// Replays steps on user space and the oracle; the difference at the last frame, if there is one.
+fn replay(steps: &[Step]) -> Option<Box<Difference>> {
     let mut sides = Sides::new(None, None);
     let (last, before) = steps.split_last()?;
-    let mut take = |step: &Step| match step {
+    let mut apply = |step: &Step| match step {
         Step::Install(policy, posture) => {
             sides.install(&policy.1, *posture);
             None
@@ -23,19 +23,19 @@ fn play(steps: &[Step]) -> Option<Box<Difference>> {
         Step::Frame(port, frame) => sides.judge(*port, frame).err(),
     };
     for step in before {
-        // Another difference than the one that is looked for: what comes behind it proves nothing.
-        if take(step).is_some() {
+        // An earlier difference: the rest proves nothing about the one at the last frame.
+        if apply(step).is_some() {
             return None;
         }
     }
-    take(last)
+    apply(last)
 }
 
-/// The fewest steps found that end in a difference between user space and the oracle; none if what happened under
-/// the present policy does not show it by itself, or if it is the kernel that differs.
+/// The fewest steps found that end in a difference between user space and the oracle. None if the history since the
+/// last policy does not reproduce it, or if only the kernel differs.
 pub fn shrink(history: &[Step]) -> Option<(Vec<Step>, Box<Difference>)> {
     let mut steps = history.to_vec();
-    let mut difference = play(&steps)?;
+    let mut difference = replay(&steps)?;
     let mut chunk = steps.len().div_ceil(2);
     while chunk > 0 {
         // The first step is the policy, the last the one that differs.
@@ -44,7 +44,7 @@ pub fn shrink(history: &[Step]) -> Option<(Vec<Step>, Box<Difference>)> {
             let end = (at + chunk).min(steps.len() - 1);
             let mut fewer = steps[..at].to_vec();
             fewer.extend_from_slice(&steps[end..]);
-            match play(&fewer) {
+            match replay(&fewer) {
                 Some(found) => {
                     steps = fewer;
                     difference = found;

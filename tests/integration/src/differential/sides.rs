@@ -1,29 +1,30 @@
-//! The three sides, kept in step.
+//! The three implementations under comparison, driven with the same steps.
 
 use std::fmt;
 
 use cordon_compile::{Compiled, compile};
-use cordon_kernel::Idle;
+use cordon_kernel::SweepLimits;
 use cordon_oracle::Oracle;
 use cordon_policy::{Date, Mac, Policy, Posture};
-use cordon_portable::{Generation, Portable};
+use cordon_portable::Portable;
+use cordon_tables::Generation;
 use cordon_verdict::abi::fdb_key;
 
+use super::decision::{Decision, Verdict};
 use super::faults::Fault;
 use super::kernel::{Kernel, PORTS};
-use super::said::{Said, Verdict};
 use super::wire::Wire;
 
-/// The day on which all policies are compiled.
+/// The date for which all policies are compiled.
 pub(super) fn today() -> Date {
-    Date::new(2026, 6, 15).expect("is a day")
+    Date::new(2026, 6, 15).expect("the date is valid")
 }
 
-/// No tagged frame shorter than 20 bytes comes out at a port's other end: the kernel drops it there before anyone sees
-/// it, for there is nothing behind its tag. One of two tags may have been taken off. No wire carries one either.
+/// The shortest frame that is sent over the wire. The kernel drops a received tagged frame of less than 20 bytes before
+/// a capture sees it, and the gateway may remove one of two tags.
 const SHORTEST: usize = 24;
 
-/// Who says what.
+/// The sides of a comparison.
 pub struct Sides {
     portable: Portable,
     oracle: Oracle,
@@ -33,25 +34,25 @@ pub struct Sides {
     numbers: Vec<u16>,
     /// The clock, in ticks.
     now: u32,
-    /// What is flooded goes over it for real.
+    /// Carries the frames that are to be flooded.
     wire: Option<Wire>,
     fault: Option<Fault>,
 }
 
-/// Not all say the same.
+/// The decisions on a frame on which the sides do not agree.
 #[derive(Clone, Debug)]
 pub struct Difference {
-    /// What the kernel says, where it was asked.
-    pub kernel: Option<Said>,
-    /// What user space says.
-    pub portable: Said,
-    /// What the oracle says.
-    pub oracle: Said,
+    /// The kernel's decision, if it judged the frame.
+    pub kernel: Option<Decision>,
+    /// User space's decision.
+    pub portable: Decision,
+    /// The oracle's decision.
+    pub oracle: Decision,
 }
 
 impl Sides {
-    /// Without the kernel, two sides are left. With a fault, one side is wrong on purpose: the kernel, as far as the
-    /// fault is in the tables, or else user space.
+    /// The sides: all three, or user space and oracle alone. A fault makes one side decide wrongly: a fault in the
+    /// tables the kernel if it takes part, any other fault user space.
     pub fn new(kernel: Option<Kernel>, fault: Option<Fault>) -> Sides {
         Sides {
             portable: Portable::default(),
@@ -65,7 +66,7 @@ impl Sides {
         }
     }
 
-    /// Another gateway to which the same has happened, of user space and the oracle alone.
+    /// A copy of user space and oracle in their present state, without the kernel.
     pub fn fork(&self) -> Sides {
         Sides {
             portable: self.portable.clone(),
@@ -79,8 +80,8 @@ impl Sides {
         }
     }
 
-    /// From now on, frames that are to be flooded go through the kernel's ports for real, instead of a test run.
-    pub fn go_live(&mut self) {
+    /// From now on, frames that are to be flooded are sent through the kernel's ports instead of a test run.
+    pub fn use_wire(&mut self) {
         self.wire = Some(Wire::open());
     }
 
@@ -89,15 +90,15 @@ impl Sides {
         self.kernel.is_some()
     }
 
-    /// Whether all copies of such frames have come out, and nothing else.
+    /// Checks that the ports have sent exactly the expected copies of flooded frames. Returns their number.
     ///
     /// # Errors
-    /// What is wrong.
-    pub fn compare_live(&self) -> Result<usize, String> {
+    /// The first copy that differs.
+    pub fn compare_wire(&self) -> Result<usize, String> {
         self.wire.as_ref().map_or(Ok(0), Wire::compare)
     }
 
-    /// Puts a policy into force on all sides.
+    /// Installs a policy on all sides.
     pub fn install(&mut self, policy: &Policy, posture: Posture) {
         let compiled = compile(policy, today());
         let Compiled {
@@ -113,7 +114,7 @@ impl Sides {
             Some(kernel) => kernel.install(&faulty, rules, posture),
             None => generation = faulty,
         }
-        // The kernel's clock has gone on as well.
+        // The kernel's clock has advanced as well.
         self.pass_time(1);
         self.generation = generation.clone();
         self.portable.install(generation, posture as u8);
@@ -137,41 +138,41 @@ impl Sides {
         self.oracle.set_posture(posture);
     }
 
-    /// Moves the clock on by so many ticks, on all sides but the kernel.
+    /// Advances the clock of user space and oracle. The kernel's cannot be set.
     pub fn pass_time(&mut self, ticks: u32) {
         self.now += ticks;
         self.portable.memory.now = self.now;
         self.oracle.set_clock(self.now.into());
     }
 
-    /// From now on a host of a segment has as many established flows as it may: one that has any, for the kernel holds
-    /// everybody who has opened one.
-    pub fn hold(&mut self, segment: u16, mac: Mac) {
-        // Where there is no such segment nobody is in it.
+    /// From now on a host of a segment is over its quota of established flows. The kernel's sweep applies a quota of
+    /// one flow to every host, so callers use this for a host that has opened one.
+    pub fn throttle(&mut self, segment: u16, mac: Mac) {
+        // The policy has no such segment.
         let Some(number) = self.numbers.get(usize::from(segment)).copied() else {
             return;
         };
         if let Some(kernel) = &mut self.kernel {
-            let idle = Idle {
+            let idle = SweepLimits {
                 quota: 1,
-                ..Idle::default()
+                ..SweepLimits::default()
             };
-            kernel.dataplane.sweep(&idle).expect("can be swept");
+            kernel.dataplane.sweep(&idle).expect("the sweep succeeds");
         }
         let [a, b, c, d, e, f] = mac.0;
         let key = fdb_key(number, u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
         self.portable.memory.limits.entry(key).or_default().over = 1;
-        self.oracle.set_replete(segment.into(), mac, true);
+        self.oracle.set_at_flow_limit(segment.into(), mac, true);
     }
 
-    /// Has a frame judged on all sides. A port beyond the gateway's stands for an interface that is none.
+    /// Has a frame judged on all sides. A port number from [`PORTS`] on stands for an interface that is not a port.
     ///
     /// # Errors
     /// [`Difference`].
-    pub fn judge(&mut self, port: u16, frame: &[u8]) -> Result<Said, Box<Difference>> {
-        let live = self.will_flood(port, frame);
+    pub fn judge(&mut self, port: u16, frame: &[u8]) -> Result<Decision, Box<Difference>> {
+        let on_wire = self.will_flood(port, frame);
         let kernel = match (&mut self.wire, &mut self.kernel) {
-            (Some(wire), _) if live => {
+            (Some(wire), _) if on_wire => {
                 wire.send(port, frame);
                 None
             }
@@ -187,14 +188,14 @@ impl Sides {
                 judged
             }
         };
-        // Nobody here looks at what was told of.
+        // Events are not compared.
         self.portable.memory.events.clear();
-        let portable = Said::portable(portable, &self.generation);
+        let portable = Decision::portable(portable, &self.generation);
         let index = (port < PORTS).then_some(usize::from(port));
-        let oracle = Said::oracle(self.oracle.judge(index, frame), &self.numbers);
+        let oracle = Decision::oracle(self.oracle.judge(index, frame), &self.numbers);
         let kernel_agrees = kernel.as_ref().is_none_or(|kernel| kernel.agrees(&oracle));
         if let (true, Some(wire), Verdict::Flood { copies, .. }) =
-            (live, &mut self.wire, &oracle.verdict)
+            (on_wire, &mut self.wire, &oracle.verdict)
         {
             wire.expect(port, frame, copies.as_deref().unwrap_or_default());
         }
@@ -208,14 +209,14 @@ impl Sides {
         }))
     }
 
-    /// Whether a frame that comes next goes over the wire: only floods do, as user space sees it.
+    /// Whether a frame would be flooded, as user space decides, and so goes over the wire.
     fn will_flood(&self, port: u16, frame: &[u8]) -> bool {
         if self.wire.is_none() || port >= PORTS || frame.len() < SHORTEST {
             return false;
         }
         let judged = self.portable.clone().judge(port, frame);
-        let said = Said::portable(judged, &self.generation);
-        matches!(said.verdict, Verdict::Flood { .. })
+        let decision = Decision::portable(judged, &self.generation);
+        matches!(decision.verdict, Verdict::Flood { .. })
     }
 }
 
@@ -223,7 +224,7 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kernel {
             Some(kernel) => writeln!(f, "  kernel:   {kernel}")?,
-            None => writeln!(f, "  kernel:   not asked")?,
+            None => writeln!(f, "  kernel:   did not judge it")?,
         }
         writeln!(f, "  portable: {}", self.portable)?;
         write!(f, "  oracle:   {}", self.oracle)

@@ -1,4 +1,4 @@
-//! What occurred, and how often: a comparison proves nothing of what it never saw.
+//! Counts what a run has covered: a comparison proves nothing about cases that did not occur.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,18 +8,18 @@ use cordon_policy::{Origin, Policy, Posture};
 use cordon_verdict::Reason;
 use cordon_verdict::abi::{built_in, location};
 
+use super::decision::{Decision, Verdict, port_of};
 use super::kinds::{KINDS, kinds};
-use super::said::{Said, Verdict, port_of};
 use crate::generate::GATEWAY;
 use crate::generate::frame::{SERVICE_TAG, VLAN_TAG};
-use crate::generate::places::{network, tags, vlans};
+use crate::generate::offsets::{network, tags, vlans};
 
-/// What does not occur here. The flow tables of the kernel have room for more flows than there are, and those of user
-/// space have no end. A test run leaves room in front of every frame, as drivers must, so that a tag always fits. What
-/// becomes of a frame where there is no room is in `tests/differential_limits.rs`.
+/// Reasons that cannot occur. The kernel's flow tables hold more flows than a run opens, and those of user space are
+/// unbounded. A test run provides headroom, as drivers must, so that a count_tags always fits.
+/// `tests/differential_limits` covers frames without headroom.
 const NEVER: [Reason; 2] = [Reason::FlowTableFull, Reason::Retag];
 
-/// What only a clock that can be set, or very many frames at once, bring about: `tests/differential_limits.rs`.
+/// Reasons that need a settable clock or very many frames at once: `tests/differential_limits` covers them.
 const LIMITS: [Reason; 4] = [
     Reason::Storm,
     Reason::StationLimit,
@@ -36,8 +36,8 @@ const EGRESSES: [&str; 16] = [
     PROXIED_FLOOD,
     "answered, ARP",
     "answered, solicitation",
-    "flood, to nobody",
-    "flood inside, to nobody",
+    "flood, no copy",
+    "flood inside, no copy",
     "flood, one copy",
     "flood inside, one copy",
     "flood, copies",
@@ -45,13 +45,13 @@ const EGRESSES: [&str; 16] = [
     STITCHED,
     BACK,
 ];
-/// Only what is answered keeps such a tag: seldom.
+/// Rare: only answers of the gateway keep a priority count_tags.
 const PRIORITY_KEPT: &str = "priority, the same";
-/// Only while a device has not been heard of: seldom.
+/// Rare: only until the device's location is learned.
 const PROXIED_FLOOD: &str = "proxied, flood";
-/// Counted beside the others.
+/// Counted in addition to another egress.
 pub const STITCHED: &str = "flood, several copies by one port";
-/// Counted beside the others.
+/// Counted in addition to another egress.
 pub const BACK: &str = "flood, a copy by the ingress port";
 const TAGS: [&str; 17] = [
     "none, none",
@@ -86,43 +86,43 @@ const RULES: [&str; 11] = [
     "observe",
 ];
 
-/// Postures at which something of the policy's passes.
+/// Postures at which rules of the policy let frames pass.
 const BY_RULE: [&str; 5] = ["normal", "watch", "contain", "isolate", "lockdown"];
 
-/// Counts.
+/// Counts of a run.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Policies installed.
+    /// Policies policy_installed.
     pub policies: usize,
     /// Changes of posture.
     pub postures: usize,
-    /// Frames by reason; those that passed are in `egresses`.
+    /// Dropped frames by reason.
     pub reasons: BTreeMap<Reason, usize>,
-    /// Frames by the kind of the rule that decided.
+    /// Frames by the kind of the deciding rule.
     pub rules: BTreeMap<&'static str, usize>,
-    /// Frames that passed, by how they left.
+    /// Passed frames by egress.
     pub egresses: BTreeMap<&'static str, usize>,
-    /// Copies by what became of the tag.
+    /// Frames and copies that left, by their tags before and after.
     pub tags: BTreeMap<&'static str, usize>,
-    /// Frames that passed, by what they are.
+    /// Passed frames by kind.
     pub passed: BTreeMap<&'static str, usize>,
-    /// Frames that did not pass, by what they are.
+    /// Dropped frames by kind.
     pub dropped: BTreeMap<&'static str, usize>,
-    /// Frames that passed by a rule of the policy, by posture.
+    /// Frames passed by a rule of the policy, by posture.
     pub by_rule: BTreeMap<&'static str, usize>,
     origins: Vec<&'static str>,
     posture: Option<Posture>,
 }
 
 impl Tally {
-    /// What has occurred less often than `least` times though it could, and what has occurred though it cannot.
-    pub fn amiss(&self, least: usize) -> Vec<String> {
-        let mut amiss = Vec::new();
+    /// The cases that occurred fewer than `least` times, and the impossible cases that occurred.
+    pub fn gaps(&self, least: usize) -> Vec<String> {
+        let mut gaps = Vec::new();
         for reason in Reason::ALL.iter().filter(|one| !LIMITS.contains(one)) {
             let count = self.reasons.get(reason).copied().unwrap_or_default();
             let never = NEVER.contains(reason);
             if (never && count > 0) || (!never && count < least) {
-                amiss.push(format!("{}: {count}", reason.name()));
+                gaps.push(format!("{}: {count}", reason.name()));
             }
         }
         for (known, counts) in [
@@ -140,21 +140,21 @@ impl Tally {
                     _ => least,
                 };
                 if count < least {
-                    amiss.push(format!("{name}: {count}"));
+                    gaps.push(format!("{name}: {count}"));
                 }
             }
             let unknown = counts.keys().filter(|name| !known.contains(name));
-            amiss.extend(unknown.map(|name| format!("{name}: at all")));
+            gaps.extend(unknown.map(|name| format!("{name}: unknown case")));
         }
-        amiss
+        gaps
     }
 
-    pub(super) fn turned(&mut self, posture: Posture) {
+    pub(super) fn posture_changed(&mut self, posture: Posture) {
         self.postures += 1;
         self.posture = Some(posture);
     }
 
-    pub(super) fn installed(&mut self, policy: &Policy, posture: Posture) {
+    pub(super) fn policy_installed(&mut self, policy: &Policy, posture: Posture) {
         self.policies += 1;
         self.posture = Some(posture);
         let kind = |rule: &cordon_policy::Rule| match (rule.origin, rule.allow) {
@@ -167,8 +167,8 @@ impl Tally {
         self.origins = policy.rules.iter().map(kind).collect();
     }
 
-    pub(super) fn said(&mut self, port: u16, frame: &[u8], said: &Said) {
-        let rule = match said.rule {
+    pub(super) fn record(&mut self, port: u16, frame: &[u8], decision: &Decision) {
+        let rule = match decision.rule {
             0 => "none",
             number => match (built_in(number), rule_index(number)) {
                 (Some((name, _)), _) => name,
@@ -177,31 +177,31 @@ impl Tally {
             },
         };
         *self.rules.entry(rule).or_default() += 1;
-        let of_kinds = match said.verdict {
+        let of_kinds = match decision.verdict {
             Verdict::Drop(_) => &mut self.dropped,
             _ => &mut self.passed,
         };
-        if let (Some(posture), Some(_)) = (self.posture, rule_index(said.rule))
-            && !matches!(said.verdict, Verdict::Drop(_))
+        if let (Some(posture), Some(_)) = (self.posture, rule_index(decision.rule))
+            && !matches!(decision.verdict, Verdict::Drop(_))
         {
             *self.by_rule.entry(posture.name()).or_default() += 1;
         }
-        for kind in kinds(frame, said) {
+        for kind in kinds(frame, decision) {
             *of_kinds.entry(kind).or_default() += 1;
         }
-        let egress = match &said.verdict {
+        let egress = match &decision.verdict {
             Verdict::Drop(reason) => {
                 *self.reasons.entry(*reason).or_default() += 1;
                 return;
             }
             Verdict::Leaves { at, frame: out } => {
-                self.tag(frame, out);
-                to_one(port, frame, *at, out)
+                self.count_tags(frame, out);
+                unicast_egress(port, frame, *at, out)
             }
             Verdict::Flood { inside, copies, .. } => {
                 let copies: Vec<_> = copies.iter().flatten().collect();
                 for (_, out) in &copies {
-                    self.tag(frame, out);
+                    self.count_tags(frame, out);
                 }
                 if copies.windows(2).any(|two| two[0].0 == two[1].0) {
                     *self.egresses.entry(STITCHED).or_default() += 1;
@@ -212,22 +212,23 @@ impl Tally {
                 let proxied = copies.iter().any(|(_, out)| out[6..12] == GATEWAY);
                 match (copies.len(), inside) {
                     _ if proxied => PROXIED_FLOOD,
-                    (0, false) => "flood, to nobody",
-                    (0, true) => "flood inside, to nobody",
+                    (0, false) => "flood, no copy",
+                    (0, true) => "flood inside, no copy",
                     (1, false) => "flood, one copy",
                     (1, true) => "flood inside, one copy",
                     (_, false) => "flood, copies",
                     (_, true) => "flood inside, copies",
                 }
             }
-            Verdict::Nonsense(_) => "nonsense",
+            Verdict::Invalid(_) => "invalid",
         };
         *self.egresses.entry(egress).or_default() += 1;
     }
 
-    fn tag(&mut self, before: &[u8], after: &[u8]) {
+    fn count_tags(&mut self, before: &[u8], after: &[u8]) {
         let (before, after) = (tags(before), tags(after));
-        let is_priority = |tags: &[(u16, u16)]| matches!(tags, [(_, tag)] if tag & 0x0fff == 0);
+        let is_priority =
+            |tags: &[(u16, u16)]| matches!(tags, [(_, count_tags)] if count_tags & 0x0fff == 0);
         let what = match (&before[..], &after[..]) {
             ([], []) => "none, none",
             ([], [_]) => "none, one",
@@ -251,8 +252,8 @@ impl Tally {
     }
 }
 
-/// How a frame left that left by one attachment.
-fn to_one(port: u16, frame: &[u8], at: u32, out: &[u8]) -> &'static str {
+/// The egress of a frame that left by one attachment.
+fn unicast_egress(port: u16, frame: &[u8], at: u32, out: &[u8]) -> &'static str {
     let same_port = port_of(at) == port;
     let from_gateway = out[6..12] == GATEWAY;
     if from_gateway && (!frame.starts_with(&GATEWAY) || out[..6] == frame[6..12]) {
@@ -285,11 +286,11 @@ impl fmt::Display for Tally {
         table(f, "dropped", reasons)?;
         for (title, counts) in [
             ("passed", &self.egresses),
-            ("tags of what left", &self.tags),
+            ("tags on egress", &self.tags),
             ("rules", &self.rules),
-            ("by a rule of the policy", &self.by_rule),
-            ("what passed", &self.passed),
-            ("what was dropped", &self.dropped),
+            ("passed by a rule of the policy", &self.by_rule),
+            ("kinds passed", &self.passed),
+            ("kinds dropped", &self.dropped),
         ] {
             table(f, title, counts.iter().map(|(name, count)| (*name, *count)))?;
         }

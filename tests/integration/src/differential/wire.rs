@@ -1,6 +1,6 @@
-//! Frames for real: sent into the ports' other ends, and what comes out of them.
+//! Sends frames into the peer ends of the ports, and captures what the ports send.
 //!
-//! A test run in the kernel does not make the copies of a flooded frame; these are made here.
+//! A test run in the kernel does not make the copies of a flooded frame, so these are compared here.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,28 +10,28 @@ use std::time::{Duration, Instant};
 
 use pnet_datalink::{Channel, Config, DataLinkSender};
 
+use super::decision::hex;
 use super::kernel::{PORTS, run};
-use super::said::hex;
 
-/// How long a frame may take to where it is seen.
+/// How long a frame may take to be captured.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Port, and frame.
-type Leaves = (u16, Vec<u8>);
+/// Port and frame.
+type PortFrame = (u16, Vec<u8>);
 
-/// A frame that is to come out, and what it is a copy of.
+/// An expected copy, and the frame that it is a copy of.
 #[derive(Clone)]
 struct Copy {
     frame: Vec<u8>,
-    of: Leaves,
-    /// The number of what it is a copy of: copies of one frame come out in any order.
+    original: PortFrame,
+    /// The number of the original: copies of one frame come out in any order.
     number: usize,
 }
 
-/// The other ends of all ports.
+/// The peer ends of all ports.
 pub struct Wire {
     ends: Vec<End>,
-    /// Keeps the captures' files.
+    /// Holds the capture files.
     directory: tempfile::TempDir,
     expected: Vec<Vec<Copy>>,
     sent: usize,
@@ -44,21 +44,21 @@ struct End {
 }
 
 impl Wire {
-    /// Listens and can send on all ports' other ends, in the calling thread's network namespace.
+    /// Opens a capture and a sender at the peer end of every port, in the calling thread's network namespace.
     pub fn open() -> Wire {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let ends = (0..PORTS).map(|port| {
             let name = format!("p{port}-peer");
-            // Without it a veth does not take frames that XDP redirects to it.
+            // Without GRO a veth does not accept frames that XDP redirects to it.
             run("ethtool", &format!("-K {name} gro on"));
             run("ethtool", &format!("-K {name} txvlan off rxvlan off"));
             let interface = pnet_datalink::interfaces()
                 .into_iter()
                 .find(|found| found.name == name)
-                .expect("is there");
+                .expect("the peer exists");
             let sender = match pnet_datalink::channel(&interface, Config::default()) {
                 Ok(Channel::Ethernet(sender, _)) => sender,
-                Ok(_) => panic!("{name} is no Ethernet interface"),
+                Ok(_) => panic!("{name} is not an Ethernet interface"),
                 Err(error) => panic!("cannot send on {name}: {error}"),
             };
             let file = directory.path().join(&name);
@@ -76,15 +76,15 @@ impl Wire {
         }
     }
 
-    /// Sends a frame into a port, and waits until the port has received it. Of whoever is pinned to one processor
-    /// the program has judged it by then: both happen there, in one go.
+    /// Sends a frame into a port, and waits until the port has received it. If the caller is pinned to one CPU, the
+    /// program has judged the frame by then, because both happen on that CPU in the same softirq.
     pub fn send(&mut self, port: u16, frame: &[u8]) {
         let before = received(port);
         let sender = &mut self.ends[usize::from(port)].sender;
         sender
             .send_to(frame, None)
-            .expect("goes through a packet socket")
-            .expect("is sent");
+            .expect("the packet socket accepts the frame")
+            .expect("the frame is sent");
         let until = Instant::now() + PATIENCE;
         while received(port) == before {
             assert!(Instant::now() < until, "p{port} never received a frame");
@@ -92,21 +92,21 @@ impl Wire {
         }
     }
 
-    /// These frames are to come out, of one that came in.
-    pub fn expect(&mut self, port: u16, frame: &[u8], leaving: &[Leaves]) {
-        let of = (port, frame.to_vec());
+    /// Expects these copies of a frame that was sent into a port.
+    pub fn expect(&mut self, port: u16, frame: &[u8], leaving: &[PortFrame]) {
+        let original = (port, frame.to_vec());
         self.sent += 1;
         for (port, frame) in leaving {
             self.expected[usize::from(*port)].push(Copy {
                 frame: frame.clone(),
-                of: of.clone(),
+                original: original.clone(),
                 number: self.sent,
             });
         }
     }
 
-    /// Whether exactly what was expected has come out, one frame's copies after the other's; how many frames, or what
-    /// is wrong.
+    /// Checks that exactly the expected frames came out, in the order of their originals. Returns their number, or a
+    /// description of the first one that differs.
     pub fn compare(&self) -> Result<usize, String> {
         let until = Instant::now() + PATIENCE;
         let mut count = 0;
@@ -122,7 +122,7 @@ impl Wire {
             if let Some(at) = (0..seen.len().max(expected.len())).find(differs) {
                 let show = |frame: Option<&Vec<u8>>| frame.map_or("none".to_owned(), |it| hex(it));
                 let (from, original) = match expected.get(at) {
-                    Some(copy) => (copy.of.0, hex(&copy.of.1)),
+                    Some(copy) => (copy.original.0, hex(&copy.original.1)),
                     None => (u16::MAX, "none".to_owned()),
                 };
                 return Err(format!(
@@ -139,7 +139,7 @@ impl Wire {
     }
 }
 
-/// Sorts what was seen as far as its order does not matter. What is expected is sorted so.
+/// Sorts the copies of each original, whose order does not matter. `expected` is sorted in the same way.
 fn sort_copies(seen: &mut [Vec<u8>], expected: &[Copy]) {
     let mut start = 0;
     for copies in expected.chunk_by(|one, other| one.number == other.number) {
@@ -159,9 +159,10 @@ impl Drop for Wire {
     }
 }
 
-/// A capture of what an interface receives, under way.
+/// Starts a capture of the frames that an interface receives.
 fn capture(interface: &str, file: &std::path::Path) -> Child {
-    // It does not outlive this thread, not even if the test is killed: it would keep the namespace alive.
+    // A capture that outlived this thread would keep the namespace alive, so it dies with it even if the test is
+    // killed.
     let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "tcpdump"])
         .args(["-i", interface, "-Q", "in", "-U", "--immediate-mode"])
@@ -169,8 +170,8 @@ fn capture(interface: &str, file: &std::path::Path) -> Child {
         .arg(file)
         .stderr(Stdio::piped())
         .spawn()
-        .expect("setpriv is installed");
-    let stderr = child.stderr.take().expect("is piped");
+        .expect("setpriv starts");
+    let stderr = child.stderr.take().expect("standard error is piped");
     let mut lines = BufReader::new(stderr).lines();
     let ready = lines.find(|line| {
         line.as_ref()
@@ -178,30 +179,30 @@ fn capture(interface: &str, file: &std::path::Path) -> Child {
     });
     assert!(
         ready.is_some(),
-        "tcpdump is not installed, or does not listen on {interface}"
+        "tcpdump is not installed, or cannot capture on {interface}"
     );
-    // It says something more when it ends: let it.
+    // Drains the pipe, so that tcpdump can print its summary when it ends.
     std::thread::spawn(move || lines.for_each(drop));
     child
 }
 
 /// How many frames an interface of this namespace has received.
 fn received(port: u16) -> u64 {
-    let all = fs::read_to_string("/proc/thread-self/net/dev").expect("is there");
+    let all = fs::read_to_string("/proc/thread-self/net/dev").expect("the peer exists");
     let start = format!("p{port}:");
     let line = all
         .lines()
         .find_map(|line| line.trim().strip_prefix(&start));
     let packets = line.and_then(|line| line.split_whitespace().nth(1));
     let packets = packets.and_then(|word| word.parse().ok());
-    packets.expect("the kernel counts what the ports receive")
+    packets.expect("the kernel counts the frames of a port")
 }
 
-/// The frames of a capture, as far as it is written.
+/// The frames that a capture file has so far.
 fn frames(file: &std::path::Path) -> Vec<Vec<u8>> {
     const HEADER: usize = 24;
     const RECORD: usize = 16;
-    let bytes = fs::read(file).expect("tcpdump has made it");
+    let bytes = fs::read(file).expect("tcpdump has made the file");
     let mut rest = bytes.get(HEADER..).unwrap_or_default();
     let mut frames = Vec::new();
     while let Some(length) = rest.get(8..12) {

@@ -1,11 +1,12 @@
-//! What bridges keep to themselves, and what is neither IP nor ARP.
+//! Link control frames (STP, LACP, EAPOL, LLDP, PTP), and frames of other EtherTypes.
 
 use cordon_policy::Mac;
 
-use super::pools::{BROADCAST, Pools};
+use super::frame::BROADCAST;
+use super::pools::Pools;
 use super::{Rng, one, percent};
 
-/// Destination, EtherType or length, and what is behind it.
+/// Last byte of the destination, EtherType or length, and payload.
 const LINK_CONTROL: [(u8, u16, &[u8]); 9] = [
     (0x00, 38, &[0x42, 0x42, 3, 0, 0]),
     (0x00, 1500, &[0x42, 0x42, 3]),
@@ -30,7 +31,7 @@ pub(super) fn link_control(rng: &mut Rng) -> (Mac, u16, Vec<u8>) {
         _ => {}
     }
     let mut destination = Mac([0x01, 0x80, 0xc2, 0, 0, last]);
-    // PTP goes by its EtherType, to its multicast addresses or to a host.
+    // PTP is recognised by its EtherType, and goes to its multicast addresses or to a host.
     if ether_type == 0x88f7 && percent(rng, 60) {
         let others = [[0x01, 0x1b, 0x19, 0, 0, 0], [2, 0, 0, 0, 0, 5], [0xff; 6]];
         destination = Mac(one(rng, &others));
@@ -38,7 +39,7 @@ pub(super) fn link_control(rng: &mut Rng) -> (Mac, u16, Vec<u8>) {
     (destination, ether_type, payload)
 }
 
-/// Destination, source, EtherType, payload: most of them listed somewhere.
+/// Destination, source, EtherType, payload. Segments list most of these EtherTypes.
 pub(super) fn other(
     rng: &mut Rng,
     pools: &Pools,
@@ -51,11 +52,11 @@ pub(super) fn other(
             0x8892, 0x8892, 0x88b8, 0x88b8, 0x0600, 0x88cc, 0x88cc, 0x05dc, 0x88f7, 0x9000,
         ],
     );
-    let from = pools.speaker(rng, segment, uplink, false).mac;
+    let from = pools.sender(rng, segment, uplink, false).mac;
     let to = match rng.u8(..10) {
         0..4 => BROADCAST,
         4..6 => Mac([0x01, 0x0e, 0xcf, 0, 0, 1]),
-        _ => pools.listener(rng, segment, false).mac,
+        _ => pools.receiver(rng, segment, false).mac,
     };
     (to, from, ether_type, vec![0xcc; rng.usize(..40)])
 }

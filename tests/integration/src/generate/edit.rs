@@ -1,54 +1,58 @@
-//! Frames made from frames: the answer, the next of a flow, the same damaged.
+//! Derives frames from frames: the answer, the next one of a flow, a damaged copy.
 
 use std::net::IpAddr;
 
 use super::frame::{ACK, FIN, RST, SYN};
-use super::places::{self, places};
+use super::offsets::{self, offsets};
 use super::{Rng, one, percent};
 
-/// Whether a frame carries part of a packet.
-pub(super) fn is_piece(frame: &[u8]) -> bool {
-    match places(frame) {
-        Some(places) if places.version == 4 => {
-            let flags = frame.get(places.ip + 6..places.ip + 8);
+/// Whether a frame carries a fragment.
+pub(super) fn is_fragment(frame: &[u8]) -> bool {
+    match offsets(frame) {
+        Some(offsets) if offsets.version == 4 => {
+            let flags = frame.get(offsets.ip + 6..offsets.ip + 8);
             flags.is_some_and(|flags| (flags[0] & 0x3f, flags[1]) != (0, 0))
         }
-        Some(places) => places.fragment.is_some(),
+        Some(offsets) => offsets.fragment.is_some(),
         None => false,
     }
 }
 
-/// Whether a frame is one that no rule decides about: ARP, discovery, membership, and what is not IP.
+/// Whether a frame is decided without rules: ARP, neighbour discovery, group membership, and other non-IP frames.
 pub(super) fn is_built_in(frame: &[u8]) -> bool {
-    match places(frame) {
+    match offsets(frame) {
         None => true,
-        Some(places) => {
-            let kind = frame.get(places.transport).copied().unwrap_or_default();
-            let discovers = (130..=136).contains(&kind) || kind == 143;
-            places.protocol == 2 || (places.version == 6 && places.protocol == 58 && discovers)
+        Some(offsets) => {
+            let kind = frame.get(offsets.transport).copied().unwrap_or_default();
+            let is_discovery = (130..=136).contains(&kind) || kind == 143;
+            offsets.protocol == 2
+                || (offsets.version == 6 && offsets.protocol == 58 && is_discovery)
         }
     }
 }
 
-/// The IP version of a frame that carries any.
+/// The IP version of a frame, if it carries IP.
 pub(super) fn version(frame: &[u8]) -> Option<u8> {
-    places(frame).map(|places| places.version)
+    offsets(frame).map(|offsets| offsets.version)
 }
 
-/// Puts another source address, of the same version, into a frame.
+/// Replaces the source address of a frame by one of the same version.
 pub(super) fn set_source(frame: &mut [u8], source: IpAddr) {
-    let Some(places) = places(frame) else { return };
-    let (at, octets) = match source {
-        IpAddr::V4(ip) => (places.ip + 12, ip.octets().to_vec()),
-        IpAddr::V6(ip) => (places.ip + 8, ip.octets().to_vec()),
+    let Some(offsets) = offsets(frame) else {
+        return;
     };
-    if let Some(place) = frame.get_mut(at..at + octets.len()) {
-        place.copy_from_slice(&octets);
+    let (at, octets) = match source {
+        IpAddr::V4(ip) => (offsets.ip + 12, ip.octets().to_vec()),
+        IpAddr::V6(ip) => (offsets.ip + 8, ip.octets().to_vec()),
+    };
+    if let Some(field) = frame.get_mut(at..at + octets.len()) {
+        field.copy_from_slice(&octets);
     }
 }
 
-/// Numbers of a TCP segment, around those that count: what is acknowledged is mostly 2, and resets start there.
-pub(super) fn number(rng: &mut Rng, segment: &mut [u8]) {
+/// Sets sequence and acknowledgement numbers around the boundaries of the reset check: most segments acknowledge 2, so
+/// a reset with sequence set_tcp_numbers 2 is in the window.
+pub(super) fn set_tcp_numbers(rng: &mut Rng, segment: &mut [u8]) {
     const FAR: u32 = 1 << 22;
     let Some(numbers) = segment.get_mut(4..12) else {
         return;
@@ -74,7 +78,7 @@ pub(super) fn number(rng: &mut Rng, segment: &mut [u8]) {
     numbers[4..].copy_from_slice(&acknowledged.to_be_bytes());
 }
 
-fn exchange(frame: &mut [u8], first: usize, second: usize, length: usize) {
+fn swap_fields(frame: &mut [u8], first: usize, second: usize, length: usize) {
     if second + length <= frame.len() {
         for at in 0..length {
             frame.swap(first + at, second + at);
@@ -82,19 +86,19 @@ fn exchange(frame: &mut [u8], first: usize, second: usize, length: usize) {
     }
 }
 
-/// What the receiver of a frame would answer: ends exchanged, flags and types to match.
+/// The receiver's answer to a frame: addresses and ports swapped, with matching flags and ICMP types.
 pub(super) fn answer(rng: &mut Rng, frame: &[u8]) -> Option<Vec<u8>> {
     let mut out = frame.to_vec();
-    exchange(&mut out, 0, 6, 6);
-    let places = places(frame)?;
-    match places.version {
-        4 => exchange(&mut out, places.ip + 12, places.ip + 16, 4),
-        _ => exchange(&mut out, places.ip + 8, places.ip + 24, 16),
+    swap_fields(&mut out, 0, 6, 6);
+    let offsets = offsets(frame)?;
+    match offsets.version {
+        4 => swap_fields(&mut out, offsets.ip + 12, offsets.ip + 16, 4),
+        _ => swap_fields(&mut out, offsets.ip + 8, offsets.ip + 24, 16),
     }
-    match places.protocol {
+    match offsets.protocol {
         6 => {
-            exchange(&mut out, places.transport, places.transport + 2, 2);
-            let flags = out.get_mut(places.transport + 13)?;
+            swap_fields(&mut out, offsets.transport, offsets.transport + 2, 2);
+            let flags = out.get_mut(offsets.transport + 13)?;
             *flags = one(
                 rng,
                 &[
@@ -108,11 +112,11 @@ pub(super) fn answer(rng: &mut Rng, frame: &[u8]) -> Option<Vec<u8>> {
                     SYN,
                 ],
             );
-            number(rng, &mut out[places.transport..]);
+            set_tcp_numbers(rng, &mut out[offsets.transport..]);
         }
-        17 | 132 => exchange(&mut out, places.transport, places.transport + 2, 2),
+        17 | 132 => swap_fields(&mut out, offsets.transport, offsets.transport + 2, 2),
         _ => {
-            let kind = out.get_mut(places.transport)?;
+            let kind = out.get_mut(offsets.transport)?;
             *kind = match *kind {
                 8 => 0,
                 0 => 8,
@@ -126,15 +130,15 @@ pub(super) fn answer(rng: &mut Rng, frame: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// What the sender of a frame may send next.
+/// A frame that its sender may send next.
 pub(super) fn next(rng: &mut Rng, frame: &[u8]) -> Vec<u8> {
     let mut out = frame.to_vec();
-    if let Some(places) = places(frame)
-        && places.protocol == 6
-        && let Some(flags) = out.get_mut(places.transport + 13)
+    if let Some(offsets) = offsets(frame)
+        && offsets.protocol == 6
+        && let Some(flags) = out.get_mut(offsets.transport + 13)
     {
         *flags = one(rng, &[ACK, ACK, ACK, ACK | 8, FIN | ACK, RST, SYN]);
-        number(rng, &mut out[places.transport..]);
+        set_tcp_numbers(rng, &mut out[offsets.transport..]);
     }
     if percent(rng, 30) {
         out.extend(std::iter::repeat_n(0, rng.usize(..20)));
@@ -149,18 +153,18 @@ pub(super) fn with_tags(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
         out.extend(kind.to_be_bytes());
         out.extend(control.to_be_bytes());
     }
-    let behind = 12 + 4 * places::tags(frame).len();
-    out.extend(frame.get(behind..).unwrap_or_default());
+    let ether_type = 12 + 4 * offsets::tags(frame).len();
+    out.extend(frame.get(ether_type..).unwrap_or_default());
     out
 }
 
-/// One to three bytes or bits changed, or the frame cut.
+/// Changes one to three bytes or bits, or truncates the frame.
 pub(super) fn damage(rng: &mut Rng, frame: &mut Vec<u8>) {
     for _ in 0..rng.usize(1..=3) {
         if frame.is_empty() {
             return;
         }
-        // What is at the end is payload or padding: nearly all of what can be damaged is before it.
+        // Changes after the headers, in payload or padding, would have no effect.
         let at = rng.usize(..frame.len().min(100));
         match rng.u8(..4) {
             0 => frame[at] = rng.u8(..),

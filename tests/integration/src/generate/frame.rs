@@ -1,4 +1,4 @@
-//! Frames, byte by byte. Checksums are left zero: no stage looks at them.
+//! Builds frames. Checksums are zero: no stage checks them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -28,10 +28,28 @@ pub const ACK: u8 = 16;
 
 /// The EtherType of a VLAN tag.
 pub const VLAN_TAG: u16 = 0x8100;
-/// The EtherType of a service tag: the outer of two.
+/// The EtherType of a service tag, the outer one of two.
 pub const SERVICE_TAG: u16 = 0x88a8;
 
-/// A frame; a VLAN tag is the tag control information.
+/// The broadcast MAC address.
+pub const BROADCAST: Mac = Mac([0xff; 6]);
+
+/// The MAC address of an IP group address (RFC 1112, section 6.4; RFC 2464, section 7).
+pub fn group_mac(ip: IpAddr) -> Mac {
+    match ip {
+        IpAddr::V4(ip) if ip.is_multicast() => {
+            let [_, b, c, d] = ip.octets();
+            Mac([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+        }
+        IpAddr::V4(_) => BROADCAST,
+        IpAddr::V6(ip) => {
+            let [.., a, b, c, d] = ip.octets();
+            Mac([0x33, 0x33, a, b, c, d])
+        }
+    }
+}
+
+/// A frame; `tag` is the tag control information of a VLAN tag.
 pub fn ethernet(
     destination: Mac,
     source: Mac,
@@ -63,7 +81,7 @@ pub fn stacked(
     out
 }
 
-/// An IP packet, and its EtherType. Both addresses are of one version.
+/// An IP packet and its EtherType. Both addresses must have the same version.
 pub fn ip(
     source: IpAddr,
     destination: IpAddr,
@@ -80,7 +98,7 @@ pub fn ip(
             0x0800,
             ip4(source, destination, protocol, hop_limit, payload),
         ),
-        _ => unreachable!("addresses are chosen of one version"),
+        _ => unreachable!("both addresses have the same version"),
     }
 }
 
@@ -110,7 +128,7 @@ fn ip6(
     out
 }
 
-/// A TCP segment, from the first to the second port.
+/// A TCP segment; `ports` are source and destination.
 pub fn tcp(ports: (u16, u16), flags: u8, data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(ports.0.to_be_bytes());
@@ -120,7 +138,7 @@ pub fn tcp(ports: (u16, u16), flags: u8, data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A UDP datagram, from the first to the second port.
+/// A UDP datagram; `ports` are source and destination.
 pub fn udp(ports: (u16, u16), data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(ports.0.to_be_bytes());
@@ -131,7 +149,8 @@ pub fn udp(ports: (u16, u16), data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An SCTP packet without a chunk, from the first to the second port, that asks for an association or is of one.
+/// An SCTP packet without a chunk; `ports` are source and destination. If it `opens` an association, its verification
+/// tag is 0.
 pub fn sctp(ports: (u16, u16), opens: bool, data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend(ports.0.to_be_bytes());
@@ -151,7 +170,7 @@ pub fn icmp(kind: u8, code: u8, identifier: u16, data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An ARP packet: 1 asks, 2 answers.
+/// An ARP packet: operation 1 is a request, 2 a reply.
 pub fn arp(operation: u16, sender: (Mac, Ipv4Addr), target: (Mac, Ipv4Addr)) -> Vec<u8> {
     let mut out = vec![0, 1, 0x08, 0x00, 6, 4];
     out.extend(operation.to_be_bytes());
@@ -162,7 +181,7 @@ pub fn arp(operation: u16, sender: (Mac, Ipv4Addr), target: (Mac, Ipv4Addr)) -> 
     out
 }
 
-/// A neighbour or router discovery message: what is before the options is `fixed`.
+/// A neighbour or router discovery message: `fixed` are the fields between the ICMPv6 header and the options.
 pub fn discovery(kind: u8, fixed: &[u8], options: &[u8]) -> Vec<u8> {
     let mut out = vec![kind, 0, 0, 0, 0, 0, 0, 0];
     out.extend(fixed);
@@ -170,7 +189,7 @@ pub fn discovery(kind: u8, fixed: &[u8], options: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A link-layer address option: 1 names the source's, 2 the target's.
+/// A link-layer address option: kind 1 is the source's, 2 the target's.
 pub fn link_address_option(kind: u8, mac: Mac) -> Vec<u8> {
     let mut out = vec![kind, 1];
     out.extend(mac.0);

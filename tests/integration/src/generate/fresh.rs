@@ -1,15 +1,15 @@
-//! Frames that follow from nothing.
+//! Frames that do not follow from earlier ones.
 
-use super::adorn::adorn;
 use super::frame::{self, ACK, FIN, ICMP, ICMP6, RST, SCTP, SYN, TCP, UDP};
+use super::headers::add_headers;
 use super::pools::{self, Pools};
 use super::{Layers, Rng, control, edit, membership, one, percent, resolve};
 
-/// A frame, and the port it comes in by.
+/// A frame and its ingress port.
 pub(super) fn fresh(rng: &mut Rng, pools: &Pools) -> (u16, Vec<u8>) {
     let (at, segment, uplink) = pools.attachment(rng);
     let v6 = percent(rng, 35);
-    // Where the gateway answers it is asked more often.
+    // In a segment with a proxy, more ARP and neighbour discovery, which the gateway answers.
     let what = match pools.is_proxied(segment) && percent(rng, 10) {
         true => rng.u8(..10),
         false => rng.u8(..100),
@@ -22,7 +22,7 @@ pub(super) fn fresh(rng: &mut Rng, pools: &Pools) -> (u16, Vec<u8>) {
         18..21 => {
             let (to, ether_type, payload) = control::link_control(rng);
             let frame = frame::ethernet(to, pools.any_mac(rng), None, ether_type, &payload);
-            return (pools.any_port(rng), tagged(rng, pools, 3, frame));
+            return (pools.any_port(rng), with_stray_tags(rng, pools, 3, frame));
         }
         21..25 => control::other(rng, pools, segment, uplink),
         25..26 => {
@@ -31,15 +31,15 @@ pub(super) fn fresh(rng: &mut Rng, pools: &Pools) -> (u16, Vec<u8>) {
             let (to, from) = (pools.any_mac(rng), pools.any_mac(rng));
             (to, from, ether_type, payload)
         }
-        _ => talk(rng, pools, segment, uplink, v6),
+        _ => ruled_packet(rng, pools, segment, uplink, v6),
     };
     let tags = pools.tags(rng, at);
     let destination = pools.or_gateway(rng, segment, destination);
     let mut frame = frame::stacked(destination, source, &tags, ether_type, &payload);
     if percent(rng, 8)
-        && let Some(adorned) = adorn(rng, &frame)
+        && let Some(extended) = add_headers(rng, &frame)
     {
-        frame = adorned;
+        frame = extended;
     }
     if percent(rng, 30) {
         frame.resize(frame.len().max(64), 0);
@@ -47,8 +47,8 @@ pub(super) fn fresh(rng: &mut Rng, pools: &Pools) -> (u16, Vec<u8>) {
     (at.port as u16, frame)
 }
 
-/// Now and then with a tag that has no business there.
-fn tagged(rng: &mut Rng, pools: &Pools, share: u8, frame: Vec<u8>) -> Vec<u8> {
+/// Adds the tags of some attachment to a share of the frames.
+fn with_stray_tags(rng: &mut Rng, pools: &Pools, share: u8, frame: Vec<u8>) -> Vec<u8> {
     match percent(rng, share) {
         true => {
             let (at, ..) = pools.attachment(rng);
@@ -58,16 +58,21 @@ fn tagged(rng: &mut Rng, pools: &Pools, share: u8, frame: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// What rules are about.
-fn talk(rng: &mut Rng, pools: &Pools, segment: usize, uplink: bool, v6: bool) -> Layers {
-    let from = pools.speaker(rng, segment, uplink, v6);
-    let to = pools.listener(rng, segment, v6);
+/// A packet that rules decide on.
+fn ruled_packet(rng: &mut Rng, pools: &Pools, segment: usize, uplink: bool, v6: bool) -> Layers {
+    let from = pools.sender(rng, segment, uplink, v6);
+    let to = pools.receiver(rng, segment, v6);
     let (protocol, payload) = transport(rng, v6);
     let (ether_type, packet) = frame::ip(from.ip, to.ip, protocol, 64, &payload);
-    (to.mac, from.mac, ether_type, odd_header(rng, v6, packet))
+    (
+        to.mac,
+        from.mac,
+        ether_type,
+        with_odd_header(rng, v6, packet),
+    )
 }
 
-/// A protocol and what it carries.
+/// A protocol number and a payload.
 fn transport(rng: &mut Rng, v6: bool) -> (u8, Vec<u8>) {
     let data = vec![0xda; rng.usize(..12)];
     let ports = pools::ports(rng);
@@ -86,7 +91,7 @@ fn transport(rng: &mut Rng, v6: bool) -> (u8, Vec<u8>) {
                 _ => 0,
             };
             let mut segment = frame::tcp(ports, flags, &data);
-            edit::number(rng, &mut segment);
+            edit::set_tcp_numbers(rng, &mut segment);
             (TCP, segment)
         }
         42..47 => (SCTP, frame::sctp(ports, rng.bool(), &data)),
@@ -104,7 +109,7 @@ fn transport(rng: &mut Rng, v6: bool) -> (u8, Vec<u8>) {
             );
             (other, frame::udp(ports, &data))
         }
-        // Headers that contradict themselves.
+        // Inconsistent headers.
         _ => {
             let (protocol, mut payload) = match rng.u8(..7) {
                 0..3 => (TCP, frame::tcp(ports, ACK, &data)),
@@ -122,8 +127,8 @@ fn transport(rng: &mut Rng, v6: bool) -> (u8, Vec<u8>) {
     }
 }
 
-/// Now and then an IP header with something in it that is looked at.
-fn odd_header(rng: &mut Rng, v6: bool, mut packet: Vec<u8>) -> Vec<u8> {
+/// Changes a checked field of a few IP headers.
+fn with_odd_header(rng: &mut Rng, v6: bool, mut packet: Vec<u8>) -> Vec<u8> {
     match rng.u8(..60) {
         0 if !v6 => packet[0] = 0x40 | rng.u8(..16),
         1 if !v6 => packet[6] = one(rng, &[0x20, 0x80, 0x60, 0x00]),

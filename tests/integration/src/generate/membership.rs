@@ -1,11 +1,11 @@
-//! IGMP and MLD, most of it in order.
+//! IGMP and MLD messages, most of them valid.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cordon_policy::Mac;
 
-use super::frame::{self, ICMP6, IGMP};
-use super::pools::{BROADCAST, Pools, group_mac};
+use super::frame::{self, BROADCAST, ICMP6, IGMP, group_mac};
+use super::pools::Pools;
 use super::{Rng, one, percent};
 
 /// Destination, source, EtherType, packet.
@@ -22,7 +22,7 @@ pub(super) fn membership(
 }
 
 fn igmp(rng: &mut Rng, pools: &Pools, segment: usize, uplink: bool) -> (Mac, Mac, u16, Vec<u8>) {
-    let from = pools.speaker(rng, segment, uplink, false);
+    let from = pools.sender(rng, segment, uplink, false);
     let kind = one(rng, &[0x11, 0x11, 0x12, 0x16, 0x16, 0x17, 0x22, 0x22, 0x13]);
     let mut message = vec![kind, 0, 0, 0, 239, 1, 1, 1];
     message.resize(message.len() + one(rng, &[0, 0, 8]), 0);
@@ -47,7 +47,7 @@ fn igmp(rng: &mut Rng, pools: &Pools, segment: usize, uplink: bool) -> (Mac, Mac
         _ => group_mac(to),
     };
     let (ether_type, packet) = frame::ip(source, to, IGMP, hop_limit(rng), &message);
-    // IGMPv2 and IGMPv3 come with router alert, IGMPv1 does not.
+    // IGMPv2 and IGMPv3 carry the router alert option (RFC 2236, RFC 3376), IGMPv1 does not.
     let packet = match percent(rng, 60) {
         true => [&[0x46], &packet[1..20], &[148, 4, 0, 0], &packet[20..]].concat(),
         false => packet,
@@ -58,7 +58,7 @@ fn igmp(rng: &mut Rng, pools: &Pools, segment: usize, uplink: bool) -> (Mac, Mac
 }
 
 fn mld(rng: &mut Rng, pools: &Pools, segment: usize, uplink: bool) -> (Mac, Mac, u16, Vec<u8>) {
-    let from = pools.speaker(rng, segment, uplink, true);
+    let from = pools.sender(rng, segment, uplink, true);
     let kind = one(rng, &[130, 130, 131, 131, 132, 143, 143]);
     let code = u8::from(percent(rng, 5));
     let mut message = frame::icmp(kind, code, 0, &[0; 16]);

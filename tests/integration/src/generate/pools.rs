@@ -1,18 +1,17 @@
-//! The few names and addresses that frames are made of, most of them a policy's.
+//! The few addresses and ports that frames are made of, most of them from the policy.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cordon_policy::{Attachment, Mac, OuterTag, Policy};
 use ipnet::IpNet;
 
-use super::frame::{SERVICE_TAG, VLAN_TAG};
+use super::frame::{BROADCAST, SERVICE_TAG, VLAN_TAG, group_mac};
 use super::{Rng, one, percent};
 
-pub(super) const BROADCAST: Mac = Mac([0xff; 6]);
-/// The gateway's own, as which it stands in for devices.
+/// The gateway's own address, with which its proxy answers for devices.
 pub(super) const GATEWAY: Mac = Mac(super::GATEWAY);
 
-/// Addresses behind the uplinks, of which zones and groups know some.
+/// Addresses on the far side of the uplinks, some of them in networks of zones and groups.
 const REMOTE: &[&str] = &[
     "10.9.0.1",
     "10.9.0.5",
@@ -41,7 +40,7 @@ const MULTICAST: &[&str] = &[
     "ff0e::9",
 ];
 
-/// What no frame should carry, or only now and then.
+/// Addresses that are invalid or special.
 const ODD: &[&str] = &[
     "0.0.0.0",
     "127.0.0.1",
@@ -68,17 +67,17 @@ const ODD: &[&str] = &[
 const PORTS: [u16; 9] = [1, 2, 3, 4, 53, 67, 68, 123, 443];
 const ECHO: [u16; 3] = [1, 7, 300];
 
-/// Who can speak or be spoken to.
+/// A sender or receiver.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Party {
+pub(super) struct Endpoint {
     pub mac: Mac,
     pub ip: IpAddr,
 }
 
-/// What there is under one policy.
+/// The addresses of one policy.
 #[derive(Debug)]
 pub(super) struct Pools {
-    /// With the index of the segment, and whether it is at an uplink.
+    /// Each with the index of its segment, and whether it is an uplink.
     pub attachments: Vec<(Attachment, usize, bool)>,
     /// By segment: the devices listed in it.
     devices: Vec<Vec<(Mac, Vec<IpAddr>)>>,
@@ -86,20 +85,20 @@ pub(super) struct Pools {
     hosts: Vec<Vec<IpAddr>>,
     directed: Vec<Vec<IpAddr>>,
     bound: Vec<IpAddr>,
-    /// By port: the type of the outer of two tags.
+    /// By port: the type of the outer one of two tags.
     outer: Vec<u16>,
-    /// By segment: whether the gateway stands in for its devices.
+    /// By segment: whether the gateway is a proxy for its devices.
     proxies: Vec<bool>,
 }
 
 fn parsed(words: &[&str], v6: bool) -> Vec<IpAddr> {
     let ips = words.iter().map(|word| word.parse::<IpAddr>());
-    ips.map(|ip| ip.expect("is one"))
+    ips.map(|ip| ip.expect("the address is valid"))
         .filter(|ip| ip.is_ipv6() == v6)
         .collect()
 }
 
-/// MAC addresses 1 to 6 are those that policies list, 7 and 8 are listed nowhere, 9 is a router.
+/// Policies list MAC addresses 1 to 6; 7 and 8 are unlisted, 9 is a router.
 fn mac(number: u8) -> Mac {
     Mac([0x02, 0, 0, 0, 0, number])
 }
@@ -110,10 +109,10 @@ impl Pools {
         let mut hosts = Vec::new();
         let mut directed = Vec::new();
         for (index, segment) in policy.segments.iter().enumerate() {
-            let with = |attachment: &Attachment| {
+            let described = |attachment: &Attachment| {
                 (*attachment, index, policy.ports[attachment.port].uplink)
             };
-            attachments.extend(segment.attachments.iter().map(with));
+            attachments.extend(segment.attachments.iter().map(described));
             hosts.push(segment.subnets.iter().flat_map(first_hosts).collect());
             let broadcast = |net: &IpNet| match net {
                 IpNet::V4(net) => Some(IpAddr::V4(net.broadcast())),
@@ -151,7 +150,7 @@ impl Pools {
         self.outer.len()
     }
 
-    /// A port, most often one that there is.
+    /// A port, mostly one that the policy has.
     pub(super) fn any_port(&self, rng: &mut Rng) -> u16 {
         match percent(rng, 95) {
             true => rng.u16(..self.outer.len() as u16),
@@ -159,12 +158,12 @@ impl Pools {
         }
     }
 
-    /// Whether the gateway stands in for the devices of a segment.
+    /// Whether the gateway is a proxy for the devices of a segment.
     pub(super) fn is_proxied(&self, segment: usize) -> bool {
         self.proxies[segment]
     }
 
-    /// The destination, or the gateway in its place: often where it stands in for devices.
+    /// The destination or, often in a segment with a proxy, the gateway's address.
     pub(super) fn or_gateway(&self, rng: &mut Rng, segment: usize, destination: Mac) -> Mac {
         let share = match (self.proxies[segment], destination.0[0] & 1) {
             (true, 0) => 50,
@@ -178,14 +177,14 @@ impl Pools {
         }
     }
 
-    /// The tags that a frame has at an attachment, and now and then such as it should not have.
+    /// The tags of a frame at an attachment, some of them wrong.
     pub(super) fn tags(&self, rng: &mut Rng, at: Attachment) -> Vec<(u16, u16)> {
         let mut priority = || u16::from(rng.u8(..16)) << 12;
         let (outer, inner) = (priority(), priority());
         let here = self.at(at.port as u16, (at.vlan, at.inner));
         let answers = here.is_some_and(|(segment, _)| self.proxies[segment]);
         match (at.vlan, at.inner) {
-            // An answer is the only frame that leaves with such a tag.
+            // Priority tags: only the gateway's answers leave with one.
             (0, _) if percent(rng, if answers { 60 } else { 20 }) => vec![(VLAN_TAG, outer)],
             (0, _) => Vec::new(),
             (vlan, 0) => vec![(VLAN_TAG, outer | vlan)],
@@ -206,19 +205,19 @@ impl Pools {
         }
     }
 
-    /// Where a frame can come in so that it is admitted.
+    /// A random attachment.
     pub(super) fn attachment(&self, rng: &mut Rng) -> (Attachment, usize, bool) {
         one(rng, &self.attachments)
     }
 
-    /// Another attachment of a segment.
+    /// A random attachment of a segment.
     pub(super) fn attachment_of(&self, rng: &mut Rng, segment: usize) -> (Attachment, usize, bool) {
         let of = |(_, index, _): &&(Attachment, usize, bool)| *index == segment;
         let all: Vec<_> = self.attachments.iter().filter(of).copied().collect();
         one(rng, &all)
     }
 
-    /// The segment that is attached here, and whether this is an uplink.
+    /// The segment of an attachment, and whether the attachment is an uplink.
     pub(super) fn at(&self, port: u16, (vlan, inner): (u16, u16)) -> Option<(usize, bool)> {
         let here = Attachment {
             port: port.into(),
@@ -229,36 +228,36 @@ impl Pools {
         found.map(|(_, segment, uplink)| (*segment, *uplink))
     }
 
-    /// Whoever it may be.
-    pub(super) fn anybody(&self, rng: &mut Rng, v6: bool) -> Party {
-        Party {
+    /// Any MAC address with any IP address.
+    pub(super) fn any_endpoint(&self, rng: &mut Rng, v6: bool) -> Endpoint {
+        Endpoint {
             mac: mac(rng.u8(1..=9)),
             ip: self.any_ip(rng, v6),
         }
     }
 
-    /// Someone who speaks in this segment, on this side.
-    pub(super) fn speaker(&self, rng: &mut Rng, segment: usize, uplink: bool, v6: bool) -> Party {
+    /// A sender at a device-facing or uplink attachment of a segment.
+    pub(super) fn sender(&self, rng: &mut Rng, segment: usize, uplink: bool, v6: bool) -> Endpoint {
         if uplink && percent(rng, 85) {
-            return self.beyond(rng, segment, v6);
+            return self.remote_endpoint(rng, segment, v6);
         }
-        self.inside(rng, segment, v6)
+        self.local_endpoint(rng, segment, v6)
     }
 
-    /// Someone to speak to in this segment.
-    pub(super) fn listener(&self, rng: &mut Rng, segment: usize, v6: bool) -> Party {
+    /// A receiver for a sender of a segment.
+    pub(super) fn receiver(&self, rng: &mut Rng, segment: usize, v6: bool) -> Endpoint {
         match rng.u8(..100) {
-            0..50 => self.inside(rng, segment, v6),
-            50..78 => self.beyond(rng, segment, v6),
-            78..95 => self.many(rng, segment, v6),
-            _ => Party {
+            0..50 => self.local_endpoint(rng, segment, v6),
+            50..78 => self.remote_endpoint(rng, segment, v6),
+            78..95 => self.group(rng, segment, v6),
+            _ => Endpoint {
                 mac: self.any_mac(rng),
                 ip: self.any_ip(rng, v6),
             },
         }
     }
 
-    fn inside(&self, rng: &mut Rng, segment: usize, v6: bool) -> Party {
+    fn local_endpoint(&self, rng: &mut Rng, segment: usize, v6: bool) -> Endpoint {
         let devices = &self.devices[segment];
         if !devices.is_empty() && percent(rng, 75) {
             let (mac, ips) = &devices[rng.usize(..devices.len())];
@@ -274,20 +273,20 @@ impl Pools {
                 80..90 => self.host(rng, segment, v6),
                 _ => self.any_ip(rng, v6),
             };
-            return Party { mac: *mac, ip };
+            return Endpoint { mac: *mac, ip };
         }
         let ip = match rng.u8(..100) {
             0..70 => self.host(rng, segment, v6),
             70..85 => link_local(rng, v6),
             _ => self.any_ip(rng, v6),
         };
-        Party {
+        Endpoint {
             mac: mac(rng.u8(5..=8)),
             ip,
         }
     }
 
-    /// An address that a device of this segment has.
+    /// An address that is bound to a device of this segment.
     pub(super) fn neighbour(&self, rng: &mut Rng, segment: usize, v6: bool) -> IpAddr {
         let all = self.devices[segment].iter().flat_map(|(_, ips)| ips);
         let own: Vec<IpAddr> = all.filter(|ip| ip.is_ipv6() == v6).copied().collect();
@@ -297,7 +296,7 @@ impl Pools {
         }
     }
 
-    fn beyond(&self, rng: &mut Rng, segment: usize, v6: bool) -> Party {
+    fn remote_endpoint(&self, rng: &mut Rng, segment: usize, v6: bool) -> Endpoint {
         let router = percent(rng, 75);
         let ip = match rng.u8(..100) {
             0..55 => one(rng, &parsed(REMOTE, v6)),
@@ -308,13 +307,13 @@ impl Pools {
             }
             _ => self.any_ip(rng, v6),
         };
-        Party {
+        Endpoint {
             mac: if router { mac(9) } else { mac(rng.u8(1..=9)) },
             ip,
         }
     }
 
-    fn many(&self, rng: &mut Rng, segment: usize, v6: bool) -> Party {
+    fn group(&self, rng: &mut Rng, segment: usize, v6: bool) -> Endpoint {
         let ip = match rng.u8(..100) {
             0..40 if !v6 => IpAddr::V4(Ipv4Addr::BROADCAST),
             40..65 if !v6 && !self.directed[segment].is_empty() => {
@@ -322,7 +321,7 @@ impl Pools {
             }
             _ => one(rng, &parsed(MULTICAST, v6)),
         };
-        Party {
+        Endpoint {
             mac: group_mac(ip),
             ip,
         }
@@ -364,7 +363,7 @@ impl Pools {
     }
 }
 
-/// The first eight hosts of a network; of wide ones these are the ones that policies bind.
+/// The first six hosts of a network, which include those that policies bind.
 fn first_hosts(net: &IpNet) -> Vec<IpAddr> {
     net.hosts().take(6).collect()
 }
@@ -373,21 +372,6 @@ fn link_local(rng: &mut Rng, v6: bool) -> IpAddr {
     match v6 {
         true => IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, rng.u16(1..=3))),
         false => IpAddr::V4(Ipv4Addr::new(169, 254, 0, rng.u8(1..=2))),
-    }
-}
-
-/// The MAC address that a group address goes to.
-pub(super) fn group_mac(ip: IpAddr) -> Mac {
-    match ip {
-        IpAddr::V4(ip) if ip.is_multicast() => {
-            let [_, b, c, d] = ip.octets();
-            Mac([0x01, 0x00, 0x5e, b & 0x7f, c, d])
-        }
-        IpAddr::V4(_) => BROADCAST,
-        IpAddr::V6(ip) => {
-            let [.., a, b, c, d] = ip.octets();
-            Mac([0x33, 0x33, a, b, c, d])
-        }
     }
 }
 

@@ -1,12 +1,12 @@
-//! What a letter of the tables means, and whether it is what was said.
+//! The meaning of the letters in the tables, and the check of a decision against a cell.
 
 use cordon_verdict::Reason;
 
-use super::world::{Place, World};
-use crate::differential::{Said, Verdict};
+use super::topology::{Attachment, Topology};
+use crate::differential::{Decision, Verdict};
 use crate::generate::GATEWAY;
 
-/// What the letters stand for that are a reason. Those in capitals are what guards drop.
+/// The letters that stand for a drop reason. Capitals are guards.
 pub const REASONS: &[(char, Reason)] = &[
     ('p', Reason::Posture),
     ('r', Reason::Rule),
@@ -37,98 +37,99 @@ pub const REASONS: &[(char, Reason)] = &[
     ('V', Reason::StationMove),
 ];
 
-/// Every letter.
+/// All letters.
 pub fn alphabet() -> Vec<char> {
     let reasons = REASONS.iter().map(|(letter, _)| *letter);
     ['a', '_', 'g'].into_iter().chain(reasons).collect()
 }
 
-/// What a cell says in full.
+/// The expected result of a cell.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// Of the table.
+    /// The letter in the table.
     pub letter: char,
-    /// The number of the rule that decides, where one does.
+    /// The number of the deciding rule; 0 for none.
     pub rule: u32,
-    /// The copies in the direction that the cell is about, if it passes: port and frame.
+    /// The frames that leave in the cell's direction if it passes: port and frame.
     pub here: Vec<(u16, Vec<u8>)>,
-    /// Those in the other direction, which are there all or not at all.
+    /// The copies in the other direction: either all of them leave or none.
     pub elsewhere: Vec<(u16, Vec<u8>)>,
-    /// Of what is for one alone: where it leaves.
-    pub one: Option<Place>,
-    /// Where it came in, and as what.
-    pub from: (Place, Vec<u8>),
+    /// The egress attachment of a unicast frame.
+    pub egress: Option<Attachment>,
+    /// Ingress attachment and frame.
+    pub ingress: (Attachment, Vec<u8>),
 }
 
 impl Expected {
-    /// Whether this was said.
+    /// Checks a decision.
     ///
     /// # Errors
-    /// What is wrong.
-    pub fn check(&self, said: &Said) -> Result<(), String> {
+    /// A description of what differs.
+    pub fn check(&self, decision: &Decision) -> Result<(), String> {
         let named = match self.letter {
             'a' | '_' | 'g' | 'p' | 'r' | 's' => self.rule,
             _ => 0,
         };
-        if said.rule != named {
-            return Err(format!("the rule is to be {named}"));
+        if decision.rule != named {
+            return Err(format!("expected rule {named}"));
         }
         let fits = match self.letter {
-            'a' => self.arrives(&said.verdict),
-            '_' => self.goes_elsewhere(&said.verdict),
-            'g' => self.is_answered(&said.verdict),
+            'a' => self.is_delivered(&decision.verdict),
+            '_' => self.is_delivered_elsewhere(&decision.verdict),
+            'g' => self.is_answered(&decision.verdict),
             letter => {
                 let reason = REASONS.iter().find(|(known, _)| *known == letter);
-                let (_, reason) = reason.ok_or(format!("`{letter}` is no letter"))?;
-                said.verdict == Verdict::Drop(*reason)
+                let (_, reason) = reason.ok_or(format!("unknown letter `{letter}`"))?;
+                decision.verdict == Verdict::Drop(*reason)
             }
         };
         match fits {
             true => Ok(()),
-            false => Err(format!("it is to be `{}`", self.letter)),
+            false => Err(format!("expected `{}`", self.letter)),
         }
     }
 
-    fn arrives(&self, verdict: &Verdict) -> bool {
-        match (verdict, &self.one) {
-            (Verdict::Leaves { at, frame }, Some(place)) => {
+    fn is_delivered(&self, verdict: &Verdict) -> bool {
+        match (verdict, &self.egress) {
+            (Verdict::Leaves { at, frame }, Some(attachment)) => {
                 let [(_, expected)] = &self.here[..] else {
                     return false;
                 };
-                *at == place.number() && frame == expected
+                *at == attachment.location() && frame == expected
             }
             (Verdict::Flood { copies, .. }, None) => {
                 let copies = copies.as_deref().unwrap_or_default();
                 let both = [&self.here[..], &self.elsewhere[..]].concat();
-                !self.here.is_empty() && (is(copies, &self.here) || is(copies, &both))
+                !self.here.is_empty()
+                    && (same_copies(copies, &self.here) || same_copies(copies, &both))
             }
             _ => false,
         }
     }
 
-    fn goes_elsewhere(&self, verdict: &Verdict) -> bool {
+    fn is_delivered_elsewhere(&self, verdict: &Verdict) -> bool {
         match verdict {
             Verdict::Flood { copies, .. } => {
                 let copies = copies.as_deref().unwrap_or_default();
-                !self.here.is_empty() && is(copies, &self.elsewhere)
+                !self.here.is_empty() && same_copies(copies, &self.elsewhere)
             }
             _ => false,
         }
     }
 
     fn is_answered(&self, verdict: &Verdict) -> bool {
-        let (from, asked) = &self.from;
+        let (from, request) = &self.ingress;
         match verdict {
             Verdict::Leaves { at, frame } => {
-                *at == from.number() && frame[..6] == asked[6..12] && frame[6..12] == GATEWAY
+                *at == from.location() && frame[..6] == request[6..12] && frame[6..12] == GATEWAY
             }
             _ => false,
         }
     }
 }
 
-/// The same copies, in any order.
-fn is(copies: &[(u16, Vec<u8>)], expected: &[(u16, Vec<u8>)]) -> bool {
+/// Whether the copies are the same, in any order.
+fn same_copies(copies: &[(u16, Vec<u8>)], expected: &[(u16, Vec<u8>)]) -> bool {
     let sorted = |copies: &[(u16, Vec<u8>)]| {
         let mut copies = copies.to_vec();
         copies.sort();
@@ -138,7 +139,7 @@ fn is(copies: &[(u16, Vec<u8>)], expected: &[(u16, Vec<u8>)]) -> bool {
 }
 
 /// The number of a rule by its name.
-pub fn rule_number(world: &World, name: &str) -> u32 {
+pub fn rule_number(topology: &Topology, name: &str) -> u32 {
     use cordon_verdict::abi::{
         RULE_ARP, RULE_ETHER_TYPE, RULE_LINK_CONTROL, RULE_MEMBERSHIP, RULE_ND,
     };
@@ -150,9 +151,9 @@ pub fn rule_number(world: &World, name: &str) -> u32 {
         "link-control" => RULE_LINK_CONTROL,
         "ether-type" => RULE_ETHER_TYPE,
         name => {
-            let mut rules = world.policy.rules.iter();
+            let mut rules = topology.policy.rules.iter();
             let index = rules.position(|rule| rule.name == name);
-            cordon_compile::rule_number(index.expect("the table names rules that there are"))
+            cordon_compile::rule_number(index.expect("the table names existing rules"))
         }
     }
 }

@@ -1,128 +1,159 @@
-//! How each guard is violated.
+//! Builds frames that violate each guard.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use cordon_policy::Mac;
 
-use super::protocols::{Frames, Protocol, Talk};
-use super::world::{Party, World};
+use super::frames::{Exchange, Frames};
+use super::protocols::Protocol;
+use super::topology::{Endpoint, Topology};
 use crate::generate::GATEWAY;
 
-/// What is violated.
+/// A violation of a guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// A device speaks as the address of another.
-    AnothersAddress,
-    /// A device speaks as an address of the wider network.
+    /// A device sends from the address of another device.
+    SpoofedAddress,
+    /// A device sends from an address of the wider network.
     ForeignAddress,
-    /// A device is at another port than it is bound to.
-    AnothersPort,
-    /// A device is at another attachment than it is bound to: stitched or proxied, in another VLAN of the same port.
-    AnothersPlace,
-    /// An ARP packet names another sender than the frame.
+    /// A device is at a port to which it is not bound.
+    WrongPort,
+    /// A device is at an attachment to which it is not bound: in stitched and proxied segments, in another VLAN of its
+    /// port.
+    WrongAttachment,
+    /// The sender hardware address of an ARP packet is not the frame's source.
     ArpSender,
-    /// An ARP packet neither asks nor answers.
+    /// The operation of an ARP packet is neither request nor reply.
     ArpMalformed,
-    /// An advertisement is about another's address.
+    /// A neighbour advertisement has another host's address as its target.
     NdTarget,
-    /// Discovery may have come from afar.
+    /// The hop limit of neighbour discovery is not 255 (RFC 4861).
     NdHopLimit,
-    /// Discovery names another link-layer address than the sender's.
+    /// A link-layer address option of neighbour discovery is not the sender's.
     NdLinkAddress,
-    /// A device answers DHCP clients.
+    /// A device sends DHCP server messages.
     DhcpServer,
-    /// A device does what only routers do.
+    /// A device sends router advertisements or membership queries.
     Router,
-    /// A MAC address that is no device's, where only devices are admitted.
-    Stranger,
-    /// One more new MAC address than a port may show in a tick, where all are admitted.
-    OneTooMany,
-    /// One more frame to many than the port may let in in a tick.
+    /// An unlisted host is in a segment that admits only devices.
+    UnlistedHost,
+    /// One new MAC address more than a port may learn within a tick, in a segment that admits unlisted hosts.
+    StationLimit,
+    /// One broadcast or multicast frame more than the port admits within a tick.
     Storm,
-    /// The MAC address of a device comes from the uplink.
-    DeviceOutside,
-    /// The IP address of a device comes from the uplink.
-    AddressOutside,
-    /// A MAC address that was behind the uplink is at a device-facing port.
-    Moved,
+    /// A frame from the uplink has the MAC address of a device.
+    DeviceOnUplink,
+    /// A frame from the uplink has the IP address of a device.
+    AddressOnUplink,
+    /// A MAC address that was learned at the uplink is at a device-facing port.
+    StationMove,
     /// The source is the gateway's own MAC address.
-    AsTheGateway,
+    GatewayMac,
 }
 
-/// Someone whom nobody knows, in the segment that admits whoever comes.
-pub fn newcomer(world: &World, attempt: u8, number: u8) -> Party {
+/// A new unlisted host in the segment that admits unlisted hosts.
+pub fn newcomer(topology: &Topology, attempt: u8, number: u8) -> Endpoint {
     let host = (u16::from(attempt) << 8) | u16::from(number);
-    Party {
-        mac: Mac([2, 7, attempt, world.kind as u8, 0, number]),
+    Endpoint {
+        mac: Mac([2, 7, attempt, topology.kind as u8, 0, number]),
         v4: Ipv4Addr::new(10, 4, 16 + attempt, number),
         v6: Ipv6Addr::new(0x2001, 0x0db8, 4, 0, 0, 0, 7, host),
-        ..world.guest
+        ..topology.guest
     }
 }
 
 impl Guard {
-    /// Every frame is counted in the tick in which it comes.
-    pub fn counts(self) -> bool {
-        matches!(self, Guard::OneTooMany | Guard::Storm)
+    /// Whether the guard is a rate limit, which counts frames within a tick.
+    pub fn is_rate_limit(self) -> bool {
+        matches!(self, Guard::StationLimit | Guard::Storm)
     }
 
-    /// Who speaks to whom.
-    pub fn parties(self, world: &World, protocol: Protocol, attempt: u8) -> (Party, Party) {
-        let here = protocol.is_here();
-        let outside = if here { world.router } else { world.remote };
-        let as_ip = |who: Party, whose: Party| Party {
-            v4: whose.v4,
-            v6: whose.v6,
-            ..who
+    /// Sender and receiver.
+    pub fn endpoints(
+        self,
+        topology: &Topology,
+        protocol: Protocol,
+        attempt: u8,
+    ) -> (Endpoint, Endpoint) {
+        let outside = if protocol.is_segment_local() {
+            topology.router
+        } else {
+            topology.remote
         };
-        let in_lobby = |who: Party| {
+        let with_ips_of = |sender: Endpoint, owner: Endpoint| Endpoint {
+            v4: owner.v4,
+            v6: owner.v6,
+            ..sender
+        };
+        let in_lobby = |sender: Endpoint| {
             (
-                who,
-                Party {
-                    at: world.guest_outside.at,
-                    ..world.remote
+                sender,
+                Endpoint {
+                    at: topology.guest_outside.at,
+                    ..topology.remote
                 },
             )
         };
         match self {
-            Guard::AnothersAddress => (as_ip(world.pump, world.monitor), outside),
+            Guard::SpoofedAddress => (with_ips_of(topology.pump, topology.monitor), outside),
             Guard::ForeignAddress => {
-                let foreign = Party {
+                let foreign = Endpoint {
                     v4: Ipv4Addr::new(203, 0, 113, 99),
                     v6: Ipv6Addr::new(0x2001, 0x0db8, 0xf, 0, 0, 0, 0, 0x99),
-                    ..world.pump
+                    ..topology.pump
                 };
                 (foreign, outside)
             }
-            Guard::AnothersPort => {
-                let at = world.pump.at;
-                (Party { at, ..world.bound }, outside)
+            Guard::WrongPort => {
+                let at = topology.pump.at;
+                (
+                    Endpoint {
+                        at,
+                        ..topology.bound
+                    },
+                    outside,
+                )
             }
-            Guard::AnothersPlace => {
-                let at = world.pump.at;
-                (Party { at, ..world.placed }, outside)
+            Guard::WrongAttachment => {
+                let at = topology.pump.at;
+                (
+                    Endpoint {
+                        at,
+                        ..topology.placed
+                    },
+                    outside,
+                )
             }
-            Guard::Stranger => {
-                let stranger = Party {
+            Guard::UnlistedHost => {
+                let unlisted = Endpoint {
                     mac: Mac([2, 0, 0, 0, 0, 0x77]),
                     v4: Ipv4Addr::new(10, 1, 0, 0x77),
                     v6: Ipv6Addr::new(0x2001, 0x0db8, 1, 0, 0, 0, 0, 0x77),
-                    ..world.pump
+                    ..topology.pump
                 };
-                (stranger, outside)
+                (unlisted, outside)
             }
-            Guard::OneTooMany => in_lobby(newcomer(world, attempt, 200)),
-            Guard::Moved => in_lobby(world.guest),
-            Guard::Storm => (world.bound, outside),
-            Guard::DeviceOutside => {
-                let at = world.router.at;
-                let mac = world.pump.mac;
-                (Party { mac, at, ..outside }, world.monitor)
+            Guard::StationLimit => in_lobby(newcomer(topology, attempt, 200)),
+            Guard::StationMove => in_lobby(topology.guest),
+            Guard::Storm => (topology.bound, outside),
+            Guard::DeviceOnUplink => {
+                let at = topology.router.at;
+                let mac = topology.pump.mac;
+                (Endpoint { mac, at, ..outside }, topology.monitor)
             }
-            Guard::AddressOutside => (as_ip(world.router, world.pump), world.monitor),
-            Guard::AsTheGateway => {
+            Guard::AddressOnUplink => (
+                with_ips_of(topology.router, topology.pump),
+                topology.monitor,
+            ),
+            Guard::GatewayMac => {
                 let mac = Mac(GATEWAY);
-                (Party { mac, ..world.pump }, outside)
+                (
+                    Endpoint {
+                        mac,
+                        ..topology.pump
+                    },
+                    outside,
+                )
             }
             Guard::ArpSender
             | Guard::ArpMalformed
@@ -130,21 +161,21 @@ impl Guard {
             | Guard::NdHopLimit
             | Guard::NdLinkAddress
             | Guard::DhcpServer
-            | Guard::Router => (world.pump, outside),
+            | Guard::Router => (topology.pump, outside),
         }
     }
 
-    /// The frames of a cell, spoilt.
-    pub fn frames(self, talk: &Talk, protocol: Protocol) -> Frames {
-        let (before, mut sent) = talk.frames(protocol);
+    /// The frames of a cell, changed to violate the guard.
+    pub fn frames(self, exchange: &Exchange, protocol: Protocol) -> Frames {
+        let (before, mut sent) = exchange.frames(protocol);
         let packet = &mut sent.payload;
         match self {
             Guard::ArpSender => packet[13] ^= 1,
             Guard::ArpMalformed => packet[7] = 3,
-            // The last byte of the target.
+            // The last byte of the target address.
             Guard::NdTarget => packet[40 + 23] = 2,
             Guard::NdHopLimit => packet[7] = 254,
-            Guard::NdLinkAddress => *packet.last_mut().expect("is long") ^= 1,
+            Guard::NdLinkAddress => *packet.last_mut().expect("the packet is not empty") ^= 1,
             _ => {}
         }
         (before, sent)

@@ -1,38 +1,38 @@
-//! The tables. To be read, and to be doubted: nothing here is worked out by what it is about.
+//! The tables, written by hand: nothing in them is computed by the code under test.
 //!
 //! Every cell is six letters, one for each posture: normal, watch, contain, isolate, lockdown, sever.
 //!
-//! | letter | what becomes of the frame |
+//! | letter | result of the frame |
 //! | --- | --- |
-//! | `a` | it arrives: at the one that it is for, or at all of the group that are in this direction |
-//! | `_` | it passes, but nothing of it goes in this direction |
-//! | `g` | the gateway answers it, in the place of the one that it is for |
-//! | `p` | dropped: `posture`; the rule is named |
-//! | `r` | dropped: `rule`, one that denies; the rule is named |
-//! | `s` | dropped: `tcp-sequence`; the rule is named |
-//! | `q` | dropped: `tcp-sequence`, of a flow that is not known |
+//! | `a` | it is delivered to its receiver, or to all receivers of the group in this direction |
+//! | `_` | it passes, but no copy goes in this direction |
+//! | `g` | the gateway answers it as a proxy for its receiver |
+//! | `p` | dropped: `posture`, with the rule |
+//! | `r` | dropped: `rule`, with the denying rule |
+//! | `s` | dropped: `tcp-sequence`, with the rule |
+//! | `q` | dropped: `tcp-sequence`, of a flow without an entry |
 //! | `n` | dropped: `no-rule` |
-//! | others | dropped, and no rule is named: see [`super::expect::REASONS`] |
+//! | others | dropped, without a rule: see [`super::expect::REASONS`] |
 //!
-//! `-` in place of a cell: there is no such thing, or it is another cell's.
+//! `-` in place of a cell: the combination does not exist, or another cell covers it.
 
 use super::guards::Guard;
 use super::protocols::Protocol::{self, *};
 use super::protocols::Service::*;
-use super::world::Direction::{self, *};
-use super::world::Kind;
+use super::topology::Direction::{self, *};
+use super::topology::Kind;
 
-/// A protocol, and what becomes of it in every direction, however segments are attached.
+/// A protocol and its results in every direction, for all kinds of attachment.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// What is sent.
+    /// The kind of frame.
     pub protocol: Protocol,
-    /// The rule that decides, where one does.
+    /// The name of the deciding rule; empty if there is none.
     pub rule: &'static str,
-    /// By direction: [`Direction::ALL`].
+    /// The cells by direction: [`Direction::ALL`].
     pub cells: [&'static str; 5],
-    /// Where an attachment kind makes a difference.
-    pub but: &'static [(Kind, Direction, &'static str)],
+    /// Kinds of attachment with other results.
+    pub exceptions: &'static [(Kind, Direction, &'static str)],
 }
 
 const fn row(protocol: Protocol, rule: &'static str, cells: [&'static str; 5]) -> Row {
@@ -40,15 +40,15 @@ const fn row(protocol: Protocol, rule: &'static str, cells: [&'static str; 5]) -
         protocol,
         rule,
         cells,
-        but: &[],
+        exceptions: &[],
     }
 }
 
-const fn proxied(row: Row, but: &'static [(Kind, Direction, &'static str)]) -> Row {
-    Row { but, ..row }
+const fn proxied(row: Row, exceptions: &'static [(Kind, Direction, &'static str)]) -> Row {
+    Row { exceptions, ..row }
 }
 
-/// Where nothing is violated.
+/// Frames that violate no guard.
 #[rustfmt::skip]
 pub const MATRIX: &[Row] = &[
     //                                                out       in        between   within    within
@@ -76,9 +76,9 @@ pub const MATRIX: &[Row] = &[
     // ICMP and ICMPv6
     row(Echo,                     "open",           ["aapppp", "aapppp", "aaappp", "aaaapp", "aaaapp"]),
     row(EchoReply,                "open",           ["aauuuu", "aauuuu", "aaauuu", "aaaauu", "aaaauu"]),
-    row(EchoReplyUnasked,         "",               ["uuuuuu", "uuuuuu", "uuuuuu", "uuuuuu", "uuuuuu"]),
+    row(UnsolicitedEchoReply,     "",               ["uuuuuu", "uuuuuu", "uuuuuu", "uuuuuu", "uuuuuu"]),
     row(IcmpError,                "open",           ["aaeeee", "aaeeee", "aaaeee", "aaaaee", "aaaaee"]),
-    row(IcmpErrorUnasked,         "",               ["eeeeee", "eeeeee", "eeeeee", "eeeeee", "eeeeee"]),
+    row(UnrelatedIcmpError,       "",               ["eeeeee", "eeeeee", "eeeeee", "eeeeee", "eeeeee"]),
     row(Redirect,                 "",               ["iiiiii", "iiiiii", "iiiiii", "iiiiii", "iiiiii"]),
     // Fragments
     row(FirstFragment,            "open",           ["aapppp", "aapppp", "aaappp", "aaaapp", "aaaapp"]),
@@ -89,7 +89,7 @@ pub const MATRIX: &[Row] = &[
     row(SourceRoute,              "",               ["oooooo", "oooooo", "oooooo", "oooooo", "oooooo"]),
     row(Extensions,               "open",           ["aapppp", "aapppp", "aaappp", "aaaapp", "aaaapp"]),
     row(RoutingHeader,            "",               ["hhhhhh", "hhhhhh", "hhhhhh", "hhhhhh", "hhhhhh"]),
-    // To many: of what a device says, the copies that stay inside and those that leave are two directions
+    // Multicast and broadcast: copies that stay inside and copies that leave by the uplink are two directions
     row(Multicast(Open),          "open",           ["aa__pp", "aapppp", "-",      "-",      "aaaapp"]),
     row(Multicast(Kept),          "kept",           ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
     row(Multicast(Unnamed),       "",               ["nnnnnn", "nnnnnn", "-",      "-",      "nnnnnn"]),
@@ -98,7 +98,7 @@ pub const MATRIX: &[Row] = &[
     row(Broadcast(Unnamed),       "",               ["nnnnnn", "nnnnnn", "-",      "-",      "nnnnnn"]),
     row(DirectedBroadcast(Open),  "open",           ["aa__pp", "aapppp", "-",      "-",      "aaaapp"]),
     row(DirectedBroadcast(Kept),  "kept",           ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
-    // Who was asked by multicast answers, but for those outside where the question stayed inside
+    // Receivers of a multicast request may answer; hosts outside only where the request was flooded to the uplink
     row(GroupAnswer,              "open",           ["aannnn", "aannnn", "-",      "-",      "aaaann"]),
     row(Report4,                  "membership",     ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
     row(Report6,                  "membership",     ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
@@ -112,7 +112,7 @@ pub const MATRIX: &[Row] = &[
     row(DhcpOfferToAll,           "infrastructure:dhcp-answer",
                                                     ["-",      "aapppp", "-",      "-",      "-"]),
     row(Dhcp6Offer,               "",               ["-",      "nnnnnn", "-",      "-",      "-"]),
-    // ARP and neighbour discovery. Between devices, a proxied segment has the gateway answer, and nobody else
+    // ARP and neighbour discovery. Between devices of a proxied segment, only the gateway answers
     proxied(
     row(ArpRequest,               "arp",            ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
                                                           &[(Kind::Proxied, WithinSegment,   "gggggp")]),
@@ -127,7 +127,7 @@ pub const MATRIX: &[Row] = &[
                                                           &[(Kind::Proxied, WithinSegment,   "bbbbbp")]),
     row(RouterSolicitation,       "nd",             ["aaaaap", "-",      "-",      "-",      "aaaaap"]),
     row(RouterAdvertisement,      "nd",             ["-",      "aaaaap", "-",      "-",      "-"]),
-    // What is neither IP nor ARP
+    // Other EtherTypes
     row(Listed,                   "ether-type",     ["aa__pp", "aapppp", "-",      "-",      "aaaapp"]),
     proxied(
     row(ListedToOne,              "ether-type",     ["aapppp", "aapppp", "-",      "-",      "aaaapp"]),
@@ -141,15 +141,15 @@ pub const MATRIX: &[Row] = &[
     row(Lacp,                     "link-control",   ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
     row(Eapol,                    "link-control",   ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
     row(Ptp,                      "link-control",   ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
-    row(LldpElsewhere,            "",               ["llllll", "-",      "-",      "-",      "-"]),
+    row(LldpClosedPort,           "",               ["llllll", "-",      "-",      "-",      "-"]),
 ];
 
-/// A guard that is violated, and what becomes of it, protocol by protocol.
+/// A violated guard and its results by protocol.
 #[derive(Clone, Copy, Debug)]
 pub struct Guarded {
-    /// What is violated.
+    /// The violation.
     pub guard: Guard,
-    /// What becomes of frames of these protocols.
+    /// A cell, and the protocols to which it applies.
     pub cells: &'static [(&'static str, &'static [Protocol])],
 }
 
@@ -157,8 +157,8 @@ const fn guarded(guard: Guard, cells: &'static [(&'static str, &'static [Protoco
     Guarded { guard, cells }
 }
 
-/// All that a device may say to one, with an address of its own.
-const TALK: &[Protocol] = &[
+/// Unicast frames with an IP source address.
+const UNICAST: &[Protocol] = &[
     Tcp(Open),
     Tcp(Kept),
     Tcp(Unnamed),
@@ -172,8 +172,8 @@ const TALK: &[Protocol] = &[
     Options,
     Extensions,
 ];
-/// All that it may say to many, with an address of its own.
-const TALK_TO_MANY: &[Protocol] = &[
+/// Multicast and broadcast frames with an IP source address.
+const TO_GROUPS: &[Protocol] = &[
     Multicast(Open),
     Multicast(Kept),
     Broadcast(Open),
@@ -181,37 +181,37 @@ const TALK_TO_MANY: &[Protocol] = &[
     DirectedBroadcast(Open),
     Report4,
 ];
-const FINDS: &[Protocol] = &[ArpRequest, ArpReply, Solicitation, Advertisement];
-/// What it says without an address of its own.
-const NAMELESS: &[Protocol] = &[DhcpDiscover, RouterSolicitation, Report6];
+const RESOLUTION: &[Protocol] = &[ArpRequest, ArpReply, Solicitation, Advertisement];
+/// Frames without an own global IP source address.
+const NO_ADDRESS: &[Protocol] = &[DhcpDiscover, RouterSolicitation, Report6];
 const OTHERS: &[Protocol] = &[Listed, ListedToOne];
 
-/// What is dropped although rules would let it pass: what a device says outward, but for a guard that it violates.
+/// Frames that rules allow but a guard drops, from a device to the uplink.
 #[rustfmt::skip]
 pub const GUARDS: &[Guarded] = &[
     // MAC-IP binding
-    guarded(Guard::AnothersAddress, &[("BBBBBB", TALK), ("BBBBBB", TALK_TO_MANY), ("BBBBBB", FINDS),
-                                      ("BBBBBB", &[IcmpErrorUnasked])]),
-    guarded(Guard::ForeignAddress,  &[("BBBBBB", TALK), ("BBBBBB", TALK_TO_MANY), ("BBBBBB", FINDS),
-                                      ("BBBBBB", &[IcmpErrorUnasked])]),
+    guarded(Guard::SpoofedAddress,  &[("BBBBBB", UNICAST), ("BBBBBB", TO_GROUPS), ("BBBBBB", RESOLUTION),
+                                      ("BBBBBB", &[UnrelatedIcmpError])]),
+    guarded(Guard::ForeignAddress,  &[("BBBBBB", UNICAST), ("BBBBBB", TO_GROUPS), ("BBBBBB", RESOLUTION),
+                                      ("BBBBBB", &[UnrelatedIcmpError])]),
     // MAC-port binding
-    guarded(Guard::AnothersPort,    &[("MMMMMM", TALK), ("MMMMMM", TALK_TO_MANY), ("MMMMMM", FINDS),
-                                      ("MMMMMM", NAMELESS), ("MMMMMM", OTHERS), ("MMMMMM", &[IcmpErrorUnasked])]),
-    guarded(Guard::AnothersPlace,   &[("MMMMMM", TALK), ("MMMMMM", TALK_TO_MANY), ("MMMMMM", FINDS),
-                                      ("MMMMMM", NAMELESS), ("MMMMMM", OTHERS), ("MMMMMM", &[IcmpErrorUnasked])]),
+    guarded(Guard::WrongPort,       &[("MMMMMM", UNICAST), ("MMMMMM", TO_GROUPS), ("MMMMMM", RESOLUTION),
+                                      ("MMMMMM", NO_ADDRESS), ("MMMMMM", OTHERS), ("MMMMMM", &[UnrelatedIcmpError])]),
+    guarded(Guard::WrongAttachment, &[("MMMMMM", UNICAST), ("MMMMMM", TO_GROUPS), ("MMMMMM", RESOLUTION),
+                                      ("MMMMMM", NO_ADDRESS), ("MMMMMM", OTHERS), ("MMMMMM", &[UnrelatedIcmpError])]),
     // ARP and neighbour discovery
     guarded(Guard::ArpSender,       &[("QQQQQQ", &[ArpRequest, ArpReply])]),
     guarded(Guard::ArpMalformed,    &[("QQQQQQ", &[ArpRequest, ArpReply])]),
     guarded(Guard::NdTarget,        &[("NNNNNN", &[Advertisement])]),
     guarded(Guard::NdHopLimit,      &[("NNNNNN", &[Solicitation, Advertisement, RouterSolicitation])]),
     guarded(Guard::NdLinkAddress,   &[("NNNNNN", &[Solicitation, Advertisement, RouterSolicitation])]),
-    // Who only a server or a router may be
+    // Frames that only servers or routers may send
     guarded(Guard::DhcpServer,      &[("DDDDDD", &[DhcpOffer, DhcpOfferToAll, Dhcp6Offer])]),
     guarded(Guard::Router,          &[("RRRRRR", &[RouterAdvertisement]), ("IIIIII", &[Query4, Query6])]),
-    // MAC flooding: a stranger where only devices are admitted, and one too many where all are
-    guarded(Guard::Stranger,        &[("UUUUUU", TALK), ("UUUUUU", TALK_TO_MANY), ("UUUUUU", FINDS),
-                                      ("UUUUUU", NAMELESS), ("UUUUUU", OTHERS), ("UUUUUU", &[IcmpErrorUnasked])]),
-    guarded(Guard::OneTooMany,      &[("LLpppp", &[Tcp(Open), Udp(Open), Sctp(Open), Echo, FirstFragment]),
+    // MAC flooding: an unlisted host where only devices are admitted, and one too many where all hosts are
+    guarded(Guard::UnlistedHost,    &[("UUUUUU", UNICAST), ("UUUUUU", TO_GROUPS), ("UUUUUU", RESOLUTION),
+                                      ("UUUUUU", NO_ADDRESS), ("UUUUUU", OTHERS), ("UUUUUU", &[UnrelatedIcmpError])]),
+    guarded(Guard::StationLimit,    &[("LLpppp", &[Tcp(Open), Udp(Open), Sctp(Open), Echo, FirstFragment]),
                                       ("LLLLLp", &[Tcp(Kept), Udp(Kept), Broadcast(Kept)]),
                                       ("LLLLpp", &[Multicast(Open), Broadcast(Open), Listed, DhcpDiscover]),
                                       ("LLLLLp", &[ArpRequest, Report4, Report6, RouterSolicitation]),
@@ -221,19 +221,19 @@ pub const GUARDS: &[Guarded] = &[
                                       ("SSSSpp", &[DhcpDiscover, Listed]),
                                       ("SSSSSp", &[Multicast(Kept), Broadcast(Kept), Report4, Report6]),
                                       ("SSSSSp", &[ArpRequest, Solicitation, RouterSolicitation])]),
-    // A device on the uplink: by its MAC address, by its IP address
-    guarded(Guard::DeviceOutside,   &[("KKKKKK", TALK), ("KKKKKK", TALK_TO_MANY), ("KKKKKK", FINDS),
-                                      ("KKKKKK", NAMELESS), ("KKKKKK", OTHERS), ("KKKKKK", &[IcmpErrorUnasked])]),
-    guarded(Guard::AddressOutside,  &[("KKKKKK", TALK), ("KKKKKK", TALK_TO_MANY), ("KKKKKK", FINDS),
-                                      ("KKKKKK", &[IcmpErrorUnasked])]),
-    // A station that was behind an uplink moves to a device-facing port
-    guarded(Guard::Moved,           &[("VVpppp", &[Tcp(Open), Udp(Open), Sctp(Open), Echo, FirstFragment]),
+    // A device's MAC or IP address at the uplink
+    guarded(Guard::DeviceOnUplink,  &[("KKKKKK", UNICAST), ("KKKKKK", TO_GROUPS), ("KKKKKK", RESOLUTION),
+                                      ("KKKKKK", NO_ADDRESS), ("KKKKKK", OTHERS), ("KKKKKK", &[UnrelatedIcmpError])]),
+    guarded(Guard::AddressOnUplink, &[("KKKKKK", UNICAST), ("KKKKKK", TO_GROUPS), ("KKKKKK", RESOLUTION),
+                                      ("KKKKKK", &[UnrelatedIcmpError])]),
+    // A station that was learned at the uplink moves to a device-facing port
+    guarded(Guard::StationMove,     &[("VVpppp", &[Tcp(Open), Udp(Open), Sctp(Open), Echo, FirstFragment]),
                                       ("VVVVVp", &[Tcp(Kept), Udp(Kept), Broadcast(Kept)]),
                                       ("VVVVpp", &[Multicast(Open), Broadcast(Open), Listed, DhcpDiscover]),
                                       ("VVVVVp", &[ArpRequest, Report4, Report6, RouterSolicitation]),
                                       ("nnnnnn", &[Tcp(Unnamed)])]),
-    // Under the gateway's own MAC address
-    guarded(Guard::AsTheGateway,    &[("GGGGGG", TALK), ("GGGGGG", TALK_TO_MANY), ("GGGGGG", FINDS),
-                                      ("GGGGGG", NAMELESS), ("GGGGGG", OTHERS),
-                                      ("GGGGGG", &[IcmpErrorUnasked, Lldp])]),
+    // The gateway's own MAC address as source
+    guarded(Guard::GatewayMac,      &[("GGGGGG", UNICAST), ("GGGGGG", TO_GROUPS), ("GGGGGG", RESOLUTION),
+                                      ("GGGGGG", NO_ADDRESS), ("GGGGGG", OTHERS),
+                                      ("GGGGGG", &[UnrelatedIcmpError, Lldp])]),
 ];

@@ -1,4 +1,4 @@
-//! Programs that give addresses and names, and that ask for them.
+//! DHCP, DNS and router advertisement servers, and DHCP clients.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use cordon_lab::{Host, Node, Process, Result};
 use super::must;
 use crate::steps::wait_until;
 
-/// What a client does with what it is given; `dhclient`'s own would change this machine's `/etc/resolv.conf`.
+/// Configures the interface with a lease. `dhclient`'s own script would change this machine's `/etc/resolv.conf`.
 const SCRIPT: &str = r#"#!/bin/sh
 case "$reason" in
 PREINIT*) ip link set "$interface" up ;;
@@ -21,12 +21,12 @@ BOUND6 | RENEW6 | REBIND6)
     ;;
 esac
 "#;
-/// Has `dhclient` stay where it can be watched.
+/// Keeps `dhclient` in the foreground.
 const STAY: &str = "-d";
-/// A client that only wants to know whether it would be given something.
-const CURIOUS: &str = "#!/bin/sh\n";
+/// Ignores every lease: for a client that only checks whether a server answers.
+const NO_OP_SCRIPT: &str = "#!/bin/sh\n";
 
-/// Starts `dnsmasq`, which takes nothing from this machine's configuration.
+/// Starts `dnsmasq`, independent of this machine's configuration.
 ///
 /// # Errors
 /// If it does not run.
@@ -53,15 +53,15 @@ pub fn dnsmasq(node: &Node, scratch: &Path, arguments: &[&str]) -> Result<Proces
     Ok(server)
 }
 
-/// Starts `radvd`: a router that advertises itself at an interface, in its words.
+/// Starts `radvd` on interfaces, each with its options in `radvd.conf` syntax.
 ///
 /// # Errors
 /// If it does not run.
 pub fn radvd(node: &Node, scratch: &Path, interfaces: &[(&str, &str)]) -> Result<Process> {
     let config: String = interfaces
         .iter()
-        .map(|(interface, says)| {
-            format!("interface {interface} {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; {says} }};\n")
+        .map(|(interface, options)| {
+            format!("interface {interface} {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; {options} }};\n")
         })
         .collect();
     let at = |what: &str| {
@@ -88,9 +88,9 @@ pub struct Client {
     line: Vec<String>,
 }
 
-/// Which addresses are asked for.
+/// The version of the addresses that a client requests.
 #[derive(Clone, Copy, Debug)]
-pub enum Asks {
+pub enum IpVersion {
     /// IPv4.
     V4,
     /// IPv6.
@@ -98,40 +98,45 @@ pub enum Asks {
 }
 
 impl Client {
-    /// Starts `dhclient` on a host, which takes what it is given.
+    /// Starts `dhclient` on a host; it configures the address that it is offered.
     ///
     /// # Errors
     /// If it does not run.
-    pub fn start(host: &Host, scratch: &Path, asks: Asks) -> Result<Client> {
-        Client::at(host, Host::INTERFACE, scratch, asks, SCRIPT)
+    pub fn start(host: &Host, scratch: &Path, version: IpVersion) -> Result<Client> {
+        Client::at(host, Host::INTERFACE, scratch, version, SCRIPT)
     }
 
-    /// Starts it at an interface, only to hear what it would be given.
+    /// Starts it at an interface, only to see whether a server offers an address.
     ///
     /// # Errors
     /// If it does not run.
-    pub fn curious(node: &Node, interface: &str, scratch: &Path, asks: Asks) -> Result<Client> {
-        Client::at(node, interface, scratch, asks, CURIOUS)
+    pub fn probe(
+        node: &Node,
+        interface: &str,
+        scratch: &Path,
+        version: IpVersion,
+    ) -> Result<Client> {
+        Client::at(node, interface, scratch, version, NO_OP_SCRIPT)
     }
 
     fn at(
         node: &Node,
         interface: &str,
         scratch: &Path,
-        asks: Asks,
+        version: IpVersion,
         script: &'static str,
     ) -> Result<Client> {
         let file = |what: &str| {
-            let name = format!("{}-{interface}-{asks:?}.{what}", node.name());
+            let name = format!("{}-{interface}-{version:?}.{what}", node.name());
             scratch.join(name).display().to_string()
         };
         fs::write(file("sh"), script).expect("writes");
-        // What it was given before is not asked for again.
+        // Without its old leases it requests a new address.
         let _ = fs::remove_file(file("leases"));
         must(node, &["chmod", "+x", &file("sh")])?;
-        let how: &[&str] = match asks {
-            Asks::V4 => &["-4"],
-            Asks::V6 => &["-6"],
+        let how: &[&str] = match version {
+            IpVersion::V4 => &["-4"],
+            IpVersion::V6 => &["-6"],
         };
         let own = [
             "dhclient",
@@ -154,7 +159,7 @@ impl Client {
         })
     }
 
-    /// Gives back what it was given, and ends.
+    /// Releases the lease, and ends.
     ///
     /// # Errors
     /// [`cordon_lab::Error::Command`].
@@ -166,33 +171,33 @@ impl Client {
         must(&self.node, &line).map(drop)
     }
 
-    /// Waits until it has been given an address.
+    /// Waits until it has an address.
     ///
     /// # Errors
     /// [`cordon_lab::Error::TimedOut`].
     pub fn bound(&mut self) -> Result<()> {
         let process = &mut self.process;
-        wait_until("a client is given an address", || {
-            let said = process.stderr();
-            assert!(process.is_running()?, "{said}");
-            Ok(said.contains("bound to") || said.contains("Bound to"))
+        wait_until("the DHCP client has an address", || {
+            let log = process.stderr();
+            assert!(process.is_running()?, "{log}");
+            Ok(log.contains("bound to") || log.contains("Bound to"))
         })
     }
 
-    /// Waits until it has asked so often, and says whether it has been given anything.
+    /// Waits until it has sent `times` requests or got an offer. Returns whether it got an offer.
     ///
     /// # Errors
     /// If it does not run.
-    pub fn asked(&mut self, times: usize) -> Result<bool> {
-        let mut given = false;
+    pub fn is_offered_within(&mut self, times: usize) -> Result<bool> {
+        let mut offered = false;
         let process = &mut self.process;
-        wait_until("a client has asked", || {
-            let said = process.stderr();
-            given = said.contains("DHCPOFFER") || said.contains("RCV: Advertise");
-            let asked =
-                said.matches("DHCPDISCOVER on").count() + said.matches("XMT: Solicit").count();
-            Ok(given || asked >= times)
+        wait_until("the DHCP client has sent its requests", || {
+            let log = process.stderr();
+            offered = log.contains("DHCPOFFER") || log.contains("RCV: Advertise");
+            let requests =
+                log.matches("DHCPDISCOVER on").count() + log.matches("XMT: Solicit").count();
+            Ok(offered || requests >= times)
         })?;
-        Ok(given)
+        Ok(offered)
     }
 }

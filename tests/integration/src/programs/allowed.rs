@@ -1,12 +1,12 @@
-//! What a policy allows at posture normal, worked out from its rules alone.
+//! Evaluates the rules of a policy for one flow, at posture normal and independent of the compiler.
 
 use std::net::IpAddr;
 
 use cordon_lab::{TCP, UDP};
 use cordon_policy::{Policy, Selector, Service};
 
-/// A host, as a policy knows it.
-struct Who<'a> {
+/// The identity of a host under a policy.
+struct Identity<'a> {
     policy: &'a Policy,
     ip: IpAddr,
     device: Option<usize>,
@@ -16,8 +16,8 @@ struct Who<'a> {
 
 /// Whether a rule lets one host open a flow to another.
 pub fn allowed(policy: &Policy, from: IpAddr, to: IpAddr, protocol: u8, port: u16) -> bool {
-    let (from, to) = (Who::is_at(policy, from), Who::is_at(policy, to));
-    let speaks = |service: &Service| match (*service, protocol) {
+    let (from, to) = (Identity::of(policy, from), Identity::of(policy, to));
+    let is_served = |service: &Service| match (*service, protocol) {
         (Service::Any, _) => true,
         (Service::Tcp(first, last), TCP) | (Service::Udp(first, last), UDP) => {
             (first..=last).contains(&port)
@@ -25,15 +25,15 @@ pub fn allowed(policy: &Policy, from: IpAddr, to: IpAddr, protocol: u8, port: u1
         _ => false,
     };
     let mut matching = policy.rules.iter().filter(|rule| {
-        rule.from.iter().any(|end| from.is(*end))
-            && rule.to.iter().any(|end| to.is(*end))
-            && rule.services.iter().any(speaks)
+        rule.from.iter().any(|end| from.matches(*end))
+            && rule.to.iter().any(|end| to.matches(*end))
+            && rule.services.iter().any(is_served)
     });
     matching.next().is_some_and(|rule| rule.allow)
 }
 
-impl<'a> Who<'a> {
-    fn is_at(policy: &'a Policy, ip: IpAddr) -> Who<'a> {
+impl<'a> Identity<'a> {
+    fn of(policy: &'a Policy, ip: IpAddr) -> Identity<'a> {
         let devices = &policy.devices;
         let device = devices.iter().position(|device| device.ips.contains(&ip));
         let segment = device.map(|device| devices[device].segment).or_else(|| {
@@ -49,7 +49,7 @@ impl<'a> Who<'a> {
         let longest = holds
             .max_by_key(|(_, net)| net.prefix_len())
             .map(|(zone, _)| zone);
-        Who {
+        Identity {
             policy,
             ip,
             device,
@@ -60,14 +60,14 @@ impl<'a> Who<'a> {
         }
     }
 
-    fn is(&self, selector: Selector) -> bool {
+    fn matches(&self, selector: Selector) -> bool {
         match selector {
             Selector::Any => true,
             Selector::Zone(zone) => self.zone == Some(zone),
             Selector::Segment(segment) => self.segment == Some(segment),
             Selector::Device(device) => self.device == Some(device),
             Selector::Group(group) => self.belongs_to(group),
-            // Nobody is.
+            // No single host matches these.
             Selector::Broadcast | Selector::Flooded(_) => false,
         }
     }

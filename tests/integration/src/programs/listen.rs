@@ -1,4 +1,4 @@
-//! Somebody who listens at many ports.
+//! TCP and UDP servers on many ports of a host.
 
 use std::io;
 use std::net::{Ipv6Addr, TcpListener, UdpSocket};
@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use cordon_lab::{Error, Node, Result};
 
-/// How soon a server notices that it is over.
+/// How often an echo thread checks whether to stop.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Listens for as long as it is not dropped.
+/// Listens until it is dropped.
 pub struct Listening {
-    over: Arc<AtomicBool>,
+    stopped: Arc<AtomicBool>,
     echoes: Vec<JoinHandle<()>>,
     _connections: Vec<TcpListener>,
 }
 
 impl Listening {
-    /// Takes TCP connections at some ports, and sends back datagrams at others, of either version of IP.
+    /// Accepts TCP connections at `tcp` ports and echoes datagrams at `udp` ports, over IPv4 and IPv6.
     ///
     /// # Errors
     /// [`Error::Io`] if a port is taken.
@@ -42,14 +42,14 @@ impl Listening {
             what: format!("listening in {}", node.name()),
             source,
         })?;
-        let over = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::new(AtomicBool::new(false));
         let echo = |socket: UdpSocket| {
-            let over = Arc::clone(&over);
+            let stopped = Arc::clone(&stopped);
             thread::spawn(move || {
                 let mut message = [0; 2048];
-                while !over.load(Ordering::Relaxed) {
+                while !stopped.load(Ordering::Relaxed) {
                     if let Ok((length, from)) = socket.recv_from(&mut message) {
-                        // An empty answer is one, too.
+                        // Empty datagrams are echoed as well.
                         let _ = socket.send_to(&message[..length], from);
                     }
                 }
@@ -57,7 +57,7 @@ impl Listening {
         };
         Ok(Listening {
             echoes: datagrams.into_iter().map(echo).collect(),
-            over,
+            stopped,
             _connections: connections,
         })
     }
@@ -65,7 +65,7 @@ impl Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
+        self.stopped.store(true, Ordering::Relaxed);
         for echo in self.echoes.drain(..) {
             let _ = echo.join();
         }

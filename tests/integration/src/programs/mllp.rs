@@ -1,4 +1,4 @@
-//! HL7 messages over MLLP: a session of two ends, either of which may speak.
+//! HL7 sessions over MLLP, in which either end may send messages.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,24 +7,24 @@ use cordon_lab::{Error, Host, Result};
 
 use crate::steps::PATIENCE;
 
-/// Around a message on the wire (HL7, Transport Specification MLLP, release 2).
+/// Start and end of block (HL7 Transport Specification: MLLP, release 2).
 const START: u8 = 0x0b;
 const END: [u8; 2] = [0x1c, 0x0d];
 
-/// A session, as both ends have it. Nothing keeps it alive but what is said.
+/// Both ends of a session. It has no keep-alives: only messages are sent on it.
 pub struct Session {
-    /// Who opened it.
+    /// The end that opened the connection.
     pub client: TcpStream,
-    /// Who was called.
+    /// The end that accepted it.
     pub server: TcpStream,
-    said: u32,
+    sent: u32,
 }
 
 impl Session {
-    /// Opens one.
+    /// Opens a session.
     ///
     /// # Errors
-    /// If no connection can be made.
+    /// If the connection fails.
     pub fn open(from: &Host, to: &Host, port: u16) -> Result<Session> {
         let at = to.at(port);
         let failed = |source| Error::Io {
@@ -38,25 +38,25 @@ impl Session {
         Ok(Session {
             client,
             server,
-            said: 0,
+            sent: 0,
         })
     }
 
-    /// One end says something, and the other acknowledges it.
+    /// One end sends a message, and the other acknowledges it.
     ///
     /// # Errors
-    /// If it does not arrive, or no acknowledgement comes back, within [`PATIENCE`].
-    pub fn exchange(&mut self, speaker: Speaker) -> io::Result<()> {
-        self.said += 1;
-        let (mut from, mut to) = match speaker {
-            Speaker::Client => (&self.client, &self.server),
-            Speaker::Server => (&self.server, &self.client),
+    /// If the message or its acknowledgement does not arrive within [`PATIENCE`].
+    pub fn exchange(&mut self, sender: Sender) -> io::Result<()> {
+        self.sent += 1;
+        let (mut from, mut to) = match sender {
+            Sender::Client => (&self.client, &self.server),
+            Sender::Server => (&self.server, &self.client),
         };
-        let number = self.said;
+        let number = self.sent;
         let message = format!("MSH|^~\\&|||||||ORU^R01|{number}|P|2.5\rOBX|1|NM|||{number}\r");
-        pass(&mut from, &mut to, &message)?;
+        transfer(&mut from, &mut to, &message)?;
         let acknowledged = format!("MSH|^~\\&|||||||ACK|{number}|P|2.5\rMSA|AA|{number}\r");
-        pass(&mut to, &mut from, &acknowledged)
+        transfer(&mut to, &mut from, &acknowledged)
     }
 
     /// The port of the client.
@@ -65,12 +65,12 @@ impl Session {
     }
 }
 
-/// Who says something.
+/// The end that sends a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaker {
-    /// Who opened the session.
+pub enum Sender {
+    /// The end that opened the session.
     Client,
-    /// Who was called.
+    /// The end that accepted it.
     Server,
 }
 
@@ -80,7 +80,7 @@ fn connect(to: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn pass(from: &mut impl Write, to: &mut impl Read, message: &str) -> io::Result<()> {
+fn transfer(from: &mut impl Write, to: &mut impl Read, message: &str) -> io::Result<()> {
     from.write_all(&[&[START][..], message.as_bytes(), &END].concat())?;
     let mut received = Vec::new();
     let mut byte = [0];

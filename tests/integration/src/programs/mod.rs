@@ -1,10 +1,10 @@
-//! The site that real programs talk in, and what is done there again and again.
+//! The site in which real programs run, and helpers to run them.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cordon_lab::{Device, Direct, End, Error, Lab, Mac, Node, Plan, Process, Remote, Result};
+use cordon_lab::{Device, Direct, Endpoint, Error, Lab, Mac, Node, Plan, Process, Remote, Result};
 use ipnet::IpNet;
 
 use crate::exposition::Exposition;
@@ -17,7 +17,7 @@ pub mod listen;
 pub mod mllp;
 pub mod nmap;
 
-/// What is behind the router. A host there has one address: who speaks both has two.
+/// Hosts on the far side of the router. Each has one address; a dual-stack host has two entries.
 const REMOTES: [(&str, &str); 8] = [
     ("dhcp", "10.200.0.5"),
     ("dns", "10.200.0.53"),
@@ -34,10 +34,10 @@ pub fn policy() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/programs/site"))
 }
 
-/// The site, with a laptop in the guest VLAN that nobody lists.
+/// The site, with an unlisted laptop in the guest VLAN.
 ///
 /// # Errors
-/// If its policy is not in order.
+/// If its policy is not valid.
 pub fn plan() -> Result<Plan> {
     let mut plan = Plan::from_policy(policy())?;
     plan.devices.push(Device {
@@ -61,10 +61,10 @@ pub fn net(text: &str) -> IpNet {
     text.parse().expect("an address with a length")
 }
 
-/// Runs a program, which must succeed within two minutes, and answers what it wrote.
+/// Runs a program that must succeed within [`PATIENCE`]. Returns its standard output.
 ///
 /// # Errors
-/// [`Error::Command`] with what it says if it does not succeed.
+/// [`Error::Command`] with its output if it fails.
 pub fn must(node: &Node, line: &[&str]) -> Result<String> {
     let output = node.exec_within(line, PATIENCE)?;
     if output.success() {
@@ -72,11 +72,11 @@ pub fn must(node: &Node, line: &[&str]) -> Result<String> {
     }
     Err(Error::Command {
         command: line.join(" "),
-        said: format!("{}{} ({})", output.stdout, output.stderr, output.status),
+        output: format!("{}{} ({})", output.stdout, output.stderr, output.status),
     })
 }
 
-/// Sets a kernel setting of a namespace: a path below `/proc/sys/net`.
+/// Sets a network sysctl of a namespace: a path below `/proc/sys/net`.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -89,8 +89,8 @@ pub fn set(node: &Node, setting: &str, value: &str) -> Result<()> {
         })
 }
 
-/// Has everybody ask who their neighbours are, as they do every few minutes, so that the gateway hears where they are.
-/// What it does not know the way to it floods, and an error that comes back from there it cannot tell from a made up one.
+/// Clears the neighbour caches, so that all hosts resolve again and the gateway learns their locations. It floods a
+/// frame whose destination it has not learned, and drops ICMP errors about such a flow because it cannot verify them.
 ///
 /// # Errors
 /// [`Error::Command`].
@@ -105,10 +105,10 @@ pub fn forget_neighbours(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// Starts a server, and returns when it takes TCP connections there.
+/// Starts a server, and returns when it accepts TCP connections at `at`.
 ///
 /// # Errors
-/// [`Error::Ended`] if it does not run.
+/// [`Error::Ended`] if it ends, or accepts none within [`PATIENCE`].
 pub fn serve(node: &Node, line: &[&str], at: SocketAddr) -> Result<Process> {
     let mut server = node.spawn(line)?;
     let start = Instant::now();
@@ -118,7 +118,7 @@ pub fn serve(node: &Node, line: &[&str], at: SocketAddr) -> Result<Process> {
             return Err(Error::Ended {
                 what: line.join(" "),
                 status: if late {
-                    "takes no connections"
+                    "accepts no connections"
                 } else {
                     "it ended"
                 }
@@ -131,21 +131,21 @@ pub fn serve(node: &Node, line: &[&str], at: SocketAddr) -> Result<Process> {
     Ok(server)
 }
 
-/// What the gateway counts.
+/// The value of a metric of the gateway; 0 if there is no such series.
 ///
 /// # Errors
 /// If it does not answer.
-pub fn counted(lab: &Lab, series: &str) -> Result<f64> {
+pub fn metric(lab: &Lab, series: &str) -> Result<f64> {
     let metrics = Exposition::read(&lab.gateway().metrics()?);
     Ok(metrics.value(series).unwrap_or_default())
 }
 
-/// A workstation and a server, with nothing but a cable on either side of the gateway.
+/// A workstation and a server, each connected directly to the gateway.
 ///
 /// # Errors
 /// Those of [`Direct::raise`].
 pub fn cable(mtu: u32) -> Result<Direct> {
-    let end = |name: &str, last, address| End {
+    let end = |name: &str, last, address| Endpoint {
         name: name.to_owned(),
         mac: Mac([0x02, 0x00, 0x5e, 0x23, 0x00, last]),
         address: net(address),

@@ -1,4 +1,4 @@
-//! Scans, and what they find.
+//! Runs nmap scans and reads their results.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,39 +7,39 @@ use cordon_lab::{Error, Node, Result, TCP, UDP};
 
 use crate::steps::PATIENCE;
 
-/// What a scan sends, and so what it can tell.
+/// The kind of probe that a scan sends. It decides what the scan can find out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Asks for connections.
+    /// TCP SYN.
     Syn,
-    /// Neither asks for one nor belongs to one: only who does not listen answers.
-    Silent,
-    /// The same, but as if it belonged to one: everybody answers.
-    Stray,
-    /// As if it belonged to one: tells who is reached, not who listens.
+    /// Neither SYN nor ACK nor RST (NULL, FIN, Xmas): only a closed port answers.
+    NoAck,
+    /// FIN and ACK (Maimon): every port answers.
+    FinAck,
+    /// ACK: finds out whether a port is reachable, not whether it is open.
     Ack,
-    /// The same, told from the window of the answer.
+    /// The same, judged by the window of the answer.
     Window,
-    /// Datagrams.
+    /// UDP datagrams.
     Udp,
 }
 
-/// A way to scan.
+/// A scan.
 #[derive(Clone, Copy, Debug)]
 pub struct Scan {
     /// Arguments of `nmap`.
     pub line: &'static str,
-    /// What it sends.
+    /// The kind of its probes.
     pub kind: Kind,
-    /// The port it comes from, if it is always the same.
+    /// The source port, if it is fixed.
     pub source: Option<u16>,
 }
 
-/// The state of every port of every host, in nmap's words.
+/// The state of every port of every host, as nmap names it.
 pub type Found = BTreeMap<(IpAddr, u16), String>;
 
 impl Kind {
-    /// IP's number of its protocol.
+    /// The IP protocol number.
     pub fn protocol(self) -> u8 {
         match self {
             Kind::Udp => UDP,
@@ -47,33 +47,33 @@ impl Kind {
         }
     }
 
-    /// Whether it begins a flow in a way that nothing that belongs to one does.
+    /// Whether its probes can only be the first packet of a flow.
     pub fn opens(self) -> bool {
         matches!(self, Kind::Syn)
     }
 
-    /// What it can tell of a port that it reaches or not, where somebody listens or not.
-    pub fn tells(self, reached: bool, listening: bool) -> &'static str {
+    /// The state that nmap reports of a port, given whether probes reach the host and whether it listens there.
+    pub fn expected_state(self, reached: bool, listening: bool) -> &'static str {
         match (self, reached, listening) {
             (Kind::Syn, false, _) | (Kind::Ack | Kind::Window, false, _) => "filtered",
-            (Kind::Silent | Kind::Stray | Kind::Udp, false, _) => "open|filtered",
+            (Kind::NoAck | Kind::FinAck | Kind::Udp, false, _) => "open|filtered",
             (Kind::Syn | Kind::Udp, true, true) => "open",
-            (Kind::Silent, true, true) => "open|filtered",
-            (Kind::Syn | Kind::Udp | Kind::Silent, true, false) => "closed",
-            (Kind::Stray | Kind::Window, true, _) => "closed",
+            (Kind::NoAck, true, true) => "open|filtered",
+            (Kind::Syn | Kind::Udp | Kind::NoAck, true, false) => "closed",
+            (Kind::FinAck | Kind::Window, true, _) => "closed",
             (Kind::Ack, true, _) => "unfiltered",
         }
     }
 }
 
-/// Runs a scan of some ports of some hosts.
+/// Scans ports of hosts.
 ///
 /// # Errors
-/// [`Error::Command`] with what nmap says if it gives up.
+/// [`Error::Command`] with nmap's output if it fails.
 pub fn scan(from: &Node, line: &str, ports: &[u16], hosts: &[IpAddr]) -> Result<Found> {
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     let hosts: Vec<String> = hosts.iter().map(IpAddr::to_string).collect();
-    // No questions beforehand whether anybody is there. Patient with a busy machine, but not for ever.
+    // No host discovery (-Pn). The timeouts allow for a busy machine.
     let how = "-n -Pn --initial-rtt-timeout 500ms --max-rtt-timeout 1s --max-retries 2 --min-hostgroup 16 -oX -";
     let mut words = vec!["nmap"];
     words.extend(how.split(' ').chain(line.split(' ')));
@@ -84,14 +84,14 @@ pub fn scan(from: &Node, line: &str, ports: &[u16], hosts: &[IpAddr]) -> Result<
     if !output.success() || output.stdout.contains("exit=\"error\"") {
         return Err(Error::Command {
             command: words.join(" "),
-            said: output.stdout + &output.stderr,
+            output: output.stdout + &output.stderr,
         });
     }
-    Ok(read(&output.stdout))
+    Ok(parse(&output.stdout))
 }
 
-/// Reads nmap's XML. It panics if it is another.
-fn read(xml: &str) -> Found {
+/// Parses nmap's XML. It panics if it cannot.
+fn parse(xml: &str) -> Found {
     let mut found = Found::new();
     for host in xml.split("<host ").skip(1) {
         let ip = between(host, "<address addr=\"")
@@ -106,7 +106,7 @@ fn read(xml: &str) -> Found {
     found
 }
 
-/// What stands between this and a quotation mark.
+/// The text between `before` and the next quotation mark.
 fn between<'a>(text: &'a str, before: &str) -> &'a str {
     let rest = text.split_once(before).map_or("", |(_, rest)| rest);
     rest.split_once('"').map_or(rest, |(inner, _)| inner)
@@ -117,12 +117,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_is_read() {
+    fn xml_report_is_parsed() {
         let xml = r#"<nmaprun><host starttime="1"><status state="up"/><address addr="10.25.0.11" addrtype="ipv4"/>
             <ports><port protocol="tcp" portid="22"><state state="filtered" reason="no-response"/></port>
             <port protocol="tcp" portid="80"><state state="open" reason="syn-ack"/></port></ports></host></nmaprun>"#;
         let ip: IpAddr = "10.25.0.11".parse().expect("an address");
-        let found = read(xml);
+        let found = parse(xml);
         assert_eq!(found.len(), 2);
         assert_eq!(found[&(ip, 22)], "filtered");
         assert_eq!(found[&(ip, 80)], "open");

@@ -1,7 +1,7 @@
-"""The network stack of an old printer: it numbers what it sends one by one (IP identification), whoever it is to. From
-that an intruder can tell whether it sent something to somebody else in between.
+"""The network stack of an old printer, with one sequential counter for the IP identification of all its packets. From
+its answers an intruder can infer whether it has sent a packet to another host in between.
 
-printer.py INTERFACE PORT...: answers TCP there, in place of the kernel, which is to be kept from doing so."""
+printer.py INTERFACE PORT...: answers TCP at these ports. The kernel's own TCP must be blocked."""
 
 import socket
 import struct

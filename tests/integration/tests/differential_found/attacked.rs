@@ -1,14 +1,14 @@
-//! What somebody found who tried to get through, or to stop others.
+//! Attacks that once worked: on the policy, or on other hosts' flows.
 
 use super::*;
 
 #[test]
-fn a_forged_reset_closes_nothing_after_a_change_of_posture_either() {
+fn a_forged_reset_is_dropped_after_a_change_of_posture() {
     let kept = "  - {name: kept, from: pump, to: server, service: tcp/2000, survives: lockdown, owner: o, reason: r}\n";
     let mut gateway = Gateway::with(&policy(false, kept));
     let reset = |sequence| segment(OF_SERVER, OF_PUMP, RST, [sequence, 0]);
     let forged = Verdict::Drop(Reason::TcpSequence);
-    assert_eq!(gateway.verdict(1, &reset(100)), forged, "of no flow");
+    assert_eq!(gateway.verdict(1, &reset(100)), forged, "without a flow");
     for (port, frame) in [
         (0, segment(OF_PUMP, OF_SERVER, SYN, [1, 0])),
         (1, segment(OF_SERVER, OF_PUMP, SYN | ACK, [99, 2])),
@@ -17,15 +17,18 @@ fn a_forged_reset_closes_nothing_after_a_change_of_posture_either() {
         assert!(leaves(&gateway.verdict(port, &frame)));
     }
     gateway.0.set_posture(Posture::Lockdown);
-    let said = gateway.said(1, &reset(12345 + (1 << 22)));
-    assert_eq!((said.verdict, said.rule), (forged.clone(), 0));
+    let decision = gateway.judge(1, &reset(12345 + (1 << 22)));
+    assert_eq!((decision.verdict, decision.rule), (forged.clone(), 0));
     gateway.0.install(&policy(false, kept), Posture::Lockdown);
     assert_eq!(gateway.verdict(1, &reset(99)), forged);
-    assert!(leaves(&gateway.verdict(1, &reset(100))), "the true one");
+    assert!(
+        leaves(&gateway.verdict(1, &reset(100))),
+        "the expected sequence number"
+    );
 }
 
 #[test]
-fn who_asks_for_a_connection_does_not_refuse_it_as_well() {
+fn the_client_of_a_pending_connection_cannot_reset_the_established_one() {
     let mut gateway = Gateway::with(&policy(false, BOTH));
     let syn = segment(OF_PUMP, OF_SERVER, SYN, [1, 0]);
     for (port, frame) in [
@@ -45,11 +48,11 @@ fn who_asks_for_a_connection_does_not_refuse_it_as_well() {
 }
 
 #[test]
-fn nobody_probes_for_the_address_of_another_to_take_it_away() {
+fn a_probe_for_another_devices_address_is_dropped() {
     let mut gateway = Gateway::with(&policy(false, "  []\n"));
-    let nobody = [0, 0, 0, 0].into();
+    let unspecified = [0, 0, 0, 0].into();
     let probe = |mac: Mac, target: [u8; 4]| {
-        let packet = frame::arp(1, (mac, nobody), (Mac([0; 6]), target.into()));
+        let packet = frame::arp(1, (mac, unspecified), (Mac([0; 6]), target.into()));
         frame::ethernet(Mac([0xff; 6]), mac, Some(10), 0x0806, &packet)
     };
     let [server, pump] = [[10, 1, 0, 2], [10, 1, 0, 1]];
@@ -62,8 +65,8 @@ fn nobody_probes_for_the_address_of_another_to_take_it_away() {
     );
 
     // Duplicate address detection (RFC 4862, section 5.4).
-    let asks = |mac: Mac, target: &str| {
-        let target: std::net::Ipv6Addr = target.parse().expect("is one");
+    let solicitation = |mac: Mac, target: &str| {
+        let target: std::net::Ipv6Addr = target.parse().expect("the address is valid");
         let message = frame::discovery(135, &target.octets(), &[]);
         packet(
             (mac, "::"),
@@ -73,13 +76,18 @@ fn nobody_probes_for_the_address_of_another_to_take_it_away() {
         )
     };
     let discovery = Verdict::Drop(Reason::NeighbourDiscovery);
-    assert_eq!(gateway.verdict(0, &asks(PUMP, "2001:db8:1::2")), discovery);
-    assert!(leaves(&gateway.verdict(0, &asks(PUMP, "2001:db8:1::1"))));
-    assert!(leaves(&gateway.verdict(0, &asks(PUMP, "fe80::1"))));
+    assert_eq!(
+        gateway.verdict(0, &solicitation(PUMP, "2001:db8:1::2")),
+        discovery
+    );
+    assert!(leaves(
+        &gateway.verdict(0, &solicitation(PUMP, "2001:db8:1::1"))
+    ));
+    assert!(leaves(&gateway.verdict(0, &solicitation(PUMP, "fe80::1"))));
 }
 
 #[test]
-fn nobody_speaks_as_the_router() {
+fn only_the_router_may_use_the_routers_address() {
     let site = "site: s
 ports:
   p0: {device: p0}
@@ -94,28 +102,28 @@ segments:
         policy: None,
         devices: Some(devices.to_owned()),
     };
-    let mut gateway = Gateway::with(&from_sources(&sources).expect("is a policy").policy);
-    let here = |mac: Mac, vlan, ip: [u8; 4]| {
+    let mut gateway = Gateway::with(&from_sources(&sources).expect("the policy is valid").policy);
+    let announcement = |mac: Mac, vlan, ip: [u8; 4]| {
         let packet = frame::arp(2, (mac, ip.into()), (mac, ip.into()));
         frame::ethernet(Mac([0xff; 6]), mac, Some(vlan), 0x0806, &packet)
     };
     let binding = Verdict::Drop(Reason::AddressBinding);
     let [pump, guest] = [(PUMP, 10, 1), (GUEST, 20, 2)];
     for (mac, vlan, net) in [pump, guest] {
-        let mut said = |port, host| {
+        let mut verdict = |port, host| {
             let mac = if port == 1 { ROUTER } else { mac };
-            gateway.verdict(port, &here(mac, vlan, [10, net, 0, host]))
+            gateway.verdict(port, &announcement(mac, vlan, [10, net, 0, host]))
         };
-        assert_eq!(said(0, 1), binding, "the router's, {vlan}");
-        assert!(leaves(&said(0, 7)), "its own, {vlan}");
-        assert!(leaves(&said(1, 1)), "the router itself, {vlan}");
+        assert_eq!(verdict(0, 1), binding, "the router's address, {vlan}");
+        assert!(leaves(&verdict(0, 7)), "its own address, {vlan}");
+        assert!(leaves(&verdict(1, 1)), "the router itself, {vlan}");
     }
-    // In every segment: whoever has it in one is the router of the others as well.
-    let advertises = |mac: Mac, vlan, ip: &str| {
-        let ip: std::net::Ipv6Addr = ip.parse().expect("is one");
+    // A link-local router address applies to every segment.
+    let advertisement = |mac: Mac, vlan, ip: &str| {
+        let ip: std::net::Ipv6Addr = ip.parse().expect("the address is valid");
         let mut message = frame::discovery(136, &ip.octets(), &frame::link_address_option(2, mac));
         message[4] = 0x20;
-        let all = "ff02::1".parse().expect("is one");
+        let all = "ff02::1".parse().expect("the address is valid");
         let (ether_type, packet) = frame::ip(ip.into(), all, ICMP6, 255, &message);
         frame::ethernet(
             Mac([0x33, 0x33, 0, 0, 0, 1]),
@@ -126,18 +134,18 @@ segments:
         )
     };
     for (mac, vlan, _) in [pump, guest] {
-        let false_one = gateway.verdict(0, &advertises(mac, vlan, "fe80::1"));
-        assert_eq!(false_one, binding, "{vlan}");
+        let spoofed = gateway.verdict(0, &advertisement(mac, vlan, "fe80::1"));
+        assert_eq!(spoofed, binding, "{vlan}");
         assert!(leaves(
-            &gateway.verdict(0, &advertises(mac, vlan, "fe80::7"))
+            &gateway.verdict(0, &advertisement(mac, vlan, "fe80::7"))
         ));
-        let true_one = gateway.verdict(1, &advertises(ROUTER, vlan, "fe80::1"));
-        assert!(leaves(&true_one), "{vlan}");
+        let genuine = gateway.verdict(1, &advertisement(ROUTER, vlan, "fe80::1"));
+        assert!(leaves(&genuine), "{vlan}");
     }
 }
 
 #[test]
-fn who_answers_dhcp_clients_is_told_by_their_port() {
+fn dhcp_servers_are_recognised_by_the_clients_port() {
     let any = "  - {name: any, from: any, to: any, service: any}\n";
     let mut gateway = Gateway::with(&policy(false, any));
     for (from, to) in [(67, 68), (1067, 68), (547, 546), (5547, 546)] {
@@ -151,7 +159,7 @@ fn who_answers_dhcp_clients_is_told_by_their_port() {
 }
 
 #[test]
-fn a_device_of_a_segment_is_reached_by_its_own_mac_address_alone() {
+fn a_device_is_reached_by_its_own_mac_address_only() {
     let rules = "  - {name: r, from: pump, to: server, service: udp/2000}\n";
     let mut gateway = Gateway::with(&policy(false, rules));
     let elsewhere = udp(OF_PUMP, (ROUTER, "10.1.0.2", 2000));
@@ -163,13 +171,13 @@ fn a_device_of_a_segment_is_reached_by_its_own_mac_address_alone() {
 }
 
 #[test]
-fn a_broadcast_is_answered_by_its_segment_and_not_by_the_world() {
+fn a_broadcast_is_answered_by_its_segment_only() {
     let rules = "  - {name: announce, from: pump, to: broadcast, service: udp/2000, survives: lockdown, owner: o, reason: r}
   - {name: discover, from: pump, to: any, service: udp/3702, survives: lockdown, owner: o, reason: r}\n";
     let mut gateway = Gateway::with(&policy(false, rules));
     gateway.0.set_posture(Posture::Lockdown);
-    let everybody = (Mac([0xff; 6]), "255.255.255.255", 2000);
-    assert!(leaves(&gateway.verdict(0, &udp(OF_PUMP, everybody))));
+    let broadcast = (Mac([0xff; 6]), "255.255.255.255", 2000);
+    assert!(leaves(&gateway.verdict(0, &udp(OF_PUMP, broadcast))));
     let answer = |ip| udp((ROUTER, ip, 2000), OF_PUMP);
     assert_eq!(
         gateway.verdict(2, &answer("203.0.113.9")),
@@ -177,7 +185,7 @@ fn a_broadcast_is_answered_by_its_segment_and_not_by_the_world() {
     );
     assert!(leaves(&gateway.verdict(1, &udp(OF_SERVER, OF_PUMP))));
 
-    // A group that routers forward is answered from behind them.
+    // Routers forward this group, so its answers may come from the far side of the router.
     let group = (Mac([1, 0, 0x5e, 0x7f, 0xff, 0xfa]), "239.255.255.250", 3702);
     assert!(leaves(&gateway.verdict(0, &udp(OF_PUMP, group))));
     let found = udp((ROUTER, "203.0.113.9", 3702), OF_PUMP);
@@ -185,7 +193,7 @@ fn a_broadcast_is_answered_by_its_segment_and_not_by_the_world() {
 }
 
 #[test]
-fn an_error_is_believed_of_who_was_asked_about_what_was_sent() {
+fn an_icmp_error_must_come_from_the_peer_and_quote_a_sent_packet() {
     let mut gateway = Gateway::with(&policy(false, BOTH));
     for (port, frame) in [
         (0, segment(OF_PUMP, OF_SERVER, SYN, [1, 0])),
@@ -208,7 +216,7 @@ fn an_error_is_believed_of_who_was_asked_about_what_was_sent() {
     assert_eq!(
         gateway.verdict(1, &about(0xdead_beef, server, 3, 0, 0)),
         forged,
-        "a number that was not sent"
+        "a sequence number that was not sent"
     );
     let free = (Mac([2, 0, 0, 0, 0, 3]), "10.1.0.77");
     assert_eq!(
@@ -220,25 +228,25 @@ fn an_error_is_believed_of_who_was_asked_about_what_was_sent() {
     assert_eq!(
         gateway.verdict(1, &about(2, server, 4, 68, 0)),
         forged,
-        "less than any path takes"
+        "an MTU below the minimum"
     );
     assert_eq!(
         gateway.verdict(1, &about(2, server, 3, 0, 1000)),
         forged,
-        "more than an error says"
+        "a quote that is too long"
     );
 }
 
 #[test]
-fn built_in_rules_carry_no_more_than_they_are_for() {
+fn an_arp_packet_with_extra_data_is_dropped() {
     let mut gateway = Gateway::with(&policy(false, "  []\n"));
     let request = |padding: usize| {
-        let asks = frame::arp(
+        let arp = frame::arp(
             1,
             (PUMP, [10, 1, 0, 1].into()),
             (Mac([0; 6]), [10, 1, 0, 2].into()),
         );
-        let packet = [&asks[..], &vec![7; padding][..]].concat();
+        let packet = [&arp[..], &vec![7; padding][..]].concat();
         frame::ethernet(Mac([0xff; 6]), PUMP, Some(10), 0x0806, &packet)
     };
     assert!(leaves(&gateway.verdict(0, &request(26))));

@@ -1,8 +1,9 @@
-//! Devices that are bound to a place, and what was said to groups from there.
+//! Devices that are bound to a port or attachment, and errors about their broadcasts.
 
 use super::*;
 
-/// `wards` attached like this, with the pump and the server at these places. Port 0 is an uplink.
+/// A policy whose segment `wards` has these attachments, with the bindings of the pump and the server. Port 0 is an
+/// uplink.
 fn wards(attach: &str, [pump, server]: [&str; 2], rules: &str) -> Policy {
     let site = format!(
         "site: s
@@ -27,12 +28,12 @@ server,02:00:00:00:00:02,10.1.0.2 2001:db8:1::2,wards,{server}
         policy: Some(format!("rules:\n{rules}")),
         devices: Some(devices),
     };
-    from_sources(&sources).expect("is a policy").policy
+    from_sources(&sources).expect("the policy is valid").policy
 }
 
-/// In VLAN 10, 20, or in none.
+/// A datagram with this VLAN tag, or untagged.
 fn in_vlan(vlan: Option<u16>, from: (Mac, &str), to: (Mac, &str)) -> Vec<u8> {
-    let ip = |text: &str| text.parse::<IpAddr>().expect("is one");
+    let ip = |text: &str| text.parse::<IpAddr>().expect("the address is valid");
     let datagram = frame::udp((1000, 2000), b"dose");
     let (ether_type, packet) = frame::ip(ip(from.1), ip(to.1), UDP, 64, &datagram);
     frame::ethernet(to.0, from.0, vlan, ether_type, &packet)
@@ -42,28 +43,28 @@ const PUMP_V4: (Mac, &str) = (PUMP, "10.1.0.1");
 const SERVER_V4: (Mac, &str) = (SERVER, "10.1.0.2");
 
 #[test]
-fn an_error_about_what_was_said_to_a_group_crosses_no_closed_boundary() {
+fn an_icmp_error_about_a_broadcast_does_not_cross_a_closed_boundary() {
     let rules = "  - {name: announce, from: pump, to: broadcast, service: udp/2000}\n";
-    for (group, mac, nobody) in [
+    for (group, mac, unspecified) in [
         ("255.255.255.255", [0xff; 6], "0.0.0.0"),
         ("ff02::1", [0x33, 0x33, 0, 0, 0, 1], "::"),
     ] {
-        let (pump, outside) = match nobody {
+        let (pump, outside) = match unspecified {
             "::" => ("2001:db8:1::1", "2001:db8:f::9"),
             _ => ("10.1.0.1", "203.0.113.9"),
         };
-        let rules = match nobody {
+        let rules = match unspecified {
             "::" => "  - {name: announce, from: pump, to: any, service: udp/2000}\n",
             _ => rules,
         };
-        // The uplink's is the attachment with the number 0.
+        // The uplink's attachment has the number 0.
         let mut gateway = Gateway::with(&wards("p0, p1.10", ["", ""], rules));
         gateway.0.set_posture(Posture::Contain);
         let announced = in_vlan(Some(10), (PUMP, pump), (Mac(mac), group));
         assert!(leaves(&gateway.verdict(1, &announced)), "{group}");
-        let ip = |text: &str| text.parse::<IpAddr>().expect("is one");
-        for quoted_to in [nobody, group] {
-            let (protocol, kind) = match nobody {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("the address is valid");
+        for quoted_to in [unspecified, group] {
+            let (protocol, kind) = match unspecified {
                 "::" => (ICMP6, 1),
                 _ => (ICMP, 3),
             };
@@ -79,7 +80,7 @@ fn an_error_about_what_was_said_to_a_group_crosses_no_closed_boundary() {
 }
 
 #[test]
-fn what_is_for_a_bound_device_goes_where_it_is_bound_to() {
+fn frames_to_a_bound_device_leave_at_its_attachment() {
     let attach = "p0.10, p1.10, p1.20, p2.10";
     let of_server = in_vlan(Some(10), SERVER_V4, PUMP_V4);
     let for_server = in_vlan(Some(10), PUMP_V4, SERVER_V4);
@@ -89,41 +90,41 @@ fn what_is_for_a_bound_device_goes_where_it_is_bound_to() {
         ("p1.20", Some(location(1, 20, 0))),
     ] {
         let mut gateway = Gateway::with(&wards(attach, ["", ""], "  []\n"));
-        // Somebody spoke as the server before it was bound.
+        // Another host used the server's address before the server was bound.
         assert!(leaves(&gateway.verdict(2, &of_server)));
         let bound = wards(attach, ["", binding], "  []\n");
         gateway.0.install(&bound, Posture::Normal);
         let misplaced = Verdict::Drop(Reason::PortBinding);
         assert_eq!(gateway.verdict(2, &of_server), misplaced);
-        let asked = gateway.verdict(0, &for_server);
-        assert!(!leaves(&asked), "the pump is not behind the uplink");
+        let from_uplink = gateway.verdict(0, &for_server);
+        assert!(!leaves(&from_uplink), "the pump is not at the uplink");
         match (gateway.verdict(2, &for_server), expected) {
             (Verdict::Leaves { at, .. }, Some(expected)) => assert_eq!(at, expected, "{binding}"),
-            // Wherever it is at that port.
+            // To all attachments of that port.
             (Verdict::Flood { .. }, None) => {}
             (other, _) => panic!("{binding}: {other:?}"),
         }
         if binding == "p1.20" {
             let other = in_vlan(Some(20), PUMP_V4, SERVER_V4);
-            let here = Verdict::Drop(Reason::SameAttachment);
-            assert_eq!(gateway.verdict(1, &other), here);
+            let same = Verdict::Drop(Reason::SameAttachment);
+            assert_eq!(gateway.verdict(1, &other), same);
         }
     }
 }
 
 #[test]
-fn who_is_bound_to_a_port_that_has_untagged_frames_is_among_those() {
+fn a_binding_to_a_port_means_its_untagged_attachment_if_there_is_one() {
     let policy = wards("p0.10, p1, p1.10, p2.10", ["p1", "p2"], "  []\n");
     let mut gateway = Gateway::with(&policy);
     for (vlan, expected) in [(None, true), (Some(10), false)] {
-        let said = gateway.verdict(1, &in_vlan(vlan, PUMP_V4, SERVER_V4));
-        assert_eq!(leaves(&said), expected, "{vlan:?}: {said:?}");
+        let verdict = gateway.verdict(1, &in_vlan(vlan, PUMP_V4, SERVER_V4));
+        assert_eq!(leaves(&verdict), expected, "{vlan:?}: {verdict:?}");
     }
-    // Without such frames a port is all of its VLANs.
+    // Without an untagged attachment, a binding to a port covers all its VLANs.
     let policy = wards("p0.10, p1.20, p1.10, p2.10", ["p1", "p2"], "  []\n");
     let mut gateway = Gateway::with(&policy);
     for vlan in [10, 20] {
-        let said = gateway.verdict(1, &in_vlan(Some(vlan), PUMP_V4, SERVER_V4));
-        assert!(leaves(&said), "{vlan}: {said:?}");
+        let verdict = gateway.verdict(1, &in_vlan(Some(vlan), PUMP_V4, SERVER_V4));
+        assert!(leaves(&verdict), "{vlan}: {verdict:?}");
     }
 }

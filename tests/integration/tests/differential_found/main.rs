@@ -1,12 +1,12 @@
-//! What the differential test has found once: each stays a test of its own, in as few frames as show it. User space
-//! and the oracle must agree, and on this.
+//! Faults that the differential test has found, each as a test with few frames. User space and the oracle must agree,
+//! on the result that is given here.
 
 mod attacked;
 mod bound;
 
 use std::net::IpAddr;
 
-use cordon_integration::differential::{Said, Sides, Verdict};
+use cordon_integration::differential::{Decision, Sides, Verdict};
 use cordon_integration::generate::frame::{self, ACK, ICMP, ICMP6, IGMP, RST, SYN, TCP, UDP};
 use cordon_policy::{Mac, Policy, Posture, Sources, from_sources};
 use cordon_verdict::Reason;
@@ -17,7 +17,7 @@ const SERVER: Mac = Mac([2, 0, 0, 0, 0, 2]);
 const GUEST: Mac = Mac([2, 0, 0, 0, 0, 7]);
 const ROUTER: Mac = Mac([2, 0, 0, 0, 0, 9]);
 
-/// Two device-facing ports, one whose side is the caller's to choose, and an uplink.
+/// A policy with two device-facing ports, an uplink, and port 1, which is either.
 fn policy(port1_is_uplink: bool, rules: &str) -> Policy {
     let site = format!(
         "site: s
@@ -41,7 +41,7 @@ free,02:00:00:00:00:03,,wards
         policy: Some(format!("rules:\n{rules}")),
         devices: Some(devices.to_owned()),
     };
-    from_sources(&sources).expect("is a policy").policy
+    from_sources(&sources).expect("the policy is valid").policy
 }
 
 struct Gateway(Sides);
@@ -53,16 +53,16 @@ impl Gateway {
         Gateway(sides)
     }
 
-    fn said(&mut self, port: u16, frame: &[u8]) -> Said {
-        let said = self.0.judge(port, frame);
-        said.unwrap_or_else(|difference| panic!("user space and oracle differ\n{difference}"))
+    fn judge(&mut self, port: u16, frame: &[u8]) -> Decision {
+        let result = self.0.judge(port, frame);
+        result.unwrap_or_else(|difference| panic!("user space and oracle differ\n{difference}"))
     }
 
     fn verdict(&mut self, port: u16, frame: &[u8]) -> Verdict {
-        self.said(port, frame).verdict
+        self.judge(port, frame).verdict
     }
 
-    /// The place a frame leaves by.
+    /// The location of the egress attachment of a unicast frame.
     fn egress(&mut self, port: u16, frame: &[u8]) -> u32 {
         match self.verdict(port, frame) {
             Verdict::Leaves { at, .. } => at,
@@ -71,9 +71,9 @@ impl Gateway {
     }
 }
 
-/// A frame in VLAN 10 or 20 as the addresses have it.
+/// A frame in VLAN 10 or 20, according to its addresses.
 fn packet(from: (Mac, &str), to: (Mac, &str), protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let ip = |text: &str| text.parse::<IpAddr>().expect("is one");
+    let ip = |text: &str| text.parse::<IpAddr>().expect("the address is valid");
     let vlan = if from.1.starts_with("10.2.") || to.1.starts_with("10.2.") {
         20
     } else {
@@ -92,30 +92,36 @@ const OF_PUMP: (Mac, &str, u16) = (PUMP, "10.1.0.1", 1000);
 const OF_SERVER: (Mac, &str, u16) = (SERVER, "10.1.0.2", 2000);
 
 #[test]
-fn a_flow_that_both_may_open_is_answered_whoever_was_heard_last() {
+fn a_flow_that_both_ends_may_open_passes_in_both_directions() {
     let mut gateway = Gateway::with(&policy(
         false,
         "  - {name: kept, from: pump, to: server, service: udp/2000, survives: lockdown, owner: o, reason: r}
   - {name: lost, from: server, to: pump, service: udp/1000, survives: normal}
 ",
     ));
-    gateway.said(0, &udp(OF_PUMP, OF_SERVER));
-    // By its own rule, so that it was the server who was heard last.
-    gateway.said(1, &udp(OF_SERVER, OF_PUMP));
+    gateway.judge(0, &udp(OF_PUMP, OF_SERVER));
+    // By the server's own rule, so that the server is the last sender.
+    gateway.judge(1, &udp(OF_SERVER, OF_PUMP));
     gateway.0.set_posture(Posture::Lockdown);
-    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), location(0, 10, 0));
-    assert_eq!(gateway.egress(0, &udp(OF_PUMP, OF_SERVER)), location(1, 10, 0));
+    assert_eq!(
+        gateway.egress(1, &udp(OF_SERVER, OF_PUMP)),
+        location(0, 10, 0)
+    );
+    assert_eq!(
+        gateway.egress(0, &udp(OF_PUMP, OF_SERVER)),
+        location(1, 10, 0)
+    );
 }
 
 #[test]
-fn an_end_that_never_opened_is_not_answered() {
+fn an_answer_without_an_opened_flow_is_dropped() {
     let mut gateway = Gateway::with(&policy(
         false,
         "  - {name: one-way, from: pump, to: server, service: udp/2000}\n",
     ));
     let unasked = udp(OF_SERVER, OF_PUMP);
     assert_eq!(gateway.verdict(1, &unasked), Verdict::Drop(Reason::NoRule));
-    gateway.said(0, &udp(OF_PUMP, OF_SERVER));
+    gateway.judge(0, &udp(OF_PUMP, OF_SERVER));
     assert_eq!(gateway.egress(1, &unasked), location(0, 10, 0));
 }
 
@@ -125,21 +131,27 @@ fn a_flow_follows_a_station_that_moves() {
         false,
         "  - {name: r, from: pump, to: server, service: udp/2000}\n",
     ));
-    gateway.said(0, &udp(OF_PUMP, OF_SERVER));
-    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), location(0, 10, 0));
-    gateway.said(0, &udp(OF_PUMP, OF_SERVER));
-    gateway.said(3, &udp(OF_PUMP, OF_SERVER));
-    assert_eq!(gateway.egress(1, &udp(OF_SERVER, OF_PUMP)), location(3, 10, 0));
+    gateway.judge(0, &udp(OF_PUMP, OF_SERVER));
+    assert_eq!(
+        gateway.egress(1, &udp(OF_SERVER, OF_PUMP)),
+        location(0, 10, 0)
+    );
+    gateway.judge(0, &udp(OF_PUMP, OF_SERVER));
+    gateway.judge(3, &udp(OF_PUMP, OF_SERVER));
+    assert_eq!(
+        gateway.egress(1, &udp(OF_SERVER, OF_PUMP)),
+        location(3, 10, 0)
+    );
 }
 
 #[test]
-fn a_port_that_becomes_an_uplink_takes_its_stations_along() {
+fn stations_of_a_port_that_becomes_an_uplink_are_outside() {
     let rules = "  - {name: r, from: guests, to: guests, service: tcp/80, survives: lockdown, owner: o, reason: r}\n";
     let mut gateway = Gateway::with(&policy(false, rules));
     let guest = (GUEST, "10.2.0.7");
     let other = (Mac([2, 0, 0, 0, 0, 8]), "10.2.0.8");
     let syn = frame::tcp((1000, 80), SYN, &[]);
-    gateway.said(1, &packet(other, guest, TCP, &syn));
+    gateway.judge(1, &packet(other, guest, TCP, &syn));
     let inside = gateway.egress(0, &packet(guest, other, TCP, &syn));
     assert_eq!(inside, location(1, 20, 0));
 
@@ -149,7 +161,7 @@ fn a_port_that_becomes_an_uplink_takes_its_stations_along() {
 }
 
 #[test]
-fn a_directed_broadcast_address_is_nobodys() {
+fn a_directed_broadcast_address_is_no_valid_source() {
     let rules = "  - {name: r, from: any, to: any, service: any}\n";
     let mut gateway = Gateway::with(&policy(false, rules));
     let free = Mac([2, 0, 0, 0, 0, 3]);
@@ -172,9 +184,9 @@ fn a_directed_broadcast_address_is_nobodys() {
 }
 
 #[test]
-fn who_advertises_anothers_address_is_named_for_it() {
+fn an_advertisement_of_another_devices_address_is_dropped() {
     let mut gateway = Gateway::with(&policy(false, "  []\n"));
-    let IpAddr::V6(target) = "2001:db8:1::2".parse().expect("is one") else {
+    let IpAddr::V6(target) = "2001:db8:1::2".parse().expect("the address is valid") else {
         unreachable!("it is IPv6");
     };
     let message = frame::discovery(136, &target.octets(), &[]);
@@ -191,7 +203,7 @@ fn who_advertises_anothers_address_is_named_for_it() {
 }
 
 #[test]
-fn what_sever_refuses_of_arp_names_the_rule() {
+fn arp_dropped_at_sever_names_the_rule() {
     let mut gateway = Gateway::with(&policy(false, "  []\n"));
     let request = frame::arp(
         1,
@@ -200,14 +212,14 @@ fn what_sever_refuses_of_arp_names_the_rule() {
     );
     let frame = frame::ethernet(Mac([0xff; 6]), PUMP, Some(10), 0x0806, &request);
     gateway.0.set_posture(Posture::Sever);
-    let said = gateway.said(0, &frame);
+    let decision = gateway.judge(0, &frame);
     assert_eq!(
-        (said.verdict, said.rule),
+        (decision.verdict, decision.rule),
         (Verdict::Drop(Reason::Posture), RULE_ARP)
     );
 }
 
-/// Both may say anything to each other by TCP.
+/// Pump and server may open any TCP and UDP flow to each other.
 const BOTH: &str = "  - {name: r, from: [pump, server], to: [pump, server], service: [tcp/any, udp/any], survives: lockdown, owner: o, reason: r}
 ";
 
@@ -223,7 +235,7 @@ fn leaves(verdict: &Verdict) -> bool {
 }
 
 #[test]
-fn an_opening_syn_answers_nothing() {
+fn a_syn_does_not_establish_the_reverse_flow() {
     let mut gateway = Gateway::with(&policy(false, BOTH));
     for (port, frame) in [
         (0, segment(OF_PUMP, OF_SERVER, ACK, [1, 100])),
@@ -232,13 +244,13 @@ fn an_opening_syn_answers_nothing() {
     ] {
         assert!(leaves(&gateway.verdict(port, &frame)));
     }
-    // So the flow is not established, and holds nobody to what was acknowledged.
+    // The flow is not established, so resets are not checked against acknowledgements.
     let reset = segment(OF_SERVER, OF_PUMP, RST, [1 << 30, 0]);
     assert!(leaves(&gateway.verdict(1, &reset)));
 }
 
 #[test]
-fn a_reset_is_what_is_waited_for_or_a_little_ahead() {
+fn a_reset_must_be_at_or_slightly_ahead_of_the_expected_sequence_number() {
     let mut gateway = Gateway::with(&policy(false, BOTH));
     let handshake = [
         (0, segment(OF_PUMP, OF_SERVER, SYN, [1, 0])),
@@ -249,7 +261,7 @@ fn a_reset_is_what_is_waited_for_or_a_little_ahead() {
         assert!(leaves(&gateway.verdict(*port, frame)));
     }
     let reset = |sequence| segment(OF_SERVER, OF_PUMP, RST, [sequence, 0]);
-    for (sequence, may) in [
+    for (sequence, allowed) in [
         (0, false),
         (99, false),
         (100, true),
@@ -258,11 +270,13 @@ fn a_reset_is_what_is_waited_for_or_a_little_ahead() {
         (100u32.wrapping_sub(1 << 22), false),
     ] {
         match gateway.verdict(1, &reset(sequence)) {
-            Verdict::Drop(reason) => assert!(!may && reason == Reason::TcpSequence, "{sequence}"),
-            passes => assert!(may && leaves(&passes), "{sequence}"),
+            Verdict::Drop(reason) => {
+                assert!(!allowed && reason == Reason::TcpSequence, "{sequence}")
+            }
+            passes => assert!(allowed && leaves(&passes), "{sequence}"),
         }
     }
-    // A new connection is refused with number 0, until one goes on.
+    // A pending new connection may be reset with sequence number 0, until the old one continues.
     assert!(leaves(&gateway.verdict(0, &handshake[0].1)));
     assert!(leaves(&gateway.verdict(1, &reset(0))));
     assert!(leaves(&gateway.verdict(0, &handshake[2].1)));
@@ -273,26 +287,29 @@ fn a_reset_is_what_is_waited_for_or_a_little_ahead() {
 }
 
 #[test]
-fn an_error_about_a_flow_of_an_earlier_policy_names_none_of_its_rules() {
+fn an_icmp_error_about_a_flow_of_an_earlier_policy_names_no_rule() {
     let mut gateway = Gateway::with(&policy(false, BOTH));
-    let asks = udp(OF_PUMP, OF_SERVER);
-    gateway.said(1, &udp(OF_SERVER, OF_PUMP));
-    gateway.said(0, &asks);
-    let unreachable = |asks: &[u8]| {
-        let message = frame::icmp(3, 3, 0, &asks[18..]);
+    let request = udp(OF_PUMP, OF_SERVER);
+    gateway.judge(1, &udp(OF_SERVER, OF_PUMP));
+    gateway.judge(0, &request);
+    let unreachable = |request: &[u8]| {
+        let message = frame::icmp(3, 3, 0, &request[18..]);
         packet((SERVER, "10.1.0.2"), (PUMP, "10.1.0.1"), ICMP, &message)
     };
-    assert_eq!(gateway.egress(1, &unreachable(&asks)), location(0, 10, 0));
-    gateway.0.install(&policy(false, "  []\n"), Posture::Normal);
-    let said = gateway.said(1, &unreachable(&asks));
     assert_eq!(
-        (said.verdict, said.rule),
+        gateway.egress(1, &unreachable(&request)),
+        location(0, 10, 0)
+    );
+    gateway.0.install(&policy(false, "  []\n"), Posture::Normal);
+    let decision = gateway.judge(1, &unreachable(&request));
+    assert_eq!(
+        (decision.verdict, decision.rule),
         (Verdict::Drop(Reason::IcmpError), 0)
     );
 }
 
 #[test]
-fn what_a_posture_refuses_of_other_protocols_names_the_rule() {
+fn other_protocols_dropped_by_a_posture_name_the_rule() {
     let mut gateway = Gateway::with(&policy(false, "  []\n"));
     let goose = frame::ethernet(Mac([0xff; 6]), PUMP, Some(10), 0x88b8, &[0; 46]);
     let lldp = frame::ethernet(
@@ -304,34 +321,34 @@ fn what_a_posture_refuses_of_other_protocols_names_the_rule() {
     );
     for (frame, rule) in [(&goose, RULE_ETHER_TYPE), (&lldp, RULE_LINK_CONTROL)] {
         gateway.0.set_posture(Posture::Normal);
-        let said = gateway.said(0, frame);
-        assert!(leaves(&said.verdict));
-        assert_eq!(said.rule, rule);
+        let decision = gateway.judge(0, frame);
+        assert!(leaves(&decision.verdict));
+        assert_eq!(decision.rule, rule);
         gateway.0.set_posture(Posture::Sever);
-        let said = gateway.said(0, frame);
+        let decision = gateway.judge(0, frame);
         assert_eq!(
-            (said.verdict, said.rule),
+            (decision.verdict, decision.rule),
             (Verdict::Drop(Reason::Posture), rule)
         );
     }
 }
 
 #[test]
-fn what_stays_inside_is_not_sent_to_a_station_outside() {
+fn an_inside_only_frame_is_not_sent_to_a_station_at_the_uplink() {
     let mut gateway = Gateway::with(&policy(false, "  []\n"));
     let from_outside = frame::ethernet(Mac([0xff; 6]), ROUTER, Some(10), 0x88b8, &[0; 46]);
     assert!(leaves(&gateway.verdict(2, &from_outside)));
     gateway.0.set_posture(Posture::Contain);
     let to_outside = frame::ethernet(ROUTER, PUMP, Some(10), 0x88b8, &[0; 46]);
-    let said = gateway.said(0, &to_outside);
+    let decision = gateway.judge(0, &to_outside);
     assert_eq!(
-        (said.verdict, said.rule),
+        (decision.verdict, decision.rule),
         (Verdict::Drop(Reason::Posture), RULE_ETHER_TYPE)
     );
 }
 
 #[test]
-fn an_igmp_message_that_is_too_short_is_none() {
+fn an_igmp_message_that_is_too_short_is_dropped() {
     let mut gateway = Gateway::with(&policy(false, "  []\n"));
     let group = (Mac([1, 0, 0x5e, 0, 0, 1]), "224.0.0.1");
     let message = [0x16, 0, 0, 0, 239, 1, 1, 1];
@@ -347,7 +364,7 @@ fn an_igmp_message_that_is_too_short_is_none() {
 }
 
 #[test]
-fn an_option_that_ends_with_the_frame_is_no_option() {
+fn an_ip_option_cut_off_by_the_end_of_the_frame_is_dropped() {
     let mut gateway = Gateway::with(&policy(false, BOTH));
     let mut frame = udp(OF_PUMP, OF_SERVER);
     frame.truncate(18 + 20);
@@ -357,13 +374,13 @@ fn an_option_that_ends_with_the_frame_is_no_option() {
 }
 
 #[test]
-fn of_two_who_ask_from_one_address_the_last_is_answered() {
+fn of_two_hosts_with_one_address_the_last_requester_is_answered() {
     let mut gateway = Gateway::with(&policy(
         false,
         "  - {name: r, from: any, to: any, service: udp/3702}\n",
     ));
     let group = (Mac([1, 0, 0x5e, 0x7f, 0xff, 0xfa]), "239.255.255.250");
-    let question = |mac| {
+    let request = |mac| {
         packet(
             (mac, "10.2.0.7"),
             group,
@@ -377,12 +394,12 @@ fn of_two_who_ask_from_one_address_the_last_is_answered() {
         packet((ROUTER, "203.0.113.7"), (mac, "10.2.0.7"), UDP, &datagram)
     };
     let mut at = |port, frame: &mut Vec<u8>| {
-        // All of it in the guests' VLAN.
+        // All frames are in the guests' VLAN.
         frame[15] = 20;
         gateway.verdict(port, frame)
     };
     for mac in [GUEST, other] {
-        assert!(leaves(&at(0, &mut question(mac))));
+        assert!(leaves(&at(0, &mut request(mac))));
     }
     assert_eq!(at(2, &mut answer(GUEST)), Verdict::Drop(Reason::NoRule));
     assert!(leaves(&at(2, &mut answer(other))));

@@ -1,5 +1,5 @@
-//! The far end of a carrier's line: it speaks with two tags, which no interface of the kernel's does here, so frame by
-//! frame.
+//! The far end of a carrier's link with two VLAN tags. It sends and receives raw frames, because no interface here has
+//! two tags.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -17,7 +17,7 @@ const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 43, 0, 1);
 /// The tags of a frame: types and VLANs, outer and inner.
 pub type Tags = [(u16, u16); 2];
 
-/// What hears and speaks there.
+/// A host at the carrier's end, which answers ARP and echo requests.
 pub struct Carrier<'a> {
     lab: &'a Lab,
     recorded: PathBuf,
@@ -25,11 +25,11 @@ pub struct Carrier<'a> {
 }
 
 impl Carrier<'_> {
-    /// Begins to listen.
+    /// Starts to capture.
     pub fn listen(lab: &Lab) -> Result<Carrier<'_>> {
         let recorded = lab.directory().join("carrier.pcap");
         let file = recorded.display().to_string();
-        // At once, and not once a buffer is full or a second is over: who asks does not wait for so long.
+        // Immediate mode, because requesters do not wait until a capture buffer is flushed.
         let line = [
             "tcpdump",
             "--immediate-mode",
@@ -49,29 +49,29 @@ impl Carrier<'_> {
             recorded,
             _recorder: recorder,
         };
-        // The file has its header as soon as every frame is recorded.
-        cordon_integration::steps::wait_until("the carrier listens", || Ok(carrier.header()))?;
+        // tcpdump writes the file header once it captures.
+        cordon_integration::steps::wait_until("the carrier captures", || Ok(carrier.has_header()))?;
         Ok(carrier)
     }
 
-    fn header(&self) -> bool {
+    fn has_header(&self) -> bool {
         fs::metadata(&self.recorded).is_ok_and(|file| file.len() >= 24)
     }
 
-    /// The frames that came so far, with all their tags.
+    /// The frames captured so far, with all their tags.
     pub fn frames(&self) -> Vec<Vec<u8>> {
-        let bytes = fs::read(&self.recorded).expect("is being written");
+        let bytes = fs::read(&self.recorded).expect("the capture can be read");
         let (magic, mut rest) = (&bytes[..4], &bytes[24..]);
         assert_eq!(
             magic,
             0xa1b2_c3d4_u32.to_ne_bytes(),
-            "of this machine's order, in microseconds"
+            "the capture has this machine's byte order and microseconds"
         );
         let mut frames = Vec::new();
-        // What is not whole yet is read the next time.
-        while let Some((header, behind)) = rest.split_at_checked(16) {
+        // An incomplete record is read the next time.
+        while let Some((header, data)) = rest.split_at_checked(16) {
             let length = u32::from_ne_bytes([header[8], header[9], header[10], header[11]]);
-            let Some((frame, next)) = behind.split_at_checked(length as usize) else {
+            let Some((frame, next)) = data.split_at_checked(length as usize) else {
                 break;
             };
             frames.push(frame.to_vec());
@@ -80,8 +80,8 @@ impl Carrier<'_> {
         frames
     }
 
-    /// Answers for a router and for everybody behind it with these tags, whatever those of the question, until it is to
-    /// stop.
+    /// Answers for a router and all hosts on its far side until `stop` is set. Answers have these tags, regardless of
+    /// the request's.
     pub fn answer(&self, tags: Tags, stop: &AtomicBool) -> Result<()> {
         let mut done = self.frames().len();
         while !stop.load(Ordering::Relaxed) {
@@ -98,25 +98,25 @@ impl Carrier<'_> {
     }
 }
 
-/// What a frame has behind its two tags, from the EtherType on; none if it has not two.
-pub fn behind(frame: &[u8]) -> Option<(Tags, &[u8])> {
+/// The tags of a frame with two tags, and the rest from the EtherType on; none for other frames.
+pub fn split_tags(frame: &[u8]) -> Option<(Tags, &[u8])> {
     let word = |at: usize| Some(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?]));
     let tag = |at: usize| Some((word(at)?, word(at + 2)? & 0xfff));
     let tags = [tag(12)?, tag(16)?];
-    let known = |of: u16| of == 0x8100 || of == 0x88a8;
-    (known(tags[0].0) && known(tags[1].0)).then(|| (tags, &frame[20..]))
+    let is_tag = |kind: u16| kind == 0x8100 || kind == 0x88a8;
+    (is_tag(tags[0].0) && is_tag(tags[1].0)).then(|| (tags, &frame[20..]))
 }
 
-/// The answer to an ARP request for the router, or to an echo request to anybody.
+/// The answer to an ARP request for the router, or to an echo request to any host.
 fn answer(frame: &[u8], tags: Tags) -> Option<Vec<u8>> {
-    let (_, asked) = behind(frame)?;
+    let (_, request) = split_tags(frame)?;
     let requester = &frame[6..12];
     let mut answer = [requester, &MAC.0].concat();
-    for (of, vlan) in tags {
-        answer.extend(of.to_be_bytes());
+    for (kind, vlan) in tags {
+        answer.extend(kind.to_be_bytes());
         answer.extend(vlan.to_be_bytes());
     }
-    match asked {
+    match request {
         [8, 6, rest @ ..] if rest[7] == 1 && rest[24..28] == ROUTER.octets() => {
             answer.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
             answer.extend(MAC.0);
@@ -125,10 +125,10 @@ fn answer(frame: &[u8], tags: Tags) -> Option<Vec<u8>> {
             answer.extend(&rest[14..18]);
         }
         [8, 0, 0x45, rest @ ..] if rest[8] == 1 && rest[19] == 8 => {
-            let mut echo = asked.to_vec();
+            let mut echo = request.to_vec();
             let ips = [&echo[18..22], &echo[14..18]].concat();
             echo[14..22].copy_from_slice(&ips);
-            // Type 8 becomes 0, and the checksum is one's complement: as much more as that is less.
+            // The type changes from 8 to 0, so the one's complement checksum grows by 0x0800.
             echo[22] = 0;
             let checksum = u16::from_be_bytes([echo[24], echo[25]]);
             let (sum, carry) = checksum.overflowing_add(0x0800);

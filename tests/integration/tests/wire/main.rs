@@ -1,6 +1,6 @@
-//! Switches that keep devices apart, real hosts at them, and the gateway between: a VLAN for each device, ports of one
-//! VLAN that are protected from each other, and a way to the core with two tags. What devices say to each other passes
-//! by rule and only by rule, through the XDP and tc programs that the daemon loaded.
+//! Switches that isolate devices from each other: a VLAN for each device, protected ports of one VLAN, and a core link
+//! with two tags. Frames between devices pass by rule and only by rule, through the XDP and tc programs that the
+//! daemon loads.
 
 mod carrier;
 
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cordon_integration::steps::{check_losses, quarantine, release, wait_until};
-use cordon_lab::{Device, Direction, Host, Lab, Plan, Remote, Result, Seen, Tap, Wire};
+use cordon_lab::{CapturedFrame, Device, Direction, Host, Lab, Plan, Remote, Result, Tap, Wire};
 use cordon_policy::{GATEWAY_MAC, Posture};
 
 use carrier::{Carrier, Tags};
@@ -19,10 +19,10 @@ const DICOM: u16 = 104;
 const DISCOVERY: u16 = 3702;
 const HL7: u16 = 2575;
 const WITHIN: Duration = Duration::from_secs(5);
-/// How long what must not come is waited for.
+/// How long a test waits before it concludes that a frame does not arrive.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// The clinic of the examples, with an archive and an interface engine behind its router.
+/// The outpatient clinic of the examples, with an archive and an interface engine on the far side of its router.
 fn plan() -> Result<Plan> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../control/policy/examples");
     let mut plan = Plan::from_policy(&examples.join("crozer-outpatient"))?;
@@ -38,7 +38,9 @@ fn plan() -> Result<Plan> {
 
 fn v6(host: &Host) -> IpAddr {
     let mut addresses = host.addresses().iter();
-    *addresses.find(|ip| ip.is_ipv6()).expect("has one")
+    *addresses
+        .find(|ip| ip.is_ipv6())
+        .expect("the host has an IPv6 address")
 }
 
 /// Whether all of three echo requests are answered.
@@ -46,9 +48,9 @@ fn pings(from: &Host, to: IpAddr) -> Result<bool> {
     Ok(from.ping(to, 3)? == 3)
 }
 
-/// Whether what listens at `to` is reached.
+/// Whether a TCP connection to a listener at `to` is made.
 fn connects(from: &Host, to: &Host, ip: IpAddr, port: u16, within: Duration) -> Result<bool> {
-    // What listened there a moment ago, a program that another test starts just now may still hold.
+    // A program that another test starts at this moment may have inherited the previous listener's socket.
     let mut listens = None;
     wait_until("the port is free", || {
         listens = to.run(|| TcpListener::bind((ip, port)))?.ok();
@@ -57,8 +59,8 @@ fn connects(from: &Host, to: &Host, ip: IpAddr, port: u16, within: Duration) -> 
     from.connects(SocketAddr::new(ip, port), within)
 }
 
-/// Sends a datagram to a group or to everybody; answers from which port.
-fn call(from: &Host, to: SocketAddr) -> Result<u16> {
+/// Sends a discovery datagram to a group or broadcast address. Returns its source port.
+fn send_discovery(from: &Host, to: SocketAddr) -> Result<u16> {
     let sent = from.run(|| -> std::io::Result<u16> {
         let unspecified = match to {
             SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
@@ -76,29 +78,30 @@ fn call(from: &Host, to: SocketAddr) -> Result<u16> {
         socket.send_to(b"who is there?", to)?;
         Ok(socket.local_addr()?.port())
     })?;
-    Ok(sent.expect("can be sent"))
+    Ok(sent.expect("the datagram is sent"))
 }
 
-/// How many copies of the datagram from this port came in.
+/// How many copies of the datagram from this port arrived.
 fn copies(tap: &Tap, port: u16) -> Result<usize> {
     tap.count(|seen| seen.direction == Direction::Received && seen.ports == (port, DISCOVERY))
 }
 
-fn calls(seen: &Seen) -> bool {
+fn is_discovery(seen: &CapturedFrame) -> bool {
     seen.is_udp_to(DISCOVERY)
 }
 
 #[test]
-fn a_vlan_for_each_device() -> Result<()> {
+fn devices_in_separate_vlans_communicate_by_rule_only() -> Result<()> {
     let lab = Lab::raise(plan()?)?;
-    let [ct, us, mr] = ["ct-1", "us-1", "mr-1"].map(|name| lab.host(name).expect("is planned"));
+    let [ct, us, mr] =
+        ["ct-1", "us-1", "mr-1"].map(|name| lab.host(name).expect("the plan has the host"));
     assert!(
         !ct.reaches(&us)?,
-        "without the gateway nothing gets from one VLAN into another"
+        "without the gateway no frame crosses VLANs"
     );
     lab.gateway().start_with_policy()?;
 
-    // To a single host: found by ARP and neighbour discovery, which go from VLAN to VLAN.
+    // Unicast: ARP and neighbour discovery are forwarded between the VLANs.
     for to in [us.ip(), v6(&us)] {
         assert!(pings(&ct, to)?, "{to}");
         assert!(connects(&ct, &us, to, DICOM, WITHIN)?, "{to}");
@@ -107,17 +110,17 @@ fn a_vlan_for_each_device() -> Result<()> {
     assert!(!pings(&us, ct.ip())? && !pings(&us, v6(&ct))?, "no rule");
     assert!(!pings(&ct, mr.ip())? && !pings(&ct, v6(&mr))?, "no rule");
     assert!(!connects(&mr, &us, us.ip(), DICOM, QUIET)?, "no rule");
-    // To the core, which has one VLAN for all of them.
+    // To the core, where all devices are in one VLAN.
     let pacs = lab.host("pacs")?;
     assert!(connects(&ct, &pacs, pacs.ip(), DICOM, WITHIN)?);
     assert!(!connects(&us, &pacs, pacs.ip(), DICOM, QUIET)?, "no rule");
 
-    // To everybody: once into each other VLAN, also into the core's, and not back.
-    let hears = |host: &Host| host.tap_only(calls);
-    let (at_ct, at_us, at_mr) = (hears(&ct)?, hears(&us)?, hears(&mr)?);
+    // Broadcast and multicast: one copy into each other VLAN, including the core's, and none back.
+    let tap = |host: &Host| host.tap_only(is_discovery);
+    let (at_ct, at_us, at_mr) = (tap(&ct)?, tap(&us)?, tap(&mr)?);
     let (access, core) = (
-        lab.tap_only(Wire::Access, calls)?,
-        lab.tap_only(Wire::Core, calls)?,
+        lab.tap_only(Wire::Access, is_discovery)?,
+        lab.tap_only(Wire::Core, is_discovery)?,
     );
     let groups = [
         "255.255.255.255:3702",
@@ -127,8 +130,8 @@ fn a_vlan_for_each_device() -> Result<()> {
     ];
     for group in groups {
         let group: SocketAddr = group.parse().expect("an address");
-        let port = call(&ct, group)?;
-        wait_until("everybody has heard it", || {
+        let port = send_discovery(&ct, group)?;
+        wait_until("all devices have received it", || {
             Ok(copies(&at_us, port)? > 0 && copies(&at_mr, port)? > 0 && copies(&core, port)? > 0)
         })?;
         std::thread::sleep(QUIET);
@@ -148,8 +151,8 @@ fn a_vlan_for_each_device() -> Result<()> {
         };
         assert_eq!(left(&access)?, [Some(302), Some(303)], "{group}");
         assert_eq!(left(&core)?, [Some(210)], "{group}");
-        // From whom no rule lets ask, nobody hears it.
-        let port = call(&us, group)?;
+        // A device without a rule for discovery reaches no other device.
+        let port = send_discovery(&us, group)?;
         std::thread::sleep(QUIET);
         let counted = [&at_ct, &at_mr, &core].map(|tap| copies(tap, port));
         assert!(
@@ -158,7 +161,7 @@ fn a_vlan_for_each_device() -> Result<()> {
         );
     }
 
-    // Who takes a neighbour's MAC and IP addresses is in another VLAN than the neighbour.
+    // A host with another device's MAC and IP addresses is in another VLAN than the device.
     let rogue = lab.plug_in(Device {
         name: "rogue".to_owned(),
         mac: us.mac(),
@@ -167,26 +170,26 @@ fn a_vlan_for_each_device() -> Result<()> {
     })?;
     let before = dropped(&lab, "port-binding")?;
     assert!(!pings(&rogue, ct.ip())?);
-    call(&rogue, SocketAddr::from((Ipv4Addr::BROADCAST, DISCOVERY)))?;
-    wait_until("it is stopped", || {
+    send_discovery(&rogue, SocketAddr::from((Ipv4Addr::BROADCAST, DISCOVERY)))?;
+    wait_until("its frames are dropped", || {
         Ok(dropped(&lab, "port-binding")? >= before + 2)
     })?;
     assert!(connects(&ct, &us, us.ip(), DICOM, WITHIN)?);
     assert!(pings(&ct, us.ip())?);
 
-    // The programs go on without the daemon.
+    // The programs forward without the daemon.
     lab.gateway().kill()?;
-    let port = call(&ct, SocketAddr::from((Ipv4Addr::BROADCAST, DISCOVERY)))?;
-    wait_until("it is heard", || {
+    let port = send_discovery(&ct, SocketAddr::from((Ipv4Addr::BROADCAST, DISCOVERY)))?;
+    wait_until("both devices have received it", || {
         Ok(copies(&at_us, port)? + copies(&at_mr, port)? == 2)
     })?;
     assert!(pings(&ct, us.ip())?);
     lab.gateway().start()?;
 
-    // And a posture holds for VLANs as for anything.
+    // Postures apply between the VLANs.
     quarantine(lab.gateway(), Posture::Lockdown)?;
     assert!(!pings(&ct, us.ip())?);
-    let port = call(&ct, SocketAddr::from((Ipv4Addr::BROADCAST, DISCOVERY)))?;
+    let port = send_discovery(&ct, SocketAddr::from((Ipv4Addr::BROADCAST, DISCOVERY)))?;
     std::thread::sleep(QUIET);
     assert_eq!(copies(&at_us, port)? + copies(&at_mr, port)?, 0);
     release(lab.gateway())?;
@@ -194,27 +197,24 @@ fn a_vlan_for_each_device() -> Result<()> {
     check_losses(&lab)
 }
 
-/// The MAC address that a host has found for an address.
-fn found(host: &Host, ip: IpAddr) -> Result<String> {
+/// The MAC address in a host's neighbour cache for an address.
+fn resolved(host: &Host, ip: IpAddr) -> Result<String> {
     let ip = ip.to_string();
-    let said = host
+    let output = host
         .exec(&["ip", "-json", "neighbour", "show", "to", &ip])?
         .stdout;
-    let known: serde_json::Value = serde_json::from_str(&said).expect("is JSON");
-    Ok(known[0]["lladdr"].as_str().unwrap_or_default().to_owned())
+    let entries: serde_json::Value = serde_json::from_str(&output).expect("the output is JSON");
+    Ok(entries[0]["lladdr"].as_str().unwrap_or_default().to_owned())
 }
 
 #[test]
-fn ports_that_the_switch_protects() -> Result<()> {
+fn devices_on_protected_ports_communicate_through_the_proxy_by_rule_only() -> Result<()> {
     let lab = Lab::raise(plan()?)?;
-    let [monitor, other, central] =
-        ["monitor-1", "monitor-2", "central-1"].map(|name| lab.host(name).expect("is planned"));
-    assert!(monitor.reaches(&central)?, "they are in one VLAN");
+    let [monitor, other, central] = ["monitor-1", "monitor-2", "central-1"]
+        .map(|name| lab.host(name).expect("the plan has the host"));
+    assert!(monitor.reaches(&central)?, "they share a VLAN");
     lab.protect(&["monitor-1", "monitor-2", "central-1"])?;
-    assert!(
-        !monitor.reaches(&central)?,
-        "but the switch keeps them apart now"
-    );
+    assert!(!monitor.reaches(&central)?, "the switch now isolates them");
     for host in [&monitor, &other, &central] {
         host.exec(&["ip", "neighbour", "flush", "dev", Host::INTERFACE])?;
     }
@@ -223,25 +223,25 @@ fn ports_that_the_switch_protects() -> Result<()> {
     let trunk = lab.tap(Wire::Access)?;
     for to in [central.ip(), v6(&central)] {
         assert!(pings(&monitor, to)?, "{to}");
-        assert_eq!(found(&monitor, to)?, GATEWAY_MAC.to_string(), "{to}");
+        assert_eq!(resolved(&monitor, to)?, GATEWAY_MAC.to_string(), "{to}");
         assert!(connects(&monitor, &central, to, HL7, WITHIN)?, "{to}");
         assert!(!connects(&monitor, &central, to, HL7 + 1, QUIET)?, "{to}");
     }
-    // By no rule: from the central station, and from one monitor to another.
+    // No rule: from the central station, and from one monitor to another.
     for from in [&central, &other] {
         for to in [monitor.ip(), v6(&monitor)] {
             assert!(!pings(from, to)?, "{} to {to}", from.name());
         }
     }
-    // Nobody's own question for a device's address got to another device: the gateway answered.
-    let asked = |seen: &Seen| {
+    // No ARP request was forwarded to another device: the gateway answered them.
+    let requests = |seen: &CapturedFrame| {
         seen.ethertype == cordon_lab::ARP
             && seen.direction == Direction::Received
             && seen.destination == cordon_lab::Mac([0xff; 6])
     };
-    assert_eq!(trunk.count(asked)?, 0);
-    // What went from one to the other left by the port that it came in on, in the same VLAN.
-    let back = |seen: &Seen| {
+    assert_eq!(trunk.count(requests)?, 0);
+    // Frames between devices left by their ingress port, in the same VLAN.
+    let back = |seen: &CapturedFrame| {
         seen.direction == Direction::Received
             && seen.vlan == Some(220)
             && seen.source == GATEWAY_MAC
@@ -250,7 +250,7 @@ fn ports_that_the_switch_protects() -> Result<()> {
     };
     assert!(trunk.count(back)? > 0);
 
-    // The router is nobody's the gateway stands in for; it is found, and finds, as before.
+    // The gateway is not a proxy for the router: hosts resolve it as before, and it resolves them.
     let engine = lab.host("interfaces")?;
     assert!(connects(&engine, &central, central.ip(), HL7, WITHIN)?);
     assert!(connects(&central, &engine, engine.ip(), HL7, WITHIN)?);
@@ -259,12 +259,12 @@ fn ports_that_the_switch_protects() -> Result<()> {
         "no rule"
     );
     assert_ne!(
-        found(&central, "10.42.0.1".parse().expect("an address"))?,
+        resolved(&central, "10.42.0.1".parse().expect("an address"))?,
         GATEWAY_MAC.to_string()
     );
 
     lab.gateway().kill()?;
-    assert!(pings(&monitor, central.ip())?, "without the daemon too");
+    assert!(pings(&monitor, central.ip())?, "without the daemon");
     lab.gateway().start()?;
     quarantine(lab.gateway(), Posture::Lockdown)?;
     assert!(!pings(&monitor, central.ip())? && !pings(&monitor, v6(&central))?);
@@ -273,42 +273,42 @@ fn ports_that_the_switch_protects() -> Result<()> {
     check_losses(&lab)
 }
 
-/// What somebody in the reading room finds out while the carrier answers with these tags.
-fn meanwhile<T>(
+/// Runs something on a host in the reading room while the carrier answers with these tags.
+fn with_carrier<T>(
     lab: &Lab,
     carrier: &Carrier,
     tags: Tags,
-    ask: impl FnOnce(&Host) -> Result<T>,
+    run: impl FnOnce(&Host) -> Result<T>,
 ) -> Result<T> {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let answers = scope.spawn(|| carrier.answer(tags, &stop));
         let reader = lab.host("reader-1")?;
         reader.exec(&["ip", "neighbour", "flush", "dev", Host::INTERFACE])?;
-        let found = ask(&reader);
+        let result = run(&reader);
         stop.store(true, Ordering::Relaxed);
-        answers.join().expect("answers or errs")?;
-        found
+        answers.join().expect("the carrier does not panic")?;
+        result
     })
 }
 
-/// Echo requests that were answered, of five, while the carrier answers with these tags.
+/// How many of five echo requests are answered while the carrier answers with these tags.
 fn answered(lab: &Lab, carrier: &Carrier, tags: Tags) -> Result<u16> {
-    meanwhile(lab, carrier, tags, |reader| {
+    with_carrier(lab, carrier, tags, |reader| {
         reader.ping("10.200.4.10".parse().expect("an address"), 5)
     })
 }
 
-/// Whether an echo request that fills a packet of 1500 bytes is answered.
-fn answered_whole(lab: &Lab, carrier: &Carrier, tags: Tags) -> Result<bool> {
-    meanwhile(lab, carrier, tags, |reader| {
+/// Whether an echo request in a packet of 1500 bytes is answered.
+fn answered_at_full_size(lab: &Lab, carrier: &Carrier, tags: Tags) -> Result<bool> {
+    with_carrier(lab, carrier, tags, |reader| {
         let line = ["ping", "-c", "1", "-W", "2", "-s", "1472", "10.200.4.10"];
         Ok(reader.exec(&line)?.success())
     })
 }
 
 #[test]
-fn a_vlan_within_a_vlan() -> Result<()> {
+fn frames_with_two_tags_are_bridged() -> Result<()> {
     let lab = Lab::raise(plan()?)?;
     let reader = lab.host("reader-1")?;
     reader.exec(&["ip", "route", "add", "default", "via", "10.43.0.1"])?;
@@ -317,11 +317,11 @@ fn a_vlan_within_a_vlan() -> Result<()> {
 
     let own: Tags = [(0x88a8, 100), (0x8100, 230)];
     assert_eq!(answered(&lab, &carrier, own)?, 5);
-    // What left has those tags, whatever it is: a question to everybody or to one.
+    // Broadcast and unicast frames leave with these tags.
     let frames = carrier.frames();
     let tagged: Vec<_> = frames
         .iter()
-        .filter_map(|frame| carrier::behind(frame))
+        .filter_map(|frame| carrier::split_tags(frame))
         .collect();
     assert!(tagged.iter().all(|(tags, _)| *tags == own), "{tagged:x?}");
     let such = |kind: [u8; 2]| {
@@ -332,7 +332,7 @@ fn a_vlan_within_a_vlan() -> Result<()> {
     };
     assert!(such([8, 6]) >= 1 && such([8, 0]) == 5, "{tagged:x?}");
 
-    // Other tags are of other attachments, or of none.
+    // Other tags belong to other attachments, or to none.
     for tags in [
         [(0x8100, 100), (0x8100, 230)],
         [(0x88a8, 101), (0x8100, 230)],
@@ -346,12 +346,12 @@ fn a_vlan_within_a_vlan() -> Result<()> {
     assert_eq!(answered(&lab, &carrier, [(0x88a8, 100), (0x88a8, 230)])?, 0);
     assert!(dropped(&lab, "vlan-stack")? > before);
 
-    // It was not the carrier.
+    // The carrier still works.
     assert_eq!(answered(&lab, &carrier, own)?, 5);
 
-    // The kernel lets a NIC send what its MTU is and one tag: packets of 1500 bytes need four more for the other.
-    assert!(!answered_whole(&lab, &carrier, own)?);
-    // Who sends frames as they are, like the carrier, has to have room for both.
+    // The kernel allows frames of the MTU plus one tag: packets of 1500 bytes need four bytes more for the second tag.
+    assert!(!answered_at_full_size(&lab, &carrier, own)?);
+    // The carrier sends raw frames, so its MTU must cover both tags.
     let ends = [
         (lab.gateway().node(), "eth2", "1504"),
         (lab.switch(), "gw-core", "1508"),
@@ -360,7 +360,7 @@ fn a_vlan_within_a_vlan() -> Result<()> {
         let set = node.exec(&["ip", "link", "set", nic, "mtu", mtu])?;
         assert!(set.success(), "{}", set.stderr);
     }
-    assert!(answered_whole(&lab, &carrier, own)?);
+    assert!(answered_at_full_size(&lab, &carrier, own)?);
 
     quarantine(lab.gateway(), Posture::Contain)?;
     assert_eq!(answered(&lab, &carrier, own)?, 0, "the carrier is outside");
@@ -371,6 +371,6 @@ fn a_vlan_within_a_vlan() -> Result<()> {
 fn dropped(lab: &Lab, reason: &str) -> Result<u64> {
     let status = lab.gateway().json(&["status"])?;
     let drops = status["drops"].as_array().cloned().unwrap_or_default();
-    let of = drops.iter().find(|drop| drop["reason"] == reason);
-    Ok(of.map_or(0, |drop| drop["packets"].as_u64().unwrap_or(0)))
+    let entry = drops.iter().find(|drop| drop["reason"] == reason);
+    Ok(entry.map_or(0, |drop| drop["packets"].as_u64().unwrap_or(0)))
 }

@@ -1,24 +1,20 @@
-//! Traffic whose every message is numbered, so that each that is lost, doubled or late is known.
+//! Traffic with numbered messages, so that every lost, duplicated or late message is found.
 //!
-//! A flow's client, in one host, sends a message every so often; its server, in another, sends each back. Both note
-//! the numbers they get. Every flow is a socket of its own, with a port of its own.
+//! A flow's client sends a message at a fixed interval; its server, in another host, sends each one back. Both record
+//! the numbers they receive. Every flow has its own client socket and port.
 
 mod report;
+mod side;
 mod tcp;
 mod udp;
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
-use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::socket::{setsockopt, sockopt};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
 use crate::error::{Error, Result};
 use crate::node::Host;
@@ -26,8 +22,9 @@ use crate::probe::Probe;
 
 use report::Tally;
 pub use report::{Flow, Report};
+use side::Side;
 
-/// How long nothing more has to come for what is on its way to be given up.
+/// Messages in transit are given up when none has arrived for this time.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Flows to be started.
@@ -60,21 +57,21 @@ pub struct Running {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Phase {
-    /// Messages are sent.
+    /// Clients send messages.
     Sending,
-    /// None is, but those on their way are waited for.
+    /// Clients send no more; messages in transit may still arrive.
     Draining,
-    /// It is over.
+    /// The tasks end.
     Ended,
 }
 
 impl Flows {
-    /// UDP flows: one at first, a message of 64 bytes every 20 milliseconds, each sent back.
+    /// UDP flows. Default: one flow, 64-byte messages every 20 ms, each sent back.
     pub fn udp(from: &Host, to: &Host, port: u16) -> Flows {
         Flows::new(Protocol::Udp, from, to, port)
     }
 
-    /// TCP flows: one at first, a message of 64 bytes every 20 milliseconds, each sent back.
+    /// TCP flows. Default: one flow, 64-byte messages every 20 ms, each sent back.
     pub fn tcp(from: &Host, to: &Host, port: u16) -> Flows {
         Flows::new(Protocol::Tcp, from, to, port)
     }
@@ -92,42 +89,42 @@ impl Flows {
         }
     }
 
-    /// How many.
+    /// Sets the number of flows.
     pub fn count(mut self, count: u32) -> Flows {
         self.count = count;
         self
     }
 
-    /// How long from one message of a flow to its next.
+    /// Sets the interval between two messages of a flow.
     pub fn every(mut self, every: Duration) -> Flows {
         self.every = every;
         self
     }
 
-    /// Bytes of a message; at least those of its number, 24.
+    /// Sets the size of a message in bytes, at least [`Probe::LENGTH`].
     pub fn size(mut self, size: usize) -> Flows {
         self.size = size.max(Probe::LENGTH);
         self
     }
 
-    /// Datagrams that are not sent back.
+    /// The server does not send messages back (UDP only).
     pub fn one_way(mut self) -> Flows {
         self.answered = false;
         self
     }
 
-    /// Sends to this address, where the receiver has more than one: to a broadcast address, for example.
+    /// Sends to another address of the receiver, for example a broadcast address.
     pub fn to_address(mut self, address: IpAddr) -> Flows {
         self.address.set_ip(address);
         self
     }
 
-    /// Starts them.
+    /// Starts the flows.
     ///
     /// # Errors
     /// [`Error::Io`] if the port is taken or there are too few file descriptors.
     pub fn start(self) -> Result<Running> {
-        room_for(u64::from(self.count) * 2 + 100)?;
+        raise_file_limit(u64::from(self.count) * 2 + 100)?;
         let (phase, watching) = watch::channel(Phase::Sending);
         let mut running = Running {
             tally: (0..self.count).map(|_| Mutex::default()).collect(),
@@ -137,7 +134,7 @@ impl Flows {
             flows: self,
         };
         running.overflowed = running.overflow()?;
-        // The server first: it must be there when the clients come.
+        // The server first: it must listen before the clients connect.
         for side in [Side::Server, Side::Client] {
             let thread = side.start(&running.flows, &running.tally, watching.clone())?;
             running.threads.push(thread);
@@ -147,10 +144,10 @@ impl Flows {
 }
 
 impl Running {
-    /// Waits until every flow has got something through and, if it is answered, back.
+    /// Waits until a message of every flow has arrived and, unless the flows are one-way, has come back.
     ///
     /// # Errors
-    /// [`Error::TimedOut`], with how many have not.
+    /// [`Error::TimedOut`], with the flows that are still waiting.
     pub fn established(&self, within: Duration) -> Result<()> {
         let start = Instant::now();
         loop {
@@ -182,7 +179,7 @@ impl Running {
         }
     }
 
-    /// What came of them so far. Messages may be on their way.
+    /// The counts so far. Messages may be in transit.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -194,8 +191,7 @@ impl Running {
         })
     }
 
-    /// Sends no more, waits for what is on its way until nothing more has come for a second, and answers what came of
-    /// all of them.
+    /// Stops sending, waits until all messages have arrived or none has for a second, and returns the final counts.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -221,14 +217,14 @@ impl Running {
     fn end(&mut self) {
         self.phase.send_replace(Phase::Ended);
         for thread in self.threads.drain(..) {
-            // A panic there has been printed, and shows in the numbers.
+            // A panic of the thread has been printed, and its flows show losses.
             let _ = thread.join();
         }
     }
 
-    /// Datagrams that came, but found the receiver's buffer full: the lab's own loss.
+    /// Datagrams that a full receive buffer dropped at either host: losses of the lab itself.
     fn overflow(&self) -> Result<u64> {
-        let counted = |host: &Host| host.counted("Udp", "RcvbufErrors");
+        let counted = |host: &Host| host.snmp_counter("Udp", "RcvbufErrors");
         Ok(counted(&self.flows.from)? + counted(&self.flows.to)?)
     }
 }
@@ -239,141 +235,23 @@ impl Drop for Running {
     }
 }
 
-/// The two ends of all flows.
-#[derive(Clone, Copy)]
-enum Side {
-    Server,
-    Client,
-}
-
-/// What both ends need to know.
-struct Context {
-    flows: Flows,
-    tally: Arc<[Mutex<Tally>]>,
-    phase: watch::Receiver<Phase>,
-}
-
-impl Side {
-    /// Starts a thread in the host's namespace, and returns when its sockets are open.
-    fn start(
-        self,
-        flows: &Flows,
-        tally: &Arc<[Mutex<Tally>]>,
-        phase: watch::Receiver<Phase>,
-    ) -> Result<JoinHandle<()>> {
-        let host = match self {
-            Side::Server => flows.to.clone(),
-            Side::Client => flows.from.clone(),
-        };
-        let context = Arc::new(Context {
-            flows: flows.clone(),
-            tally: Arc::clone(tally),
-            phase,
-        });
-        let (tell, told) = mpsc::channel();
-        let name = host.name().to_owned();
-        let failed = || Error::io(format!("starting flows at {name} to {}", flows.address));
-        let thread = std::thread::Builder::new()
-            .name(format!("flows {name}"))
-            .spawn(move || {
-                if let Err(error) = host.enter() {
-                    let _ = tell.send(Err(std::io::Error::other(error)));
-                    return;
-                }
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build();
-                let work = async {
-                    let mut phase = context.phase.clone();
-                    let protocol = context.flows.protocol;
-                    let opened = match (self, protocol) {
-                        (Side::Server, Protocol::Udp) => udp::serve(context).await,
-                        (Side::Client, Protocol::Udp) => udp::send(context).await,
-                        (Side::Server, Protocol::Tcp) => tcp::serve(context).await,
-                        (Side::Client, Protocol::Tcp) => tcp::send(context).await,
-                    };
-                    match opened {
-                        Ok(tasks) => {
-                            let _ = tell.send(Ok(()));
-                            finish(tasks, &mut phase).await;
-                        }
-                        Err(error) => {
-                            let _ = tell.send(Err(error));
-                        }
-                    }
-                };
-                match runtime {
-                    Ok(runtime) => runtime.block_on(work),
-                    Err(error) => {
-                        let _ = tell.send(Err(error));
-                    }
-                }
-            })
-            .map_err(failed())?;
-        match told.recv() {
-            Ok(opened) => opened.map_err(failed())?,
-            Err(_) => return Err(failed()(std::io::Error::other("its thread ended"))),
-        }
-        Ok(thread)
-    }
-}
-
-/// Lets the tasks run until it is over, and a little longer, to note down how it ended.
-async fn finish(mut tasks: JoinSet<()>, phase: &mut watch::Receiver<Phase>) {
-    // An error means that whoever would tell is gone.
-    let _ = phase.wait_for(|phase| *phase == Phase::Ended).await;
-    let all = async { while tasks.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(Duration::from_secs(2), all).await;
-}
-
-impl Context {
-    fn tally(&self, flow: u32) -> Option<MutexGuard<'_, Tally>> {
-        self.tally.get(flow as usize).map(lock)
-    }
-
-    /// Ticks when a flow is to send. The flows take turns, rather than all send at once.
-    fn ticks(&self, flow: u32) -> tokio::time::Interval {
-        let every = self.flows.every.max(Duration::from_micros(1));
-        let offset = every * flow / self.flows.count.max(1);
-        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + offset, every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        ticks
-    }
-
-    /// The server's own address: any.
-    fn listen(&self) -> SocketAddr {
-        let any: IpAddr = match self.flows.address {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
-        };
-        SocketAddr::new(any, self.flows.address.port())
-    }
-
-    fn local(&self) -> SocketAddr {
-        SocketAddr::new(self.flows.from.ip(), 0)
-    }
-}
-
 fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Raises the limit of open files as far as is needed.
-fn room_for(more: u64) -> Result<()> {
+/// Raises the limit of open files if needed.
+fn raise_file_limit(more: u64) -> Result<()> {
     let raise = || -> std::io::Result<()> {
         let open = std::fs::read_dir("/proc/self/fd")?.count() as u64;
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         let wanted = open + more;
         if soft < wanted {
-            // Root may raise the hard limit too.
+            // Root may also raise the hard limit.
             setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))?;
         }
         Ok(())
     };
-    raise().map_err(Error::io(format!("making room for {more} sockets")))
-}
-
-/// A large receive buffer, so that a busy machine makes nobody lose what has arrived.
-fn enlarge(socket: &impl AsFd, bytes: usize) -> std::io::Result<()> {
-    Ok(setsockopt(socket, sockopt::RcvBufForce, &bytes)?)
+    raise().map_err(Error::io(format!(
+        "raising the limit of open files by {more}"
+    )))
 }

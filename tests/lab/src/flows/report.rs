@@ -1,39 +1,38 @@
-//! What came of flows.
+//! Counts and errors of flows.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use crate::probe::Probe;
 
-/// What came of some flows.
+/// The results of a set of flows.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Each flow, by its number.
+    /// The flows, by index.
     pub flows: Vec<Flow>,
-    /// Datagrams that arrived but found the receiver's buffer full. They count as lost, and it was the lab that lost
-    /// them.
+    /// Datagrams that a full receive buffer dropped. They count as lost, but the lab lost them, not the gateway.
     pub overflowed: u64,
 }
 
-/// What came of one flow.
+/// The result of one flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// The client's address and port; none if it never had one.
+    /// The client's address and port; none if its socket was never bound.
     pub local: Option<SocketAddr>,
     /// Messages sent by the client.
     pub sent: u64,
-    /// Of these, how many arrived at the server.
+    /// Messages that arrived at the server.
     pub arrived: u64,
-    /// Of these, how many came back to the client.
+    /// Messages that came back to the client.
     pub echoed: u64,
-    /// Messages that came once more than they should have, at either end.
+    /// Repeated messages, at either end.
     pub duplicated: u64,
-    /// When the newest of the messages that arrived was sent: nanoseconds since the epoch.
+    /// Send time of the latest message that arrived, in nanoseconds since the epoch.
     pub newest: Option<u64>,
-    /// TCP segments sent again by either end; known when the flow has ended.
+    /// TCP segments that either end retransmitted; known when the flow has ended.
     pub retransmitted: u64,
-    /// Why it ended early, or what the system said when a message could not be sent.
-    pub trouble: Option<String>,
+    /// Why the flow ended early, or why a message could not be sent.
+    pub error: Option<String>,
 }
 
 impl Report {
@@ -62,24 +61,24 @@ impl Report {
         self.sum(|flow| flow.sent - flow.echoed)
     }
 
-    /// Messages that came too often.
+    /// Repeated messages.
     pub fn duplicated(&self) -> u64 {
         self.sum(|flow| flow.duplicated)
     }
 
-    /// TCP segments sent again.
+    /// Retransmitted TCP segments.
     pub fn retransmitted(&self) -> u64 {
         self.sum(|flow| flow.retransmitted)
     }
 
-    /// When the newest of the messages that arrived was sent: nanoseconds since the epoch.
+    /// Send time of the latest message that arrived, in nanoseconds since the epoch.
     pub fn newest(&self) -> Option<u64> {
         self.flows.iter().filter_map(|flow| flow.newest).max()
     }
 
-    /// Flows that ended early.
-    pub fn troubled(&self) -> impl Iterator<Item = &Flow> {
-        self.flows.iter().filter(|flow| flow.trouble.is_some())
+    /// Flows with an error.
+    pub fn failed(&self) -> impl Iterator<Item = &Flow> {
+        self.flows.iter().filter(|flow| flow.error.is_some())
     }
 
     fn sum(&self, of: impl Fn(&Flow) -> u64) -> u64 {
@@ -91,7 +90,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} flows: {} sent, {} arrived, {} echoed, {} duplicated, {} retransmitted, {} overflowed, {} in trouble",
+            "{} flows: {} sent, {} arrived, {} echoed, {} duplicated, {} retransmitted, {} overflowed, {} failed",
             self.flows.len(),
             self.sent(),
             self.arrived(),
@@ -99,31 +98,31 @@ impl fmt::Display for Report {
             self.duplicated(),
             self.retransmitted(),
             self.overflowed,
-            self.troubled().count()
+            self.failed().count()
         )
     }
 }
 
-/// What is counted while a flow runs.
+/// Counts of a running flow.
 #[derive(Default)]
 pub struct Tally {
     pub local: Option<SocketAddr>,
     pub sent: u64,
     pub retransmitted: u64,
-    pub trouble: Option<String>,
+    pub error: Option<String>,
     arrived: Numbers,
     echoed: Numbers,
     newest: Option<u64>,
 }
 
 impl Tally {
-    /// A message came to the server.
+    /// Records a message that arrived at the server.
     pub fn arrived(&mut self, probe: Probe) {
         self.arrived.add(probe.number);
         self.newest = self.newest.max(Some(probe.sent));
     }
 
-    /// A message came back to the client.
+    /// Records a message that came back to the client.
     pub fn echoed(&mut self, probe: Probe) {
         self.echoed.add(probe.number);
     }
@@ -132,22 +131,22 @@ impl Tally {
         Flow {
             local: self.local,
             sent: self.sent,
-            arrived: self.arrived.different,
-            echoed: self.echoed.different,
-            duplicated: self.arrived.again + self.echoed.again,
+            arrived: self.arrived.distinct,
+            echoed: self.echoed.distinct,
+            duplicated: self.arrived.repeated + self.echoed.repeated,
             newest: self.newest,
             retransmitted: self.retransmitted,
-            trouble: self.trouble.clone(),
+            error: self.error.clone(),
         }
     }
 }
 
-/// Numbers from 0 on, each of which should come once.
+/// Sequence numbers from 0, each of which should be added once.
 #[derive(Default)]
 struct Numbers {
     bits: Vec<u64>,
-    different: u64,
-    again: u64,
+    distinct: u64,
+    repeated: u64,
 }
 
 impl Numbers {
@@ -158,9 +157,9 @@ impl Numbers {
         }
         if self.bits[word] & bit == 0 {
             self.bits[word] |= bit;
-            self.different += 1;
+            self.distinct += 1;
         } else {
-            self.again += 1;
+            self.repeated += 1;
         }
     }
 }
@@ -170,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_and_what_comes_twice_is_counted() {
+    fn lost_and_duplicated_messages_are_counted() {
         let mut tally = Tally {
             sent: 200,
             ..Tally::default()

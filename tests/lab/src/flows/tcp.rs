@@ -1,4 +1,4 @@
-//! TCP: a connection for each flow, made once.
+//! TCP flows: one connection each, without reconnecting.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -9,13 +9,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use super::{Context, Phase};
+use super::Phase;
+use super::side::Context;
+use crate::captured_frame::now;
 use crate::probe::Probe;
-use crate::seen::now;
 
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Opens the server's socket, and answers what serves it.
+/// Opens the server's socket. Returns its tasks.
 pub async fn serve(context: Arc<Context>) -> io::Result<JoinSet<()>> {
     let address = context.listen();
     let socket = match address.is_ipv4() {
@@ -53,7 +54,7 @@ async fn answer(context: Arc<Context>, mut stream: TcpStream) {
     let mut message = vec![0; context.flows.size];
     let mut flow = None;
     let serve = async {
-        // Ends when the client does.
+        // Ends when the client closes the connection.
         while stream.read_exact(&mut message).await.is_ok() {
             if let Some(probe) = Probe::read(&message)
                 && let Some(mut tally) = context.tally(probe.flow)
@@ -75,7 +76,7 @@ async fn answer(context: Arc<Context>, mut stream: TcpStream) {
     }
 }
 
-/// Makes the connections, all at the same time, and answers what sends by them.
+/// Starts the clients. Returns their tasks.
 pub async fn send(context: Arc<Context>) -> io::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     for flow in 0..context.flows.count {
@@ -91,21 +92,21 @@ async fn client(context: Arc<Context>, flow: u32) {
             if let Some(mut tally) = context.tally(flow) {
                 tally.retransmitted += retransmitted(&stream);
             }
-            // Whatever the other end is still waiting for: it is over.
+            // Close with a RST, so that the connection does not stay in TIME_WAIT.
             let _ = stream.set_zero_linger();
             ended
         }
         Err(error) => Err(error),
     };
-    // At the end the server may be the first to go.
+    // When the flows end, the server may close first: that is no error.
     let over = *context.phase.borrow() == Phase::Ended;
     if let (Err(error), false, Some(mut tally)) = (ended, over, context.tally(flow)) {
-        tally.trouble = Some(error.to_string());
+        tally.error = Some(error.to_string());
     }
 }
 
 async fn connect(context: &Context, flow: u32) -> io::Result<TcpStream> {
-    // One after the other, as the first messages are.
+    // Spread the connection attempts as the messages are.
     context.ticks(flow).tick().await;
     let socket = match context.flows.address.is_ipv4() {
         true => TcpSocket::new_v4()?,
@@ -127,27 +128,27 @@ async fn connect(context: &Context, flow: u32) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Sends messages and reads them back. A message is sent when the one before has been handed over in whole.
+/// Sends messages and reads them back. A message is sent only when the kernel has accepted all of the one before.
 async fn exchange(context: &Context, flow: u32, stream: &mut TcpStream) -> io::Result<()> {
     let size = context.flows.size;
     let mut phase = context.phase.clone();
     let mut ticks = context.ticks(flow);
     let (mut reading, mut writing) = stream.split();
     let mut message = vec![0; size];
-    let mut handed = size;
+    let mut written_bytes = size;
     let mut answer = vec![0; size];
     let mut filled = 0;
     let mut sending = true;
     loop {
         tokio::select! {
-            _ = ticks.tick(), if sending && handed == size => {
+            _ = ticks.tick(), if sending && written_bytes == size => {
                 let Some(mut tally) = context.tally(flow) else { return Ok(()) };
                 Probe { flow, number: tally.sent, sent: now() }.write(&mut message);
                 tally.sent += 1;
-                handed = 0;
+                written_bytes = 0;
             }
-            written = writing.write(&message[handed..]), if handed < size => {
-                handed += written?;
+            written = writing.write(&message[written_bytes..]), if written_bytes < size => {
+                written_bytes += written?;
             }
             read = reading.read(&mut answer[filled..]) => {
                 filled += match read? {
@@ -172,7 +173,7 @@ async fn exchange(context: &Context, flow: u32, stream: &mut TcpStream) -> io::R
     }
 }
 
-/// How many segments this end of a connection sent again.
+/// Number of segments that this end of a connection retransmitted.
 fn retransmitted(stream: &TcpStream) -> u64 {
     // SAFETY: all zeroes is a valid `tcp_info`.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };

@@ -1,4 +1,4 @@
-//! UDP: a socket for each client, one for the server.
+//! UDP flows: a socket for each client, one for the server.
 
 use std::io;
 use std::net::UdpSocket as StdSocket;
@@ -7,14 +7,15 @@ use std::sync::Arc;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
-use super::{Context, Phase, enlarge};
+use super::Phase;
+use super::side::{Context, enlarge};
+use crate::captured_frame::now;
 use crate::probe::Probe;
-use crate::seen::now;
 
 const SERVER_BUFFER: usize = 64 << 20;
 const CLIENT_BUFFER: usize = 1 << 20;
 
-/// Opens the server's socket, and answers what serves it.
+/// Opens the server's socket. Returns its task.
 pub async fn serve(context: Arc<Context>) -> io::Result<JoinSet<()>> {
     let socket = UdpSocket::bind(context.listen()).await?;
     enlarge(&socket, SERVER_BUFFER)?;
@@ -26,7 +27,7 @@ pub async fn serve(context: Arc<Context>) -> io::Result<JoinSet<()>> {
             let (length, from) = tokio::select! {
                 received = socket.recv_from(&mut message) => match received {
                     Ok(received) => received,
-                    // What an ICMP error says of an earlier answer.
+                    // An ICMP error about an earlier reply.
                     Err(_) => continue,
                 },
                 _ = phase.wait_for(|phase| *phase == Phase::Ended) => return,
@@ -39,7 +40,7 @@ pub async fn serve(context: Arc<Context>) -> io::Result<JoinSet<()>> {
                 tally.arrived(probe);
             }
             if context.flows.answered {
-                // An answer that cannot be sent is one that does not come.
+                // A reply that cannot be sent counts as unanswered.
                 let _ = socket.send_to(message, from).await;
             }
         }
@@ -47,7 +48,7 @@ pub async fn serve(context: Arc<Context>) -> io::Result<JoinSet<()>> {
     Ok(tasks)
 }
 
-/// Opens the clients' sockets, and answers what sends by them.
+/// Opens the clients' sockets. Returns their tasks.
 pub async fn send(context: Arc<Context>) -> io::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     for flow in 0..context.flows.count {
@@ -76,11 +77,11 @@ async fn client(context: Arc<Context>, flow: u32, socket: UdpSocket) {
             _ = ticks.tick(), if sending => {
                 let Some(mut tally) = context.tally(flow) else { return };
                 Probe { flow, number: tally.sent, sent: now() }.write(&mut message);
-                // Counted before the server can have it: nothing arrives that was not sent.
+                // Counted before the server can receive it, so that `arrived` never exceeds `sent`.
                 tally.sent += 1;
                 if let Err(error) = socket.try_send(&message) {
                     tally.sent -= 1;
-                    tally.trouble = Some(error.to_string());
+                    tally.error = Some(error.to_string());
                 }
             }
             received = socket.recv(&mut answer) => {
@@ -88,7 +89,7 @@ async fn client(context: Arc<Context>, flow: u32, socket: UdpSocket) {
                 match received.map(|length| Probe::read(&answer[..length])) {
                     Ok(Some(probe)) => tally.echoed(probe),
                     Ok(None) => {}
-                    Err(error) => tally.trouble = Some(error.to_string()),
+                    Err(error) => tally.error = Some(error.to_string()),
                 }
             }
             changed = phase.changed() => {

@@ -2,7 +2,7 @@
 
 use cordon_lab::{Device, Plan, Remote, Vlan};
 
-/// Two VLANs, two hosts in the first and one in the second, and one behind the router.
+/// Two VLANs with two hosts and one host, and one remote host.
 pub fn small() -> Plan {
     let device = |name: &str, mac: &str, vlan, address: &str| Device {
         name: name.to_owned(),

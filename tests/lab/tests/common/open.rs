@@ -1,18 +1,18 @@
-//! A gateway without its daemon: the XDP program with a policy that allows everything or nothing, put in by hand.
+//! A gateway without its daemon: the XDP program with hand-made tables that allow all traffic, or none.
 
 use cordon_kernel::{Dataplane, Options};
 use cordon_lab::Lab;
-use cordon_portable::{Generation, Prefix};
+use cordon_tables::{Generation, Prefix};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::{
     Admission, Network, POSTURES, PolicyRow, RULE_FIRST, Ruling, attachment,
 };
 
-const ANYONE: u16 = 1;
-/// The posture at which nothing is allowed.
+const ANY_CLASS: u16 = 1;
+/// The posture that allows no traffic.
 pub const CLOSED: u8 = 5;
 
-/// Puts the program on both ports, and opens every VLAN.
+/// Attaches the program to both ports and allows all traffic in these VLANs.
 pub fn open_gateway(lab: &Lab, vlans: &[u16]) -> Dataplane {
     let pins = lab.gateway().pins().join("by-hand");
     let attach = || {
@@ -39,7 +39,7 @@ fn generation(vlans: &[u16]) -> Generation {
             let admission = Admission {
                 segment,
                 flags: Admission::IN_USE | side,
-                unlisted_class: ANYONE,
+                unlisted_class: ANY_CLASS,
                 ..Admission::default()
             };
             generation
@@ -57,9 +57,9 @@ fn generation(vlans: &[u16]) -> Generation {
         generation.add_network(
             prefix,
             Network {
-                class: ANYONE,
+                class: ANY_CLASS,
                 segment,
-                via_uplink: ANYONE,
+                via_uplink: ANY_CLASS,
                 ..Network::default()
             },
         );
@@ -69,7 +69,7 @@ fn generation(vlans: &[u16]) -> Generation {
         address: Ip::v4(0),
     };
     let elsewhere = Network {
-        class: ANYONE,
+        class: ANY_CLASS,
         segment: Network::NO_SEGMENT,
         ..Network::default()
     };
@@ -78,6 +78,6 @@ fn generation(vlans: &[u16]) -> Generation {
     rulings[usize::from(CLOSED)] = Ruling::NONE;
     generation
         .policy
-        .add(ANYONE, ANYONE, 0, PolicyRow { rulings });
+        .add(ANY_CLASS, ANY_CLASS, 0, PolicyRow { rulings });
     generation
 }

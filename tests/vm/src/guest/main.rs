@@ -1,5 +1,5 @@
-//! The first and only process of the virtual machine: puts the XDP program on a veth pair's ends, plays the scenario
-//! to it, prints what became of each frame, and turns the machine off.
+//! The only process of the virtual machine: attaches the XDP program to veth interfaces, runs the scenario on it,
+//! prints the outcome of each frame, and turns the machine off.
 
 mod netlink;
 
@@ -9,10 +9,10 @@ use std::fs::{self, File};
 use anyhow::{Context, Result};
 use cordon_compile::Compiled;
 use cordon_kernel::{Dataplane, Options};
-use cordon_portable::Generation;
+use cordon_tables::Generation;
 use cordon_verdict::Reason;
 use cordon_verdict::abi::location_port;
-use cordon_vm::scenario::{self, Fate, Gateway, NICS};
+use cordon_vm::scenario::{self, Gateway, NICS, Outcome};
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -20,7 +20,7 @@ use nix::sys::reboot::{RebootMode, reboot};
 use nix::unistd::Pid;
 
 const XDP_DROP: u32 = 1;
-/// To be copied at tc.
+/// The frame is passed to the tc program, which copies it.
 const XDP_PASS: u32 = 2;
 const XDP_REDIRECT: u32 = 4;
 
@@ -29,7 +29,7 @@ fn main() -> Result<Infallible> {
         Ok(()) => println!("{}", cordon_vm::DONE),
         Err(error) => println!("failed: {error:#}"),
     }
-    // Not the power: QEMU ends at a reboot whatever the kernel knows of its board.
+    // A reboot, not a power-off: QEMU ends at a reboot even if the kernel does not know how to power off.
     Ok(reboot(RebootMode::RB_AUTOBOOT)?)
 }
 
@@ -54,7 +54,7 @@ fn run() -> Result<()> {
     for nic in NICS {
         netlink::veth(nic, &format!("{nic}-peer"))?;
     }
-    // What the program wrote down about a frame is read on the processor that judged it.
+    // The trace of a frame is per CPU: read it on the CPU that judged the frame.
     let mut one = CpuSet::new();
     one.set(0)?;
     sched_setaffinity(Pid::from_raw(0), &one)?;
@@ -71,15 +71,15 @@ fn run() -> Result<()> {
         dataplane,
         tables: Generation::default(),
     };
-    for told in scenario::play(&mut gateway)? {
-        println!("{}{}", cordon_vm::VERDICT, told.line);
+    for record in scenario::run(&mut gateway)? {
+        println!("{}{}", cordon_vm::VERDICT, record.line);
     }
     Ok(())
 }
 
 struct Kernel {
     dataplane: Dataplane,
-    /// The policy's tables, which say where attachments are.
+    /// The tables of the policy: they map attachments to ports.
     tables: Generation,
 }
 
@@ -96,21 +96,21 @@ impl Gateway for Kernel {
         Ok(())
     }
 
-    fn judge(&mut self, port: u16, frame: &[u8]) -> Result<Fate> {
+    fn judge(&mut self, port: u16, frame: &[u8]) -> Result<Outcome> {
         let run = self.dataplane.run(port, frame)?;
         Ok(match (run.action, run.trace.reason) {
             (XDP_DROP, number @ 1..) => {
-                let reason = Reason::from_number(number).context("a reason without a name")?;
-                Fate::Dropped(reason.name())
+                let reason = Reason::from_number(number).context("an unknown reason")?;
+                Outcome::Dropped(reason.name())
             }
-            (XDP_REDIRECT, 0) if run.trace.flood > 0 => Fate::Flooded,
-            (XDP_PASS, 0) if run.copies.is_some() => Fate::Flooded,
-            (XDP_REDIRECT, 0) => Fate::Forwarded {
-                port: location_port(self.tables.place(run.trace.egress)),
+            (XDP_REDIRECT, 0) if run.trace.flood > 0 => Outcome::Flooded,
+            (XDP_PASS, 0) if run.copies.is_some() => Outcome::Flooded,
+            (XDP_REDIRECT, 0) => Outcome::Forwarded {
+                port: location_port(self.tables.location(run.trace.egress)),
                 frame: run.frame,
             },
             (action, reason) => {
-                anyhow::bail!("the program returned {action}, and wrote down reason {reason}")
+                anyhow::bail!("the program returned {action} with reason {reason}")
             }
         })
     }

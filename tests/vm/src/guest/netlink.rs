@@ -1,4 +1,4 @@
-//! A veth pair, by way of rtnetlink: there is no `ip` in the machine.
+//! Makes veth pairs by rtnetlink: the machine has no `ip` program.
 
 use std::os::fd::AsRawFd;
 
@@ -8,7 +8,7 @@ use nix::sys::socket::{
 };
 
 const RTM_NEWLINK: u16 = 16;
-/// Request, acknowledge, fail if it exists, create.
+/// `NLM_F_REQUEST`, `NLM_F_ACK`, `NLM_F_EXCL`, `NLM_F_CREATE`.
 const FLAGS: u16 = 0x1 | 0x4 | 0x200 | 0x400;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
@@ -17,8 +17,7 @@ const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
 const NLMSG_ERROR: u16 = 2;
 
-/// Makes the interfaces `one` and `other`, each the other's end. They are down: the second cannot be brought up
-/// before the first has found it.
+/// Makes the veth pair `one` and `other`. Both are down.
 pub fn veth(one: &str, other: &str) -> Result<()> {
     let peer = [interface(), name(other)].concat();
     let info = [
@@ -30,7 +29,7 @@ pub fn veth(one: &str, other: &str) -> Result<()> {
     request(&body).with_context(|| format!("making the veth pair {one} and {other}"))
 }
 
-/// `struct ifinfomsg`: a new interface, as it comes.
+/// `struct ifinfomsg` of a new interface: all zero.
 fn interface() -> Vec<u8> {
     vec![0; 16]
 }
@@ -51,7 +50,7 @@ fn request(body: &[u8]) -> Result<()> {
     let length = 16 + body.len() as u32;
     let mut message = length.to_ne_bytes().to_vec();
     message.extend([RTM_NEWLINK.to_ne_bytes(), FLAGS.to_ne_bytes()].concat());
-    // The first of its sequence, from whoever the kernel says we are.
+    // Sequence number 1; the kernel fills in the port ID.
     message.extend([1u32.to_ne_bytes(), 0u32.to_ne_bytes()].concat());
     message.extend_from_slice(body);
     let socket = socket(
@@ -64,7 +63,7 @@ fn request(body: &[u8]) -> Result<()> {
     sendto(socket.as_raw_fd(), &message, &kernel, MsgFlags::empty())?;
     let mut answer = [0; 4096];
     let read = recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-    ensure!(read >= 20, "the kernel's answer is cut short");
+    ensure!(read >= 20, "the kernel's answer is too short");
     let kind = u16::from_ne_bytes([answer[4], answer[5]]);
     ensure!(
         kind == NLMSG_ERROR,

@@ -1,5 +1,5 @@
-//! Killed between any two steps that change the kernel or the disk, with and without a reboot: never more open than
-//! acknowledged.
+//! The daemon is killed before each step that changes the kernel or the disk, with and without a reboot: nothing is
+//! more open than acknowledged.
 
 use std::cell::{Cell, RefCell};
 
@@ -8,26 +8,26 @@ use cordon_protocol::OrderKind;
 
 use super::*;
 
-/// What a caller was told, and what it is waiting to be told.
+/// What the gateway has acknowledged, and the request in progress.
 #[derive(Default)]
-struct Told {
-    /// The posture that was acknowledged last.
+struct Acknowledged {
+    /// The last acknowledged posture.
     posture: Cell<u8>,
-    /// The policy that was acknowledged last.
+    /// The last acknowledged policy.
     policy: RefCell<Option<&'static str>>,
-    /// What is under way.
-    asked: Cell<Option<Asked>>,
+    /// The request in progress.
+    request: Cell<Option<Request>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Asked {
+enum Request {
     Policy(&'static str),
     Posture(u8),
 }
 
-impl Told {
+impl Acknowledged {
     fn apply(&self, gateway: &Gateway, name: &'static str) {
-        self.asked.set(Some(Asked::Policy(name)));
+        self.request.set(Some(Request::Policy(name)));
         let sources = match name {
             "a" => policy_a(),
             "b" => policy_b(),
@@ -35,56 +35,56 @@ impl Told {
         };
         apply(gateway, sources).expect("is applied");
         *self.policy.borrow_mut() = Some(name);
-        self.asked.set(None);
+        self.request.set(None);
     }
 
     fn order(&self, gateway: &Gateway, posture: Posture) {
-        self.asked.set(Some(Asked::Posture(posture as u8)));
+        self.request.set(Some(Request::Posture(posture as u8)));
         let kind = match posture {
             Posture::Normal => OrderKind::Release,
             _ => OrderKind::Quarantine,
         };
         give(gateway, new_order(kind, posture.name(), None)).expect("is given");
         self.posture.set(posture as u8);
-        self.asked.set(None);
+        self.request.set(None);
     }
 }
 
-/// Every kind of change, each after some other.
-fn scenario(gateway: &Gateway, told: &Told) {
-    told.apply(gateway, "a");
-    told.order(gateway, Posture::Contain);
-    told.apply(gateway, "b");
-    told.order(gateway, Posture::Lockdown);
-    // Small changes: when the other slot is far from it, and when it is near.
-    told.apply(gateway, "b+");
+/// Every kind of change, each after different ones.
+fn scenario(gateway: &Gateway, acknowledged: &Acknowledged) {
+    acknowledged.apply(gateway, "a");
+    acknowledged.order(gateway, Posture::Contain);
+    acknowledged.apply(gateway, "b");
+    acknowledged.order(gateway, Posture::Lockdown);
+    // Small changes, with the inactive slot out of date and up to date.
+    acknowledged.apply(gateway, "b+");
     gateway.tick();
-    told.apply(gateway, "b++");
-    told.apply(gateway, "b+++");
-    told.order(gateway, Posture::Normal);
-    told.apply(gateway, "a");
-    told.order(gateway, Posture::Sever);
-    told.order(gateway, Posture::Normal);
+    acknowledged.apply(gateway, "b++");
+    acknowledged.apply(gateway, "b+++");
+    acknowledged.order(gateway, Posture::Normal);
+    acknowledged.apply(gateway, "a");
+    acknowledged.order(gateway, Posture::Sever);
+    acknowledged.order(gateway, Posture::Normal);
 }
 
-/// How many steps the scenario takes.
+/// The number of steps of the scenario.
 fn steps() -> usize {
     let machine = Machine::new();
     let gateway = machine.start();
-    machine.steps.kill_before(0);
-    scenario(&gateway, &Told::default());
-    machine.steps.taken()
+    machine.kill_switch.kill_before(0);
+    scenario(&gateway, &Acknowledged::default());
+    machine.kill_switch.taken()
 }
 
-fn killed_at(step: usize) -> (Machine, Told) {
+fn killed_at(step: usize) -> (Machine, Acknowledged) {
     let machine = Machine::new();
-    let told = Told::default();
+    let acknowledged = Acknowledged::default();
     let gateway = machine.start();
-    machine.steps.kill_before(step);
-    assert!(is_killed(|| scenario(&gateway, &told)));
-    machine.steps.kill_before(0);
+    machine.kill_switch.kill_before(step);
+    assert!(is_killed(|| scenario(&gateway, &acknowledged)));
+    machine.kill_switch.kill_before(0);
     drop(gateway);
-    (machine, told)
+    (machine, acknowledged)
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_killed_daemon_leaves_the_kernel_at_least_as_closed_as_the_store() {
     let steps = steps();
     assert!(steps >= 40, "{steps} steps are too few to be all");
     for step in 1..=steps {
-        let (machine, told) = killed_at(step);
+        let (machine, acknowledged) = killed_at(step);
         let directory = Directory::open(machine.disk.path()).expect("opens");
         let stored = crate::store::Store::state(&directory).expect("reads");
         let stored = stored.map_or(0, |state| state.posture() as u8);
@@ -101,50 +101,56 @@ fn a_killed_daemon_leaves_the_kernel_at_least_as_closed_as_the_store() {
             kernel >= stored,
             "step {step}: kernel {kernel}, store {stored}"
         );
-        if !matches!(told.asked.get(), Some(Asked::Posture(NORMAL))) {
-            assert!(kernel >= told.posture.get(), "step {step}");
+        if !matches!(acknowledged.request.get(), Some(Request::Posture(NORMAL))) {
+            assert!(kernel >= acknowledged.posture.get(), "step {step}");
         }
     }
 }
 
 #[test]
-fn a_daemon_that_comes_back_keeps_what_was_acknowledged() {
+fn a_restart_keeps_what_was_acknowledged() {
     for step in 1..=steps() {
-        let (machine, told) = killed_at(step);
+        let (machine, acknowledged) = killed_at(step);
         let before = machine.kernel.posture();
         let gateway = machine.start();
         let after = machine.kernel.posture();
-        assert_eq!(after, before, "step {step}: nothing opens by itself");
-        check(step, "restart", &machine, &told, &gateway);
+        assert_eq!(after, before, "step {step}: a restart does not open");
+        check(step, "restart", &machine, &acknowledged, &gateway);
     }
 }
 
 #[test]
 fn a_reboot_keeps_what_was_acknowledged() {
     for step in 1..=steps() {
-        let (mut machine, told) = killed_at(step);
+        let (mut machine, acknowledged) = killed_at(step);
         machine.reboot();
         let gateway = machine.start();
-        check(step, "reboot", &machine, &told, &gateway);
+        check(step, "reboot", &machine, &acknowledged, &gateway);
     }
 }
 
-fn check(step: usize, after: &str, machine: &Machine, told: &Told, gateway: &Gateway) {
-    let asked = told.asked.get();
-    let at = format!("{after} after step {step}, asked {asked:?}");
+fn check(
+    step: usize,
+    after: &str,
+    machine: &Machine,
+    acknowledged: &Acknowledged,
+    gateway: &Gateway,
+) {
+    let request = acknowledged.request.get();
+    let at = format!("{after} after step {step}, request {request:?}");
     let policy = in_force(gateway).map(|name| name + &"+".repeat(devices(gateway) - 2));
-    let acknowledged = told.policy.borrow().map(str::to_owned);
-    match asked {
-        Some(Asked::Policy(name)) => {
-            let either = policy == acknowledged || policy.as_deref() == Some(name);
+    let policy_before = acknowledged.policy.borrow().map(str::to_owned);
+    match request {
+        Some(Request::Policy(name)) => {
+            let either = policy == policy_before || policy.as_deref() == Some(name);
             assert!(either, "{at}: {policy:?}");
         }
-        _ => assert_eq!(policy, acknowledged, "{at}"),
+        _ => assert_eq!(policy, policy_before, "{at}"),
     }
-    // The names that are told are those of the tables in the kernel.
+    // The reported names belong to the tables in the kernel.
     let generation = machine.kernel.generation();
     match gateway.engine().current() {
-        Some(named) => named.generation(|named| assert!(*named == generation, "{at}")),
+        Some(active) => active.generation(|active| assert!(*active == generation, "{at}")),
         None => assert!(generation.admissions.is_empty(), "{at}"),
     }
     let engine = gateway.engine();
@@ -152,25 +158,25 @@ fn check(step: usize, after: &str, machine: &Machine, told: &Told, gateway: &Gat
     if policy.is_some() {
         assert_eq!(machine.kernel.posture(), posture, "{at}");
     }
-    match asked {
-        // Not acknowledged: what was, or what was asked for.
-        Some(Asked::Posture(asked)) => {
+    match request {
+        // Not acknowledged: the posture before, or the requested one.
+        Some(Request::Posture(request)) => {
             assert!(
-                posture == told.posture.get() || posture == asked,
+                posture == acknowledged.posture.get() || posture == request,
                 "{at}: {posture}"
             );
         }
-        _ => assert_eq!(posture, told.posture.get(), "{at}"),
+        _ => assert_eq!(posture, acknowledged.posture.get(), "{at}"),
     }
     drop(engine);
-    // And the daemon works.
+    // The daemon still works.
     give(gateway, new_order(OrderKind::Quarantine, "sever", None)).expect("is given");
     apply(gateway, policy_b()).expect("is applied");
     assert_eq!(machine.kernel.posture(), SEVER, "{at}");
 }
 
 #[test]
-fn orders_are_numbered_without_gaps_whatever_happens() {
+fn orders_are_numbered_without_gaps_after_every_kill() {
     for step in 1..=steps() {
         let (machine, _) = killed_at(step);
         let gateway = machine.start();

@@ -1,49 +1,53 @@
-//! The engine over a kernel and a disk that a test stands in for.
+//! The engine over a fake kernel and disk.
 
+mod commit_confirm;
+mod counters;
 mod crash;
-mod crowded;
+mod idle;
 mod orders;
 mod policy;
+mod ports;
 mod restore;
-mod silence;
+
 mod staging;
+mod unlisted_hosts;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use cordon_kernel::Opened;
 use cordon_protocol::{Apply, NewOrder, Order, OrderKind, Scope, Sources};
 use tempfile::TempDir;
 
-use super::{Caller, Gateway, Parts};
+use super::{Caller, Gateway, stand_in};
 use crate::clock::fake::Fake;
-use crate::metrics;
-use crate::plane::fake::{Disk, KILLED, Kernel, Steps};
+use crate::kill_switch::{KILLED, KillSwitch};
+use crate::plane::fake::Kernel;
 use crate::refusal::Refusal;
 use crate::store::Directory;
+use crate::store::fake::Disk;
 
-/// A machine: what outlives the daemon.
+/// A machine: the kernel, the disk and the clock, which outlive the daemon.
 pub struct Machine {
     /// Its kernel.
     pub kernel: Kernel,
     disk: TempDir,
     full: Arc<AtomicBool>,
-    steps: Arc<Steps>,
+    kill_switch: Arc<KillSwitch>,
     clock: Arc<Fake>,
     boots: usize,
 }
 
 impl Machine {
-    /// A new one.
+    /// A new machine.
     pub fn new() -> Machine {
-        let steps = Arc::new(Steps::default());
+        let kill_switch = Arc::new(KillSwitch::default());
         Machine {
-            kernel: Kernel::new(Arc::clone(&steps)),
+            kernel: Kernel::new(Arc::clone(&kill_switch)),
             disk: tempfile::tempdir().expect("makes a directory"),
             full: Arc::default(),
-            steps,
+            kill_switch,
             clock: Arc::new(Fake::new("boot 1")),
             boots: 1,
         }
@@ -51,32 +55,23 @@ impl Machine {
 
     /// Starts the daemon.
     pub fn start(&self) -> Gateway {
-        let directory = Directory::open(self.disk.path()).expect("nobody else has it");
-        let disk = Disk::new(directory, Arc::clone(&self.steps), Arc::clone(&self.full));
-        let opened = match self.kernel.tables().control {
-            None => Opened::New,
-            Some(_) => Opened::TakenOver,
-        };
-        Gateway::start(Parts {
-            plane: Box::new(self.kernel.clone()),
-            opened,
-            store: Box::new(disk),
-            clock: self.clock.clone(),
-            pins: "/pins".to_owned(),
-            flows: [1, 1],
-            order_seconds: metrics::order_seconds(),
-        })
-        .expect("starts")
+        let directory = Directory::open(self.disk.path()).expect("is not in use");
+        let disk = Disk::new(
+            directory,
+            Arc::clone(&self.kill_switch),
+            Arc::clone(&self.full),
+        );
+        Gateway::start(stand_in(&self.kernel, disk, Arc::clone(&self.clock))).expect("starts")
     }
 
-    /// The power fails and comes back; the daemon is not started yet.
+    /// A power failure: the kernel loses everything. The daemon is not started yet.
     fn reboot(&mut self) {
         self.kernel.forget();
         self.boots += 1;
         self.clock = Arc::new(Fake::new(&format!("boot {}", self.boots)));
     }
 
-    /// Fills the disk, or makes room on it.
+    /// Fills the disk, or empties it.
     pub fn fill_disk(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
     }
@@ -124,7 +119,7 @@ fn with_ports(ports: &str, rules: &str) -> Sources {
     }
 }
 
-/// Two policies that differ: the first.
+/// The first of two policies that differ.
 pub fn policy_a() -> Sources {
     sources("  - {name: a, from: ct, to: us, service: dicom}\n")
 }
@@ -133,7 +128,7 @@ fn policy_b() -> Sources {
     sources("  - {name: b, from: us, to: ct, service: https}\n")
 }
 
-/// The same policy with so many more devices, each like the first.
+/// The same policy with this many more devices, each like the second.
 fn with_more(mut sources: Sources, more: usize) -> Sources {
     let listed = sources.devices.get_or_insert_default();
     for number in 0..more {
@@ -153,7 +148,7 @@ fn apply(gateway: &Gateway, sources: Sources) -> Result<(), Refusal> {
     gateway.apply(&apply).map(drop)
 }
 
-fn try_out(gateway: &Gateway, sources: Sources, seconds: u64) -> Result<(), Refusal> {
+fn apply_for(gateway: &Gateway, sources: Sources, seconds: u64) -> Result<(), Refusal> {
     let apply = Apply {
         sources,
         confirm_seconds: Some(seconds),
@@ -194,14 +189,14 @@ fn release(gateway: &Gateway) -> Result<Order, Refusal> {
 
 /// The name of the first rule of the policy in force.
 fn in_force(gateway: &Gateway) -> Option<String> {
-    let named = gateway.engine().current()?;
-    named.policy.rules.first().map(|rule| rule.name.clone())
+    let active = gateway.engine().current()?;
+    active.policy.rules.first().map(|rule| rule.name.clone())
 }
 
-/// How many devices it has.
+/// The number of devices of the policy in force.
 fn devices(gateway: &Gateway) -> usize {
     let current = gateway.engine().current();
-    current.map_or(0, |named| named.policy.devices.len())
+    current.map_or(0, |active| active.policy.devices.len())
 }
 
 fn warned(gateway: &Gateway, of: &str) -> bool {

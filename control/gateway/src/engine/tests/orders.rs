@@ -1,4 +1,4 @@
-//! Orders: the strictest counts, they end when they should, and a full disk stops none that closes.
+//! Orders: the strictest applies, they expire on time, and a full disk does not stop a quarantine.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn a_quarantine_is_in_force_when_it_returns() {
 }
 
 #[test]
-fn the_same_again_is_fine_and_the_first_stays_the_one_that_is_told_of() {
+fn a_repeated_order_is_accepted_and_the_first_stays_the_reported_one() {
     let (_, gateway) = machine_with_policy();
     quarantine(&gateway, "contain").expect("is given");
     let again = quarantine(&gateway, "contain").expect("is given");
@@ -32,13 +32,13 @@ fn the_same_again_is_fine_and_the_first_stays_the_one_that_is_told_of() {
         (again.before.as_str(), again.posture.as_str()),
         ("contain", "contain")
     );
-    let told = gateway.engine().last_order().expect("there is one");
-    assert_eq!(told.sequence, 1);
+    let reported = gateway.engine().last_order().expect("there is one");
+    assert_eq!(reported.sequence, 1);
     assert_eq!(gateway.engine().orders().expect("reads").len(), 2);
 }
 
 #[test]
-fn what_is_not_understood_or_makes_no_sense_is_refused_and_changes_nothing() {
+fn an_invalid_order_is_refused_without_effect() {
     let (machine, gateway) = machine_with_policy();
     let with = |change: fn(&mut NewOrder)| {
         let mut order = new_order(OrderKind::Quarantine, "contain", None);
@@ -68,7 +68,7 @@ fn what_is_not_understood_or_makes_no_sense_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_lower_posture_is_no_way_to_open() {
+fn a_quarantine_to_a_lower_posture_is_refused() {
     let (machine, gateway) = machine_with_policy();
     quarantine(&gateway, "lockdown").expect("is given");
     assert!(matches!(
@@ -79,14 +79,14 @@ fn a_lower_posture_is_no_way_to_open() {
 }
 
 #[test]
-fn an_order_ends_when_it_was_said_to_and_what_lies_under_it_stays() {
+fn an_order_expires_on_time_and_weaker_ones_stay_in_force() {
     let (machine, gateway) = machine_with_policy();
     quarantine(&gateway, "contain").expect("is given");
     quarantine_for(&gateway, "lockdown", 600).expect("is given");
-    machine.clock.pass(599);
+    machine.clock.advance(599);
     gateway.tick();
     assert_eq!(machine.kernel.posture(), LOCKDOWN);
-    machine.clock.pass(1);
+    machine.clock.advance(1);
     gateway.tick();
     assert_eq!(machine.kernel.posture(), CONTAIN);
     let orders = gateway.engine().orders().expect("reads");
@@ -99,17 +99,17 @@ fn an_order_ends_when_it_was_said_to_and_what_lies_under_it_stays() {
 }
 
 #[test]
-fn a_repeated_order_with_an_end_does_not_shorten_one_without() {
+fn a_repeated_order_that_expires_does_not_shorten_one_that_does_not() {
     let (machine, gateway) = machine_with_policy();
     quarantine(&gateway, "contain").expect("is given");
     quarantine_for(&gateway, "contain", 60).expect("is given");
-    machine.clock.pass(61);
+    machine.clock.advance(61);
     gateway.tick();
     assert_eq!(machine.kernel.posture(), CONTAIN);
 }
 
 #[test]
-fn a_clock_that_jumps_ends_nothing() {
+fn setting_the_wall_clock_ends_no_order() {
     let (machine, gateway) = machine_with_policy();
     quarantine_for(&gateway, "contain", 600).expect("is given");
     machine.clock.jump(366 * 86400);
@@ -119,55 +119,55 @@ fn a_clock_that_jumps_ends_nothing() {
     let gateway = machine.start();
     gateway.tick();
     assert_eq!(machine.kernel.posture(), CONTAIN);
-    machine.clock.pass(600);
+    machine.clock.advance(600);
     gateway.tick();
     assert_eq!(machine.kernel.posture(), NORMAL);
 }
 
 #[test]
-fn after_a_reboot_what_was_left_is_left_again() {
+fn after_a_reboot_an_order_continues_with_its_remaining_time() {
     let (mut machine, gateway) = machine_with_policy();
     quarantine_for(&gateway, "contain", 600).expect("is given");
     drop(gateway);
     machine.reboot();
     machine.clock.jump(30 * 86400);
     let gateway = machine.start();
-    machine.clock.pass(599);
+    machine.clock.advance(599);
     gateway.tick();
     assert_eq!(machine.kernel.posture(), CONTAIN);
-    machine.clock.pass(1);
+    machine.clock.advance(1);
     gateway.tick();
     assert_eq!(machine.kernel.posture(), NORMAL);
 }
 
 #[test]
-fn an_order_that_ended_while_the_daemon_was_away_is_over() {
+fn an_order_that_expired_while_the_daemon_was_down_has_ended() {
     let (machine, gateway) = machine_with_policy();
     quarantine_for(&gateway, "contain", 600).expect("is given");
     drop(gateway);
-    machine.clock.pass(601);
+    machine.clock.advance(601);
     let gateway = machine.start();
     assert_eq!(machine.kernel.posture(), NORMAL);
     assert!(!warned(&gateway, "found at"));
 }
 
 #[test]
-fn a_quarantine_does_not_need_room_on_the_disk() {
+fn a_quarantine_does_not_need_disk_space() {
     let (mut machine, gateway) = machine_with_policy();
     machine.fill_disk(true);
     let order = quarantine(&gateway, "contain").expect("is given");
     assert_eq!(machine.kernel.posture(), CONTAIN);
-    let warning = order.warning.expect("it says so");
+    let warning = order.warning.expect("it warns");
     assert!(
         warning.contains("in force") && warning.contains("disk is full"),
         "{warning}"
     );
     assert!(warned(&gateway, "not durable"));
-    // The daemon dies and comes back: the kernel has not forgotten.
+    // The daemon restarts: the kernel still has the posture.
     drop(gateway);
     let gateway = machine.start();
     assert_eq!(machine.kernel.posture(), CONTAIN);
-    // There is room again.
+    // The disk has space again.
     machine.fill_disk(false);
     gateway.tick();
     assert!(!warned(&gateway, "not durable"));
@@ -178,7 +178,7 @@ fn a_quarantine_does_not_need_room_on_the_disk() {
 }
 
 #[test]
-fn a_release_does_need_room_on_the_disk() {
+fn a_release_needs_disk_space() {
     let (machine, gateway) = machine_with_policy();
     quarantine(&gateway, "contain").expect("is given");
     machine.fill_disk(true);
@@ -193,7 +193,7 @@ fn a_release_does_need_room_on_the_disk() {
 }
 
 #[test]
-fn before_there_is_a_policy_an_order_counts_for_the_first() {
+fn an_order_without_a_policy_applies_to_the_first_policy() {
     let machine = Machine::new();
     let gateway = machine.start();
     quarantine(&gateway, "contain").expect("is given");

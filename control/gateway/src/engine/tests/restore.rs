@@ -1,11 +1,11 @@
-//! Coming back to a kernel, a disk, or both, that are not as they were left.
+//! Starting with a kernel or disk that is not as the daemon left it.
 
 use std::fs;
 
 use super::*;
 
 #[test]
-fn a_restart_touches_nothing() {
+fn a_restart_does_not_change_the_kernel() {
     let machine = Machine::new();
     let gateway = machine.start();
     apply(&gateway, policy_a()).expect("is applied");
@@ -24,7 +24,7 @@ fn a_restart_touches_nothing() {
 }
 
 #[test]
-fn after_a_reboot_ports_come_up_with_the_posture_there() {
+fn after_a_reboot_ports_come_up_at_the_posture() {
     let mut machine = Machine::new();
     let gateway = machine.start();
     apply(&gateway, policy_a()).expect("is applied");
@@ -35,14 +35,14 @@ fn after_a_reboot_ports_come_up_with_the_posture_there() {
     let tables = machine.kernel.tables();
     assert_eq!(tables.control.expect("is").posture, LOCKDOWN);
     assert_eq!(tables.ports.len(), 2);
-    // Nothing was judged with ports there and no policy.
+    // No packet was judged with ports attached but no policy.
     for (generation, ports) in &tables.judged {
         assert!(ports.is_empty() || !generation.admissions.is_empty());
     }
 }
 
 #[test]
-fn a_damaged_state_opens_nothing_and_loses_no_policy_that_the_kernel_has() {
+fn a_damaged_state_does_not_open_and_keeps_the_kernels_policy() {
     for damage in ["", "{", "{\"version\":1}", "\0\0\0\0"] {
         let machine = Machine::new();
         let gateway = machine.start();
@@ -58,7 +58,7 @@ fn a_damaged_state_opens_nothing_and_loses_no_policy_that_the_kernel_has() {
         assert!(warned(&gateway, "cordon apply"));
         let kept = fs::read_to_string(machine.file("state.json.damaged"));
         assert_eq!(kept.expect("is kept"), damage);
-        // The operator is not shut out.
+        // The operator can still give orders and apply policies.
         quarantine(&gateway, "lockdown").expect("is given");
         apply(&gateway, policy_b()).expect("is applied");
         assert!(!warned(&gateway, "the state cannot be read"));
@@ -67,7 +67,7 @@ fn a_damaged_state_opens_nothing_and_loses_no_policy_that_the_kernel_has() {
 }
 
 #[test]
-fn a_damaged_state_and_a_kernel_that_nothing_is_known_of() {
+fn a_damaged_state_and_an_unknown_kernel() {
     let machine = Machine::new();
     let gateway = machine.start();
     apply(&gateway, policy_a()).expect("is applied");
@@ -77,10 +77,13 @@ fn a_damaged_state_and_a_kernel_that_nothing_is_known_of() {
     let before = machine.kernel.generation();
     for _ in 0..2 {
         let gateway = machine.start();
-        assert!(machine.kernel.generation() == before, "care goes on");
+        assert!(
+            machine.kernel.generation() == before,
+            "the kernel is unchanged"
+        );
         assert!(warned(&gateway, "cordon apply"));
         assert!(matches!(
-            try_out(&gateway, policy_b(), 60),
+            apply_for(&gateway, policy_b(), 60),
             Err(Refusal::Conflict { .. })
         ));
         let _ = quarantine(&gateway, "contain");
@@ -93,7 +96,7 @@ fn a_damaged_state_and_a_kernel_that_nothing_is_known_of() {
 }
 
 #[test]
-fn a_damaged_state_after_a_reboot_comes_up_as_ordered_last() {
+fn a_damaged_state_after_a_reboot_comes_up_at_the_last_orders_posture() {
     let mut machine = Machine::new();
     let gateway = machine.start();
     apply(&gateway, policy_a()).expect("is applied");
@@ -109,7 +112,7 @@ fn a_damaged_state_after_a_reboot_comes_up_as_ordered_last() {
 }
 
 #[test]
-fn if_nobody_can_tell_what_was_ordered_nothing_opens_until_someone_says_so() {
+fn without_state_and_orders_the_site_is_severed_until_released() {
     let mut machine = Machine::new();
     let gateway = machine.start();
     apply(&gateway, policy_a()).expect("is applied");
@@ -126,7 +129,7 @@ fn if_nobody_can_tell_what_was_ordered_nothing_opens_until_someone_says_so() {
 }
 
 #[test]
-fn sources_that_are_damaged_leave_the_kernel_as_it_is() {
+fn damaged_sources_leave_the_kernel_unchanged() {
     let machine = Machine::new();
     let gateway = machine.start();
     apply(&gateway, policy_a()).expect("is applied");
@@ -146,26 +149,19 @@ fn sources_that_are_damaged_leave_the_kernel_as_it_is() {
 }
 
 #[test]
-fn the_state_of_another_version_is_not_guessed_at() {
+fn a_state_of_another_version_is_refused() {
     let machine = Machine::new();
     fs::write(machine.file("state.json"), "{\"version\":2,\"zones\":{}}").expect("writes");
     let directory = Directory::open(machine.disk.path()).expect("opens");
     let disk = Disk::new(directory, Arc::default(), Arc::default());
-    let started = Gateway::start(Parts {
-        plane: Box::new(machine.kernel.clone()),
-        opened: Opened::New,
-        store: Box::new(disk),
-        clock: machine.clock.clone(),
-        pins: "/pins".to_owned(),
-        flows: [1, 1],
-        order_seconds: metrics::order_seconds(),
-    });
+    let clock = Arc::clone(&machine.clock);
+    let started = Gateway::start(stand_in(&machine.kernel, disk, clock));
     let error = started.err().expect("is refused").to_string();
     assert!(error.contains("version 2"), "{error}");
 }
 
 #[test]
-fn a_kernel_more_open_than_the_state_is_closed_before_anything_else() {
+fn a_kernel_more_open_than_the_state_is_closed_at_the_start() {
     let machine = Machine::new();
     let gateway = machine.start();
     apply(&gateway, policy_a()).expect("is applied");

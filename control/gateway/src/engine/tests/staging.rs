@@ -1,19 +1,19 @@
-//! What goes on while a policy is written, and what is written of a small change.
+//! Writing policies: what happens meanwhile, and what is written of a small change.
 
 use std::sync::Barrier;
 
 use super::*;
 
-/// Applies a policy on another thread, and does `work` while its tables are half written.
+/// Applies a policy on another thread, and runs `work` while its tables are half written.
 fn while_written(machine: &Machine, gateway: &Gateway, sources: Sources, work: impl FnOnce()) {
-    let hold = Arc::new(Barrier::new(2));
-    machine.kernel.tables().hold = Some(Arc::clone(&hold));
+    let barrier = Arc::new(Barrier::new(2));
+    machine.kernel.tables().stage_barrier = Some(Arc::clone(&barrier));
     std::thread::scope(|scope| {
         let applied = scope.spawn(|| apply(gateway, sources));
-        hold.wait();
-        machine.kernel.tables().hold = None;
+        barrier.wait();
+        machine.kernel.tables().stage_barrier = None;
         work();
-        hold.wait();
+        barrier.wait();
         applied.join().expect("does not panic").expect("is applied");
     });
 }
@@ -36,7 +36,7 @@ fn an_order_does_not_wait_for_a_policy_that_is_being_written() {
         assert_eq!(machine.kernel.posture(), NORMAL);
     });
     assert_eq!(machine.kernel.posture(), NORMAL);
-    // Both are durable: the policy, and what was ordered while it was written.
+    // Both are durable: the policy, and the orders given while it was written.
     drop(gateway);
     let gateway = machine.start();
     assert_eq!(in_force(&gateway).as_deref(), Some("a"));
@@ -44,10 +44,10 @@ fn an_order_does_not_wait_for_a_policy_that_is_being_written() {
 }
 
 #[test]
-fn a_trial_that_is_confirmed_meanwhile_takes_nothing_away() {
+fn confirming_while_another_policy_is_written_keeps_that_policy() {
     let machine = Machine::new();
     let gateway = machine.start();
-    try_out(&gateway, policy_a(), 60).expect("is applied");
+    apply_for(&gateway, policy_a(), 60).expect("is applied");
     while_written(&machine, &gateway, policy_b(), || {
         gateway.engine().confirm().expect("is confirmed");
     });
@@ -56,7 +56,7 @@ fn a_trial_that_is_confirmed_meanwhile_takes_nothing_away() {
     assert_eq!(in_force(&gateway).as_deref(), Some("b"));
 }
 
-/// How many policies were written whole while `work` was done; the tables in force are those of the policy in force.
+/// The number of policies written whole during `work`. Checks that the kernel has the tables of the policy in force.
 fn written(machine: &Machine, gateway: &Gateway, work: impl FnOnce()) -> usize {
     let before = machine.kernel.tables().whole;
     work();
@@ -67,12 +67,12 @@ fn written(machine: &Machine, gateway: &Gateway, work: impl FnOnce()) -> usize {
 }
 
 #[test]
-fn of_a_small_change_little_is_written() {
+fn of_a_small_change_only_the_change_is_written() {
     let machine = Machine::new();
     let gateway = machine.start();
     let change = |more| apply(&gateway, with_more(policy_a(), more)).expect("is applied");
     assert_eq!(written(&machine, &gateway, || change(0)), 1);
-    // When there is time, the other slot follows.
+    // The next tick brings the inactive slot up to date.
     assert_eq!(written(&machine, &gateway, || gateway.tick()), 1);
     assert_eq!(written(&machine, &gateway, || gateway.tick()), 0);
     for more in [1, 2, 5, 0, 3] {
@@ -81,7 +81,7 @@ fn of_a_small_change_little_is_written() {
     }
     assert_eq!(written(&machine, &gateway, || gateway.tick()), 0);
 
-    // Before there was time, the other slot is far away.
+    // Without a tick in between, the inactive slot is out of date.
     let other = || apply(&gateway, policy_b()).expect("is applied");
     assert_eq!(written(&machine, &gateway, other), 1);
     let change = |more| apply(&gateway, with_more(policy_b(), more)).expect("is applied");
@@ -89,11 +89,11 @@ fn of_a_small_change_little_is_written() {
     assert_eq!(written(&machine, &gateway, || change(2)), 0);
     assert_eq!(written(&machine, &gateway, || change(3)), 0);
 
-    // Where it does not fit, all is written.
+    // If the tables are full, the whole policy is written.
     machine.kernel.tables().no_room = true;
     assert_eq!(written(&machine, &gateway, || change(4)), 1);
     assert_eq!(written(&machine, &gateway, || change(5)), 0);
-    // Of what was found, nobody knows how it came about.
+    // After a restart the content of the slots is unknown.
     drop(gateway);
     let gateway = machine.start();
     let change = |more| apply(&gateway, with_more(policy_b(), more)).expect("is applied");
@@ -103,7 +103,7 @@ fn of_a_small_change_little_is_written() {
 }
 
 #[test]
-fn a_change_that_is_not_durable_is_undone_and_the_next_one_is_right() {
+fn a_change_that_is_not_durable_is_undone_and_the_next_one_is_correct() {
     let machine = Machine::new();
     let gateway = machine.start();
     apply(&gateway, policy_a()).expect("is applied");

@@ -1,13 +1,19 @@
-//! What is summed up, what is counted once, and what is forgotten.
+//! What the ledger counts, how often, and what it removes.
 
+use std::net::IpAddr;
+
+use cordon_protocol::ObservedEnd;
+use cordon_verdict::Ip;
+
+use super::quotas::{MAX_OF_UNLISTED, MAX_PER_HOST};
 use super::*;
 
-fn talk(host: u8, port: u16) -> Talk {
+fn conversation(host: u8, port: u16) -> Conversation {
     let party = |ip: [u8; 4]| Host {
         device: None,
         ip: IpAddr::from(ip),
     };
-    Talk {
+    Conversation {
         segment: "guest".to_owned(),
         inside: ObservedEnd::From,
         from: party([10, 29, 0, host]),
@@ -23,27 +29,30 @@ fn id(host: u8, port: u16) -> FlowId {
 }
 
 #[test]
-fn a_flow_counts_once_however_often_it_is_seen_and_its_bytes_as_they_grow() {
+fn a_flow_counts_once_and_its_bytes_as_they_grow() {
     let mut ledger = Ledger::default();
     for _ in 0..3 {
-        ledger.opened(
-            (id(1, 80), Known::Told),
-            Some(talk(1, 80)),
+        ledger.flow_opened(
+            (id(1, 80), Evidence::Event),
+            Some(conversation(1, 80)),
             Some("no-web"),
             100,
         );
     }
-    ledger.begin();
-    // As it is seen in two segments, one of which has seen a little less.
+    ledger.begin_scan();
+    // The flow is seen in two segments; one has counted a little less.
     for (bytes, now) in [(1000, 101), (990, 101), (1500, 102)] {
-        ledger.still_there(id(1, 80), bytes, now);
+        ledger.update(id(1, 80), bytes, now);
     }
-    ledger.end();
-    let said: Vec<_> = ledger.talks().map(|(_, said)| said.clone()).collect();
+    ledger.end_scan();
+    let record: Vec<_> = ledger
+        .conversations()
+        .map(|(_, record)| record.clone())
+        .collect();
     let rule = Some("no-web".to_owned());
     assert_eq!(
-        said,
-        [Said {
+        record,
+        [Record {
             rule,
             flows: 1,
             bytes: 1500,
@@ -53,200 +62,288 @@ fn a_flow_counts_once_however_often_it_is_seen_and_its_bytes_as_they_grow() {
         }]
     );
     assert_eq!(
-        ledger.sum("guest"),
-        Sum {
+        ledger.totals("guest"),
+        Totals {
             flows: 1,
             bytes: 1500
         }
     );
-    // Gone from the table: the next of the same name is another.
-    ledger.begin();
-    ledger.end();
-    ledger.opened((id(1, 80), Known::Told), Some(talk(1, 80)), None, 200);
-    assert_eq!(ledger.sum("guest").flows, 2);
+    // It has left the flow table: the next flow with the same identity is another one.
+    ledger.begin_scan();
+    ledger.end_scan();
+    ledger.flow_opened(
+        (id(1, 80), Evidence::Event),
+        Some(conversation(1, 80)),
+        None,
+        200,
+    );
+    assert_eq!(ledger.totals("guest").flows, 2);
 }
 
 #[test]
-fn what_was_counted_before_a_restart_or_another_policy_is_not_counted_again() {
+fn flows_counted_before_a_restart_or_change_of_policy_are_not_counted_again() {
     let mut ledger = Ledger::default();
-    ledger.opened((id(1, 80), Known::Told), Some(talk(1, 80)), None, 100);
-    ledger.judge_again(|_, _| Some(None));
-    ledger.opened((id(1, 80), Known::Found), Some(talk(1, 80)), None, 100);
+    ledger.flow_opened(
+        (id(1, 80), Evidence::Event),
+        Some(conversation(1, 80)),
+        None,
+        100,
+    );
+    ledger.reevaluate(|_, _| Some(None));
+    ledger.flow_opened(
+        (id(1, 80), Evidence::FlowTable),
+        Some(conversation(1, 80)),
+        None,
+        100,
+    );
     let of = |ledger: &Ledger| {
         ledger
-            .talks()
-            .map(|(_, said)| (said.flows, said.bytes))
+            .conversations()
+            .map(|(_, record)| (record.flows, record.bytes))
             .next()
     };
     assert_eq!(of(&ledger), Some((1, 0)));
 
-    let mut again = Ledger::read(&ledger.write()).expect("is as it was written");
-    again.begin();
-    again.opened((id(1, 80), Known::Found), Some(talk(1, 80)), None, 100);
+    let mut again = Ledger::from_json(&ledger.to_json()).expect("is as it was written");
+    again.begin_scan();
+    again.flow_opened(
+        (id(1, 80), Evidence::FlowTable),
+        Some(conversation(1, 80)),
+        None,
+        100,
+    );
     for (bytes, counted) in [(1000, 0), (1500, 500)] {
-        again.still_there(id(1, 80), bytes, 101);
+        again.update(id(1, 80), bytes, 101);
         assert_eq!(of(&again), Some((1, counted)));
     }
-    // One that is told of is a new one.
-    again.opened((id(2, 80), Known::Told), Some(talk(1, 80)), None, 102);
-    again.end();
-    again.opened((id(3, 80), Known::Found), Some(talk(1, 80)), None, 103);
+    // A flow reported by an event is a new one.
+    again.flow_opened(
+        (id(2, 80), Evidence::Event),
+        Some(conversation(1, 80)),
+        None,
+        102,
+    );
+    again.end_scan();
+    again.flow_opened(
+        (id(3, 80), Evidence::FlowTable),
+        Some(conversation(1, 80)),
+        None,
+        103,
+    );
     assert_eq!(of(&again), Some((3, 500)));
 }
 
 #[test]
-fn what_is_said_to_one_group_after_the_other_counts_once_each() {
+fn packets_to_alternating_groups_count_as_one_flow_each() {
     let mut ledger = Ledger::default();
     let id = FlowId::to_group(7, Ip::v4(1), [5353, 5353], 17);
-    ledger.begin();
+    ledger.begin_scan();
     for (port, bytes) in [(80, 100), (81, 300), (80, 400), (80, 1000), (81, 1001)] {
-        ledger.said(id, Some(talk(1, port)), None, 100);
-        ledger.still_there(id, bytes, 101);
+        ledger.group_traffic(id, Some(conversation(1, port)), None, 100);
+        ledger.update(id, bytes, 101);
     }
-    let mut said: Vec<_> = ledger
-        .talks()
-        .map(|(talk, said)| (talk.port, said.flows, said.bytes))
+    let mut record: Vec<_> = ledger
+        .conversations()
+        .map(|(conversation, record)| (conversation.port, record.flows, record.bytes))
         .collect();
-    said.sort_unstable();
-    assert_eq!(said, [(80, 1, 800), (81, 1, 201)]);
-    // Also after a restart, whoever looks at the table first.
-    let mut again = Ledger::read(&ledger.write()).expect("is as it was written");
-    again.begin();
-    again.end();
-    again.said(id, Some(talk(1, 80)), None, 102);
+    record.sort_unstable();
+    assert_eq!(record, [(80, 1, 800), (81, 1, 201)]);
+    // Also after a restart, before and after the first scan.
+    let mut again = Ledger::from_json(&ledger.to_json()).expect("is as it was written");
+    again.begin_scan();
+    again.end_scan();
+    again.group_traffic(id, Some(conversation(1, 80)), None, 102);
     for bytes in [2000, 2300] {
-        again.still_there(id, bytes, 103);
+        again.update(id, bytes, 103);
     }
     let flows = |ledger: &Ledger| {
-        let mut said = ledger.talks();
-        said.find(|(talk, _)| talk.port == 80)
-            .map(|(_, said)| (said.flows, said.bytes))
+        let mut record = ledger.conversations();
+        record
+            .find(|(conversation, _)| conversation.port == 80)
+            .map(|(_, record)| (record.flows, record.bytes))
     };
     assert_eq!(flows(&again), Some((1, 1100)));
-    // Every minute, so that the table forgets it in between; and after hours.
-    for (pause, count) in [(60, 1), (60, 1), (PAUSE, 2)] {
-        again.end();
-        again.begin();
-        again.end();
-        again.pass(pause);
-        again.said(id, Some(talk(1, 80)), None, 200);
+    // Every minute, with the entry removed in between; and after a longer pause.
+    for (pause, count) in [(60, 1), (60, 1), (GROUP_PAUSE_SECONDS, 2)] {
+        again.end_scan();
+        again.begin_scan();
+        again.end_scan();
+        again.age(pause);
+        again.group_traffic(id, Some(conversation(1, 80)), None, 200);
         assert_eq!(flows(&again).map(|(flows, _)| flows), Some(count));
     }
 }
 
 #[test]
-fn what_enforcement_lets_pass_is_known_and_not_counted() {
+fn flows_that_enforcement_allows_are_tracked_and_not_counted() {
     let mut ledger = Ledger::default();
-    ledger.opened((id(1, 80), Known::Told), None, None, 100);
-    assert!(ledger.knows(id(1, 80)) && ledger.talks().next().is_none());
-    assert_eq!((ledger.sum("guest"), ledger.unnoted), (Sum::default(), 0));
+    ledger.flow_opened((id(1, 80), Evidence::Event), None, None, 100);
+    assert!(ledger.tracks(id(1, 80)) && ledger.conversations().next().is_none());
+    assert_eq!(
+        (ledger.totals("guest"), ledger.unrecorded),
+        (Totals::default(), 0)
+    );
 }
 
 #[test]
-fn a_host_that_scans_leaves_room_for_others() {
+fn a_scanning_host_leaves_room_for_others() {
     let mut ledger = Ledger::default();
     for port in 0..1000 {
-        ledger.opened((id(1, port), Known::Told), Some(talk(1, port)), None, 100);
+        ledger.flow_opened(
+            (id(1, port), Evidence::Event),
+            Some(conversation(1, port)),
+            None,
+            100,
+        );
     }
-    ledger.opened((id(2, 80), Known::Told), Some(talk(2, 80)), None, 100);
+    ledger.flow_opened(
+        (id(2, 80), Evidence::Event),
+        Some(conversation(2, 80)),
+        None,
+        100,
+    );
     let of = |host| {
         ledger
-            .talks()
-            .filter(|(of, _)| of.from == talk(host, 0).from)
+            .conversations()
+            .filter(|(of, _)| of.from == conversation(host, 0).from)
             .count()
     };
-    assert_eq!([of(1), of(2)], [OF_A_HOST as usize, 1]);
-    assert_eq!((ledger.unnoted, ledger.sum("guest").flows), (744, 1001));
+    assert_eq!([of(1), of(2)], [MAX_PER_HOST as usize, 1]);
+    assert_eq!(
+        (ledger.unrecorded, ledger.totals("guest").flows),
+        (744, 1001)
+    );
 }
 
 #[test]
-fn it_is_read_back_and_what_is_long_over_is_forgotten() {
+fn the_file_is_read_back_and_old_conversations_are_removed() {
     let mut ledger = Ledger::default();
-    ledger.opened(
-        (id(1, 80), Known::Told),
-        Some(talk(1, 80)),
+    ledger.flow_opened(
+        (id(1, 80), Evidence::Event),
+        Some(conversation(1, 80)),
         Some("no-web"),
         100,
     );
-    ledger.opened((id(1, 81), Known::Told), Some(talk(1, 81)), None, 100);
-    let mut read = Ledger::read(&ledger.write()).expect("is as it was written");
+    ledger.flow_opened(
+        (id(1, 81), Evidence::Event),
+        Some(conversation(1, 81)),
+        None,
+        100,
+    );
+    let mut read = Ledger::from_json(&ledger.to_json()).expect("is as it was written");
     let left = |ledger: &Ledger| {
-        let mut ports: Vec<_> = ledger.talks().map(|(talk, _)| talk.port).collect();
+        let mut ports: Vec<_> = ledger
+            .conversations()
+            .map(|(conversation, _)| conversation.port)
+            .collect();
         ports.sort_unstable();
         ports
     };
     assert_eq!(left(&read), [80, 81]);
-    read.pass(KEPT - 1);
-    // Seen again, by whatever the wall's clock says.
-    read.opened((id(2, 81), Known::Told), Some(talk(1, 81)), None, 5);
-    read.pass(1);
+    read.age(RETENTION_SECONDS - 1);
+    // Seen again, at any wall time.
+    read.flow_opened(
+        (id(2, 81), Evidence::Event),
+        Some(conversation(1, 81)),
+        None,
+        5,
+    );
+    read.age(1);
     assert_eq!(left(&read), [81]);
-    assert!(Ledger::read(b"{}").is_none() && Ledger::read(b"{\"version\":2}").is_none());
+    assert!(Ledger::from_json(b"{}").is_none() && Ledger::from_json(b"{\"version\":2}").is_none());
 }
 
 #[test]
-fn another_policy_takes_away_what_it_allows() {
+fn a_new_policy_removes_what_it_allows() {
     let mut ledger = Ledger::default();
-    ledger.opened((id(1, 80), Known::Told), Some(talk(1, 80)), None, 100);
-    ledger.opened((id(1, 81), Known::Told), Some(talk(1, 81)), None, 100);
-    ledger.judge_again(|talk, _| (talk.port == 81).then(|| Some("no-81".to_owned())));
+    ledger.flow_opened(
+        (id(1, 80), Evidence::Event),
+        Some(conversation(1, 80)),
+        None,
+        100,
+    );
+    ledger.flow_opened(
+        (id(1, 81), Evidence::Event),
+        Some(conversation(1, 81)),
+        None,
+        100,
+    );
+    ledger
+        .reevaluate(|conversation, _| (conversation.port == 81).then(|| Some("no-81".to_owned())));
     let left: Vec<_> = ledger
-        .talks()
-        .map(|(talk, said)| (talk.port, said.rule.as_deref()))
+        .conversations()
+        .map(|(conversation, record)| (conversation.port, record.rule.as_deref()))
         .collect();
     assert_eq!(left, [(81, Some("no-81"))]);
-    // What is allowed by now is judged by the new policy, and what is not was counted.
-    let known = [80, 81].map(|port| ledger.knows(id(1, port)));
+    // What the new policy allows is no longer tracked; what it drops was counted.
+    let known = [80, 81].map(|port| ledger.tracks(id(1, port)));
     assert_eq!(known, [false, true]);
 }
 
 #[test]
-fn nobody_takes_the_room_of_listed_devices() {
+fn unlisted_hosts_leave_room_for_listed_devices() {
     let mut ledger = Ledger::default();
     let of = |number: u32, device: Option<&str>, port: u16| {
         let [_, b, c, d] = number.to_be_bytes();
-        Talk {
+        Conversation {
             from: Host {
                 device: device.map(str::to_owned),
                 ip: IpAddr::from([10, b, c, d]),
             },
-            ..talk(1, port)
+            ..conversation(1, port)
         }
     };
     let mut number = 0;
-    let mut opened = |ledger: &mut Ledger, talk: Talk| {
+    let mut opened = |ledger: &mut Ledger, conversation: Conversation| {
         number += 1;
         let id = FlowId::new([number, 1].map(Ip::v4), [50_000, 80], 6);
-        ledger.opened((id, Known::Told), Some(talk), None, 100);
+        ledger.flow_opened((id, Evidence::Event), Some(conversation), None, 100);
     };
     let count = |ledger: &Ledger, device: Option<&str>| {
-        let of = |talk: &Talk| talk.from.device.as_deref() == device;
-        ledger.talks().filter(|(talk, _)| of(talk)).count()
+        let of = |conversation: &Conversation| conversation.from.device.as_deref() == device;
+        ledger
+            .conversations()
+            .filter(|(conversation, _)| of(conversation))
+            .count()
     };
-    // A device with as many addresses as it likes, and strangers with as many as they like.
+    // One device with many addresses, and many unlisted hosts.
     for address in 0..64 {
         for port in 0..256 {
             opened(&mut ledger, of(address, Some("tv"), port));
         }
     }
-    assert_eq!(count(&ledger, Some("tv")), OF_A_HOST as usize);
+    assert_eq!(count(&ledger, Some("tv")), MAX_PER_HOST as usize);
     for address in 0..1000 {
         for port in 0..20 {
             opened(&mut ledger, of(address, None, port));
         }
     }
-    assert_eq!(count(&ledger, None), OF_STRANGERS[0] as usize);
+    assert_eq!(count(&ledger, None), MAX_OF_UNLISTED[0] as usize);
     opened(&mut ledger, of(9, Some("pump"), 80));
     assert_eq!(count(&ledger, Some("pump")), 1);
-    // Many who have no address yet are many.
+    // Devices without an address have separate quotas.
     for device in 0..1000 {
         let device = format!("ct-{device}");
         opened(&mut ledger, of(0, Some(&device), 67));
     }
     assert_eq!(count(&ledger, Some("ct-999")), 1);
-    // After a restart as well.
-    let mut again = Ledger::read(&ledger.write()).expect("is as it was written");
+    // After a restart too.
+    let mut again = Ledger::from_json(&ledger.to_json()).expect("is as it was written");
     opened(&mut again, of(9, None, 9));
     opened(&mut again, of(9, Some("tv"), 9));
-    assert_eq!(again.talks().count(), ledger.talks().count());
+    assert_eq!(
+        again.conversations().count(),
+        ledger.conversations().count()
+    );
+}
+
+#[test]
+fn a_file_with_the_field_names_of_earlier_versions_is_read() {
+    let text = br#"{"version":1,"unnoted":3,"talks":[[{"segment":"guest","inside":"from","from":{"device":null,
+        "ip":"10.29.0.1"},"to":{"device":null,"ip":"10.21.0.1"},"protocol":6,"port":80},{"rule":"no-web","flows":2,
+        "bytes":100,"first":1,"last":2}]]}"#;
+    let ledger = Ledger::from_json(text).expect("is valid");
+    let (known, record) = ledger.conversations().next().expect("is there");
+    assert_eq!((known, record.flows), (&conversation(1, 80), 2));
+    assert_eq!(ledger.unrecorded, 3);
 }

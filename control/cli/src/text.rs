@@ -1,0 +1,150 @@
+//! Values as text for people.
+
+use cordon_protocol::Endpoint;
+
+/// Text from another source, with the characters that control a terminal escaped.
+pub fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Bidirectional controls could make one name look like another.
+        let is_control =
+            c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match is_control {
+            true => clean.extend(c.escape_unicode()),
+            false => clean.push(c),
+        }
+    }
+    clean
+}
+
+/// `1,234,567`.
+pub fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `1 rule`, `2 rules`.
+pub fn count(value: usize, what: &str) -> String {
+    let plural = if value == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", number(value as u64))
+}
+
+/// `1 class`, `9 classes`.
+pub fn classes(classes: usize) -> String {
+    if classes == 1 {
+        "1 class".to_owned()
+    } else {
+        format!("{} classes", number(classes as u64))
+    }
+}
+
+/// `1.5 MB`.
+pub fn bytes(value: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if value < 1000 {
+        return format!("{value} B");
+    }
+    let mut scaled = value as f64 / 1000.0;
+    let mut unit = 0;
+    // 999.95 would be rounded to 1000.0.
+    while scaled >= 999.95 && unit + 1 < UNITS.len() {
+        scaled /= 1000.0;
+        unit += 1;
+    }
+    format!("{scaled:.1} {}", UNITS[unit])
+}
+
+/// `9.3 ms`, `1,234 ms`.
+pub fn milliseconds(value: f64) -> String {
+    if value < 100.0 {
+        format!("{value:.1} ms")
+    } else {
+        format!("{} ms", number(value as u64))
+    }
+}
+
+/// `3 d 4 h`: the two largest units, rounded.
+pub fn span(seconds: u64) -> String {
+    let to_nearest = |unit: u64| seconds.saturating_add(unit / 2) / unit;
+    if seconds < 60 {
+        return format!("{seconds} s");
+    }
+    let (large, small, names) = match to_nearest(60) {
+        minutes if minutes < 24 * 60 => (minutes / 60, minutes % 60, ["h", "min"]),
+        _ => (to_nearest(3600) / 24, to_nearest(3600) % 24, ["d", "h"]),
+    };
+    match (large, small) {
+        (0, small) => format!("{small} {}", names[1]),
+        (large, 0) => format!("{large} {}", names[0]),
+        (large, small) => format!("{large} {} {small} {}", names[0], names[1]),
+    }
+}
+
+/// An end of a flow, as `ct-1 10.21.0.11:104`.
+pub fn endpoint(end: &Endpoint) -> String {
+    let address = match (end.port, end.ip.contains(':')) {
+        (0, _) => end.ip.clone(),
+        (port, true) => format!("[{}]:{port}", end.ip),
+        (port, false) => format!("{}:{port}", end.ip),
+    };
+    end.device
+        .as_ref()
+        .map(|device| format!("{device} {address}"))
+        .unwrap_or(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_rounded() {
+        let shown: Vec<_> = [0, 999, 1000, 1_234_567].map(number).into();
+        assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
+        let shown: Vec<_> = [0, 999, 1000, 999_949, 999_950, 1_500_000, u64::MAX]
+            .map(bytes)
+            .into();
+        assert_eq!(
+            shown,
+            [
+                "0 B",
+                "999 B",
+                "1.0 kB",
+                "999.9 kB",
+                "1.0 MB",
+                "1.5 MB",
+                "18446.7 PB"
+            ]
+        );
+        for (seconds, want) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (599, "10 min"),
+            (3599, "1 h"),
+            (3660, "1 h 1 min"),
+            (86_369, "23 h 59 min"),
+            (86_399, "1 d"),
+            (266_400, "3 d 2 h"),
+        ] {
+            assert_eq!(span(seconds), want);
+        }
+        assert_eq!([9.34, 1234.5].map(milliseconds), ["9.3 ms", "1,234 ms"]);
+        assert_eq!(
+            [count(1, "rule"), count(2000, "rule")],
+            ["1 rule", "2,000 rules"]
+        );
+    }
+
+    #[test]
+    fn terminal_control_characters_are_escaped() {
+        assert_eq!(clean("a\u{1b}[31mb\u{202e}é"), "a\\u{1b}[31mb\\u{202e}é");
+    }
+}

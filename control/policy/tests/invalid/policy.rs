@@ -1,0 +1,312 @@
+//! Errors in `policy.yaml`.
+
+use super::{Case, policy};
+
+pub fn cases() -> Vec<Case> {
+    let rule = |fields: &str| policy(&format!("rules:\n  - {{name: r, {fields}}}\n"));
+    vec![
+        (
+            "tab as indentation",
+            policy("groups:\n\tct: {profile: x}\n"),
+            "policy.yaml:2:1: syntax: not valid YAML: a tab in the indentation",
+            "spaces",
+        ),
+        (
+            "tab as indentation after a value, which the parser reads as part of the value",
+            policy("groups:\n  ct:\n    profile: x\n\n  # The next one.\n  \tpacs: {profile: y}\n"),
+            "policy.yaml:6:3: syntax: not valid YAML: a tab in the indentation",
+            "spaces",
+        ),
+        (
+            "tab as indentation of a rule in a file with CR LF line breaks",
+            policy("rules:\r\n- name: a\r\n\tfrom: b\r\n"),
+            "policy.yaml:3:1: syntax: not valid YAML: a tab in the indentation",
+            "spaces",
+        ),
+        (
+            "a tab after another error",
+            policy("rules: [a\ngroups: b\n\tc: d\n"),
+            "policy.yaml:2:7: syntax: not valid YAML: ",
+            "unclosed",
+        ),
+        (
+            "two documents",
+            policy("rules: []\n---\nrules: []\n"),
+            "policy.yaml:2:1: syntax: a second document",
+            "---",
+        ),
+        (
+            "an alias",
+            policy("groups: &a\n  ct: {profile: x}\n"),
+            "policy.yaml:1:9: syntax: anchors",
+            "remove",
+        ),
+        (
+            "a tag",
+            policy("rules: !!set []\n"),
+            "policy.yaml:1:8: syntax: anchors and tags",
+            "quote",
+        ),
+        (
+            "too deep",
+            policy("rules: [[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]\n"),
+            "policy.yaml:1:24: limit: nested deeper than 16",
+            "",
+        ),
+        (
+            "a list as key",
+            policy("? [a]\n: b\n"),
+            "policy.yaml:1:3: syntax: a key must be a single value",
+            "quote",
+        ),
+        (
+            "rules as a mapping",
+            policy("rules: {a: b}\n"),
+            "policy.yaml:1:8: wrong-type: `rules` must be a list, not a mapping",
+            "- ",
+        ),
+        (
+            "a rule that is text",
+            policy("rules:\n  - allow all\n"),
+            "policy.yaml:2:5: wrong-type: a rule must be a mapping, not a single value",
+            "",
+        ),
+        (
+            "rule without name",
+            policy("rules:\n  - {from: any, to: any, service: any}\n"),
+            "policy.yaml:2:5: missing-field: a rule needs `name`",
+            "",
+        ),
+        (
+            "rule without service",
+            rule("from: any, to: any"),
+            "policy.yaml:2:5: missing-field: a rule needs `service`",
+            "",
+        ),
+        (
+            "unknown group",
+            rule("from: imagin, to: any, service: any"),
+            "policy.yaml:2:21: unknown-name: there is no group, zone, segment or device `imagin`",
+            "did you mean `imaging`?",
+        ),
+        (
+            "an address in a rule",
+            rule("from: 10.0.0.1, to: any, service: any"),
+            "policy.yaml:2:21: unknown-name: there is no group",
+            "make a group",
+        ),
+        (
+            "unknown service",
+            rule("from: any, to: any, service: diacom"),
+            "policy.yaml:2:44: unknown-name: there is no service `diacom`",
+            "did you mean `dicom`?",
+        ),
+        (
+            "bad inline service",
+            rule("from: any, to: any, service: tcp/99999"),
+            "policy.yaml:2:44: unknown-name: there is no service `tcp/99999`",
+            "tcp/104",
+        ),
+        (
+            "unknown posture",
+            rule("from: any, to: any, service: any, survives: lockdwon"),
+            "policy.yaml:2:59: bad-value: `lockdwon` is not a valid posture",
+            "did you mean `lockdown`?",
+        ),
+        (
+            "survives sever",
+            rule("from: any, to: any, service: any, survives: sever"),
+            "policy.yaml:2:59: bad-value: no rule survives `sever`",
+            "lockdown",
+        ),
+        (
+            "continuity without owner",
+            rule("from: any, to: any, service: any, survives: contain, reason: x"),
+            "policy.yaml:2:59: missing-field: rule `r` is on the continuity list and needs `owner`",
+            "whom to ask",
+        ),
+        (
+            "continuity without reason",
+            rule("from: any, to: any, service: any, survives: contain, owner: x, reason: ''"),
+            "policy.yaml:2:59: missing-field: rule `r` is on the continuity list and needs `reason`",
+            "why the rule exists",
+        ),
+        (
+            "deny that survives",
+            rule("from: any, to: any, service: any, action: deny, survives: watch"),
+            "policy.yaml:2:73: conflict: rule `r` denies",
+            "remove `survives`",
+        ),
+        (
+            "unknown action",
+            rule("from: any, to: any, service: any, action: permit"),
+            "policy.yaml:2:57: bad-value: `permit` is not a valid action",
+            "allow, deny",
+        ),
+        (
+            "from broadcast",
+            rule("from: broadcast, to: any, service: any"),
+            "policy.yaml:2:21: bad-value: `broadcast` cannot be a sender",
+            "to: broadcast",
+        ),
+        (
+            "empty list",
+            rule("from: [], to: any, service: any"),
+            "policy.yaml:2:21: missing-field: the list is empty",
+            "any",
+        ),
+        (
+            "a date that does not exist",
+            rule("from: any, to: any, service: any, expires: 2027-02-29"),
+            "policy.yaml:2:58: bad-value: `2027-02-29` is not a valid date",
+            "2027-03-31",
+        ),
+        (
+            "a rule twice",
+            policy(
+                "rules:\n  - {name: a, from: any, to: any, service: any}\n  - {name: a, from: any, to: any, service: any}\n",
+            ),
+            "policy.yaml:3:12: duplicate: rule `a` is defined twice",
+            "line 2",
+        ),
+        (
+            "misspelt rule field",
+            rule("from: any, to: any, services: any"),
+            "policy.yaml:2:35: unknown-field: a rule has no field `services`",
+            "did you mean `service`?",
+        ),
+        // Groups, services, invariants.
+        (
+            "an empty group",
+            policy("groups:\n  ct: {}\n"),
+            "policy.yaml:2:3: missing-field: group `ct` is empty",
+            "profile",
+        ),
+        (
+            "group of an unknown device",
+            policy("groups:\n  ct: {devices: [ct-9]}\n"),
+            "policy.yaml:2:18: unknown-name: there is no device `ct-9`",
+            "did you mean `ct-1`?",
+        ),
+        (
+            "group named as a segment",
+            policy("groups:\n  imaging: {profile: x}\n"),
+            "policy.yaml:2:3: conflict: `imaging` names both a group and a segment",
+            "rename",
+        ),
+        (
+            "group named any",
+            policy("groups:\n  any: {profile: x}\n"),
+            "policy.yaml:2:3: conflict: `any` names both a group and a built-in selector",
+            "rename",
+        ),
+        (
+            "group with bad network",
+            policy("groups:\n  pacs: {networks: [10.200.4]}\n"),
+            "policy.yaml:2:21: bad-value: `10.200.4` is not a valid network",
+            "10.21.0.0/24",
+        ),
+        (
+            "service without ports",
+            policy("services:\n  x: {}\n"),
+            "policy.yaml:2:6: missing-field: service `x` has no protocol or port",
+            "tcp",
+        ),
+        (
+            "port out of range",
+            policy("services:\n  x: {tcp: [104, 70000]}\n"),
+            "policy.yaml:2:18: bad-value: `70000` is not a port",
+            "0 to 65535",
+        ),
+        (
+            "range the wrong way",
+            policy("services:\n  x: {udp: 20-10}\n"),
+            "policy.yaml:2:12: bad-value: `20-10` is not a port",
+            "5000-5010",
+        ),
+        (
+            "an idle time without a unit",
+            policy("services:\n  x: {tcp: 104, idle: 3600}\n"),
+            "policy.yaml:2:23: bad-value: `3600` is not a valid idle time",
+            "`s`, `m`, `h` or `d`: `idle: 24h`",
+        ),
+        (
+            "an idle time with two units",
+            policy("services:\n  x: {tcp: 104, idle: 1h30m}\n"),
+            "policy.yaml:2:23: bad-value: `1h30m` is not a valid idle time",
+            "a whole number",
+        ),
+        (
+            "an idle time without a number",
+            policy("services:\n  x: {tcp: 104, idle: h}\n"),
+            "policy.yaml:2:23: bad-value: `h` is not a valid idle time",
+            "a whole number",
+        ),
+        (
+            "a negative idle time",
+            policy("services:\n  x: {tcp: 104, idle: -1h}\n"),
+            "policy.yaml:2:23: bad-value: `-1h` is not a valid idle time",
+            "a whole number",
+        ),
+        (
+            "an idle time of zero",
+            policy("services:\n  x: {tcp: 104, idle: 0s}\n"),
+            "policy.yaml:2:23: bad-value: `0s` is too short for an idle time",
+            "default of the protocol",
+        ),
+        (
+            "an idle time of three days",
+            policy("services:\n  x: {tcp: 104, idle: 3d}\n"),
+            "policy.yaml:2:23: limit: `3d` is too long for an idle time",
+            "at most 48 hours: `48h`",
+        ),
+        (
+            "an idle time with more digits than fit",
+            policy("services:\n  x: {tcp: 104, idle: 99999999999999999999s}\n"),
+            "policy.yaml:2:23: limit: `99999999999999999999s` is too long",
+            "48h",
+        ),
+        (
+            "an idle time that ends in a letter of several bytes",
+            policy("services:\n  x: {tcp: 104, idle: 24\u{fd}}\n"),
+            "policy.yaml:2:23: bad-value: `24\u{fd}` is not a valid idle time",
+            "24h",
+        ),
+        (
+            "a misspelt idle time",
+            policy("services:\n  x: {tcp: 104, idl: 24h}\n"),
+            "policy.yaml:2:17: unknown-field: service `x` has no field `idl`",
+            "did you mean `idle`?",
+        ),
+        (
+            "an idle time of a rule",
+            rule("from: any, to: any, service: any, idle: 24h"),
+            "policy.yaml:2:49: unknown-field: a rule has no field `idle`",
+            "",
+        ),
+        (
+            "a service named any",
+            policy("services:\n  any: {tcp: 1}\n"),
+            "policy.yaml:2:3: conflict: `any` is a built-in service",
+            "another name",
+        ),
+        (
+            "an unknown protocol",
+            policy("services:\n  x: {dccp: 1}\n"),
+            "policy.yaml:2:7: unknown-field: service `x` has no field `dccp`",
+            "icmp",
+        ),
+        (
+            "invariant without expectation",
+            policy("invariants:\n  - {from: any, to: any}\n"),
+            "policy.yaml:2:5: missing-field: an invariant needs `expect`",
+            "",
+        ),
+        (
+            "invariant that expects drop",
+            policy("invariants:\n  - {from: any, to: any, expect: drop}\n"),
+            "policy.yaml:2:34: bad-value: `drop` is not a valid expectation",
+            "allow, deny",
+        ),
+    ]
+}
