@@ -100,7 +100,7 @@ pub fn write(ctx: &XdpContext) -> Option<()> {
         put(start + 4, ((to as u32) << 16 | (from >> 32) as u32).to_be());
         put(start + 8, (from as u32).to_be());
         if tagged() != 0 {
-            put(start + 12, (0x8100_0000 | 100 + segment).to_be());
+            put(start + 12, (0x8100_0000 | (100 + segment)).to_be());
             put(start + 16, 0x0800u16.to_be());
         } else {
             put(start + 12, 0x0800u16.to_be());

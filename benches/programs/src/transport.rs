@@ -1,6 +1,7 @@
 //! The packets of the payloads. Their numbers are the same in `../../src/payload.rs`.
 
 /// Unfragmented datagrams.
+#[expect(dead_code, reason = "the default")]
 const UDP: u32 = 0;
 /// TCP SYNs.
 const SYN: u32 = 1;
@@ -113,7 +114,7 @@ fn piece(flow: &Flow) -> Packet {
     };
     Packet {
         length: 20 + PIECE,
-        fragment: datagram << 16 | more | piece * PIECE / 8,
+        fragment: (datagram << 16) | more | (piece * PIECE / 8),
         protocol: 17,
         source: flow.source,
         destination: flow.destination,

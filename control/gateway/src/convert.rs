@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use cordon_policy::protocols;
 use cordon_protocol::{Endpoint, Problem};
 use cordon_verdict::abi::{location_inner, location_outer, location_port};
 use cordon_verdict::{Ip, Mac};
@@ -26,21 +27,11 @@ pub fn location_text(location: u32) -> String {
 
 /// The name of an IP protocol; `ip-N` if it has none.
 pub fn protocol_name(number: u8) -> String {
-    known_protocol(number).map_or_else(|| format!("ip-{number}"), str::to_owned)
-}
-
-fn known_protocol(number: u8) -> Option<&'static str> {
-    match number {
-        1 => Some("icmp"),
-        6 => Some("tcp"),
-        17 => Some("udp"),
-        58 => Some("icmpv6"),
-        _ => None,
-    }
+    protocols::name(number).map_or_else(|| format!("ip-{number}"), str::to_owned)
 }
 
 fn is_icmp(protocol: u8) -> bool {
-    protocol == 1 || protocol == 58
+    protocol == protocols::ICMP || protocol == protocols::ICMPV6
 }
 
 /// An address of the tables as the standard library's type.

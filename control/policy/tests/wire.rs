@@ -167,7 +167,7 @@ fn attached(attachments: impl Iterator<Item = String>, proxy: bool) -> String {
 }
 
 #[test]
-fn a_segment_whose_floods_are_copied_may_have_4096_attachments_and_no_more() {
+fn a_segment_with_copied_floods_may_have_at_most_4096_attachments() {
     // One port does not have enough VLAN IDs.
     let vlans =
         |count: usize| (0..count).map(|at| format!("{}.{}", ["a", "b"][at / 4000], 1 + at % 4000));

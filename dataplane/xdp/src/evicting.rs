@@ -203,7 +203,7 @@ impl<const W: usize, V: Copy, const ENTRIES: usize> EvictingTable<W, V, ENTRIES>
 /// insertion.
 #[inline(always)]
 fn put<const W: usize, V: Copy>(entry: &mut Entry<W, V>, value: V) {
-    const { assert!(size_of::<V>() % 8 == 0) };
+    const { assert!(size_of::<V>().is_multiple_of(8)) };
     let to = (&raw mut entry.value).cast::<u64>();
     let value = (&raw const value).cast::<u64>();
     for word in 0..size_of::<V>() / 8 {

@@ -10,6 +10,10 @@
     internal_features,
     reason = "`is_val_statically_known` has no other name yet"
 )]
+#![allow(
+    missing_docs,
+    reason = "aya's attribute macros do not keep the documentation of entry points"
+)]
 
 mod copies;
 mod evicting;
@@ -316,6 +320,10 @@ extern "C" fn rewrite(ctx: *mut xdp_md) -> u32 {
 /// Keeps LLVM from removing an unused argument: the verifier takes the arguments from the function's type, and the caller
 /// has to pass them.
 #[inline(always)]
+#[allow(
+    clippy::pointers_in_nomem_asm_block,
+    reason = "the instruction does not read the memory that the pointer points to"
+)]
 fn take(ctx: *mut xdp_md) {
     // SAFETY: an empty operation on a register.
     unsafe { asm!("{0} = {0}", inout(reg) ctx => _, options(nomem, nostack, preserves_flags)) };

@@ -172,7 +172,7 @@ pub fn set(slot: u8, from: u16, to: u16) -> Option<u32> {
 
 /// The size of a record in words.
 const fn words<T>() -> usize {
-    assert!(size_of::<T>() % 8 == 0 && align_of::<T>() <= 8);
+    assert!(size_of::<T>().is_multiple_of(8) && align_of::<T>() <= 8);
     size_of::<T>() / 8
 }
 

@@ -70,6 +70,10 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    #[allow(
+        clippy::needless_borrows_for_generic_args,
+        reason = "passing the key by value changes the code"
+    )]
     fn proxy(&self, slot: u8, segment: u16, ip: Ip) -> Mac {
         let key = ProxyKey {
             ip,
