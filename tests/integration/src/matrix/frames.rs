@@ -95,7 +95,7 @@ impl Exchange<'_> {
     }
 
     /// A frame to the MAC address that the sender has resolved for the receiver.
-    fn to_receiver(&self, ether_type: u16, payload: Vec<u8>) -> Sent {
+    fn sent_to_receiver(&self, ether_type: u16, payload: Vec<u8>) -> Sent {
         let mac = self.topology.resolved_mac(&self.from, &self.to);
         self.with_mac(mac, ether_type, payload)
     }
@@ -103,7 +103,7 @@ impl Exchange<'_> {
     fn ip(&self, protocol: u8, hop_limit: u8, payload: &[u8]) -> Sent {
         let (from, to) = (self.from.ip(self.v6), self.to.ip(self.v6));
         let (ether_type, packet) = frame::ip(from, to, protocol, hop_limit, payload);
-        self.to_receiver(ether_type, packet)
+        self.sent_to_receiver(ether_type, packet)
     }
 
     fn ip_to_group(&self, from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> Sent {
@@ -265,7 +265,7 @@ impl Exchange<'_> {
         let broadcast = IpAddr::V4(Ipv4Addr::BROADCAST);
         match protocol {
             ArpRequest => single(self.with_mac(BROADCAST, 0x0806, self.arp(1))),
-            ArpReply => single(self.to_receiver(0x0806, self.arp(2))),
+            ArpReply => single(self.sent_to_receiver(0x0806, self.arp(2))),
             Solicitation => {
                 let own = frame::link_address_option(1, self.from.mac);
                 let message = frame::discovery(135, &self.to.v6.octets(), &own);
@@ -356,8 +356,8 @@ impl Exchange<'_> {
             Eapol => single(self.link_control(0x03, 0x888e, &[2, 1, 0, 0])),
             Ptp => single(self.link_control(0x0e, 0x88f7, &[0x12, 2])),
             Listed => single(self.with_mac(BROADCAST, LISTED, vec![0xcc; 46])),
-            ListedToOne => single(self.to_receiver(LISTED, vec![0xcc; 46])),
-            Unlisted => single(self.to_receiver(UNLISTED, vec![0xcc; 46])),
+            ListedToOne => single(self.sent_to_receiver(LISTED, vec![0xcc; 46])),
+            Unlisted => single(self.sent_to_receiver(UNLISTED, vec![0xcc; 46])),
         }
     }
 }
