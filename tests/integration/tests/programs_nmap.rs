@@ -231,9 +231,9 @@ fn tasks(lab: &Lab, known: &Policy) -> Result<Vec<Task>> {
             for target in intruder.targets {
                 hosts.extend(addresses(&lab.host(target)?, six));
             }
-            for plain_scan in scans {
+            for scan in scans {
                 let own = addresses(&from, six)[0];
-                tasks.push(Task::new(known, intruder, &from, own, *plain_scan, &hosts));
+                tasks.push(Task::new(known, intruder, &from, own, *scan, &hosts));
             }
         }
     }
