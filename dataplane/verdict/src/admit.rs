@@ -27,7 +27,7 @@ impl Ingress {
     }
 }
 
-/// Limits the rate of group frames, first of the host and then of its port. Only frames that would pass are counted:
+/// Limits the rate of group frames: of the host, of unlisted hosts together, and of the port. Only frames that would pass are counted:
 /// frames that are dropped anyway take nothing from other hosts.
 #[inline(always)]
 pub fn storm<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Result<(), Reason> {
@@ -47,6 +47,14 @@ pub fn storm<T: Tables>(tables: &mut T, ingress: &Ingress, link: &Link) -> Resul
                 return Err(Reason::Storm);
             }
             limit.groups += 1;
+        }
+        if tables.device(control.slot, host).is_none() {
+            let rate = tables.rate(ingress.port()).ok_or(Reason::Storm)?;
+            start(rate, now);
+            if rate.unlisted_groups >= (most / PortRate::UNLISTED).max(1) {
+                return Err(Reason::Storm);
+            }
+            rate.unlisted_groups += 1;
         }
     }
     storm_of_port(tables, control, ingress.port())
@@ -77,6 +85,8 @@ pub fn start(rate: &mut PortRate, now: u32) {
         rate.groups = 0;
         rate.stations = 0;
         rate.copies = 0;
+        rate.unlisted_groups = 0;
+        rate.unlisted_copies = 0;
     }
 }
 

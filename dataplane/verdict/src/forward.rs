@@ -57,6 +57,14 @@ pub fn egress<T: Tables>(
         }
         inside |= listed;
     }
+    // A copy that no attachment gets is a drop, and is counted as one.
+    let hairpin = link.proxied && !ingress.admission.is(Admission::UPLINK);
+    if inside && ingress.admission.is(Admission::ALONE) && !hairpin {
+        return Err(match ruling.is_inside() {
+            true => Reason::Posture,
+            false => Reason::SameAttachment,
+        });
+    }
     flood(tables, ingress, link, inside)
 }
 
@@ -119,8 +127,19 @@ pub fn flood<T: Tables>(
         }
         limit.copies = made as u16;
     }
+    let listed = ingress.admission.is(Admission::UPLINK)
+        || tables
+            .device(ingress.control.slot, fdb_key(segment, link.source))
+            .is_some();
     let rate = tables.rate(ingress.port()).ok_or(Reason::FloodLimit)?;
     admit::start(rate, now);
+    if !listed {
+        let made = rate.unlisted_copies.saturating_add(copies as u32);
+        if made > PortRate::COPIES / PortRate::UNLISTED {
+            return Err(Reason::FloodLimit);
+        }
+        rate.unlisted_copies = made;
+    }
     let made = rate.copies.saturating_add(copies as u32);
     if made > PortRate::COPIES {
         return Err(Reason::FloodLimit);

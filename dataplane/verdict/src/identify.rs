@@ -114,7 +114,7 @@ pub fn sender<T: Tables>(
     if network.flags & Network::ROUTER != 0 {
         return Err(Reason::AddressBinding);
     }
-    if ip.is_v6_link_local() {
+    if ip.is_link_local() {
         return Ok(ingress.admission.unlisted_class);
     }
     match is_host_range_of(&network, segment) {
@@ -135,7 +135,7 @@ fn owns<T: Tables>(
     if let Some(owner) = owner {
         return owner == device.id();
     }
-    let link_local = ip.is_v6_link_local();
+    let link_local = ip.is_link_local();
     if !link_local && !device.is(Device::ANY_ADDRESS) {
         return false;
     }
@@ -153,14 +153,65 @@ fn is_host_range_of(network: &Network, segment: u16) -> bool {
     network.segment == segment && network.flags & (Network::BROADCAST | Network::ROUTER) == 0
 }
 
-/// The class of the destination of a packet.
+/// Whether an address is one of the ingress segment's own: in its subnets and no directed broadcast, or link-local.
+#[inline(always)]
+pub fn is_on_link<T: Tables>(tables: &T, ingress: &Ingress, ip: Ip) -> bool {
+    let network = tables.network(ingress.control.slot, ip);
+    let own = network.segment == ingress.admission.segment;
+    ip.is_link_local() || (own && network.flags & Network::BROADCAST == 0)
+}
+
+/// Whether an address is a router's.
+#[inline(always)]
+pub fn is_router<T: Tables>(tables: &T, ingress: &Ingress, ip: Ip) -> bool {
+    tables.network(ingress.control.slot, ip).flags & Network::ROUTER != 0
+}
+
+/// Whether an address is bound to a device of the ingress segment.
+#[inline(always)]
+pub fn is_local_device<T: Tables>(tables: &T, ingress: &Ingress, ip: Ip) -> bool {
+    let owner = tables.address(ingress.control.slot, ip);
+    matches!(owner, Some(owner) if owner.segment == ingress.admission.segment)
+}
+
+/// Whether an address is bound to a device of the ingress segment other than the sender.
+#[inline(always)]
+pub fn is_other_device<T: Tables>(tables: &T, ingress: &Ingress, link: &Link, ip: Ip) -> bool {
+    let (slot, segment) = (ingress.control.slot, ingress.admission.segment);
+    let Some(owner) = tables.address(slot, ip) else {
+        return false;
+    };
+    let sender = tables.device(slot, fdb_key(segment, link.source));
+    let sender = sender.unwrap_or(Device::NONE);
+    owner.segment == segment && owner.device != sender.id()
+}
+
+/// The destination of a packet.
+#[derive(Clone, Copy)]
+pub struct Destination {
+    /// Its class.
+    pub class: u16,
+    /// Whether it is an unlisted member of the ingress segment that is not behind an uplink as far as is known.
+    pub member: bool,
+}
+
+impl Destination {
+    const fn of(class: u16) -> Destination {
+        Destination {
+            class,
+            member: false,
+        }
+    }
+}
+
+/// Identifies the destination of a packet.
 #[inline(always)]
 pub fn destination<T: Tables>(
     tables: &T,
     ingress: &Ingress,
     link: &Link,
     packet: &Packet,
-) -> Result<u16, Reason> {
+) -> Result<Destination, Reason> {
     let slot = ingress.control.slot;
     let segment = ingress.admission.segment;
     let ip = packet.destination;
@@ -170,7 +221,7 @@ pub fn destination<T: Tables>(
         _ => Device::NONE,
     };
     if device.is_at(ip) && !ip.is_group() {
-        return Ok(device.class);
+        return Ok(Destination::of(device.class));
     }
     let owner = tables.address(slot, ip);
     let network = match owner {
@@ -183,12 +234,12 @@ pub fn destination<T: Tables>(
         return Err(Reason::GroupMismatch);
     }
     if group {
-        return Ok(network.class);
+        return Ok(Destination::of(network.class));
     }
     if device.is_listed() {
         let own = owner.map(|owner| owner.device);
         return match owns(tables, ingress, device, ip, own) {
-            true => Ok(device.class),
+            true => Ok(Destination::of(device.class)),
             false => Err(Reason::AddressBinding),
         };
     }
@@ -197,13 +248,23 @@ pub fn destination<T: Tables>(
         // attachment.
         return match owner.segment == segment {
             true => Err(Reason::AddressBinding),
-            false => Ok(owner.class),
+            false => Ok(Destination::of(owner.class)),
         };
     }
-    if network.segment == segment && is_via_uplink(tables, ingress, destination) {
-        return Ok(network.via_uplink);
+    let link_local = network.flags & Network::LINK_LOCAL != 0;
+    if network.segment != segment && !link_local {
+        return Ok(Destination::of(network.class));
     }
-    Ok(network.class)
+    if is_via_uplink(tables, ingress, destination) {
+        return Ok(Destination::of(network.via_uplink));
+    }
+    Ok(Destination {
+        class: match link_local {
+            true => ingress.admission.unlisted_class,
+            false => network.class,
+        },
+        member: true,
+    })
 }
 
 /// Whether an unlisted host of the segment is behind an uplink: it was last seen there, or the segment admits listed

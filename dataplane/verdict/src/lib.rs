@@ -11,6 +11,7 @@ mod account;
 mod address;
 mod admit;
 mod authorise;
+mod canonical;
 mod fast_path;
 mod flow;
 mod forward;

@@ -9,6 +9,7 @@
 use crate::abi::{Admission, GATEWAY};
 use crate::address::Ip;
 use crate::admit::Ingress;
+use crate::canonical::{fold, halves, sum};
 use crate::frame::Frame;
 use crate::packet::{Link, Packet};
 use crate::parse::ETHERTYPE_ARP;
@@ -162,16 +163,9 @@ const LINK_ADDRESS: u64 = 0x0201 << 48 | GATEWAY;
 /// The checksum of the advertisement with its pseudo header (RFC 8200 §8.1); all 32 bytes of the message are known.
 #[inline(always)]
 fn checksum(requester: Ip, target: Ip) -> u16 {
-    // Sums of 32-bit halves: folded to 16 bits, the ones' complement sum is the same.
-    let halves = |word: u64| (word >> 32) + (word & 0xffff_ffff);
-    let addresses = halves(requester.hi) + halves(requester.lo);
     // The target is the source address and is in the message.
-    let targets = 2 * (halves(target.hi) + halves(target.lo));
+    let addresses = sum(requester) + 2 * sum(target);
     let pseudo = 32 + ICMPV6 as u64;
     let message = 0x8800_0000 + SOLICITED + halves(LINK_ADDRESS);
-    let sum = halves(addresses + targets + pseudo + message);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    !(sum as u16)
+    !fold(addresses + pseudo + message)
 }

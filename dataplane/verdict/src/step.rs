@@ -133,6 +133,8 @@ pub struct Pending {
     pub(crate) packet: Option<Packet>,
     pub(crate) conn: ConnState,
     pub(crate) classes: Classes,
+    /// Whether the destination is judged as an unlisted member of the ingress segment.
+    pub(crate) member: bool,
     /// [`Ruling::NONE`] until it is decided.
     pub(crate) ruling: Ruling,
     /// Whether the sender of the packet is the flow's initiator; else the receiver is.
@@ -158,6 +160,7 @@ impl Pending {
             packet,
             conn,
             classes: Classes::UNCLASSIFIED,
+            member: false,
             ruling: Ruling::NONE,
             by_sender: true,
             answered: false,

@@ -105,6 +105,8 @@ impl Network {
     pub const BROADCAST: u16 = 1;
     /// A router's own address.
     pub const ROUTER: u16 = 2;
+    /// Link-local addresses that no other network holds: they belong to the segment in which they are used.
+    pub const LINK_LOCAL: u16 = 4;
     /// The result for an address in no network. Not an `Option`: the kernel's verifier refuses its undefined part.
     pub const UNCLASSIFIED: Network = Network {
         class: CLASS_UNCLASSIFIED,

@@ -142,6 +142,8 @@ impl Admission {
     pub const PROXY: u16 = 16;
     /// Some device of the segment is bound to a port or attachment; without it the binding need not be looked up.
     pub const BOUND: u16 = 32;
+    /// No other device-facing attachment of the segment gets a copy of what this attachment floods inside.
+    pub const ALONE: u16 = 64;
 
     /// Whether a flag is set.
     #[inline(always)]
@@ -195,9 +197,16 @@ pub struct PortRate {
     pub stations: u32,
     /// Copies per attachment in the tick, of flooded frames.
     pub copies: u32,
+    /// Of the group frames, those of unlisted hosts at a device-facing port.
+    pub unlisted_groups: u32,
+    /// Of the copies, those for frames of unlisted hosts at a device-facing port.
+    pub unlisted_copies: u32,
 }
 
 impl PortRate {
+    /// The part of a device-facing port's limits that unlisted hosts together may use is 1/`UNLISTED`. The rest is a
+    /// reserve for listed devices: with many MAC addresses one host must not silence them.
+    pub const UNLISTED: u32 = 2;
     /// New unlisted hosts at a device-facing port in a tick, at most.
     pub const STATIONS: u32 = 64;
     /// Copies that the frames of a port may cause in a tick.
@@ -381,7 +390,7 @@ pub struct Trace {
 const _: () = assert!(size_of::<Stack>() == 8);
 const _: () = assert!(size_of::<ProxyKey>() == 24);
 const _: () = assert!(size_of::<PortSetting>() == 8);
-const _: () = assert!(size_of::<PortRate>() == 16);
+const _: () = assert!(size_of::<PortRate>() == 24);
 const _: () = assert!(size_of::<Admission>() == 8);
 const _: () = assert!(size_of::<Sampling>() == 16);
 const _: () = assert!(size_of::<Trace>() == 8);

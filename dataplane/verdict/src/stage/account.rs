@@ -4,6 +4,7 @@ use super::pass;
 use crate::account::report_flow;
 use crate::address::MAC_GROUP;
 use crate::authorise::Denied;
+use crate::canonical;
 use crate::flow::{ConnState, Decided, FlowId};
 use crate::forward;
 use crate::fragment;
@@ -31,10 +32,14 @@ pub fn account<F: Frame, T: Tables>(
         proxy::answer(frame, &pending.link, pending.packet.as_ref()).ok_or(Reason::Retag)?;
         return Ok(settled(frame, tables, pending, pending.ingress.port()));
     }
-    if let Some(packet) = &pending.packet
-        && packet.kind != Kind::Discovery
-    {
-        pending.establishes = remember(tables, pending, packet, frame.len())?;
+    match &pending.packet {
+        None => canonical::arp(frame, &pending.link).ok_or(Reason::Arp)?,
+        Some(packet) if packet.kind == Kind::Discovery => {
+            canonical::discovery(frame, &pending.link, packet).ok_or(Reason::NeighbourDiscovery)?;
+        }
+        Some(packet) => {
+            pending.establishes = remember(tables, pending, packet, frame.len())?;
+        }
     }
     let Pending {
         ingress,

@@ -1,6 +1,7 @@
 //! The stages of a packet that no established flow decides: identify, authorise, forward.
 
 use super::{deliver, storm};
+use crate::abi::{CONTAIN, Ruling};
 use crate::authorise::{self as policy, Classes, Denied};
 use crate::flow::{ConnState, FlowId};
 use crate::frame::Frame;
@@ -44,8 +45,9 @@ pub fn identify<F: Frame, T: Tables>(
     let destination = identity::destination(tables, ingress, link, packet)?;
     pending.classes = Classes {
         source,
-        destination,
+        destination: destination.class,
     };
+    pending.member = destination.member;
     Ok(())
 }
 
@@ -84,8 +86,13 @@ pub fn authorise<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(),
         Err(denied) => group::answers(tables, ingress, link, packet).ok_or(denied)?,
         Ok(authorised) => authorised,
     };
+    // An unlisted host that is judged as a member of the segment must not be reached across its boundary.
+    let stays = pending.member && ingress.control.posture >= CONTAIN;
     pending.conn = conn;
-    pending.ruling = authorised.ruling;
+    pending.ruling = match stays {
+        true => Ruling::allow_inside(authorised.ruling.rule()),
+        false => authorised.ruling,
+    };
     pending.by_sender = authorised.by_sender;
     Ok(())
 }
