@@ -74,7 +74,7 @@ impl Dataplane {
             opened,
         } = census;
         let mut swept = Swept {
-            open: open.iter().sum::<usize>() as u64,
+            established: open.iter().sum::<usize>() as u64,
             ..Swept::default()
         };
         let mut half_expired = Vec::new();

@@ -37,7 +37,10 @@ fn a_sweep_removes_idle_flows_only() {
 
         age(&mut kernel, 8);
         let swept = kernel.sweep(&Default::default()).expect("sweeps");
-        assert_eq!((swept.established, swept.half_open, swept.removed), (1, 1, 0));
+        assert_eq!(
+            (swept.established, swept.half_open, swept.removed),
+            (1, 1, 0)
+        );
         age(&mut kernel, 100);
         let swept = kernel.sweep(&Default::default()).expect("sweeps");
         assert_eq!((swept.established, swept.removed), (1, 1));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 use cordon_protocol::{
-    Observed, ObservedEnd, ObservedSegment, ObservedConversation, Party, Rule, WouldDrop,
+    Observed, ObservedConversation, ObservedEnd, ObservedSegment, Party, Rule, WouldDrop,
 };
 use serde_json::{Map, Value, json};
 

@@ -53,10 +53,14 @@ impl Posture {
             Posture::Watch => {
                 "everything except rules with `survives: normal`, such as vendor access"
             }
-            Posture::Contain => "the site is cut off from the wider network; traffic inside it continues",
+            Posture::Contain => {
+                "the site is cut off from the wider network; traffic inside it continues"
+            }
             Posture::Isolate => "zones are cut off from each other too",
             Posture::Lockdown => "only rules with `survives: lockdown` apply",
-            Posture::Sever => "no frame is forwarded; the gateway's management interface still answers",
+            Posture::Sever => {
+                "no frame is forwarded; the gateway's management interface still answers"
+            }
         }
     }
 
