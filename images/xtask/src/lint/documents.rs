@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_whose_target_is_missing_is_reported() {
+    fn a_link_with_a_missing_target_is_reported() {
         let text =
             "[a](control/a) [`b`](control/b/src/lib.rs#x) [c](https://example.org/x) [d](#part)";
         assert_eq!(found("README.md", text), [""; 0]);
