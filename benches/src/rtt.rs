@@ -24,9 +24,9 @@ use crate::traffic::Device;
 /// The gateways that are compared.
 const KINDS: [Kind; 4] = [Kind::Bridge, Kind::Redirect, Kind::Nftables, Kind::Cordon];
 const DEVICE: Device = Device(0);
-/// Round measure_once before the measurement, which establish the flow.
+/// Round trips before the measurement, which establish the flow.
 const WARM_UP: usize = 500;
-/// Round measure_once of a round.
+/// Round trips of a round.
 const TRIPS: usize = 10_000;
 const PAYLOAD: usize = 18;
 /// The most that Cordon should add to the median, in microseconds.

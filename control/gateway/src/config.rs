@@ -62,7 +62,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Capacity of the flow tables. Takes effect when the data plane is loaded anew.
+/// Capacity of the flow tables. Takes effect when the data plane is loaded without a pinned program.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Flows {

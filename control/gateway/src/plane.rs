@@ -31,7 +31,7 @@ pub trait Plane: Send {
     /// Detaches a port.
     fn detach(&mut self, port: u16) -> Result<(), Error>;
 
-    /// Advances the clock of flow idle times by one tick.
+    /// Advances the clock of flow idle times by one age tick.
     fn age(&mut self) -> Result<(), Error>;
 
     /// Removes idle flows and, when the table is nearly full, flows beyond their quota of hosts that are not `listed`,

@@ -44,7 +44,7 @@ pub fn status(gateway: &Gateway, observed: &Observed) -> Result<Status, Refusal>
             .collect(),
         segments: Vec::new(),
         flows: FlowCount {
-            open: swept.open,
+            open: swept.established,
             half_open: swept.half_open,
             limit: engine.flow_limit(),
         },

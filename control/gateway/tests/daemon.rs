@@ -179,7 +179,7 @@ fn a_killed_daemon_leaves_everything_in_force_and_restores_it() {
         let second = site.refused();
         assert!(second.contains("another cordond uses"), "{second}");
 
-        // A reboot loses the pinned maps. They are loaded anew at the same posture.
+        // A reboot loses the pinned maps. They are loaded again at the same posture.
         daemon.end(Signal::SIGTERM);
         std::fs::remove_dir_all(site.pins()).expect("is there");
         let daemon = site.start();

@@ -27,7 +27,7 @@ mod status;
 pub use explain::{AtPosture, Explanation, Question};
 pub use failure::{Failure, FailureCode, Problem};
 pub use flow::{Endpoint, Event, EventKind, Flow, FlowQuery, FlowState, Flows, WouldDrop};
-pub use observed::{Observed, ObservedEnd, ObservedSegment, ObservedTalk, Party};
+pub use observed::{Observed, ObservedConversation, ObservedEnd, ObservedSegment, Party};
 pub use order::{NewOrder, Order, OrderKind, Scope};
 pub use policy::{Applied, Apply, Sources};
 pub use status::{

@@ -11,7 +11,7 @@ pub struct Observed {
     /// The observed segments, by name.
     pub segments: Vec<ObservedSegment>,
     /// The would-drop flows, summed up by host pair and service; the newest first.
-    pub talks: Vec<ObservedTalk>,
+    pub talks: Vec<ObservedConversation>,
     /// The number of flows that were not recorded because the table was full.
     pub unnoted: u64,
 }
@@ -31,7 +31,7 @@ pub struct ObservedSegment {
 
 /// Flows between the same two hosts to the same service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObservedTalk {
+pub struct ObservedConversation {
     /// The observed segment.
     pub segment: String,
     /// Which end is in that segment: `from` or `to`.
@@ -57,7 +57,7 @@ pub struct ObservedTalk {
     pub last: String,
 }
 
-/// An end of an [`ObservedTalk`].
+/// An end of an [`ObservedConversation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObservedEnd {
@@ -67,7 +67,7 @@ pub enum ObservedEnd {
     To,
 }
 
-/// A host that is an end of an [`ObservedTalk`].
+/// A host that is an end of an [`ObservedConversation`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// The name of the device, if it is a listed one.

@@ -79,7 +79,7 @@ impl Dataplane {
         Ok(counts.into_iter().max().unwrap_or(0))
     }
 
-    /// Advances the clock of flow ages by one tick. Call it every `abi::AGE_SECONDS`.
+    /// Advances the clock of flow ages by one age tick. Call it every `abi::AGE_SECONDS`.
     ///
     /// # Errors
     /// [`Error::Map`].

@@ -33,7 +33,7 @@ impl FlowEntry {
         self.half_open && self.address.iter().any(|ip| ip.is_unspecified())
     }
 
-    /// For how many ticks of [`Control::tick`](cordon_verdict::abi::Control::tick) it has been idle at `now`.
+    /// For how many age ticks ([`Control::tick`](cordon_verdict::abi::Control::tick)) it has been idle at `now`.
     pub fn idle(&self, now: u16) -> u16 {
         now.wrapping_sub(self.flow.seen)
     }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use cordon_verdict::abi::AGE_SECONDS;
+use cordon_verdict::protocol::{SCTP, TCP};
 
 use crate::flow_entry::FlowEntry;
 
-/// Default idle timeouts, in ticks of [`Control::tick`](cordon_verdict::abi::Control::tick), and the quota of a device.
+/// Default idle timeouts, in age ticks ([`Control::tick`](cordon_verdict::abi::Control::tick)), and the quota of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SweepLimits {
     /// Established TCP: HL7 sessions are idle for hours.
@@ -48,7 +49,7 @@ const fn ticks(seconds: u64) -> u16 {
     }
 }
 
-/// Nine tenths of the range of the tick counter: two and a half days.
+/// Nine tenths of the range of the age tick: two and a half days.
 const LONGEST: u16 = u16::MAX / 10 * 9;
 
 /// The fraction of a flow table that may be filled before shorter timeouts and the quota of unlisted hosts apply.
@@ -89,7 +90,7 @@ impl SweepLimits {
             SCTP => (self.sctp, true),
             _ => (self.datagram, true),
         };
-        // Most flows sent a packet within this tick: do not look up their rule.
+        // Most flows sent a packet within this age tick: do not look up their rule.
         if !policy_applies || idle == 0 {
             return idle > default;
         }
@@ -101,9 +102,6 @@ impl SweepLimits {
         idle > limit
     }
 }
-
-const TCP: u8 = 6;
-const SCTP: u8 = 132;
 
 #[cfg(test)]
 mod tests {
@@ -206,7 +204,7 @@ mod tests {
             ("ICMP", entry(1, 0, false), IdleTimeout::Default, true, 300),
             (
                 "SCTP",
-                entry(132, 0, false),
+                entry(SCTP, 0, false),
                 IdleTimeout::Default,
                 false,
                 1800,

@@ -1,6 +1,6 @@
 //! The XDP program in the kernel: loads, attaches, pins, updates and reads it.
 //!
-//! [`Dataplane::open`] takes over the pinned program or loads it anew; [`Dataplane::attach`] makes a network interface a
+//! [`Dataplane::open`] takes over the pinned program, replaces it, or loads it; [`Dataplane::attach`] makes a network interface a
 //! port; [`Dataplane::install`] puts a policy into force, [`Dataplane::set_posture`] a posture. Both return only when no
 //! packet is judged by the old one any more.
 

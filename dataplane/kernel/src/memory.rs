@@ -74,7 +74,7 @@ impl Dataplane {
         Ok(all)
     }
 
-    /// The bytes of a slot's inner maps, which every generation makes anew.
+    /// The bytes of a slot's inner maps, which every generation makes again.
     fn inner_bytes(&self, slot: u32) -> Result<u64, Error> {
         let maps = &self.maps;
         Ok(inner("PROXIES", maps.proxies.get(&slot, 0))?

@@ -1,4 +1,4 @@
-//! Opening the data plane: taking over the pinned program, or loading it anew.
+//! Opening the data plane: taking over the pinned program, replacing it, or loading it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ pub enum Opened {
 }
 
 impl Dataplane {
-    /// Takes over the pinned program, or loads it anew. No frame is forwarded before [`Dataplane::install`].
+    /// Takes over the pinned program, replaces it, or loads it. No frame is forwarded before [`Dataplane::install`].
     ///
     /// # Errors
     /// [`Error::Abi`] if the pinned program has another ABI: it stays in force. Else why the program could not be loaded.

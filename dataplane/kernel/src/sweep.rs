@@ -21,11 +21,11 @@ use crate::pins::of;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Established flows that remain.
-    pub open: u64,
+    pub established: u64,
     /// Half-open flows that remain.
     pub half_open: u64,
     /// Removed flows.
-    pub forgotten: u64,
+    pub removed: u64,
     /// Of these, flows that were not idle: those of unlisted hosts over their quota, in a table above its high-water mark.
     pub excess: u64,
 }
@@ -74,7 +74,7 @@ impl Dataplane {
             opened,
         } = census;
         let mut swept = Swept {
-            open: open.iter().sum::<usize>() as u64,
+            established: open.iter().sum::<usize>() as u64,
             ..Swept::default()
         };
         let mut half_expired = Vec::new();
@@ -89,7 +89,7 @@ impl Dataplane {
         self.follow_moves()?;
         for (at, entry) in half_expired {
             match self.remove_half_open(at, entry.flow.seen) {
-                true => swept.forgotten += 1,
+                true => swept.removed += 1,
                 // It has seen a packet since.
                 false => swept.half_open += u64::from(!entry.is_to_group()),
             }
@@ -104,9 +104,9 @@ impl Dataplane {
         barrier::wait()?;
         for (slot, entry) in &expired {
             if self.relink_if_used(*slot, entry) {
-                swept.open += 1;
+                swept.established += 1;
             } else {
-                swept.forgotten += 1;
+                swept.removed += 1;
                 self.removed.push(*slot);
             }
         }
@@ -115,9 +115,9 @@ impl Dataplane {
         // `reclaim` frees from the end, so that the lowest entry is freed last and reused first: used entries should lie
         // close together.
         self.removed.sort_unstable_by_key(|slot| slot.number());
-        swept.forgotten += swept.excess;
+        swept.removed += swept.excess;
         // Some of the excess flows may have been established after the census.
-        swept.open = swept.open.saturating_sub(swept.excess);
+        swept.established = swept.established.saturating_sub(swept.excess);
         Ok(swept)
     }
 

@@ -37,10 +37,13 @@ fn a_sweep_removes_idle_flows_only() {
 
         age(&mut kernel, 8);
         let swept = kernel.sweep(&Default::default()).expect("sweeps");
-        assert_eq!((swept.open, swept.half_open, swept.forgotten), (1, 1, 0));
+        assert_eq!(
+            (swept.established, swept.half_open, swept.removed),
+            (1, 1, 0)
+        );
         age(&mut kernel, 100);
         let swept = kernel.sweep(&Default::default()).expect("sweeps");
-        assert_eq!((swept.open, swept.forgotten), (1, 1));
+        assert_eq!((swept.established, swept.removed), (1, 1));
         let mut ports = Vec::new();
         kernel.flows(|entry| ports.push(entry.port));
         assert_eq!(ports, [[40000, 104]]);
@@ -142,7 +145,7 @@ fn in_a_full_table_established_flows_stay_and_new_ones_remain_half_open() {
         // Once they are idle, a sweep makes room for new flows.
         age(&mut kernel, 37 * 3600);
         let swept = kernel.sweep(&Default::default()).expect("sweeps");
-        assert_eq!(swept.open, 0);
+        assert_eq!(swept.established, 0);
         for port in 0..200 {
             established(&kernel, 42000 + port);
         }
@@ -247,8 +250,8 @@ fn flood(name: &str, idle: bool) {
         let taken = ports_of(&kernel, FLOODER).len() as u64;
 
         let swept = sweep(&mut kernel);
-        assert_eq!((swept.excess, swept.forgotten), (taken - 29, taken - 29));
-        assert_eq!(swept.open, 20 + 3 + 29);
+        assert_eq!((swept.excess, swept.removed), (taken - 29, taken - 29));
+        assert_eq!(swept.established, 20 + 3 + 29);
         assert_eq!(ports_of(&kernel, LISTED), before);
         assert_eq!(ports_of(&kernel, GUEST), [41000, 41001, 41002]);
         let left = ports_of(&kernel, FLOODER);

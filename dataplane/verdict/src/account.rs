@@ -1,4 +1,4 @@
-//! Stage 7, account: count every frame once, for its rule or its drop reason, and report it as an event.
+//! Account: count every frame once, for its rule or its drop reason, and report it as an event.
 
 use crate::abi::{Control, EVENT_DROP, EVENT_FLOW, Event, PORTS, Ruling, location};
 use crate::address::Ip;

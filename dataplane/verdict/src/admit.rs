@@ -1,4 +1,4 @@
-//! Stage 2, admit: from (port, VLAN) to a segment.
+//! Admit: from (port, VLAN) to a segment.
 
 use crate::abi::{
     Admission, Control, Limit, NO_ATTACHMENT, PORTS, PortRate, PortSetting, attachment, fdb_key,

@@ -1,4 +1,4 @@
-//! Stage 5, authorise: posture, then policy by (class, class, service).
+//! Authorise: posture, then policy by (class, class, service).
 
 use crate::abi::{CLASS_UNCLASSIFIED, PolicyKey, PolicyRow, Ruling, SERVICE_OTHER, service_index};
 use crate::admit::Ingress;

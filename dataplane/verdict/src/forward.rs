@@ -1,4 +1,4 @@
-//! Stage 6, forward: find the egress attachment, and write the tags that it needs.
+//! Forward: find the egress attachment, and write the tags that it needs.
 
 use crate::abi::{
     Admission, Control, Copies, CopyTarget, Device, FLOOD_MEMBER, GATEWAY, Limit, NO_ATTACHMENT,

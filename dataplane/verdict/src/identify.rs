@@ -1,4 +1,4 @@
-//! Stage 3, identify: find the classes of sender and receiver.
+//! Identify: find the classes of sender and receiver.
 //!
 //! A listed device is identified by its MAC address in its segment, and may use only the IP addresses bound to it.
 //! Hosts behind an uplink, and unlisted hosts, are identified by the network of their address.

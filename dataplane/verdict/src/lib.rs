@@ -1,7 +1,7 @@
 //! The one decision: a frame and the tables in, a verdict out.
 //!
-//! The same source is compiled for the kernel (the XDP program) and for user space (explain, replay,
-//! tests). It neither allocates nor panics, and every way to fail is a drop with a named [`Reason`].
+//! The same source is compiled for the kernel (the XDP program) and for user space (explain, the
+//! shadow policy, tests). It neither allocates nor panics, and every way to fail is a drop with a named [`Reason`].
 //!
 //! Start reading at [`path::walk`]: the packet path, in order, on one screen.
 #![no_std]

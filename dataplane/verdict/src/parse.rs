@@ -1,4 +1,4 @@
-//! Stage 1, parse: from bytes to the fields that the other stages read. The parsers look up no table.
+//! Parse: from bytes to the fields that the other stages read. The parsers look up no table.
 
 use crate::abi::{GATEWAY, STACKED};
 use crate::address::{Ip, MAC_GROUP};

@@ -88,7 +88,7 @@ reasons! {
     Rule = 27, "rule";
     /// A rule would allow it, but not at the posture in force.
     Posture = 28, "posture";
-    /// The flow table is full.
+    /// User space only: the table of half-open flows has no room. The kernel evicts.
     FlowTableFull = 29, "flow-table-full";
     /// The destination is at the attachment where the frame came in.
     SameAttachment = 30, "same-attachment";

@@ -1,4 +1,4 @@
-//! Stage 4, track: an established packet costs one look-up.
+//! Track: an established packet costs one look-up.
 //!
 //! A flow becomes established once both its ends have sent; its entry has the epoch under which it was judged. A packet
 //! under another epoch, or with another MAC address or attachment, is judged again; none is dropped for that. Until

@@ -1,4 +1,4 @@
-//! Stage 1, the extended parse: IPv4 options, IPv6 extension headers and fragments. Most packets have none.
+//! The extended parse: IPv4 options, IPv6 extension headers and fragments. Most packets have none.
 
 use crate::address::Ip;
 use crate::frame::Frame;

@@ -7,7 +7,7 @@ cargo xtask <task>: builds, checks, tests and runs the project.
   test    checks the gates, runs every test, and counts the results
   lint    checks the gates alone: the project's rules, names, rustfmt, clippy
   bench   measures throughput, new flows, round trips and floods against nftables, a bridge and bare XDP
-  fuzz    looks for input that breaks something: frames, policy files, calls of the API
+  fuzz    looks for input that violates a property of tests/fuzz: frames, policy files, calls of the API
   setup   installs what the other tasks need; they call it themselves
 
 `cargo xtask <task> --help` explains a task. All but lint need root: they load programs into the kernel and create
@@ -67,7 +67,7 @@ nftables configured as its experts would, and Cordon. Run nothing else on the ma
 ";
 
 const FUZZ: &str = "\
-cargo xtask fuzz [TARGET]... [--minutes N]: looks for input that breaks something, with libFuzzer.
+cargo xtask fuzz [TARGET]... [--minutes N]: looks for input that violates a property of tests/fuzz, with libFuzzer.
 
   frames    sequences of frames: user space and the oracle decide the same about each
   policy    policy files: accepted, or refused with every error and its position
@@ -82,7 +82,7 @@ const LINT: &str = "\
 cargo xtask lint [GATE]...: checks the gates, all of them or those named.
 
   rules        which crate may depend on which; what may lie at the top level; a README.md in every member's folder;
-               where `unsafe` may stand; no Rust file over 600 lines
+               where `unsafe` may stand; no Rust file over 600 lines; paths and links in Markdown files exist
   names        no banned word in an identifier or a file name (images/xtask/src/lint/names.rs has the words, and the
                terms to use instead)
   rustfmt      cargo fmt --check, in the workspace and in the crates outside it: dataplane/xdp, benches/programs,

@@ -157,7 +157,7 @@ fn an_early_release_fails_the_demo() {
 #[test]
 fn an_interrupted_demo_removes_the_hospital() {
     for (signal, act) in [
-        (Signal::SIGINT, "The programs are real"),
+        (Signal::SIGINT, "programs are real"),
         (Signal::SIGTERM, "2. Clinical traffic, by real programs"),
         (Signal::SIGHUP, "3. Intruders"),
     ] {

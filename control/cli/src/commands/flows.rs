@@ -166,7 +166,10 @@ fn table(flows: &[Flow]) -> Table {
         ">IDLE",
     ]);
     for flow in flows {
-        let state = if flow.answered { "open" } else { "half-open" };
+        let state = match flow.answered {
+            true => "established",
+            false => "half-open",
+        };
         table.row([
             endpoint(&flow.from).into(),
             endpoint(&flow.to).into(),

@@ -20,8 +20,8 @@ Postures, from open to closed:
   watch     drops what a rule marks `survives: normal`, such as vendor access
   contain   cuts the site off from the wider network; traffic inside it continues (the default)
   isolate   also cuts the zones off from each other
-  lockdown  leaves only the continuity list: `cordon rules --continuity`
-  sever     leaves only the gateway's own management
+  lockdown  leaves only rules with `survives: lockdown`
+  sever     forwards no frame; the gateway's management interface still answers
 
 Options of `cordon quarantine site`: --reason WHY (required), --posture POSTURE, --for TIME, --ticket TICKET, --by NAME, --yes
 

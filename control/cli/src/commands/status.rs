@@ -94,7 +94,7 @@ fn print_head(app: &mut App, status: &Answer, clock: Clock) -> Result<(), Error>
     ))?;
     let flows = &status.flows;
     app.out.line(format_args!(
-        "flows    {} open, {} half-open, limit {}",
+        "flows    {} established, {} half-open, limit {}",
         number(flows.open),
         number(flows.half_open),
         number(flows.limit)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 use cordon_protocol::{
-    Observed, ObservedEnd, ObservedSegment, ObservedTalk, Party, Rule, WouldDrop,
+    Observed, ObservedConversation, ObservedEnd, ObservedSegment, Party, Rule, WouldDrop,
 };
 use serde_json::{Map, Value, json};
 
@@ -54,7 +54,7 @@ pub struct WouldDropQuery {
 /// A group of flows.
 struct Sum<'a> {
     /// One of them, for what they have in common.
-    example: &'a ObservedTalk,
+    example: &'a ObservedConversation,
     flows: u64,
     bytes: u64,
     first: &'a str,
@@ -70,7 +70,7 @@ impl WouldDropQuery {
         let answer = app.gateway.get("/v1/observed")?;
         let observed: Observed = answer.read()?;
         self.check(app, &observed)?;
-        let talks: Vec<&ObservedTalk> = observed
+        let talks: Vec<&ObservedConversation> = observed
             .talks
             .iter()
             .filter(|talk| self.wants(talk))
@@ -139,7 +139,7 @@ impl WouldDropQuery {
         }
     }
 
-    fn wants(&self, talk: &ObservedTalk) -> bool {
+    fn wants(&self, talk: &ObservedConversation) -> bool {
         let is = |party: &Party, name: &String| party.device.as_ref() == Some(name);
         let rule = talk.would_drop.rule.as_deref().unwrap_or(NO_RULE);
         self.segment
@@ -211,7 +211,7 @@ pub fn segment_summary(segment: &ObservedSegment) -> String {
 }
 
 /// Groups flows. The group with the most flows comes first.
-fn summed<'a>(talks: &[&'a ObservedTalk], by: &[By]) -> Vec<Sum<'a>> {
+fn summed<'a>(talks: &[&'a ObservedConversation], by: &[By]) -> Vec<Sum<'a>> {
     let mut sums: Vec<Sum> = Vec::new();
     let mut known: BTreeMap<Vec<String>, usize> = BTreeMap::new();
     for talk in talks {
@@ -238,7 +238,7 @@ fn summed<'a>(talks: &[&'a ObservedTalk], by: &[By]) -> Vec<Sum<'a>> {
     sums
 }
 
-fn text(talk: &ObservedTalk, by: By) -> String {
+fn text(talk: &ObservedConversation, by: By) -> String {
     match by {
         By::From => party(&talk.from),
         By::To => party(&talk.to),

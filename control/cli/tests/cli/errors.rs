@@ -266,7 +266,11 @@ fn a_full_disk_is_reported_with_what_to_do() {
         "error-not-durable-apply",
         &cordon(&fake, "apply good").transcript,
     );
-    snapshot::text("error-not-durable-order", &cordon(&fake, ORDER).transcript);
+    // A quarantine is never refused for this: see `a_quarantine_that_is_not_durable_prints_the_warning`.
+    snapshot::text(
+        "error-not-durable-release",
+        &cordon(&fake, "release site --reason x").transcript,
+    );
 }
 
 #[test]

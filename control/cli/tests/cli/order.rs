@@ -98,6 +98,23 @@ fn a_quarantine_succeeds_even_if_the_rules_cannot_be_read() {
     );
 }
 
+/// The posture is in force although the disk is full: the exit code is 0, and the warning says what a reboot would do.
+#[test]
+fn a_quarantine_that_is_not_durable_prints_the_warning() {
+    let order = values::order_with(json!({
+        "warning": "it is in force, but a reboot would undo it, because it could not be made durable: \
+                    /var/lib/cordon/state.json: No space left on device; the disk of the gateway may be full: check \
+                    `df -h /var/lib/cordon`. Storing it is retried",
+    }));
+    let fake = Fake::new(&[
+        ("POST /v1/orders", order),
+        ("GET /v1/rules", values::rules()),
+    ]);
+    let ran = cordon(&fake, "quarantine site --reason x");
+    assert_eq!(ran.code, 0);
+    snapshot::text("quarantine-not-durable", &ran.transcript);
+}
+
 #[test]
 fn an_order_that_is_not_in_force_yet_is_a_failure() {
     let order = values::order_with(json!({"in_force_milliseconds": null}));

@@ -1,4 +1,4 @@
-//! The Unix socket of the API: it has its permissions from the first moment, and replaces one that a dead daemon left.
+//! The Unix socket of the API: it has its permissions from the first moment, and replaces one that a daemon that has exited left.
 
 use std::fs;
 use std::io;

@@ -24,7 +24,7 @@ use crate::sync::lock;
 pub struct Parts {
     /// The data plane.
     pub plane: Box<dyn Plane>,
-    /// Whether it was loaded anew or taken over.
+    /// Whether it was loaded without a pinned program, replaced one, or took it over.
     pub opened: Opened,
     /// The persistence of the state.
     pub store: Box<dyn Store>,
@@ -32,7 +32,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Directory where the kernel's tables are pinned.
     pub pins: String,
-    /// Capacity for IPv4 and IPv6 flows of a data plane that is loaded anew.
+    /// Capacity for IPv4 and IPv6 flows of a data plane that is loaded without a pinned program.
     pub flows: [u32; 2],
     /// Histogram of the seconds until an order is in force.
     pub order_seconds: prometheus::Histogram,
@@ -55,7 +55,7 @@ pub struct Engine {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) slots: PolicySlots,
     pub(super) order_seconds: prometheus::Histogram,
-    /// Whether the data plane was loaded anew or taken over.
+    /// Whether the data plane was loaded without a pinned program, replaced one, or took it over.
     pub opened: Opened,
     /// The state to be stored.
     pub(super) state: State,
@@ -236,7 +236,7 @@ impl Engine {
         let strictest = self.state.quarantines.last()?;
         let end = strictest.end.as_ref();
         Some(Order {
-            // Computed anew: the wall clock may have been set since.
+            // Computed again: the wall clock may have been set since.
             until: end.map(|end| end.until(&*self.clock)),
             ..strictest.order.clone()
         })

@@ -77,7 +77,7 @@ impl Engine {
         self.swept = self
             .plane
             .sweep(&|entry| idle_timeouts.of(entry), &listed)?;
-        self.flows_removed += self.swept.forgotten;
+        self.flows_removed += self.swept.removed;
         self.warn_of_unlisted_excess();
         Ok(())
     }

@@ -47,7 +47,7 @@ impl Snapshot {
         let ports = engine.ports();
         let policy = engine.policy_status();
         let mut snapshot = Snapshot {
-            flows: [swept.open, swept.half_open],
+            flows: [swept.established, swept.half_open],
             flows_limit: engine.flow_limit(),
             flows_removed,
             events_missed: gateway.events_missed(),

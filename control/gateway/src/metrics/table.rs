@@ -42,12 +42,12 @@ pub const TABLE: &[Definition] = table! {
         "Packets that a rule let pass although the posture of an acknowledged order shuts that rule entirely. Must stay 0."
         => |all| one(all.counts.forbidden as f64);
     "cordon_flows" GAUGE
-        "Flows in the flow table at the last sweep, by state: open (packets seen from both ends) or half-open."
-        => |all| by_state(["open", "half-open"], all.flows);
+        "Flows in the flow table at the last sweep, by state: established or half-open."
+        => |all| by_state(["established", "half-open"], all.flows);
     "cordon_flows_limit" GAUGE
         "Capacity of the flow table, in flows."
         => |all| one(all.flows_limit as f64);
-    "cordon_flows_forgotten_total" COUNTER
+    "cordon_flows_removed_total" COUNTER
         "Flows removed since the daemon started: idle, closed, or of unlisted hosts while the table was nearly full."
         => |all| one(all.flows_removed as f64);
     "cordon_observed_flows_total" COUNTER

@@ -99,7 +99,7 @@ fn each_value_is_exported_under_its_name_and_labels() {
         "cordon_packets_forbidden_after_acknowledgement_total 102",
         "cordon_rule_packets_total{rule=\"a\"} 103",
         "cordon_rule_bytes_total{rule=\"b \\\"c\\\"\"} 10400",
-        "cordon_flows{state=\"open\"} 105",
+        "cordon_flows{state=\"established\"} 105",
         "cordon_flows{state=\"half-open\"} 106",
         "cordon_observed_flows_total{segment=\"guest\"} 119",
         "cordon_observed_bytes_total{segment=\"guest\"} 120",

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use cordon_policy::Service;
 use cordon_protocol as wire;
-use cordon_protocol::{ObservedSegment, ObservedTalk, WouldDrop};
+use cordon_protocol::{ObservedConversation, ObservedSegment, WouldDrop};
 use cordon_verdict::Reason;
 
 use crate::active_policy::ActivePolicy;
@@ -104,7 +104,11 @@ impl Observed {
 }
 
 /// A conversation, as the API reports it.
-fn to_api(index: &PolicyIndex, conversation: &Conversation, record: &Record) -> ObservedTalk {
+fn to_api(
+    index: &PolicyIndex,
+    conversation: &Conversation,
+    record: &Record,
+) -> ObservedConversation {
     let time =
         |seconds: u64| clock::rfc3339(UNIX_EPOCH + Duration::from_secs(seconds.min(MAX_TIMESTAMP)));
     let rule = record.rule.as_deref();
@@ -113,7 +117,7 @@ fn to_api(index: &PolicyIndex, conversation: &Conversation, record: &Record) -> 
         None => Reason::NoRule,
     };
     let packet = conversation.packet();
-    ObservedTalk {
+    ObservedConversation {
         segment: conversation.segment.clone(),
         inside: conversation.inside,
         from: index.party(conversation, &conversation.from),

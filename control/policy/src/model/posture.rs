@@ -11,15 +11,15 @@ use super::Policy;
 pub enum Posture {
     /// Everything that the rules allow.
     Normal,
-    /// Rules with `survives: normal` no longer apply; more is logged.
+    /// Rules with `survives: normal` no longer apply.
     Watch,
-    /// The site is cut off from the wider network.
+    /// The site is cut off from the wider network; traffic inside it continues.
     Contain,
     /// Zones are cut off from each other too.
     Isolate,
-    /// Only the continuity list applies.
+    /// Only rules with `survives: lockdown` apply.
     Lockdown,
-    /// No flow passes; only the gateway's own management remains.
+    /// No frame is forwarded; the gateway's management interface still answers.
     Sever,
 }
 
@@ -53,10 +53,14 @@ impl Posture {
             Posture::Watch => {
                 "everything except rules with `survives: normal`, such as vendor access"
             }
-            Posture::Contain => "the site is cut off from the wider network and goes on inside",
+            Posture::Contain => {
+                "the site is cut off from the wider network; traffic inside it continues"
+            }
             Posture::Isolate => "zones are cut off from each other too",
-            Posture::Lockdown => "only the continuity list is left",
-            Posture::Sever => "only the gateway's own management is left",
+            Posture::Lockdown => "only rules with `survives: lockdown` apply",
+            Posture::Sever => {
+                "no frame is forwarded; the gateway's management interface still answers"
+            }
         }
     }
 

@@ -52,7 +52,7 @@ pub(crate) fn terms(
                 if given.is_none() {
                     problems
                         .add(node.position, Code::MissingField, format!("{what} is on the continuity list and needs `{name}`"))
-                        .hint("in a crisis, operators have to know whom to ask and why the rule exists");
+                        .hint("state the owner and the reason: operators need both during an incident");
                 }
             }
         }

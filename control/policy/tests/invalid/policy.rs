@@ -123,7 +123,7 @@ pub fn cases() -> Vec<Case> {
             "continuity without owner",
             rule("from: any, to: any, service: any, survives: contain, reason: x"),
             "policy.yaml:2:59: missing-field: rule `r` is on the continuity list and needs `owner`",
-            "whom to ask",
+            "operators need both",
         ),
         (
             "continuity without reason",

@@ -300,7 +300,7 @@ pub fn cases() -> Vec<Case> {
                 "infrastructure: {dns: {servers: [10.0.0.1], survives: contain}}\nzones:",
             ),
             "site.yaml:8:55: missing-field: `dns` is on the continuity list and needs `owner`",
-            "whom to ask",
+            "operators need both",
         ),
         (
             "a segment close to none but one whose name is invalid",

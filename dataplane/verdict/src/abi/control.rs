@@ -7,7 +7,7 @@ pub const POSTURES: usize = 6;
 pub const AGE_SECONDS: u64 = 4;
 /// The lowest posture at which the site is cut off from the wider network.
 pub const CONTAIN: u8 = 2;
-/// The posture at which only the continuity list passes.
+/// The posture at which only rules with `survives: lockdown` pass.
 pub const LOCKDOWN: u8 = 4;
 /// The highest posture, at which no frame passes.
 pub const SEVER: u8 = 5;

@@ -2,6 +2,7 @@
 
 mod clippy;
 mod direction;
+mod documents;
 mod files;
 mod format;
 mod identifiers;
@@ -120,6 +121,7 @@ fn rules(workspace: &Workspace) -> Result<Vec<String>> {
     let mut problems = direction::problems(&members);
     problems.extend(layout::problems(&workspace.root, &members)?);
     problems.extend(sources::problems(&workspace.root)?);
+    problems.extend(documents::problems(&workspace.root)?);
     Ok(report(
         &problems,
         "change the places named above, then: cargo xtask lint rules",

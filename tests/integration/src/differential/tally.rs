@@ -15,7 +15,7 @@ use crate::generate::frame::{SERVICE_TAG, VLAN_TAG};
 use crate::generate::offsets::{network, tags, vlans};
 
 /// Reasons that cannot occur. The kernel's flow tables hold more flows than a run opens, and those of user space are
-/// unbounded. A test run provides headroom, as drivers must, so that a count_tags always fits.
+/// unbounded. A test run provides headroom, as drivers must, so that a tag always fits.
 /// `tests/differential_limits` covers frames without headroom.
 const NEVER: [Reason; 2] = [Reason::FlowTableFull, Reason::Retag];
 
@@ -32,7 +32,7 @@ const EGRESSES: [&str; 16] = [
     "to another VLAN of the port",
     "proxied, to another port",
     "proxied, to another VLAN of the port",
-    "proxied, back where it came from",
+    "proxied, to the ingress attachment",
     PROXIED_FLOOD,
     "answered, ARP",
     "answered, solicitation",
@@ -45,7 +45,7 @@ const EGRESSES: [&str; 16] = [
     STITCHED,
     BACK,
 ];
-/// Rare: only answers of the gateway keep a priority count_tags.
+/// Rare: only answers of the gateway keep a priority tag.
 const PRIORITY_KEPT: &str = "priority, the same";
 /// Rare: only until the device's location is learned.
 const PROXIED_FLOOD: &str = "proxied, flood";
@@ -92,7 +92,7 @@ const BY_RULE: [&str; 5] = ["normal", "watch", "contain", "isolate", "lockdown"]
 /// Counts of a run.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Policies policy_installed.
+    /// Policies installed.
     pub policies: usize,
     /// Changes of posture.
     pub postures: usize,
@@ -267,7 +267,7 @@ fn unicast_egress(port: u16, frame: &[u8], at: u32, out: &[u8]) -> &'static str 
         (false, false) => "to one attachment",
         (false, true) => "to another VLAN of the port",
         (true, false) => "proxied, to another port",
-        (true, true) if at == location(port, vlan, inner) => "proxied, back where it came from",
+        (true, true) if at == location(port, vlan, inner) => "proxied, to the ingress attachment",
         (true, true) => "proxied, to another VLAN of the port",
     }
 }

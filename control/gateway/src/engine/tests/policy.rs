@@ -1,4 +1,4 @@
-//! Applying policies: wholly or not at all, and again when the day changes.
+//! Applying policies: completely or not at all, and again when the day changes.
 
 use super::*;
 

@@ -7,7 +7,7 @@ use super::{Fault, before_frames, in_posture};
 
 /// Each changes the state before every frame, or when the posture changes.
 pub(super) const FAULTS: [Fault; 19] = [
-    before_frames("fragment: first fragments are not remembered", |portable| {
+    before_frames("fragment: first fragments are not recorded", |portable| {
         portable.memory.fragments.clear();
     }),
     before_frames("fragment: overlaps are allowed", |portable| {
@@ -51,7 +51,7 @@ pub(super) const FAULTS: [Fault; 19] = [
     before_frames("track: a new connection is always pending", |portable| {
         in_flows(portable, |flow| flow.state |= Flow::REOPENED);
     }),
-    before_frames("group: requests to groups are not remembered", |portable| {
+    before_frames("group: requests to groups are not recorded", |portable| {
         let is_request = |ends: [u32; 2]| ends.contains(&0);
         portable
             .memory
