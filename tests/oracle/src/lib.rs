@@ -5,6 +5,8 @@
 //! caches nothing, and expires state only where the specification says so.
 
 mod authorise;
+mod canonical;
+mod crossing;
 mod error;
 mod ether_type;
 mod flow;
@@ -108,8 +110,11 @@ pub struct Oracle {
     at_flow_limit: HashSet<(usize, Mac)>,
     group_frames: Counts<usize>,
     group_frames_by_host: Counts<(usize, Mac)>,
+    group_frames_of_unlisted: Counts<usize>,
     copies: Counts<usize>,
     copies_by_host: Counts<(usize, Mac)>,
+    copies_of_unlisted: Counts<usize>,
+    crossings: Counts<(usize, Mac)>,
     new_stations: Counts<usize>,
     new_flows: Counts<(usize, Mac)>,
 }
@@ -154,8 +159,11 @@ impl Oracle {
             at_flow_limit: HashSet::new(),
             group_frames: Counts::default(),
             group_frames_by_host: Counts::default(),
+            group_frames_of_unlisted: Counts::default(),
             copies: Counts::default(),
             copies_by_host: Counts::default(),
+            copies_of_unlisted: Counts::default(),
+            crossings: Counts::default(),
             new_stations: Counts::default(),
             new_flows: Counts::default(),
         }
@@ -196,10 +204,11 @@ impl Oracle {
                 forwarded,
                 rule,
                 link,
+                payload,
             }) => Judgement {
                 verdict: Ok(forwarded),
                 rule,
-                leaving: self.egress_frames(port, forwarded, frame, link),
+                leaving: self.egress_frames(port, forwarded, frame, link, payload.as_deref()),
             },
             Err((reason, rule)) => Judgement {
                 verdict: Err(reason),

@@ -32,5 +32,9 @@ pub(crate) const SOURCE_LINK_ADDRESS: u8 = 1;
 pub(crate) const TARGET_LINK_ADDRESS: u8 = 2;
 pub(crate) const NONCE: u8 = 14;
 
+/// Type of an IGMP (RFC 9776) and of an MLD (RFC 9777) query.
+pub(crate) const IGMP_QUERY: u8 = 0x11;
+pub(crate) const MLD_QUERY: u8 = 130;
+
 /// 255.255.255.255.
 pub(crate) const LIMITED_BROADCAST: IpAddr = IpAddr::V4(Ipv4Addr::BROADCAST);

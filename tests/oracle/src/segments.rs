@@ -39,6 +39,7 @@ impl Oracle {
             &mut self.new_flows,
             &mut self.group_frames_by_host,
             &mut self.copies_by_host,
+            &mut self.crossings,
         ] {
             counts.map_keys(|(segment, mac)| (new_index[segment], mac));
         }
