@@ -14,17 +14,17 @@ const FLAGS: u8 = 0xe0;
 /// The payload of a frame that passed, if it does not leave with its own.
 pub(crate) fn payload(link: &Link) -> Option<Vec<u8>> {
     match link.ether_type {
-        ARP => Some(arp(link.payload)),
+        ARP => Some(arp(link)),
         // Discovery messages with extension headers do not pass.
         IPV6 if link.payload[6] == ICMP6 => discovery(link.payload),
         _ => None,
     }
 }
 
-fn arp(packet: &[u8]) -> Vec<u8> {
-    let mut out = packet.to_vec();
-    let is_request = frame::u16_at(packet, 6) == 1;
-    if is_request {
+fn arp(link: &Link) -> Vec<u8> {
+    let mut out = link.payload.to_vec();
+    let is_request = frame::u16_at(link.payload, 6) == 1;
+    if is_request || frame::is_group_mac(link.destination) {
         out[18..24].fill(0);
     }
     out[ARP_LENGTH..].fill(0);

@@ -99,7 +99,7 @@ impl Oracle {
         if bound.is_some() || identity::is_router_address(policy, ip) {
             return Err(Reason::AddressBinding);
         }
-        if ip.is_unspecified() || identity::is_link_local(ip) {
+        if ip.is_unspecified() || identity::is_usable_link_local(ip) {
             return Ok(identity::member(policy, at.segment));
         }
         match identity::in_subnets(policy, at.segment, ip) && !identity::is_group(policy, ip) {
@@ -117,7 +117,7 @@ impl Oracle {
                 let any_of_segment = device.ips.is_empty()
                     && identity::in_subnets(&self.policy, device.segment, ip)
                     && !identity::is_group(&self.policy, ip);
-                identity::is_link_local(ip) || any_of_segment
+                identity::is_usable_link_local(ip) || any_of_segment
             }
         }
     }
@@ -149,8 +149,7 @@ impl Oracle {
             return Err(Reason::AddressBinding);
         }
         let own = bound.is_none() && identity::in_subnets(policy, at.segment, ip);
-        let station = self.stations.get(&(at.segment, link.destination));
-        let seen_via_uplink = station.is_some_and(|station| self.is_via_uplink(*station));
+        let seen_via_uplink = self.is_seen_via_uplink(at, link.destination);
         let must_be_via_uplink = policy.segments[at.segment].unknown != Unknown::Admit;
         let is_via_uplink = seen_via_uplink || must_be_via_uplink;
         if bound.is_none() && identity::is_unwritten_link_local(policy, ip) {

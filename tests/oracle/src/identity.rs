@@ -44,7 +44,7 @@ pub(crate) fn in_subnets(policy: &Policy, segment: usize, ip: IpAddr) -> bool {
 
 /// Whether an address can be a neighbour's in a segment: in its subnets, or link-local.
 pub(crate) fn is_on_link(policy: &Policy, segment: usize, ip: IpAddr) -> bool {
-    is_link_local(ip) || (in_subnets(policy, segment, ip) && !is_group(policy, ip))
+    is_usable_link_local(ip) || (in_subnets(policy, segment, ip) && !is_group(policy, ip))
 }
 
 /// Whether a network says something about an address. A link-local address is in the networks of link-local addresses
@@ -82,6 +82,14 @@ pub(crate) fn is_link_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_link_local(),
         IpAddr::V6(_) => is_link_local6(ip),
+    }
+}
+
+/// Whether it is a link-local address that a host may use: in fe80::/64 or 169.254.0.0/16.
+pub(crate) fn is_usable_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.segments()[..4] == [0xfe80, 0, 0, 0],
     }
 }
 

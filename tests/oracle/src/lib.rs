@@ -114,7 +114,8 @@ pub struct Oracle {
     copies: Counts<usize>,
     copies_by_host: Counts<(usize, Mac)>,
     copies_of_unlisted: Counts<usize>,
-    crossings: Counts<(usize, Mac)>,
+    /// The tick in which an ARP or discovery message of a host last crossed a closed boundary.
+    crossings: HashMap<(usize, Mac), u64>,
     new_stations: Counts<usize>,
     new_flows: Counts<(usize, Mac)>,
 }
@@ -163,7 +164,7 @@ impl Oracle {
             copies: Counts::default(),
             copies_by_host: Counts::default(),
             copies_of_unlisted: Counts::default(),
-            crossings: Counts::default(),
+            crossings: HashMap::new(),
             new_stations: Counts::default(),
             new_flows: Counts::default(),
         }

@@ -19,8 +19,6 @@ const COPIES: u64 = 65536;
 const HOST_FRACTION: u64 = 4;
 /// All unlisted hosts of a device-facing port together may use this fraction (a half) of the port's limit.
 const UNLISTED_FRACTION: u64 = 2;
-/// ARP and discovery messages of a host that leave a closed site.
-const CROSSINGS: u64 = 1;
 /// New unlisted hosts per device-facing port.
 const STATIONS: u64 = 64;
 /// New flows of a host at a device-facing port, and of one reached through an uplink.
@@ -159,12 +157,6 @@ impl Oracle {
             true => Ok(()),
             false => Err(Reason::StationLimit),
         }
-    }
-
-    /// Counts an ARP or discovery message of a host that would leave a closed site. False if one has left in this tick.
-    pub(crate) fn count_crossing(&mut self, at: Ingress, mac: Mac) -> bool {
-        let host = (at.segment, mac);
-        self.crossings.increment(host, self.tick, CROSSINGS)
     }
 
     /// Counts a flow that a host opens.

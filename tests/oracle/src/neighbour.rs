@@ -69,11 +69,14 @@ impl Oracle {
         }
         let length = message.len();
         let senders = |option: &[u8], kind| is_link_address(option, kind, link.source);
+        let padding = link.payload.len() - packet.length;
+        if padding > MAX_PADDING {
+            return bad;
+        }
         if message[0] == ROUTER_ADVERTISEMENT && !at.uplink {
             return Err(Reason::RaGuard);
         }
-        let padding = link.payload.len() - packet.length;
-        if padding > MAX_PADDING || !self.is_proper_destination(at, packet, message) {
+        if !self.is_proper_destination(at, packet, message) {
             return bad;
         }
         match message[0] {

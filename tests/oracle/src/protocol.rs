@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use cordon_policy::Mac;
+
 pub(crate) const IPV4: u16 = 0x0800;
 pub(crate) const ARP: u16 = 0x0806;
 pub(crate) const IPV6: u16 = 0x86dd;
@@ -38,3 +40,4 @@ pub(crate) const MLD_QUERY: u8 = 130;
 
 /// 255.255.255.255.
 pub(crate) const LIMITED_BROADCAST: IpAddr = IpAddr::V4(Ipv4Addr::BROADCAST);
+pub(crate) const LIMITED_BROADCAST_MAC: Mac = Mac([0xff; 6]);
