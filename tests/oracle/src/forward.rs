@@ -94,9 +94,8 @@ impl Oracle {
             let mut by = self.policy.segments[at.segment].attachments.iter();
             let has_copies =
                 by.any(|by| !self.is_uplink(*by) && (*by != at.attachment || link.proxied));
-            match inside && !has_copies {
-                true if permit.inside => Err((Reason::Posture, permit.rule)),
-                true => Err((Reason::SameAttachment, MatchedRule::None)),
+            match permit.inside && !has_copies {
+                true => Err((Reason::Posture, permit.rule)),
                 false => Ok(Forwarded::Flood {
                     segment: at.segment,
                     inside,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cordon_policy::{Device, Mac, Policy, Selector, Unknown};
+use cordon_policy::{Device, Mac, Policy, Selector};
 use ipnet::IpNet;
 
 use crate::protocol::LIMITED_BROADCAST;
@@ -51,13 +51,6 @@ pub(crate) fn is_on_link(policy: &Policy, segment: usize, ip: IpAddr) -> bool {
 /// only, since it belongs to the segment in which it is used.
 fn holds(net: &IpNet, ip: IpAddr) -> bool {
     net.contains(&ip) && (!is_link_local(ip) || is_link_local_net(net))
-}
-
-/// Whether the segment lists all its members: it admits no others, and all of its devices have bound addresses.
-fn lists_all_members(policy: &Policy, segment: usize) -> bool {
-    let devices = &policy.devices;
-    let mut here = devices.iter().filter(|device| device.segment == segment);
-    policy.segments[segment].unknown != Unknown::Admit && here.all(|device| !device.ips.is_empty())
 }
 
 /// Whether an address is the directed broadcast of one of a segment's subnets.
@@ -157,9 +150,6 @@ pub(crate) fn address(policy: &Policy, ip: IpAddr) -> Identity {
         return group(policy, ip);
     }
     let segment = (0..policy.segments.len()).find(|segment| in_subnets(policy, *segment, ip));
-    if segment.is_some_and(|segment| lists_all_members(policy, segment)) {
-        return via_uplink(policy, ip);
-    }
     let zone = match segment {
         Some(segment) => Some(policy.segments[segment].zone),
         None => longest_zone(policy, |net| holds(net, ip)),

@@ -379,17 +379,6 @@ fn link_local_addresses_are_in_no_wide_network() {
 }
 
 #[test]
-fn unbound_addresses_of_a_segment_that_lists_its_members_are_not_of_it() {
-    // From a guest's segment, an address of the ward that no device has: no segment, but 0.0.0.0/0 is no zone of it.
-    let packet = ip4(17, 64, [10, 2, 0, 7], [10, 1, 0, 77], &UDP);
-    let sent = frame(ROUTER, GUEST, 0x0800, &packet);
-    assert_eq!(
-        refused(&oracle(Posture::Normal).judge(Some(LOBBY), &sent)),
-        Reason::NoRule
-    );
-}
-
-#[test]
 fn who_is_judged_inside_is_reached_inside() {
     let packet = ip4(17, 64, [10, 2, 0, 7], [10, 2, 0, 8], &UDP);
     let sent = frame(Mac([2, 0, 0, 0, 0, 8]), GUEST, 0x0800, &packet);

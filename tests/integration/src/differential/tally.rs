@@ -27,7 +27,7 @@ const LIMITS: [Reason; 4] = [
     Reason::FloodLimit,
 ];
 
-const EGRESSES: [&str; 15] = [
+const EGRESSES: [&str; 16] = [
     "to one attachment",
     "to another VLAN of the port",
     "proxied, to another port",
@@ -37,6 +37,7 @@ const EGRESSES: [&str; 15] = [
     "answered, ARP",
     "answered, solicitation",
     "flood, no copy",
+    "flood inside, no copy",
     "flood, one copy",
     "flood inside, one copy",
     "flood, copies",
