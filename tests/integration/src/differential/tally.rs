@@ -72,6 +72,8 @@ const TAGS: [&str; 17] = [
     "two, and 0x8100 for 0x88a8",
     "two, and 0x88a8 for 0x8100",
 ];
+/// Rare: only until the host's location is learned.
+const TO_MEMBER: &str = "rule, inside, to one host";
 /// What becomes of ARP, discovery and membership messages of a device-facing port, or of ruled packets, at a closed
 /// boundary; and of messages that do not leave as they came.
 const BOUNDARY: [&str; 10] = [
@@ -81,7 +83,7 @@ const BOUNDARY: [&str; 10] = [
     "nd, inside",
     "membership, inside",
     "membership, dropped",
-    "rule, inside, to one host",
+    TO_MEMBER,
     "inside, without a receiver",
     "arp, rewritten",
     "nd, rewritten",
@@ -153,7 +155,7 @@ impl Tally {
             for name in known {
                 let count = counts.get(name).copied().unwrap_or_default();
                 let least = match *name {
-                    PRIORITY_KEPT | PROXIED_FLOOD => least / 20,
+                    PRIORITY_KEPT | PROXIED_FLOOD | TO_MEMBER => least / 20,
                     _ => least,
                 };
                 if count < least {
@@ -261,7 +263,7 @@ impl Tally {
             (Verdict::Flood { inside: true, .. }, "nd") => cases.push("nd, inside"),
             (Verdict::Flood { inside: true, .. }, "membership") => cases.push("membership, inside"),
             (Verdict::Flood { inside: true, .. }, "segment") if is_closed && !to_group => {
-                cases.push("rule, inside, to one host");
+                cases.push(TO_MEMBER);
             }
             (Verdict::Flood { inside: false, .. }, "arp") if is_closed => {
                 cases.push("arp, crosses")

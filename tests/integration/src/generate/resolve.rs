@@ -106,11 +106,19 @@ pub(super) fn discovery(rng: &mut Rng, pools: &Pools, segment: usize, uplink: bo
     if percent(rng, 20) {
         message[5..8].copy_from_slice(&[rng.u8(..), rng.u8(..), rng.u8(..)]);
     }
+    let (mut destination, mut mac) = discovery_destination(rng, pools, kind, target, to);
     let source = match rng.u8(..6) {
         0 => IpAddr::from([0u16; 8]),
         _ => from.ip,
     };
-    let (destination, mac) = discovery_destination(rng, pools, kind, target, to);
+    if source.is_unspecified() && kind == 135 && percent(rng, 70) {
+        // A host asks whether another one has its address already.
+        if let IpAddr::V6(own) = from.ip {
+            message = frame::discovery(kind, &own.octets(), &[]);
+            destination = frame::solicited_node(own).into();
+            mac = group_mac(destination);
+        }
+    }
     let hop_limit = if percent(rng, 95) { 255 } else { 254 };
     let (ether_type, mut packet) = frame::ip(source, destination, ICMP6, hop_limit, &message);
     if percent(rng, 30) {
