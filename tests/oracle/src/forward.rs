@@ -90,12 +90,20 @@ impl Oracle {
     }
 
     fn forward(&self, at: Ingress, link: &Link, permit: &Permit) -> Result<Forwarded, Refusal> {
-        let flood = |inside| Forwarded::Flood {
-            segment: at.segment,
-            inside,
+        let flood = |inside| {
+            let mut by = self.policy.segments[at.segment].attachments.iter();
+            let has_copies =
+                by.any(|by| !self.is_uplink(*by) && (*by != at.attachment || link.proxied));
+            match permit.inside && !has_copies {
+                true => Err((Reason::Posture, permit.rule)),
+                false => Ok(Forwarded::Flood {
+                    segment: at.segment,
+                    inside,
+                }),
+            }
         };
         if frame::is_group_mac(link.destination) {
-            return Ok(flood(permit.inside));
+            return flood(permit.inside);
         }
         let device = identity::listed(&self.policy, at.segment, link.destination);
         let listed = device.is_some();
@@ -116,29 +124,35 @@ impl Oracle {
             Some(station) if station == at.attachment && !link.proxied => {
                 Err((Reason::SameAttachment, MatchedRule::None))
             }
-            Some(station) if !attachments.contains(&station) => Ok(flood(permit.inside || listed)),
+            Some(station) if !attachments.contains(&station) => flood(permit.inside || listed),
             Some(station) if permit.inside && self.is_uplink(station) => {
                 Err((Reason::Posture, permit.rule))
             }
-            Some(station) if listed && self.is_uplink(station) => Ok(flood(true)),
+            Some(station) if listed && self.is_uplink(station) => flood(true),
             Some(station) => Ok(Forwarded::Unicast(station)),
-            None => Ok(flood(permit.inside || listed)),
+            None => flood(permit.inside || listed),
         }
     }
 
-    /// The frames that leave, with the ports they leave by.
+    /// The frames that leave, with the ports they leave by. `payload` replaces that of the frame, except in the
+    /// gateway's own answers.
     pub(crate) fn egress_frames(
         &self,
         ingress: Option<usize>,
         forwarded: Forwarded,
         frame: &[u8],
         link: Option<Link>,
+        payload: Option<&[u8]>,
     ) -> Vec<(usize, Vec<u8>)> {
         let (Some(ingress), Some(link)) = (ingress, link) else {
             return self.link_control_copies(ingress, forwarded, frame);
         };
         let here = link.attachment(ingress);
-        let copy = |by: &Attachment| (by.port, tags::retag(&self.policy, &link, *by));
+        let leaving = Link {
+            payload: payload.unwrap_or(link.payload),
+            ..link
+        };
+        let copy = |by: &Attachment| (by.port, tags::retag(&self.policy, &leaving, *by));
         match forwarded {
             Forwarded::Unicast(attachment) => vec![copy(&attachment)],
             Forwarded::Reply(attachment) => vec![(attachment.port, proxy::answer(frame, &link))],

@@ -78,7 +78,7 @@ impl Oracle {
         let (from, to) = flow::ends(packet);
         let query = self.queries.get(&(at.segment, to, from.1))?;
         let present = query.epoch == self.epoch && self.tick - query.tick <= QUERY_LIFETIME;
-        let is_local = identity::is_link_local(packet.source)
+        let is_local = identity::is_link_local6(packet.source)
             || identity::in_subnets(&self.policy, at.segment, packet.source);
         let from_outside = (at.uplink && query.inside) || (query.segment_only && !is_local);
         (present && query.mac == link.destination && !from_outside).then_some(query.rule)

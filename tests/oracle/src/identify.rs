@@ -99,7 +99,7 @@ impl Oracle {
         if bound.is_some() || identity::is_router_address(policy, ip) {
             return Err(Reason::AddressBinding);
         }
-        if ip.is_unspecified() || identity::is_link_local(ip) {
+        if ip.is_unspecified() || identity::is_usable_link_local(ip) {
             return Ok(identity::member(policy, at.segment));
         }
         match identity::in_subnets(policy, at.segment, ip) && !identity::is_group(policy, ip) {
@@ -117,17 +117,18 @@ impl Oracle {
                 let any_of_segment = device.ips.is_empty()
                     && identity::in_subnets(&self.policy, device.segment, ip)
                     && !identity::is_group(&self.policy, ip);
-                identity::is_link_local(ip) || any_of_segment
+                identity::is_usable_link_local(ip) || any_of_segment
             }
         }
     }
 
+    /// The identity of the destination, and whether it is taken for an unlisted member of the ingress segment.
     pub(crate) fn destination(
         &self,
         at: Ingress,
         link: &Link,
         packet: &Packet,
-    ) -> Result<Identity, Reason> {
+    ) -> Result<(Identity, bool), Reason> {
         let policy = &self.policy;
         let ip = packet.destination;
         let group = identity::is_group(policy, ip);
@@ -135,11 +136,11 @@ impl Oracle {
             return Err(Reason::GroupMismatch);
         }
         if group {
-            return Ok(identity::address(policy, ip));
+            return Ok((identity::address(policy, ip), false));
         }
         if let Some(device) = identity::listed(policy, at.segment, link.destination) {
             return match self.owns(device, ip) {
-                true => Ok(identity::device(policy, device)),
+                true => Ok((identity::device(policy, device), false)),
                 false => Err(Reason::AddressBinding),
             };
         }
@@ -148,12 +149,18 @@ impl Oracle {
             return Err(Reason::AddressBinding);
         }
         let own = bound.is_none() && identity::in_subnets(policy, at.segment, ip);
-        let station = self.stations.get(&(at.segment, link.destination));
-        let seen_via_uplink = station.is_some_and(|station| self.is_via_uplink(*station));
+        let seen_via_uplink = self.is_seen_via_uplink(at, link.destination);
         let must_be_via_uplink = policy.segments[at.segment].unknown != Unknown::Admit;
-        Ok(match own && (seen_via_uplink || must_be_via_uplink) {
-            true => identity::via_uplink(policy, ip),
-            false => identity::address(policy, ip),
+        let is_via_uplink = seen_via_uplink || must_be_via_uplink;
+        if bound.is_none() && identity::is_unwritten_link_local(policy, ip) {
+            return Ok(match is_via_uplink {
+                true => (Identity::default(), false),
+                false => (identity::member(policy, at.segment), true),
+            });
+        }
+        Ok(match own && is_via_uplink {
+            true => (identity::via_uplink(policy, ip), false),
+            false => (identity::address(policy, ip), own),
         })
     }
 }

@@ -39,7 +39,18 @@ pub(crate) fn is_router_address(policy: &Policy, ip: IpAddr) -> bool {
 
 pub(crate) fn in_subnets(policy: &Policy, segment: usize, ip: IpAddr) -> bool {
     let subnets = &policy.segments[segment].subnets;
-    subnets.iter().any(|subnet| subnet.contains(&ip))
+    subnets.iter().any(|subnet| holds(subnet, ip))
+}
+
+/// Whether an address can be a neighbour's in a segment: in its subnets, or link-local.
+pub(crate) fn is_on_link(policy: &Policy, segment: usize, ip: IpAddr) -> bool {
+    is_usable_link_local(ip) || (in_subnets(policy, segment, ip) && !is_group(policy, ip))
+}
+
+/// Whether a network says something about an address. A link-local address is in the networks of link-local addresses
+/// only, since it belongs to the segment in which it is used.
+fn holds(net: &IpNet, ip: IpAddr) -> bool {
+    net.contains(&ip) && (!is_link_local(ip) || is_link_local_net(net))
 }
 
 /// Whether an address is the directed broadcast of one of a segment's subnets.
@@ -59,8 +70,40 @@ pub(crate) fn is_group(policy: &Policy, ip: IpAddr) -> bool {
     ip.is_multicast() || is_limited_broadcast(ip) || directed
 }
 
+/// Whether it is in fe80::/10 or 169.254.0.0/16.
 pub(crate) fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(_) => is_link_local6(ip),
+    }
+}
+
+/// Whether it is a link-local address that a host may use: in fe80::/64 or 169.254.0.0/16.
+pub(crate) fn is_usable_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.segments()[..4] == [0xfe80, 0, 0, 0],
+    }
+}
+
+/// Whether it is in fe80::/10.
+pub(crate) fn is_link_local6(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.segments()[0] & 0xffc0 == 0xfe80)
+}
+
+/// Whether a network contains only link-local addresses.
+fn is_link_local_net(net: &IpNet) -> bool {
+    let least = if net.addr().is_ipv4() { 16 } else { 10 };
+    net.prefix_len() >= least && is_link_local(net.network())
+}
+
+/// Whether a link-local address is in no network that the policy writes.
+pub(crate) fn is_unwritten_link_local(policy: &Policy, ip: IpAddr) -> bool {
+    let zones = policy.zones.iter().flat_map(|zone| &zone.networks);
+    let groups = policy.groups.iter().flat_map(|group| &group.networks);
+    let subnets = policy.segments.iter().flat_map(|segment| &segment.subnets);
+    let mut all = zones.chain(groups).chain(subnets);
+    is_link_local(ip) && !all.any(|net| holds(net, ip))
 }
 
 /// Whether a network contains only multicast addresses.
@@ -109,12 +152,12 @@ pub(crate) fn address(policy: &Policy, ip: IpAddr) -> Identity {
     let segment = (0..policy.segments.len()).find(|segment| in_subnets(policy, *segment, ip));
     let zone = match segment {
         Some(segment) => Some(policy.segments[segment].zone),
-        None => longest_zone(policy, |net| net.contains(&ip)),
+        None => longest_zone(policy, |net| holds(net, ip)),
     };
     Identity {
         zone,
         segment,
-        groups: groups(policy, |net| net.contains(&ip)),
+        groups: groups(policy, |net| holds(net, ip)),
         device: None,
         group: None,
     }
@@ -123,7 +166,7 @@ pub(crate) fn address(policy: &Policy, ip: IpAddr) -> Identity {
 /// An address of the segment's own subnets that is reached through an uplink.
 pub(crate) fn via_uplink(policy: &Policy, ip: IpAddr) -> Identity {
     Identity {
-        groups: groups(policy, |net| net.contains(&ip)),
+        groups: groups(policy, |net| holds(net, ip)),
         ..Identity::default()
     }
 }

@@ -5,6 +5,8 @@
 //! caches nothing, and expires state only where the specification says so.
 
 mod authorise;
+mod canonical;
+mod crossing;
 mod error;
 mod ether_type;
 mod flow;
@@ -108,8 +110,12 @@ pub struct Oracle {
     at_flow_limit: HashSet<(usize, Mac)>,
     group_frames: Counts<usize>,
     group_frames_by_host: Counts<(usize, Mac)>,
+    group_frames_of_unlisted: Counts<usize>,
     copies: Counts<usize>,
     copies_by_host: Counts<(usize, Mac)>,
+    copies_of_unlisted: Counts<usize>,
+    /// The tick in which an ARP or discovery message of a host last crossed a closed boundary.
+    crossings: HashMap<(usize, Mac), u64>,
     new_stations: Counts<usize>,
     new_flows: Counts<(usize, Mac)>,
 }
@@ -154,8 +160,11 @@ impl Oracle {
             at_flow_limit: HashSet::new(),
             group_frames: Counts::default(),
             group_frames_by_host: Counts::default(),
+            group_frames_of_unlisted: Counts::default(),
             copies: Counts::default(),
             copies_by_host: Counts::default(),
+            copies_of_unlisted: Counts::default(),
+            crossings: HashMap::new(),
             new_stations: Counts::default(),
             new_flows: Counts::default(),
         }
@@ -196,10 +205,11 @@ impl Oracle {
                 forwarded,
                 rule,
                 link,
+                payload,
             }) => Judgement {
                 verdict: Ok(forwarded),
                 rule,
-                leaving: self.egress_frames(port, forwarded, frame, link),
+                leaving: self.egress_frames(port, forwarded, frame, link, payload.as_deref()),
             },
             Err((reason, rule)) => Judgement {
                 verdict: Err(reason),

@@ -7,7 +7,7 @@ use cordon_policy::Mac;
 use cordon_verdict::Reason;
 
 use crate::frame::{self, Link};
-use crate::{Forwarded, Ingress, Oracle};
+use crate::{Forwarded, Ingress, Oracle, identity};
 
 /// Nanoseconds of a tick: a power of two, a little more than a second.
 const TICK: u64 = 1 << 30;
@@ -17,6 +17,8 @@ const SECOND: u64 = 1_000_000_000;
 const COPIES: u64 = 65536;
 /// One host of a device-facing port allowed use this fraction (a quarter) of the port's limit.
 const HOST_FRACTION: u64 = 4;
+/// All unlisted hosts of a device-facing port together may use this fraction (a half) of the port's limit.
+const UNLISTED_FRACTION: u64 = 2;
 /// New unlisted hosts per device-facing port.
 const STATIONS: u64 = 64;
 /// New flows of a host at a device-facing port, and of one reached through an uplink.
@@ -60,7 +62,8 @@ impl<K: Eq + Hash> Counts<K> {
 }
 
 impl Oracle {
-    /// Storm control: counts a frame to a group address, first for its host, then for its port.
+    /// Storm control: counts a frame to a group address, first for its host, then for all unlisted hosts if that is
+    /// one, then for its port.
     pub(crate) fn storm_control(&mut self, at: Ingress, link: &Link) -> Result<(), Reason> {
         if !frame::is_group_mac(link.destination) {
             return Ok(());
@@ -72,8 +75,20 @@ impl Oracle {
             if !self.group_frames_by_host.increment(host, self.tick, share) {
                 return Err(Reason::Storm);
             }
+            let (port, half) = (at.attachment.port, (most / UNLISTED_FRACTION).max(1));
+            if self.is_unlisted(host)
+                && !self
+                    .group_frames_of_unlisted
+                    .increment(port, self.tick, half)
+            {
+                return Err(Reason::Storm);
+            }
         }
         self.port_storm_control(at.attachment.port)
+    }
+
+    fn is_unlisted(&self, (segment, mac): (usize, Mac)) -> bool {
+        identity::listed(&self.policy, segment, mac).is_none()
     }
 
     fn group_frames_of(&self, port: usize) -> u64 {
@@ -115,6 +130,15 @@ impl Oracle {
             && !self
                 .copies_by_host
                 .add(host, attachments as u64, tick, share)
+        {
+            return Err(Reason::FloodLimit);
+        }
+        let half = COPIES / UNLISTED_FRACTION;
+        if !at.uplink
+            && self.is_unlisted(host)
+            && !self
+                .copies_of_unlisted
+                .add(at.attachment.port, attachments as u64, tick, half)
         {
             return Err(Reason::FloodLimit);
         }

@@ -13,6 +13,8 @@ pub(crate) struct Packet<'a> {
     pub destination: IpAddr,
     pub hop_limit: u8,
     pub protocol: u8,
+    /// Bytes of its header and payload.
+    pub length: usize,
     /// It has IPv4 options or IPv6 extension headers.
     pub has_options: bool,
     /// Content of a leading hop-by-hop options header, after its first two bytes.
@@ -85,6 +87,7 @@ pub(crate) fn ip4<'a>(link: &Link<'a>) -> Result<Packet<'a>, Reason> {
         destination: destination.into(),
         hop_limit: bytes[8],
         protocol: bytes[9],
+        length: total,
         has_options: header > 20,
         hop_by_hop: None,
         fragment,
@@ -134,6 +137,7 @@ pub(crate) fn ip6<'a>(link: &Link<'a>) -> Result<Packet<'a>, Reason> {
         destination: destination.into(),
         hop_limit: bytes[7],
         protocol: headers.next,
+        length: 40 + length,
         has_options: headers.any,
         hop_by_hop: headers.hop_by_hop,
         fragment: headers.fragment,

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use cordon_policy::Mac;
+
 pub(crate) const IPV4: u16 = 0x0800;
 pub(crate) const ARP: u16 = 0x0806;
 pub(crate) const IPV6: u16 = 0x86dd;
@@ -32,5 +34,10 @@ pub(crate) const SOURCE_LINK_ADDRESS: u8 = 1;
 pub(crate) const TARGET_LINK_ADDRESS: u8 = 2;
 pub(crate) const NONCE: u8 = 14;
 
+/// Type of an IGMP (RFC 9776) and of an MLD (RFC 9777) query.
+pub(crate) const IGMP_QUERY: u8 = 0x11;
+pub(crate) const MLD_QUERY: u8 = 130;
+
 /// 255.255.255.255.
 pub(crate) const LIMITED_BROADCAST: IpAddr = IpAddr::V4(Ipv4Addr::BROADCAST);
+pub(crate) const LIMITED_BROADCAST_MAC: Mac = Mac([0xff; 6]);

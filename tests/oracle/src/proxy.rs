@@ -24,7 +24,7 @@ impl Oracle {
     }
 
     /// The MAC address of the device of this segment that an address is bound to.
-    fn device_here(&self, at: Ingress, ip: IpAddr) -> Option<Mac> {
+    pub(crate) fn device_here(&self, at: Ingress, ip: IpAddr) -> Option<Mac> {
         let device = &self.policy.devices[identity::bound(&self.policy, ip)?];
         (device.segment == at.segment).then_some(device.mac)
     }
@@ -133,7 +133,7 @@ fn advertisement(link: &Link) -> Vec<u8> {
 }
 
 /// Checksum of an ICMPv6 message of even length whose checksum field is zero (RFC 8200 section 8.1).
-fn checksum(from: Ipv6Addr, to: Ipv6Addr, message: &[u8]) -> u16 {
+pub(crate) fn checksum(from: Ipv6Addr, to: Ipv6Addr, message: &[u8]) -> u16 {
     let mut all = [from.octets(), to.octets()].concat();
     all.extend((message.len() as u32).to_be_bytes());
     all.extend([0, 0, 0, ICMP6]);

@@ -35,6 +35,10 @@ impl Oracle {
         self.at_flow_limit = at_flow_limit
             .map(|(segment, mac)| (new_index[segment], mac))
             .collect();
+        let crossings = mem::take(&mut self.crossings).into_iter();
+        self.crossings = crossings
+            .map(|((segment, mac), tick)| ((new_index[segment], mac), tick))
+            .collect();
         for counts in [
             &mut self.new_flows,
             &mut self.group_frames_by_host,

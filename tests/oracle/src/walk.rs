@@ -1,8 +1,10 @@
 //! All stages of a frame's verdict, in the order of the specification.
 
+use cordon_policy::Posture;
 use cordon_verdict::Reason;
 
 use crate::authorise::Permit;
+use crate::canonical;
 use crate::flow;
 use crate::frame::{self, Head, Link};
 use crate::packet::{self, Packet};
@@ -15,6 +17,8 @@ pub(crate) struct Accepted<'a> {
     pub forwarded: Forwarded,
     pub rule: MatchedRule,
     pub link: Option<Link<'a>>,
+    /// The payload of the frame as it leaves, if it leaves with another one.
+    pub payload: Option<Vec<u8>>,
 }
 
 type Outcome = Result<(Forwarded, MatchedRule), Refusal>;
@@ -35,11 +39,11 @@ impl Oracle {
         let mut link = match frame::head(frame).map_err(unmatched)? {
             Head::LinkControl => {
                 let (forwarded, rule) = self.link_control(port, frame)?;
-                let link = None;
                 return Ok(Accepted {
                     forwarded,
                     rule,
-                    link,
+                    link: None,
+                    payload: None,
                 });
             }
             Head::Frame(link) => link,
@@ -70,7 +74,7 @@ impl Oracle {
             }
             ARP => {
                 self.arp(at, &link, link.payload).map_err(unmatched)?;
-                let permit = self.built_in(MatchedRule::Arp)?;
+                let permit = self.permit_arp(at, &link)?;
                 if self.answers_arp(at, &link) {
                     self.answer(at, &link, &permit)?
                 } else if self.is_to_gateway(at, &link) {
@@ -85,11 +89,11 @@ impl Oracle {
                 self.deliver(at, &link, &permit)?
             }
         };
-        let link = Some(link);
         Ok(Accepted {
             forwarded,
             rule,
-            link,
+            payload: canonical::payload(&link),
+            link: Some(link),
         })
     }
 
@@ -105,7 +109,7 @@ impl Oracle {
             Content::Membership(message) => {
                 self.membership(at, link, packet, message)
                     .map_err(unmatched)?;
-                let permit = self.built_in(MatchedRule::Membership)?;
+                let permit = self.permit_membership(at, packet, message)?;
                 self.deliver(at, link, &permit)
             }
             Content::Error(message) => self.error(at, link, packet, message),
@@ -113,7 +117,7 @@ impl Oracle {
                 self.source(at, link, packet).map_err(unmatched)?;
                 self.discovery(at, link, packet, message)
                     .map_err(unmatched)?;
-                let permit = self.built_in(MatchedRule::Nd)?;
+                let permit = self.permit_discovery(at, link, packet, message)?;
                 if self.answers_solicitation(at, link, packet, message) {
                     self.answer(at, link, &permit)
                 } else if link.proxied {
@@ -135,7 +139,7 @@ impl Oracle {
             return Ok(forwarded);
         }
         let source = self.source(at, link, packet).map_err(unmatched)?;
-        let destination = self.destination(at, link, packet).map_err(unmatched)?;
+        let (destination, to_member) = self.destination(at, link, packet).map_err(unmatched)?;
         let resets = packet.content.tcp().is_some_and(|tcp| tcp.rst);
         match flow {
             None if resets => return Err(unmatched(Reason::TcpSequence)),
@@ -146,7 +150,7 @@ impl Oracle {
                 }
             }
         }
-        let permit = match self.authorise(packet, flow, &source, &destination) {
+        let mut permit = match self.authorise(packet, flow, &source, &destination) {
             Ok(permit) => permit,
             Err(refusal) if refusal.0 == Reason::Rule => return Err(refusal),
             Err(refusal) => Permit {
@@ -155,6 +159,7 @@ impl Oracle {
                 opener: Some(flow::ends(packet).1),
             },
         };
+        permit.inside |= to_member && self.posture >= Posture::Contain;
         let (forwarded, rule) = self.deliver(at, link, &permit)?;
         if let Some(key) = flow {
             if !self.flows.contains_key(&key) {

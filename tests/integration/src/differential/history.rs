@@ -21,7 +21,8 @@ pub struct Settings {
     pub frames: usize,
     /// Frames for each policy.
     pub per_policy: usize,
-    /// Whether the clock advances and ports have storm limits. Not with the kernel, whose clock cannot be set.
+    /// Whether the clock advances at random and ports have storm limits. Not with the kernel, whose clock cannot be set:
+    /// the other sides follow it.
     pub timed: bool,
 }
 
@@ -163,6 +164,10 @@ impl Scenario {
         } else {
             port
         };
+        match sides.follow_kernel() {
+            0 => {}
+            ticks => self.history.push(Step::Time(ticks)),
+        }
         self.history.push(Step::Frame(port, frame.clone()));
         let decision = sides.judge(port, &frame)?;
         tally.record(port, &frame, &decision);

@@ -8,7 +8,7 @@ use crate::generate::frame::SERVICE_TAG;
 use crate::generate::offsets::{Offsets, network, offsets, tags};
 
 /// All kinds.
-pub const KINDS: [&str; 24] = [
+pub const KINDS: [&str; 36] = [
     "arp",
     "one tag",
     "two tags, the outer 0x88a8",
@@ -32,6 +32,18 @@ pub const KINDS: [&str; 24] = [
     "fragment, first, IPv6",
     "fragment, later, IPv4",
     "fragment, later, IPv6",
+    "arp, with padding",
+    "router solicitation",
+    "router advertisement",
+    "neighbour solicitation",
+    "neighbour solicitation of ::",
+    "neighbour advertisement",
+    "discovery, to a unicast address",
+    "discovery, with padding",
+    "igmp, report of records",
+    "mld, report of records",
+    "link-local, IPv4",
+    "link-local, IPv6",
     "link control",
 ];
 
@@ -46,13 +58,19 @@ pub fn kinds(frame: &[u8], decision: &Decision) -> Vec<&'static str> {
     let mut kinds = link_kinds(frame);
     let ether_type = network(frame).and_then(|at| frame.get(at - 2..at));
     match ether_type {
-        Some([0x08, 0x06]) => kinds.push("arp"),
+        Some([0x08, 0x06]) => {
+            kinds.push("arp");
+            if network(frame).is_some_and(|at| frame.len() > at + 28) {
+                kinds.push("arp, with padding");
+            }
+        }
         Some([0x08, 0x00] | [0x86, 0xdd]) => {
             if let Some(offsets) = offsets(frame) {
                 let (packet_kinds, later) = packet_kinds(frame, &offsets);
                 kinds.extend(packet_kinds);
                 if !later {
                     kinds.extend(payload_kinds(frame, &offsets));
+                    kinds.extend(link_local_kind(frame, &offsets));
                 }
             }
         }
@@ -108,6 +126,42 @@ fn packet_kinds(frame: &[u8], offsets: &Offsets) -> (Vec<&'static str>, bool) {
     (kinds, offset != 0)
 }
 
+fn discovery_kinds(frame: &[u8], offsets: &Offsets, kind: u8) -> Vec<&'static str> {
+    let ip = offsets.ip;
+    let is_unspecified = frame.get(ip + 8..ip + 24) == Some(&[0; 16]);
+    let mut kinds = vec!["discovery"];
+    kinds.push(match kind {
+        133 => "router solicitation",
+        134 => "router advertisement",
+        135 if is_unspecified => "neighbour solicitation of ::",
+        135 => "neighbour solicitation",
+        _ => "neighbour advertisement",
+    });
+    if frame.get(ip + 24) != Some(&0xff) {
+        kinds.push("discovery, to a unicast address");
+    }
+    let length = usize::from(frame[ip + 4]) << 8 | usize::from(frame[ip + 5]);
+    if frame.len() > ip + 40 + length {
+        kinds.push("discovery, with padding");
+    }
+    kinds
+}
+
+/// Whether rules judge a packet from or to a link-local address.
+fn link_local_kind(frame: &[u8], offsets: &Offsets) -> Option<&'static str> {
+    let ip = offsets.ip;
+    let starts = |at: usize, with: [u8; 2]| frame.get(at..at + 2) == Some(&with);
+    match (offsets.version, offsets.protocol) {
+        (4, 6 | 17 | 132) if [12, 16].iter().any(|at| starts(ip + at, [169, 254])) => {
+            Some("link-local, IPv4")
+        }
+        (6, 6 | 17 | 132) if [8, 24].iter().any(|at| starts(ip + at, [0xfe, 0x80])) => {
+            Some("link-local, IPv6")
+        }
+        _ => None,
+    }
+}
+
 fn payload_kinds(frame: &[u8], offsets: &Offsets) -> Vec<&'static str> {
     let payload = frame.get(offsets.transport..).unwrap_or_default();
     let kind = payload.first().copied().unwrap_or_default();
@@ -125,11 +179,13 @@ fn payload_kinds(frame: &[u8], offsets: &Offsets) -> Vec<&'static str> {
             }
             kinds
         }
+        (4, 2) if kind == 0x22 => vec!["igmp", "igmp, report of records"],
         (4, 2) => vec!["igmp"],
         (4, 1) if [3, 11, 12].contains(&kind) => vec!["icmp error, IPv4"],
         (6, 58) if (1..=4).contains(&kind) => vec!["icmp error, IPv6"],
-        (6, 58) if (133..=136).contains(&kind) => vec!["discovery"],
-        (6, 58) if (130..=132).contains(&kind) || kind == 143 => vec!["mld"],
+        (6, 58) if (133..=136).contains(&kind) => discovery_kinds(frame, offsets, kind),
+        (6, 58) if kind == 143 => vec!["mld", "mld, report of records"],
+        (6, 58) if (130..=132).contains(&kind) => vec!["mld"],
         (4, 1) | (6, 58) => vec!["echo"],
         _ => Vec::new(),
     }

@@ -13,6 +13,7 @@ use cordon_verdict::abi::fdb_key;
 use super::decision::{Decision, Verdict};
 use super::faults::Fault;
 use super::kernel::{Kernel, PORTS};
+use super::ticks;
 use super::wire::Wire;
 
 /// The date for which all policies are compiled.
@@ -34,6 +35,8 @@ pub struct Sides {
     numbers: Vec<u16>,
     /// The clock, in ticks.
     now: u32,
+    /// The kernel's clock when the other sides last followed it.
+    kernel_tick: u64,
     /// Carries the frames that are to be flooded.
     wire: Option<Wire>,
     fault: Option<Fault>,
@@ -61,6 +64,7 @@ impl Sides {
             generation: Generation::default(),
             numbers: Vec::new(),
             now: 0,
+            kernel_tick: ticks::clock(),
             wire: None,
             fault,
         }
@@ -75,6 +79,7 @@ impl Sides {
             kernel: None,
             generation: self.generation.clone(),
             now: self.now,
+            kernel_tick: self.kernel_tick,
             wire: None,
             fault: self.fault,
         }
@@ -114,8 +119,10 @@ impl Sides {
             Some(kernel) => kernel.install(&faulty, rules, posture),
             None => generation = faulty,
         }
-        // The kernel's clock has advanced as well.
-        self.pass_time(1);
+        match self.kernel {
+            Some(_) => _ = self.follow_kernel(),
+            None => self.pass_time(1),
+        }
         self.generation = generation.clone();
         self.portable.install(generation, posture as u8);
         self.numbers = policy
@@ -136,6 +143,21 @@ impl Sides {
             None => self.portable.set_posture(posture as u8),
         }
         self.oracle.set_posture(posture);
+    }
+
+    /// Advances the clock of user space and oracle by the ticks that have passed in the kernel, if it takes part.
+    /// Returns their number.
+    pub fn follow_kernel(&mut self) -> u32 {
+        if self.kernel.is_none() {
+            return 0;
+        }
+        let tick = ticks::settled_clock();
+        let passed = (tick - self.kernel_tick) as u32;
+        self.kernel_tick = tick;
+        if passed > 0 {
+            self.pass_time(passed);
+        }
+        passed
     }
 
     /// Advances the clock of user space and oracle. The kernel's cannot be set.
@@ -170,6 +192,7 @@ impl Sides {
     /// # Errors
     /// [`Difference`].
     pub fn judge(&mut self, port: u16, frame: &[u8]) -> Result<Decision, Box<Difference>> {
+        self.follow_kernel();
         let on_wire = self.will_flood(port, frame);
         let kernel = match (&mut self.wire, &mut self.kernel) {
             (Some(wire), _) if on_wire => {

@@ -72,6 +72,22 @@ const TAGS: [&str; 17] = [
     "two, and 0x8100 for 0x88a8",
     "two, and 0x88a8 for 0x8100",
 ];
+/// Rare: only until the host's location is learned.
+const TO_MEMBER: &str = "rule, inside, to one host";
+/// What becomes of ARP, discovery and membership messages of a device-facing port, or of ruled packets, at a closed
+/// boundary; and of messages that do not leave as they came.
+const BOUNDARY: [&str; 10] = [
+    "arp, crosses",
+    "arp, inside",
+    "nd, crosses",
+    "nd, inside",
+    "membership, inside",
+    "membership, dropped",
+    TO_MEMBER,
+    "inside, without a receiver",
+    "arp, rewritten",
+    "nd, rewritten",
+];
 const RULES: [&str; 11] = [
     "none",
     "arp",
@@ -110,6 +126,8 @@ pub struct Tally {
     pub dropped: BTreeMap<&'static str, usize>,
     /// Frames passed by a rule of the policy, by posture.
     pub by_rule: BTreeMap<&'static str, usize>,
+    /// Frames at a closed boundary, and frames that left rewritten.
+    pub boundary: BTreeMap<&'static str, usize>,
     origins: Vec<&'static str>,
     posture: Option<Posture>,
 }
@@ -130,13 +148,14 @@ impl Tally {
             (&TAGS, &self.tags),
             (&RULES, &self.rules),
             (&BY_RULE, &self.by_rule),
+            (&BOUNDARY, &self.boundary),
             (&KINDS, &self.passed),
             (&KINDS[..KINDS.len() - 1], &self.dropped),
         ] {
             for name in known {
                 let count = counts.get(name).copied().unwrap_or_default();
                 let least = match *name {
-                    PRIORITY_KEPT | PROXIED_FLOOD => least / 20,
+                    PRIORITY_KEPT | PROXIED_FLOOD | TO_MEMBER => least / 20,
                     _ => least,
                 };
                 if count < least {
@@ -177,6 +196,9 @@ impl Tally {
             },
         };
         *self.rules.entry(rule).or_default() += 1;
+        for case in self.boundary_cases(frame, decision, rule) {
+            *self.boundary.entry(case).or_default() += 1;
+        }
         let of_kinds = match decision.verdict {
             Verdict::Drop(_) => &mut self.dropped,
             _ => &mut self.passed,
@@ -223,6 +245,54 @@ impl Tally {
             Verdict::Invalid(_) => "invalid",
         };
         *self.egresses.entry(egress).or_default() += 1;
+    }
+
+    /// The cases of [`BOUNDARY`] that a decision is one of.
+    fn boundary_cases(
+        &self,
+        frame: &[u8],
+        decision: &Decision,
+        rule: &'static str,
+    ) -> Vec<&'static str> {
+        let mut cases = Vec::new();
+        let to_group = frame.first().is_some_and(|first| first & 1 == 1);
+        let is_closed =
+            self.posture >= Some(Posture::Contain) && self.posture != Some(Posture::Sever);
+        match (&decision.verdict, rule) {
+            (Verdict::Flood { inside: true, .. }, "arp") => cases.push("arp, inside"),
+            (Verdict::Flood { inside: true, .. }, "nd") => cases.push("nd, inside"),
+            (Verdict::Flood { inside: true, .. }, "membership") => cases.push("membership, inside"),
+            (Verdict::Flood { inside: true, .. }, "segment") if is_closed && !to_group => {
+                cases.push(TO_MEMBER);
+            }
+            (Verdict::Flood { inside: false, .. }, "arp") if is_closed => {
+                cases.push("arp, crosses")
+            }
+            (Verdict::Flood { inside: false, .. }, "nd") if is_closed => cases.push("nd, crosses"),
+            (Verdict::Drop(Reason::Posture), "membership") if is_closed => {
+                cases.push("membership, dropped");
+            }
+            (Verdict::Drop(Reason::Posture), "arp" | "nd") if is_closed => {
+                cases.push("inside, without a receiver");
+            }
+            _ => {}
+        }
+        let left = match &decision.verdict {
+            Verdict::Leaves { frame, .. } => Some(frame),
+            Verdict::Flood { copies, .. } => copies.iter().flatten().map(|(_, copy)| copy).next(),
+            _ => None,
+        };
+        if let Some(left) = left
+            && left[6..12] != GATEWAY
+            && network(left).map(|at| &left[at..]) != network(frame).map(|at| &frame[at..])
+        {
+            match rule {
+                "arp" => cases.push("arp, rewritten"),
+                "nd" => cases.push("nd, rewritten"),
+                _ => {}
+            }
+        }
+        cases
     }
 
     fn count_tags(&mut self, before: &[u8], after: &[u8]) {
@@ -288,6 +358,7 @@ impl fmt::Display for Tally {
             ("passed", &self.egresses),
             ("tags on egress", &self.tags),
             ("rules", &self.rules),
+            ("boundary", &self.boundary),
             ("passed by a rule of the policy", &self.by_rule),
             ("kinds passed", &self.passed),
             ("kinds dropped", &self.dropped),

@@ -1,4 +1,4 @@
-//! Builds frames. Checksums are zero: no stage checks them.
+//! Builds frames. Checksums are zero, since no stage checks them, unless [`set_checksum6`] sets them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -186,6 +186,45 @@ pub fn discovery(kind: u8, fixed: &[u8], options: &[u8]) -> Vec<u8> {
     let mut out = vec![kind, 0, 0, 0, 0, 0, 0, 0];
     out.extend(fixed);
     out.extend(options);
+    out
+}
+
+/// Sets the checksum of the ICMPv6 message in a packet without extension headers (RFC 4443, section 2.3).
+pub fn set_checksum6(packet: &mut [u8]) {
+    let length = u16::from_be_bytes([packet[4], packet[5]]);
+    let end = 40 + usize::from(length);
+    packet[42..44].fill(0);
+    let mut sum = u32::from(length) + u32::from(ICMP6);
+    for word in packet[8..end].chunks(2) {
+        sum += u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0));
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    packet[42..44].copy_from_slice(&(!sum as u16).to_be_bytes());
+}
+
+/// The solicited-node multicast address of an address (RFC 4291, section 2.7.1).
+pub fn solicited_node(target: Ipv6Addr) -> Ipv6Addr {
+    let [.., a, b, c] = target.octets();
+    let low = u16::from(b) << 8 | u16::from(c);
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), low)
+}
+
+/// An IGMPv3 or MLDv2 report (kinds 0x22 and 143). Each record is its group and its sources.
+pub fn membership_report(kind: u8, records: &[(IpAddr, Vec<IpAddr>)]) -> Vec<u8> {
+    let mut out = vec![kind, 0, 0, 0, 0, 0];
+    out.extend((records.len() as u16).to_be_bytes());
+    for (group, sources) in records {
+        out.extend([4, 0]);
+        out.extend((sources.len() as u16).to_be_bytes());
+        for ip in [group].into_iter().chain(sources) {
+            match ip {
+                IpAddr::V4(ip) => out.extend(ip.octets()),
+                IpAddr::V6(ip) => out.extend(ip.octets()),
+            }
+        }
+    }
     out
 }
 

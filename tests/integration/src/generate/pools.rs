@@ -26,6 +26,8 @@ const REMOTE: &[&str] = &[
     "2600::1",
     "8001::1",
     "fe80::99",
+    "169.254.0.9",
+    "169.254.1.1",
 ];
 
 const MULTICAST: &[&str] = &[
@@ -98,7 +100,7 @@ fn parsed(words: &[&str], v6: bool) -> Vec<IpAddr> {
         .collect()
 }
 
-/// Policies list MAC addresses 1 to 6; 7 and 8 are unlisted, 9 is a router.
+/// Policies list MAC addresses 1 to 6; 9 is a router, and the others are unlisted.
 fn mac(number: u8) -> Mac {
     Mac([0x02, 0, 0, 0, 0, number])
 }
@@ -280,8 +282,13 @@ impl Pools {
             70..85 => link_local(rng, v6),
             _ => self.any_ip(rng, v6),
         };
+        // Mostly few unlisted hosts, so that they have flows; in all so many that they use up what a port reserves.
+        let number = match percent(rng, 80) {
+            true => rng.u8(5..=8),
+            false => rng.u8(10..=20),
+        };
         Endpoint {
-            mac: mac(rng.u8(5..=8)),
+            mac: mac(number),
             ip,
         }
     }
@@ -327,7 +334,7 @@ impl Pools {
         }
     }
 
-    fn host(&self, rng: &mut Rng, segment: usize, v6: bool) -> IpAddr {
+    pub(super) fn host(&self, rng: &mut Rng, segment: usize, v6: bool) -> IpAddr {
         let of_version = self.hosts[segment].iter().filter(|ip| ip.is_ipv6() == v6);
         let hosts: Vec<IpAddr> = of_version.copied().collect();
         match hosts.is_empty() {

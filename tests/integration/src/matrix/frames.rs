@@ -78,6 +78,12 @@ const UNLISTED: u16 = 0x88b8;
 /// Payload, so that frames have at least the minimum length.
 const DATA: [u8; 24] = [0xda; 24];
 
+/// A discovery message with its checksum: they leave with a correct one.
+fn with_checksum(mut sent: Sent) -> Sent {
+    frame::set_checksum6(&mut sent.payload);
+    sent
+}
+
 impl Exchange<'_> {
     /// The exchange in the reverse direction.
     fn back(&self) -> Self {
@@ -174,7 +180,7 @@ impl Exchange<'_> {
         let target = if operation == 1 {
             Mac([0; 6])
         } else {
-            self.to.mac
+            self.topology.resolved_mac(&self.from, &self.to)
         };
         let mut packet = frame::arp(
             operation,
@@ -191,7 +197,7 @@ impl Exchange<'_> {
     }
 
     fn discovery(&self, from: IpAddr, to: IpAddr, message: &[u8]) -> Sent {
-        self.ip_to_group(from, to, ICMP6, message)
+        with_checksum(self.ip_to_group(from, to, ICMP6, message))
     }
 
     fn dhcp(&self, ports: (u16, u16), from: IpAddr, to: Option<IpAddr>) -> Sent {
@@ -237,17 +243,16 @@ impl Exchange<'_> {
         self.ip(first, 64, &[headers, &datagram].concat())
     }
 
-    fn mld(&self, kind: u8, to: Ipv6Addr) -> Sent {
-        let message = frame::icmp(kind, 0, 0, &[0; 16]);
+    fn mld(&self, to: Ipv6Addr, message: &[u8]) -> Sent {
         // A hop-by-hop header with the router alert option.
-        let payload = [&[ICMP6, 0, 5, 2, 0, 0, 1, 0], &message[..]].concat();
+        let payload = [&[ICMP6, 0, 5, 2, 0, 0, 1, 0], message].concat();
         self.ip_to_group(self.link_local(), to.into(), 0, &payload)
     }
 
-    fn igmp(&self, kind: u8, to: Ipv4Addr) -> Sent {
-        let mut message = vec![kind, 0, 0, 0, 239, 1, 1, 1];
-        message.resize(26, 0);
-        self.ip_to_group(self.from.v4.into(), to.into(), IGMP, &message)
+    fn igmp(&self, to: Ipv4Addr, message: &[u8]) -> Sent {
+        let mut sent = self.ip_to_group(self.from.v4.into(), to.into(), IGMP, message);
+        sent.payload.resize(46, 0);
+        sent
     }
 
     fn link_control(&self, last: u8, ether_type: u16, start: &[u8]) -> Sent {
@@ -277,7 +282,7 @@ impl Exchange<'_> {
             Advertisement => {
                 let own = frame::link_address_option(2, self.from.mac);
                 let message = frame::discovery(136, &self.from.v6.octets(), &own);
-                single(self.ip(ICMP6, 255, &message))
+                single(with_checksum(self.ip(ICMP6, 255, &message)))
             }
             RouterSolicitation => {
                 let own = frame::link_address_option(1, self.from.mac);
@@ -326,10 +331,16 @@ impl Exchange<'_> {
             FirstFragment => single(self.fragment(true)),
             LaterFragment => (vec![self.fragment(true)], self.fragment(false)),
             OrphanFragment => single(self.fragment(false)),
-            Report4 => single(self.igmp(0x22, Ipv4Addr::new(224, 0, 0, 22))),
-            Query4 => single(self.igmp(0x11, Ipv4Addr::new(224, 0, 0, 1))),
-            Report6 => single(self.mld(143, ALL_REPORTS)),
-            Query6 => single(self.mld(130, ALL_NODES)),
+            Report4 => {
+                let report = frame::membership_report(0x22, &[(GROUP_4.into(), Vec::new())]);
+                single(self.igmp(Ipv4Addr::new(224, 0, 0, 22), &report))
+            }
+            Query4 => single(self.igmp(Ipv4Addr::new(224, 0, 0, 1), &[0x11, 0, 0, 0, 0, 0, 0, 0])),
+            Report6 => {
+                let report = frame::membership_report(143, &[(GROUP_6.into(), Vec::new())]);
+                single(self.mld(ALL_REPORTS, &report))
+            }
+            Query6 => single(self.mld(ALL_NODES, &frame::icmp(130, 0, 0, &[0; 16]))),
             Multicast(service) => single(self.datagram_to(self.group(), service)),
             Broadcast(service) => single(self.datagram_to(broadcast, service)),
             DirectedBroadcast(service) => {

@@ -8,6 +8,7 @@ use super::frames::{Exchange, Frames};
 use super::protocols::Protocol;
 use super::topology::{Endpoint, Topology};
 use crate::generate::GATEWAY;
+use crate::generate::frame::{ICMP6, group_mac};
 
 /// A violation of a guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +26,26 @@ pub enum Guard {
     ArpSender,
     /// The operation of an ARP packet is neither request nor reply.
     ArpMalformed,
+    /// The target hardware address of an ARP reply is not the host to which the frame goes.
+    ArpTarget,
     /// A neighbour advertisement has another host's address as its target.
     NdTarget,
     /// The hop limit of neighbour discovery is not 255 (RFC 4861).
     NdHopLimit,
     /// A link-layer address option of neighbour discovery is not the sender's.
     NdLinkAddress,
+    /// Neighbour discovery goes to a group that no host asked for.
+    NdDestination,
+    /// Neighbour discovery goes to a multicast address, but to the MAC address of another (RFC 2464).
+    NdMulticastMac,
+    /// The target of a neighbour solicitation is not on-link.
+    NdOffLink,
+    /// Neighbour discovery has an extension header.
+    NdExtension,
+    /// More bytes follow neighbour discovery than a minimum frame needs.
+    NdPadding,
+    /// A membership report is longer than its records.
+    MembershipLength,
     /// A device sends DHCP server messages.
     DhcpServer,
     /// A device sends router advertisements or membership queries.
@@ -157,7 +172,14 @@ impl Guard {
             }
             Guard::ArpSender
             | Guard::ArpMalformed
+            | Guard::ArpTarget
             | Guard::NdTarget
+            | Guard::NdDestination
+            | Guard::NdMulticastMac
+            | Guard::NdOffLink
+            | Guard::NdExtension
+            | Guard::NdPadding
+            | Guard::MembershipLength
             | Guard::NdHopLimit
             | Guard::NdLinkAddress
             | Guard::DhcpServer
@@ -174,6 +196,29 @@ impl Guard {
             Guard::ArpMalformed => packet[7] = 3,
             // The last byte of the target address.
             Guard::NdTarget => packet[40 + 23] = 2,
+            Guard::ArpTarget => packet[18] ^= 0x10,
+            Guard::NdDestination => {
+                let group = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 1);
+                packet[24..40].copy_from_slice(&group.octets());
+                sent.macs.0 = group_mac(group.into());
+            }
+            Guard::NdMulticastMac => sent.macs.0.0[5] ^= 1,
+            // The fourth group of the address: another network, with the same solicited-node address.
+            Guard::NdOffLink => packet[40 + 8 + 7] ^= 1,
+            Guard::NdExtension => {
+                packet[6] = 60;
+                packet[5] += 8;
+                packet.splice(40..40, [ICMP6, 0, 1, 4, 0, 0, 0, 0]);
+            }
+            Guard::NdPadding => packet.extend([0; 27]),
+            Guard::MembershipLength => match packet[0] >> 4 {
+                // Its padding becomes part of the message.
+                4 => packet[3] += 4,
+                _ => {
+                    packet[5] += 4;
+                    packet.extend([0; 4]);
+                }
+            },
             Guard::NdHopLimit => packet[7] = 254,
             Guard::NdLinkAddress => *packet.last_mut().expect("the packet is not empty") ^= 1,
             _ => {}

@@ -208,6 +208,16 @@ pub fn legs(
         };
         return vec![(at(from), at(to))];
     }
+    let speaker = match protocol {
+        Protocol::ArpReply => Some(0),
+        Protocol::Solicitation => Some(1),
+        Protocol::Advertisement => Some(2),
+        Protocol::RouterSolicitation => Some(3),
+        _ => None,
+    };
+    if let (Some(speaker), Direction::Out) = (speaker, direction) {
+        legs[0].0 = topology.speakers[speaker];
+    }
     if protocol.is_dhcp() {
         for (from, to) in &mut legs {
             for endpoint in [from, to] {

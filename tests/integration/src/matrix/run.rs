@@ -93,7 +93,8 @@ pub fn run(sides: &mut Sides, tables: Tables) -> Outcome {
         let (mut plain, mut guarded) = (0, 0);
         for posture in Posture::ALL {
             sides.set_posture(posture);
-            sides.pass_time(1);
+            next_tick(sides);
+            next_tick(sides);
             for row in tables.rows {
                 for cell in of_row(&topology, posture, row, &mut numbers) {
                     plain += 1;

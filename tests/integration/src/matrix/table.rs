@@ -100,8 +100,8 @@ pub const MATRIX: &[Row] = &[
     row(DirectedBroadcast(Kept),  "kept",           ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
     // Receivers of a multicast request may answer; hosts outside only where the request was flooded to the uplink
     row(GroupAnswer,              "open",           ["aannnn", "aannnn", "-",      "-",      "aaaann"]),
-    row(Report4,                  "membership",     ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
-    row(Report6,                  "membership",     ["aaaaap", "aaaaap", "-",      "-",      "aaaaap"]),
+    row(Report4,                  "membership",     ["aa___p", "aapppp", "-",      "-",      "aaaaap"]),
+    row(Report6,                  "membership",     ["aa___p", "aapppp", "-",      "-",      "aaaaap"]),
     row(Query4,                   "membership",     ["-",      "aaaaap", "-",      "-",      "-"]),
     row(Query6,                   "membership",     ["-",      "aaaaap", "-",      "-",      "-"]),
     // DHCP
@@ -202,9 +202,17 @@ pub const GUARDS: &[Guarded] = &[
     // ARP and neighbour discovery
     guarded(Guard::ArpSender,       &[("QQQQQQ", &[ArpRequest, ArpReply])]),
     guarded(Guard::ArpMalformed,    &[("QQQQQQ", &[ArpRequest, ArpReply])]),
+    guarded(Guard::ArpTarget,       &[("QQQQQQ", &[ArpReply])]),
     guarded(Guard::NdTarget,        &[("NNNNNN", &[Advertisement])]),
     guarded(Guard::NdHopLimit,      &[("NNNNNN", &[Solicitation, Advertisement, RouterSolicitation])]),
     guarded(Guard::NdLinkAddress,   &[("NNNNNN", &[Solicitation, Advertisement, RouterSolicitation])]),
+    guarded(Guard::NdDestination,   &[("NNNNNN", &[Solicitation, Advertisement, RouterSolicitation])]),
+    guarded(Guard::NdMulticastMac,  &[("NNNNNN", &[Solicitation, RouterSolicitation])]),
+    guarded(Guard::NdOffLink,       &[("NNNNNN", &[Solicitation])]),
+    guarded(Guard::NdExtension,     &[("NNNNNN", &[Solicitation, Advertisement, RouterSolicitation])]),
+    guarded(Guard::NdPadding,       &[("NNNNNN", &[Solicitation, Advertisement, RouterSolicitation])]),
+    // Group membership
+    guarded(Guard::MembershipLength,&[("IIIIII", &[Report4, Report6])]),
     // Frames that only servers or routers may send
     guarded(Guard::DhcpServer,      &[("DDDDDD", &[DhcpOffer, DhcpOfferToAll, Dhcp6Offer])]),
     guarded(Guard::Router,          &[("RRRRRR", &[RouterAdvertisement]), ("IIIIII", &[Query4, Query6])]),

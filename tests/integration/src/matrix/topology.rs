@@ -150,6 +150,8 @@ pub struct Topology {
     pub bound: Endpoint,
     /// A fourth one, bound to an attachment other than the first one's.
     pub placed: Endpoint,
+    /// Further devices, one for each protocol that crosses a closed boundary: a device may do so once in a while.
+    pub speakers: Vec<Endpoint>,
     /// The router.
     pub router: Endpoint,
     /// A host of the wider network, on the far side of the router.
@@ -234,6 +236,10 @@ monitor,02:00:00:00:00:02,10.1.0.2 2001:db8:1::2,ward,
 bound,02:00:00:00:00:03,10.1.0.3 2001:db8:1::3,ward,p4
 scanner,02:00:00:00:00:04,10.2.0.1 2001:db8:2::1,imaging,
 clerk,02:00:00:00:00:05,10.3.0.1 2001:db8:3::1,office,
+speaker1,02:00:00:00:00:11,10.1.0.17 2001:db8:1::11,ward,
+speaker2,02:00:00:00:00:12,10.1.0.18 2001:db8:1::12,ward,
+speaker3,02:00:00:00:00:13,10.1.0.19 2001:db8:1::13,ward,
+speaker4,02:00:00:00:00:14,10.1.0.20 2001:db8:1::14,ward,
 ";
 
 /// One more device, without its port.
@@ -274,6 +280,14 @@ impl Topology {
             monitor: endpoint(2, [10, 1, 0, 2], "2001:db8:1::2", monitor_at),
             bound: endpoint(3, [10, 1, 0, 3], "2001:db8:1::3", stormy),
             placed: endpoint(6, [10, 1, 0, 6], "2001:db8:1::6", ward[1]),
+            speakers: (1..=4)
+                .map(|number| Endpoint {
+                    mac: mac(0x10 + number),
+                    v4: [10, 1, 0, 16 + number].into(),
+                    v6: Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x10 + u16::from(number)),
+                    at: front,
+                })
+                .collect(),
             router: endpoint(9, [10, 1, 0, 254], "2001:db8:1::fe", core),
             remote: endpoint(9, [203, 0, 113, 7], "2001:db8:f::7", core),
             server: endpoint(9, [203, 0, 113, 5], "2001:db8:f::5", core),

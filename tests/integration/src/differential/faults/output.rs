@@ -9,7 +9,7 @@ use crate::generate::frame::VLAN_TAG;
 use crate::generate::offsets::{network, tags};
 
 /// Each changes user space's result.
-pub(super) const FAULTS: [Fault; 10] = [
+pub(super) const FAULTS: [Fault; 14] = [
     in_output(
         "proxy: forwarded frames keep their source MAC",
         |_, frame, judged| {
@@ -68,6 +68,37 @@ pub(super) const FAULTS: [Fault; 10] = [
             }
         },
     ),
+    in_output("canonical: ARP keeps its padding", |_, frame, judged| {
+        for (_, out) in forwarded(judged) {
+            if let (Some(from), Some(to)) = (resolution(frame, 0x06), resolution(out, 0x06))
+                && frame.len() - from == out.len() - to
+            {
+                out[to + 28..].copy_from_slice(&frame[from + 28..]);
+            }
+        }
+    }),
+    in_output("canonical: a flow label stays", |_, frame, judged| {
+        for (_, out) in forwarded(judged) {
+            if let (Some(from), Some(to)) = (resolution(frame, 0xdd), resolution(out, 0xdd)) {
+                out[to + 1..to + 4].copy_from_slice(&frame[from + 1..from + 4]);
+            }
+        }
+    }),
+    in_output(
+        "canonical: the checksum is not computed again",
+        |_, frame, judged| {
+            for (_, out) in forwarded(judged) {
+                if let (Some(from), Some(to)) = (resolution(frame, 0xdd), resolution(out, 0xdd)) {
+                    out[to + 42..to + 44].copy_from_slice(&frame[from + 42..from + 44]);
+                }
+            }
+        },
+    ),
+    in_output("boundary: inside floods reach uplinks", |_, _, judged| {
+        if let Ok(Egress::Flood { inside, .. }) = &mut judged.outcome.verdict {
+            *inside = false;
+        }
+    }),
     in_output("forward: the priority is lost", |_, _, judged| {
         in_tags(judged, |at, tags| tags[at].1 &= 0x0fff);
     }),
@@ -108,6 +139,24 @@ pub(super) const FAULTS: [Fault; 10] = [
         },
     ),
 ];
+
+/// The leaving frames that are no answer of the gateway.
+fn forwarded(judged: &mut Judged) -> impl Iterator<Item = &mut (u16, Vec<u8>)> {
+    let leaving = judged.leaving.iter_mut();
+    leaving.filter(|(_, out)| out[6..12] != GATEWAY)
+}
+
+/// The offset of an ARP packet (`kind` 0x06) or of a discovery message's packet (0xdd) in a frame of that kind.
+fn resolution(frame: &[u8], kind: u8) -> Option<usize> {
+    let at = network(frame)?;
+    let is_discovery =
+        || frame.get(at + 6) == Some(&58) && (133..=136).contains(frame.get(at + 40).unwrap_or(&0));
+    match (frame.get(at - 2..at)?, kind) {
+        ([0x08, 0x06], 0x06) if frame.len() >= at + 28 => Some(at),
+        ([0x86, 0xdd], 0xdd) if frame.len() >= at + 48 && is_discovery() => Some(at),
+        _ => None,
+    }
+}
 
 /// The leaving frames with the gateway's MAC address as source.
 fn from_gateway(judged: &mut Judged) -> impl Iterator<Item = &mut (u16, Vec<u8>)> {

@@ -1,13 +1,18 @@
 //! Faults in user space's state: flow tables, FDB, clock, control word.
 
 use cordon_portable::Portable;
-use cordon_verdict::abi::{Control, Flow, Station};
+use cordon_verdict::abi::{Control, Flow, Limit, Station};
 
 use super::{Fault, before_frames, in_posture};
 
 /// Each changes the state before every frame, or when the posture changes.
+<<<<<<< HEAD
 pub(super) const FAULTS: [Fault; 19] = [
     before_frames("fragment: first fragments are not recorded", |portable| {
+=======
+pub(super) const FAULTS: [Fault; 22] = [
+    before_frames("fragment: first fragments are not remembered", |portable| {
+>>>>>>> h2/oracle
         portable.memory.fragments.clear();
     }),
     before_frames("fragment: overlaps are allowed", |portable| {
@@ -85,6 +90,27 @@ pub(super) const FAULTS: [Fault; 19] = [
         let Control { posture, .. } = portable.memory.control;
         portable.set_posture(posture);
     }),
+    before_frames("storm: the reserve for devices is not kept", |portable| {
+        for rate in portable.memory.rates.values_mut() {
+            rate.unlisted_groups = 0;
+        }
+    }),
+    before_frames("boundary: a device crosses at any time", |portable| {
+        let memory = &mut portable.memory;
+        let long_ago = (memory.now as u16).wrapping_sub(Limit::RESOLVE_TICKS);
+        for limit in memory.limits.values_mut() {
+            limit.resolved = long_ago;
+        }
+    }),
+    before_frames(
+        "boundary: a device that crossed once crosses never",
+        |portable| {
+            let memory = &mut portable.memory;
+            for limit in memory.limits.values_mut() {
+                limit.resolved = memory.now as u16;
+            }
+        },
+    ),
     before_frames("forward: the FDB is empty", |portable| {
         portable.memory.stations.clear();
     }),

@@ -10,7 +10,7 @@ use cordon_verdict::abi::{
 use super::{Fault, in_tables};
 
 /// Each changes the tables before they are installed.
-pub(super) const FAULTS: [Fault; 35] = [
+pub(super) const FAULTS: [Fault; 37] = [
     in_tables("link control: no port passes any", |tables| {
         in_ports(tables, |port| port.link_control = 0);
     }),
@@ -98,6 +98,15 @@ pub(super) const FAULTS: [Fault; 35] = [
             in_networks(tables, |network| network.flags &= !Network::BROADCAST);
         },
     ),
+    in_tables(
+        "identify: link-local addresses are of no segment",
+        |tables| {
+            in_networks(tables, |network| network.flags &= !Network::LINK_LOCAL);
+        },
+    ),
+    in_tables("forward: inside floods without a receiver pass", |tables| {
+        in_admissions(tables, |admission| admission.flags &= !Admission::ALONE);
+    }),
     in_tables("authorise: contain decides as normal", |tables| {
         for row in tables.policy.rows.values_mut() {
             row.rulings[2] = row.rulings[0];
