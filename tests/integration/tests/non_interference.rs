@@ -1,0 +1,20 @@
+//! A compromised host changes nothing that others send out of a closed site, and sends nothing out itself but what the
+//! continuity list allows.
+//!
+//! `CORDON_SEED` and `CORDON_RUNS` repeat and scale a run.
+
+use cordon_integration::properties::{interference, setting};
+
+#[test]
+fn a_compromised_host_does_not_interfere() {
+    let seed = setting("CORDON_SEED", 20_261_130);
+    let runs = setting("CORDON_RUNS", 100_000) as usize;
+    let tally = interference::check(seed, runs).unwrap_or_else(|wrong| panic!("{wrong}"));
+    println!("CORDON_SEED={seed}\n{tally}");
+    // The check has seen frames of every kind that it permits.
+    for what in ["crossed: address resolution", "crossed: continuity"] {
+        let seen = tally.hostile.get(what).copied().unwrap_or_default();
+        assert!(seen > runs / 1000, "{what}: only {seen} frames");
+    }
+    assert!(tally.honest > runs, "only {} honest frames left", tally.honest);
+}
