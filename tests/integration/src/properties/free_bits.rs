@@ -14,8 +14,10 @@ use super::site::Site;
 use super::traffic::framed;
 use crate::generate::frame;
 
-/// Frames sent to find how many may pass in a tick. As many as this count as unlimited.
+/// Frames sent in a tick to find how many may pass. As many as this count as unlimited.
 const MANY: usize = 600;
+/// Ticks over which frames are counted: some pass in every other tick only.
+const TICKS: usize = 4;
 /// A tick in seconds: 2^30 ns.
 const TICK: f64 = 1.073_741_824;
 
@@ -35,7 +37,7 @@ pub struct Sender {
 pub struct Cell {
     /// Bits that its sender can choose in a frame.
     pub bits: usize,
-    /// Frames that pass in a tick; [`MANY`] if there is no limit below it.
+    /// Frames that pass in [`TICKS`]; `MANY` in each of them if there is no limit below that.
     pub frames: usize,
     /// The rule by which it passes.
     pub rule: u32,
@@ -190,8 +192,8 @@ fn line(sender: &str, kind: &str, row: &[Cell]) -> String {
     let mut out = format!("{sender:<12}{kind:<30}");
     for cell in row {
         let frames = match cell.frames {
-            MANY => "any".to_owned(),
-            frames => frames.to_string(),
+            frames if frames == MANY * TICKS => "any".to_owned(),
+            frames => (frames as f64 / TICKS as f64).to_string(),
         };
         let continuity = match is_continuity(cell.rule) {
             true => "c",
@@ -271,15 +273,17 @@ fn cell(site: &mut Site, posture: Posture, sender: &Sender, kind: &str) -> Cell 
     lengths.dedup();
     bits += lengths.len().next_power_of_two().ilog2() as usize;
     prepare(site, posture);
-    let frames = (0..MANY).filter(|_| !leaves(site, port, &base).0.is_empty());
-    Cell {
-        bits,
-        frames: frames.count(),
-        rule,
+    let mut frames = 0;
+    for _ in 0..TICKS {
+        frames += (0..MANY)
+            .filter(|_| !leaves(site, port, &base).0.is_empty())
+            .count();
+        site.pass_time(1);
     }
+    Cell { bits, frames, rule }
 }
 
-/// The bits that a sender can send out in a second: in one tick it sends frames of all kinds, those with the most bits
+/// The bits that a sender can send out in a second: in each tick it sends frames of all kinds, those with the most bits
 /// first.
 fn sum(
     site: &mut Site,
@@ -295,13 +299,16 @@ fn sum(
     open.sort_by_key(|(_, cell)| std::cmp::Reverse(cell.bits));
     prepare(site, posture);
     let mut total = 0;
-    for (kind, cell) in open {
-        let (port, frame) = frame_of(kind, site, &sender.host, sender.near);
-        for _ in 0..MANY {
-            if !leaves(site, port, &frame).0.is_empty() {
-                total += cell.bits;
+    for _ in 0..TICKS {
+        for (kind, cell) in &open {
+            let (port, frame) = frame_of(kind, site, &sender.host, sender.near);
+            for _ in 0..MANY {
+                if !leaves(site, port, &frame).0.is_empty() {
+                    total += cell.bits;
+                }
             }
         }
+        site.pass_time(1);
     }
-    total as f64 / TICK
+    total as f64 / TICK / TICKS as f64
 }

@@ -10,12 +10,12 @@ use super::crossing::{Tally, check_hostile};
 use super::host::{Host, hosts};
 use super::router::route;
 use super::site::Site;
-use super::traffic::ordinary;
+use super::traffic::{announcement, ordinary};
 use crate::differential::hex;
 use crate::generate::{FrameGenerator, Rng, edit, one, sources};
 
 /// How many runs share a policy, which takes longer to compile than a run.
-const PER_POLICY: usize = 25;
+const PER_POLICY: usize = 50;
 /// Frames of honest hosts in a run, and of the compromised one.
 const HONEST: usize = 15;
 const HOSTILE: usize = 25;
@@ -123,18 +123,16 @@ impl Scene {
             };
             frame.map(|(port, frame)| (from, port, frame))
         };
-        // The routers and most other hosts are known before it starts.
+        // Most hosts are known before it starts.
         for (index, host) in self.hosts.iter().enumerate() {
-            if index == self.attacker || !(host.remote || rng.u8(..3) != 0) {
+            if index == self.attacker || host.remote || rng.u8(..3) == 0 {
                 continue;
             }
-            let routers = self.hosts.iter().find(|to| to.segment == host.segment);
-            let Some(to) = routers else { continue };
-            for _ in 0..4 {
-                if let Some((port, frame)) = ordinary(rng, site, host, to) {
-                    self.steps.push(Step::Honest(index, port, frame));
-                    break;
-                }
+            let mut neighbours = self.hosts.iter().filter(|to| to.segment == host.segment);
+            if let Some(to) = neighbours.next()
+                && let Some((port, frame)) = ordinary(rng, site, host, to)
+            {
+                self.steps.push(Step::Honest(index, port, frame));
             }
         }
         let mut seen: Vec<(u16, Vec<u8>)> = Vec::new();
@@ -180,6 +178,11 @@ impl Scene {
         with_attacker: bool,
     ) -> Result<Vec<Leaving>, String> {
         site.reset(self.posture);
+        // An unlisted host can take the MAC address of a router that has never sent.
+        for router in self.hosts.iter().filter(|host| host.remote) {
+            let (port, frame) = announcement(site, router);
+            site.judge(port, &frame);
+        }
         let attacker = &self.hosts[self.attacker];
         let zone = site.policy.segments[attacker.segment].zone;
         let mut observed = Vec::new();
@@ -233,7 +236,9 @@ impl Scene {
         });
         for (((from, port, frame), before), after) in honest.zip(&without).zip(&with) {
             tally.honest += before.len();
-            if before != after {
+            // What is for the compromised host itself is flooded until that has sent.
+            let for_attacker = frame.starts_with(&self.hosts[self.attacker].mac.0);
+            if before != after && !for_attacker {
                 let name = &self.hosts[*from];
                 return Err(format!(
                     "the compromised host changes what leaves\nof {name:?}\np{port}: {}\nsilent: {}\nsending: {}",

@@ -284,6 +284,8 @@ fn ruled(kind: &str, host: &Host, near: Near) -> (Mac, (u16, Vec<u8>)) {
     };
     let to = match destination.is_multicast() || destination == Ipv4Addr::BROADCAST {
         true => group_mac(destination),
+        // A host that was never seen.
+        false if kind == "udp-unlisted-member" => Mac([2, 0, 0, 0, 0x0f, 1]),
         false => ROUTER,
     };
     (to, frame::ip(source, destination, protocol, 64, &payload))

@@ -48,7 +48,7 @@ impl Site {
         let slots = std::mem::take(&mut memory.slots);
         *memory = Memory {
             slots,
-            now: 1,
+            now: 100,
             control: Control {
                 epoch: 1,
                 posture: posture as u8,

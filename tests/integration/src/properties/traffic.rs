@@ -43,6 +43,13 @@ fn next_hop(from: &Host, to: &Host) -> Mac {
     }
 }
 
+/// The ARP request with which a router makes itself known.
+pub fn announcement(site: &Site, router: &Host) -> (u16, Vec<u8>) {
+    let ip = Ipv4Addr::new(203, 0, 113, 9);
+    let packet = frame::arp(1, (router.mac, ip), (Mac([0; 6]), ip));
+    framed(site, router, BROADCAST, (0x0806, packet))
+}
+
 /// A frame from one host to another, or to a group; none if the two have no addresses of one family.
 pub fn ordinary(rng: &mut Rng, site: &Site, from: &Host, to: &Host) -> Option<(u16, Vec<u8>)> {
     let v6 = rng.u8(..100) < 40;
