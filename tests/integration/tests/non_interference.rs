@@ -3,7 +3,9 @@
 //!
 //! `CORDON_SEED` and `CORDON_RUNS` repeat and scale a run.
 
+use cordon_integration::properties::exhaustion::{ATTACHMENTS, STORM, copies, storm};
 use cordon_integration::properties::{interference, setting};
+use cordon_policy::Posture;
 
 #[test]
 fn a_compromised_host_does_not_interfere() {
@@ -17,4 +19,25 @@ fn a_compromised_host_does_not_interfere() {
         assert!(seen > runs / 1000, "{what}: only {seen} frames");
     }
     assert!(tally.honest > runs, "only {} honest frames left", tally.honest);
+}
+
+#[test]
+fn false_mac_addresses_do_not_use_up_the_storm_limit_of_listed_devices() {
+    for posture in [Posture::Normal, Posture::Contain] {
+        let left = storm(posture);
+        println!("storm limit {STORM} at {posture}: {left:?}");
+        assert!(left.attacked >= STORM / 2, "the limit was not reached: {left:?}");
+        // A quarter of the limit for one host.
+        assert_eq!(left.passed, STORM / 4, "{left:?}");
+    }
+}
+
+#[test]
+fn false_mac_addresses_do_not_use_up_the_copies_of_listed_devices() {
+    for posture in [Posture::Normal, Posture::Contain] {
+        let left = copies(posture);
+        println!("{ATTACHMENTS} copies of a frame at {posture}: {left:?}");
+        assert!(left.attacked >= 32768 / ATTACHMENTS, "the limit was not reached: {left:?}");
+        assert_eq!(left.passed, 16384 / ATTACHMENTS, "{left:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use cordon_compile::rule_index;
-use cordon_policy::{Origin, Policy, Posture, Reach, Unknown};
+use cordon_policy::{Origin, Policy, Posture, Reach, Rule, Unknown};
 use ipnet::IpNet;
 
 use super::site::today;
@@ -26,7 +26,28 @@ pub fn survives(
         let to = destination(frame).and_then(|ip| zone(policy, segment, ip));
         Reach::between(policy, from, to).default_survives()
     });
-    rule.allow && rule.in_force(today()) && survives >= posture
+    if rule.allow && rule.in_force(today()) && survives >= posture {
+        return true;
+    }
+    // Of a packet to a group one rule may decide for the inside, and be named, and a later one for the uplinks.
+    let to_group = frame.first().is_some_and(|first| first & 1 == 1);
+    let matches = |rule: &Rule| {
+        let survives = rule.survives.is_some_and(|survives| survives >= posture);
+        let (protocol, port) = service(frame).unwrap_or_default();
+        let mut services = rule.services.iter();
+        rule.allow
+            && rule.in_force(today())
+            && survives
+            && services.any(|one| one.matches(protocol, port))
+    };
+    to_group && policy.rules.iter().any(matches)
+}
+
+/// The protocol and the destination port of a packet.
+fn service(frame: &[u8]) -> Option<(u8, u16)> {
+    let headers = offsets(frame)?;
+    let port = frame.get(headers.transport + 2..headers.transport + 4)?;
+    Some((headers.protocol, u16::from_be_bytes([port[0], port[1]])))
 }
 
 /// Whether a rule lets members of an isolated segment talk to each other: any but that of the segment itself.

@@ -5,6 +5,7 @@ pub mod attack;
 pub mod canonical;
 pub mod continuity;
 pub mod crossing;
+pub mod exhaustion;
 pub mod free_bits;
 pub mod host;
 pub mod interference;

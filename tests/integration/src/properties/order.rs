@@ -33,7 +33,7 @@ pub fn check(seed: u64, frames: usize) -> Result<Tally, String> {
     while done < frames {
         let mut site = Site::new(sources(&mut rng, done.is_multiple_of(2)));
         let mut generator = FrameGenerator::new(&site.policy, memory.take());
-        for _ in 0..4 {
+        for _ in 0..20 {
             history(&mut rng, &mut site, &mut generator, &mut tally)
                 .map_err(|wrong| format!("CORDON_SEED={seed}: {wrong}"))?;
             done += HISTORY;

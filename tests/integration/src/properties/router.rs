@@ -1,6 +1,8 @@
 //! The core router: it sends what leaves by an uplink back, to the segment to which the destination belongs.
 
-use super::continuity::destination;
+use std::net::IpAddr;
+
+use super::continuity::addresses;
 use super::host::{Host, ROUTER};
 use super::site::Site;
 use crate::generate::edit;
@@ -13,7 +15,10 @@ pub fn route(site: &Site, hosts: &[Host], from: usize, left: &[u8]) -> Option<(u
     if left.get(..6)? != ROUTER.0 {
         return None;
     }
-    let to = destination(left)?;
+    let (source, to) = addresses(left)?;
+    if is_link_local(source) || is_link_local(to) {
+        return None;
+    }
     let host = hosts.iter().find(|host| host.ips.contains(&to) && !host.remote);
     let segment = match host {
         Some(host) => host.segment,
@@ -37,4 +42,12 @@ pub fn route(site: &Site, hosts: &[Host], from: usize, left: &[u8]) -> Option<(u
     };
     *frame.get_mut(hops)? = frame.get(hops)?.checked_sub(1).filter(|hops| *hops > 0)?;
     Some((at.port as u16, frame, segment))
+}
+
+/// Routers do not forward link-local addresses (RFC 4291 §2.5.6, RFC 3927 §7).
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
 }

@@ -3,6 +3,7 @@
 use cordon_compile::compile;
 use cordon_policy::{Attachment, Date, OuterTag, Policy, Posture, Sources, from_sources};
 use cordon_portable::{Judged, Memory, Portable};
+use cordon_tables::Generation;
 use cordon_verdict::abi::Control;
 
 use crate::generate::frame::{SERVICE_TAG, VLAN_TAG};
@@ -19,6 +20,8 @@ pub struct Site {
     /// The texts that the policy was read from.
     pub sources: Sources,
     gateway: Portable,
+    /// Empty tables, to take the place of the policy's while the state is copied.
+    spare: Option<[Generation; 2]>,
 }
 
 impl Site {
@@ -39,22 +42,19 @@ impl Site {
             policy,
             sources,
             gateway,
+            spare: None,
         }
     }
 
     /// Forgets all stations, flows and counters, and sets the posture.
     pub fn reset(&mut self, posture: Posture) {
         let memory = &mut self.gateway.memory;
-        let slots = std::mem::take(&mut memory.slots);
-        *memory = Memory {
-            slots,
-            now: 100,
-            control: Control {
-                epoch: 1,
-                posture: posture as u8,
-                ..memory.control
-            },
-            ..Memory::default()
+        forget(memory);
+        memory.now = 100;
+        memory.control = Control {
+            epoch: 1,
+            posture: posture as u8,
+            ..memory.control
         };
     }
 
@@ -77,13 +77,21 @@ impl Site {
 
     /// Does something with the gateway, and then sets its state back.
     pub fn tentatively<T>(&mut self, attempt: impl FnOnce(&mut Site) -> T) -> T {
-        let slots = std::mem::take(&mut self.gateway.memory.slots);
+        // Without the policy's tables, which are large and do not change.
+        let empty = || {
+            let mut empty = Generation::default();
+            empty.services = Vec::new();
+            empty
+        };
+        let slots = self.spare.take().unwrap_or_else(|| [empty(), empty()]);
+        let slots = std::mem::replace(&mut self.gateway.memory.slots, slots);
         let before = self.gateway.memory.clone();
-        self.gateway.memory.slots = slots;
+        let spare = std::mem::replace(&mut self.gateway.memory.slots, slots);
         let result = attempt(self);
-        let slots = std::mem::take(&mut self.gateway.memory.slots);
+        let slots = std::mem::replace(&mut self.gateway.memory.slots, spare);
         self.gateway.memory = before;
-        self.gateway.memory.slots = slots;
+        let spare = std::mem::replace(&mut self.gateway.memory.slots, slots);
+        self.spare = Some(spare);
         result
     }
 
@@ -119,4 +127,19 @@ impl Site {
             (vlan, inner) => vec![(outer, vlan), (VLAN_TAG, inner)],
         }
     }
+}
+
+/// Empties everything but the policy's tables.
+fn forget(memory: &mut Memory) {
+    memory.stations.clear();
+    memory.flows4.clear();
+    memory.flows6.clear();
+    memory.half4.clear();
+    memory.half6.clear();
+    memory.limits.clear();
+    memory.fragments.clear();
+    memory.rates.clear();
+    memory.rules.clear();
+    memory.drops.clear();
+    memory.events.clear();
 }
