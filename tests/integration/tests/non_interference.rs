@@ -18,7 +18,11 @@ fn a_compromised_host_does_not_interfere() {
         let seen = tally.hostile.get(what).copied().unwrap_or_default();
         assert!(seen > runs / 1000, "{what}: only {seen} frames");
     }
-    assert!(tally.honest > runs, "only {} honest frames left", tally.honest);
+    assert!(
+        tally.honest > runs,
+        "only {} honest frames left",
+        tally.honest
+    );
 }
 
 #[test]
@@ -26,7 +30,10 @@ fn false_mac_addresses_do_not_use_up_the_storm_limit_of_listed_devices() {
     for posture in [Posture::Normal, Posture::Contain] {
         let left = storm(posture);
         println!("storm limit {STORM} at {posture}: {left:?}");
-        assert!(left.attacked >= STORM / 2, "the limit was not reached: {left:?}");
+        assert!(
+            left.attacked >= STORM / 2,
+            "the limit was not reached: {left:?}"
+        );
         // A quarter of the limit for one host.
         assert_eq!(left.passed, STORM / 4, "{left:?}");
     }
@@ -37,7 +44,10 @@ fn false_mac_addresses_do_not_use_up_the_copies_of_listed_devices() {
     for posture in [Posture::Normal, Posture::Contain] {
         let left = copies(posture);
         println!("{ATTACHMENTS} copies of a frame at {posture}: {left:?}");
-        assert!(left.attacked >= 32768 / ATTACHMENTS, "the limit was not reached: {left:?}");
+        assert!(
+            left.attacked >= 32768 / ATTACHMENTS,
+            "the limit was not reached: {left:?}"
+        );
         assert_eq!(left.passed, 16384 / ATTACHMENTS, "{left:?}");
     }
 }

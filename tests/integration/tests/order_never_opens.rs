@@ -11,5 +11,8 @@ fn an_order_never_opens() {
     let tally = order::check(seed, frames).unwrap_or_else(|wrong| panic!("{wrong}"));
     println!("CORDON_SEED={seed} {tally:?}");
     assert!(tally.passed > frames / 50, "few frames passed: {tally:?}");
-    assert!(tally.closed > frames / 50, "few frames were closed: {tally:?}");
+    assert!(
+        tally.closed > frames / 50,
+        "few frames were closed: {tally:?}"
+    );
 }

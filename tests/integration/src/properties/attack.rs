@@ -166,7 +166,10 @@ fn drawn(rng: &mut Rng, site: &Site, hosts: &[Host], attacker: &Host) -> (u16, V
         0 => any(rng),
         _ => attacker.ip(rng, v6),
     };
-    let (source, to) = (source.unwrap_or(unspecified), any(rng).unwrap_or(unspecified));
+    let (source, to) = (
+        source.unwrap_or(unspecified),
+        any(rng).unwrap_or(unspecified),
+    );
     let mac = match rng.u8(..8) {
         0 => group_mac(to),
         1 => BROADCAST,
@@ -174,7 +177,11 @@ fn drawn(rng: &mut Rng, site: &Site, hosts: &[Host], attacker: &Host) -> (u16, V
         3..6 => ROUTER,
         _ => hosts[rng.usize(..hosts.len())].mac,
     };
-    let mac = if to.is_multicast() { group_mac(to) } else { mac };
+    let mac = if to.is_multicast() {
+        group_mac(to)
+    } else {
+        mac
+    };
     let protocol = one(rng, &[1, 2, 6, 6, 17, 17, 17, 58, 58, 132, 47]);
     let mut payload: Vec<u8> = (0..rng.usize(8..60)).map(|_| rng.u8(..)).collect();
     if protocol == 6 {

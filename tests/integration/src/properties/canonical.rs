@@ -44,7 +44,10 @@ fn arp(frame: &[u8], at: usize) -> Result<(), &'static str> {
 
 fn discovery(frame: &[u8], at: usize) -> Result<(), &'static str> {
     let header = frame.get(at..at + 40).ok_or("a short IPv6 header")?;
-    ensure(header[..4] == [0x60, 0, 0, 0], "traffic class or flow label")?;
+    ensure(
+        header[..4] == [0x60, 0, 0, 0],
+        "traffic class or flow label",
+    )?;
     ensure(header[6] == ICMP6, "an extension header")?;
     ensure(header[7] == 255, "another hop limit")?;
     let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
@@ -56,7 +59,12 @@ fn discovery(frame: &[u8], at: usize) -> Result<(), &'static str> {
             "another group MAC address",
         )?;
     }
-    let pseudo = [&header[8..40], &(length as u32).to_be_bytes(), &[0, 0, 0, ICMP6]].concat();
+    let pseudo = [
+        &header[8..40],
+        &(length as u32).to_be_bytes(),
+        &[0, 0, 0, ICMP6],
+    ]
+    .concat();
     ensure(checksum(&[&pseudo, message]) == 0, "a wrong checksum")?;
     ensure(message[1] == 0, "a code")?;
     let (fixed, option) = match message[0] {

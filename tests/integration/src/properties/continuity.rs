@@ -101,7 +101,8 @@ fn zone(policy: &Policy, ingress: usize, ip: IpAddr) -> Option<usize> {
         _ => 0,
     };
     let zones = policy.zones.iter().enumerate();
-    let networks = zones.flat_map(|(index, zone)| zone.networks.iter().map(move |net| (net, index)));
+    let networks =
+        zones.flat_map(|(index, zone)| zone.networks.iter().map(move |net| (net, index)));
     networks
         .filter(|(net, _)| contains(net) && net.prefix_len() >= shortest)
         .max_by_key(|(net, _)| net.prefix_len())

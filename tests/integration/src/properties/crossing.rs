@@ -39,7 +39,10 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally { runs, honest, .. } = self;
-        writeln!(f, "{runs} pairs of runs, {honest} frames of honest hosts compared")?;
+        writeln!(
+            f,
+            "{runs} pairs of runs, {honest} frames of honest hosts compared"
+        )?;
         for (what, count) in &self.hostile {
             writeln!(f, "{count:>10} {what}")?;
         }
@@ -67,7 +70,9 @@ pub fn check_hostile(
     for (egress, left) in &crossing {
         let wrong = |why: &str| {
             let (came, left) = (hex(frame), hex(left));
-            Err(format!("{why}: rule {rule}\np{port}: {came}\nleaves by p{egress}: {left}"))
+            Err(format!(
+                "{why}: rule {rule}\np{port}: {came}\nleaves by p{egress}: {left}"
+            ))
         };
         match rule {
             RULE_ARP | RULE_ND => {
@@ -103,7 +108,9 @@ pub fn check_hostile(
             rule if is_explicit(&site.policy, rule) => tally.count("isolated segment: by a rule"),
             rule => {
                 let frame = hex(frame);
-                return Err(format!("reaches others of its isolated segment: rule {rule}\n{frame}"));
+                return Err(format!(
+                    "reaches others of its isolated segment: rule {rule}\n{frame}"
+                ));
             }
         }
     }
@@ -124,7 +131,10 @@ fn check_other_zones(
     };
     let arrived = site.judge(port, &routed);
     let zone = |segment: usize| site.policy.segments[segment].zone;
-    let inside = arrived.leaving.iter().any(|(port, _)| !site.is_uplink(*port));
+    let inside = arrived
+        .leaving
+        .iter()
+        .any(|(port, _)| !site.is_uplink(*port));
     if !inside || zone(segment) == zone(attacker.segment) {
         return Ok(());
     }
@@ -134,7 +144,9 @@ fn check_other_zones(
     let survives = written.and_then(|rule| rule.survives);
     if survives.is_none_or(|survives| survives < posture) {
         let frame = hex(&routed);
-        return Err(format!("reaches another zone: rule {rule}\np{port}: {frame}"));
+        return Err(format!(
+            "reaches another zone: rule {rule}\np{port}: {frame}"
+        ));
     }
     tally.count("reached another zone: by a rule");
     Ok(())
@@ -162,7 +174,11 @@ fn is_mid_stream(site: &mut Site, (port, frame): (u16, &[u8]), sent: &[&[u8]]) -
         let headers = offsets(frame)?;
         let ports: [u8; 4] = *frame.get(headers.transport..)?.first_chunk()?;
         let (from, to) = addresses(frame)?;
-        Some((headers.protocol, (from, ports[0], ports[1]), (to, ports[2], ports[3])))
+        Some((
+            headers.protocol,
+            (from, ports[0], ports[1]),
+            (to, ports[2], ports[3]),
+        ))
     };
     let asked = sent.iter().any(|before| match (ends(before), ends(frame)) {
         (Some((protocol, from, to)), Some((same, source, destination))) => {

@@ -144,7 +144,12 @@ pub fn free_addresses(site: &Site, segment: usize) -> Vec<IpAddr> {
     let subnets = site.policy.segments[segment].subnets.iter();
     let mut all: Vec<IpAddr> = subnets.flat_map(|net| net.hosts().take(6)).collect();
     let bound = |ip: &IpAddr| site.policy.devices.iter().any(|one| one.ips.contains(ip));
-    let router = |ip: &IpAddr| site.policy.segments.iter().any(|one| one.routers.contains(ip));
+    let router = |ip: &IpAddr| {
+        site.policy
+            .segments
+            .iter()
+            .any(|one| one.routers.contains(ip))
+    };
     all.retain(|ip| !bound(ip) && !router(ip));
     all
 }

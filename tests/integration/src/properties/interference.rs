@@ -158,9 +158,10 @@ impl Scene {
     /// The answer of an honest host of the same segment.
     fn answer(&self, rng: &mut Rng, site: &Site, from: usize, frame: &[u8]) -> Option<Step> {
         let segment = self.hosts[from].segment;
-        let to = self.hosts.iter().position(|host| {
-            host.segment == segment && Some(&host.mac.0[..]) == frame.get(..6)
-        })?;
+        let to = self
+            .hosts
+            .iter()
+            .position(|host| host.segment == segment && Some(&host.mac.0[..]) == frame.get(..6))?;
         if to == self.attacker || rng.bool() {
             return None;
         }
@@ -278,8 +279,14 @@ impl Scene {
 
     fn report(&self, site: &mut Site) -> String {
         let wrong = self.check(site, &mut Tally::default());
-        let mut out = format!("{}\nshrunk: {wrong:?}\n", described(&site.policy, &site.sources));
-        out += &format!("posture {}\ncompromised: {:?}\n", self.posture, self.hosts[self.attacker]);
+        let mut out = format!(
+            "{}\nshrunk: {wrong:?}\n",
+            described(&site.policy, &site.sources)
+        );
+        out += &format!(
+            "posture {}\ncompromised: {:?}\n",
+            self.posture, self.hosts[self.attacker]
+        );
         for step in &self.steps {
             out += &format!("{step}\n");
         }
@@ -288,7 +295,11 @@ impl Scene {
 }
 
 fn described(policy: &Policy, sources: &cordon_policy::Sources) -> String {
-    let texts = [Some(&sources.site), sources.policy.as_ref(), sources.devices.as_ref()];
+    let texts = [
+        Some(&sources.site),
+        sources.policy.as_ref(),
+        sources.devices.as_ref(),
+    ];
     let texts: Vec<&str> = texts.into_iter().flatten().map(String::as_str).collect();
     format!("{} rules\n{}", policy.rules.len(), texts.join("\n"))
 }

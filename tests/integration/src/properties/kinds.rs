@@ -200,7 +200,9 @@ fn igmp(kind: &str, host: &Host) -> (Mac, (u16, Vec<u8>)) {
         ),
         "igmp-3-report-auxiliary" => (
             Ipv4Addr::new(224, 0, 0, 22),
-            vec![0x22, 0, 0, 0, 0, 0, 0, 1, 4, 1, 0, 0, a, b, c, d, 9, 9, 9, 9],
+            vec![
+                0x22, 0, 0, 0, 0, 0, 0, 1, 4, 1, 0, 0, a, b, c, d, 9, 9, 9, 9,
+            ],
         ),
         other => panic!("no kind {other}"),
     };

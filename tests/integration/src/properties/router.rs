@@ -11,7 +11,12 @@ use crate::generate::offsets::network;
 
 /// The frame that the router sends to another segment, with its ingress port and that segment; none if it does not route
 /// this frame.
-pub fn route(site: &Site, hosts: &[Host], from: usize, left: &[u8]) -> Option<(u16, Vec<u8>, usize)> {
+pub fn route(
+    site: &Site,
+    hosts: &[Host],
+    from: usize,
+    left: &[u8],
+) -> Option<(u16, Vec<u8>, usize)> {
     if left.get(..6)? != ROUTER.0 {
         return None;
     }
@@ -19,7 +24,9 @@ pub fn route(site: &Site, hosts: &[Host], from: usize, left: &[u8]) -> Option<(u
     if is_link_local(source) || is_link_local(to) {
         return None;
     }
-    let host = hosts.iter().find(|host| host.ips.contains(&to) && !host.remote);
+    let host = hosts
+        .iter()
+        .find(|host| host.ips.contains(&to) && !host.remote);
     let segment = match host {
         Some(host) => host.segment,
         None => site

@@ -105,7 +105,10 @@ fn transport(rng: &mut Rng, v6: bool) -> (u8, Vec<u8>) {
     let (echo, request) = if v6 { (ICMP6, 128) } else { (ICMP, 8) };
     match rng.u8(..10) {
         0..3 => (TCP, frame::tcp(ports, SYN, &[])),
-        3..5 => (TCP, frame::tcp(ports, one(rng, &[ACK, SYN | ACK]), &[1, 2, 3])),
+        3..5 => (
+            TCP,
+            frame::tcp(ports, one(rng, &[ACK, SYN | ACK]), &[1, 2, 3]),
+        ),
         5 => (SCTP, frame::sctp(ports, rng.bool(), &[4; 4])),
         6..9 => (UDP, frame::udp(ports, &[5; 6])),
         _ => {
