@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use cordon_compile::rule_index;
-use cordon_policy::{Origin, Policy, Posture, Reach, Rule, Unknown};
+use cordon_policy::{Origin, Policy, Posture, Reach, Rule};
 use ipnet::IpNet;
 
 use super::site::today;
@@ -87,10 +87,7 @@ fn zone(policy: &Policy, ingress: usize, ip: IpAddr) -> Option<usize> {
     let mut subnets = policy.segments.iter().enumerate();
     let found = subnets.find(|(_, segment)| segment.subnets.iter().any(contains));
     if let Some((segment, settings)) = found {
-        let mut members = policy.devices.iter().filter(|one| one.segment == segment);
-        // Only listed devices are members, and all of them have bound addresses.
-        let closed = settings.unknown == Unknown::Drop && members.all(|one| !one.ips.is_empty());
-        return (segment != ingress && !closed).then_some(settings.zone);
+        return (segment != ingress).then_some(settings.zone);
     }
     let shortest = match ip {
         IpAddr::V4(ip) if ip.is_multicast() => 4,
