@@ -79,7 +79,7 @@ impl Portable {
                 let copying = copying(control, segment, inside, copies);
                 copied(generation, &copying, &bytes.into_vec())
             }
-            Ok(Egress::Flood { inside, .. }) => self.flooded(port, frame, inside),
+            Ok(Egress::Flood { inside, .. }) => self.flooded(port, &bytes.into_vec(), inside),
         };
         Judged { outcome, leaving }
     }

@@ -10,6 +10,7 @@ pub mod hospital;
 pub mod matrix;
 pub mod pace;
 pub mod programs;
+pub mod properties;
 pub mod steps;
 pub mod watcher;
 pub mod wires;

@@ -248,7 +248,7 @@ impl fmt::Display for Decision {
 }
 
 /// Hexadecimal digits, with a space after each MAC address and before the network layer.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut out = String::new();
     let network = network(bytes);
     for (at, byte) in bytes.iter().enumerate() {

@@ -12,6 +12,7 @@ mod tally;
 mod ticks;
 mod wire;
 
+pub(crate) use decision::hex;
 pub use decision::{Decision, Verdict, port_of};
 pub use faults::{COPIES_ARE_NOT_COUNTED, FAULTS, Fault};
 pub use history::{Scenario, Settings, Step};

@@ -32,12 +32,12 @@ pub(super) fn is_built_in(frame: &[u8]) -> bool {
 }
 
 /// The IP version of a frame, if it carries IP.
-pub(super) fn version(frame: &[u8]) -> Option<u8> {
+pub(crate) fn version(frame: &[u8]) -> Option<u8> {
     offsets(frame).map(|offsets| offsets.version)
 }
 
 /// Replaces the source address of a frame by one of the same version.
-pub(super) fn set_source(frame: &mut [u8], source: IpAddr) {
+pub(crate) fn set_source(frame: &mut [u8], source: IpAddr) {
     let Some(offsets) = offsets(frame) else {
         return;
     };
@@ -87,7 +87,7 @@ fn swap_fields(frame: &mut [u8], first: usize, second: usize, length: usize) {
 }
 
 /// The receiver's answer to a frame: addresses and ports swapped, with matching flags and ICMP types.
-pub(super) fn answer(rng: &mut Rng, frame: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn answer(rng: &mut Rng, frame: &[u8]) -> Option<Vec<u8>> {
     let mut out = frame.to_vec();
     swap_fields(&mut out, 0, 6, 6);
     let offsets = offsets(frame)?;
@@ -147,7 +147,7 @@ pub(super) fn next(rng: &mut Rng, frame: &[u8]) -> Vec<u8> {
 }
 
 /// The same frame with other tags.
-pub(super) fn with_tags(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
+pub(crate) fn with_tags(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
     let mut out = frame[..frame.len().min(12)].to_vec();
     for (kind, control) in tags {
         out.extend(kind.to_be_bytes());

@@ -2,7 +2,7 @@
 //! and flows, collide and spoof.
 
 mod control;
-mod edit;
+pub(crate) mod edit;
 mod errors;
 mod fragments;
 pub mod frame;
