@@ -1,0 +1,173 @@
+//! Neighbour discovery carries no chosen bytes: neither to addresses off the link, nor in reserved fields, extension
+//! headers or padding.
+
+use std::net::Ipv6Addr;
+
+use cordon_integration::accounts::{Account, Accounts};
+use cordon_lab::{Mac, Result};
+use cordon_policy::Posture;
+
+use crate::frames::{
+    CHOSEN, Front, IPV6, chosen, group_mac, icmpv6, is_carrier, link_layer, packet_of,
+    solicited_node, tagged,
+};
+use crate::site::{self, ACCESS, GUEST, INFUSION, PUMP, ROUTER, UPLINK, VISITOR, address};
+
+const ROUTER_SOLICITATION: u8 = 133;
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
+/// How often each frame is sent.
+const TIMES: usize = 100;
+const POSTURES: [Posture; 4] = [
+    Posture::Normal,
+    Posture::Contain,
+    Posture::Isolate,
+    Posture::Lockdown,
+];
+
+/// An address with these two bytes, and chosen bytes in all others.
+fn chosen_address(first: u16) -> Ipv6Addr {
+    let mut octets = [0; 16];
+    octets[..2].copy_from_slice(&first.to_be_bytes());
+    octets[2..].copy_from_slice(&chosen(14));
+    octets.into()
+}
+
+/// The message with a chosen reserved field. A neighbour advertisement claims an address that its sender may have.
+fn message(kind: u8, mac: Mac) -> Vec<u8> {
+    let (target, option) = match kind {
+        ROUTER_SOLICITATION => (Vec::new(), 1),
+        SOLICITATION => (chosen(16), 1),
+        _ => (chosen_address(0xfe80).octets().to_vec(), 2),
+    };
+    let head = [&[kind, 0, 0, 0][..], &CHOSEN].concat();
+    [head, target, link_layer(option, mac)].concat()
+}
+
+/// An attack: its name, and a frame of it.
+type Attack = (String, Vec<u8>);
+
+fn attacks(mac: Mac, vlan: u16, source: Ipv6Addr) -> Vec<Attack> {
+    let off_link = chosen_address(0x2001);
+    let global = chosen_address(0xff0e);
+    let to = |to: Mac, packet: &[u8]| tagged(to, mac, vlan, IPV6, packet);
+    let mut attacks = Vec::new();
+    for (name, kind) in [
+        ("router solicitation", ROUTER_SOLICITATION),
+        ("solicitation", SOLICITATION),
+        ("advertisement", ADVERTISEMENT),
+    ] {
+        let message = message(kind, mac);
+        let mut add = |what: &str, frame| attacks.push((format!("{name} {what}"), frame));
+        let plain = |destination| icmpv6(255, source, destination, Front::None, &message);
+        // 188 bytes of options, 4 reserved, 16 of the target.
+        let options = Front::Options(chosen(188));
+        let optional = icmpv6(255, source, off_link, options, &message);
+        add("off the link, with options", to(ROUTER, &optional));
+        add("off the link", to(ROUTER, &plain(off_link)));
+        add("to a global group", to(group_mac(global), &plain(global)));
+        let routers = address("ff02::2");
+        let other_group = Mac([0x33, 0x33, CHOSEN[0], CHOSEN[1], CHOSEN[2], CHOSEN[3]]);
+        add("to another group's MAC", to(other_group, &plain(routers)));
+        let padded = [plain(address("fe80::1")), chosen(1000)].concat();
+        add("with padding", to(ROUTER, &padded));
+    }
+    attacks
+}
+
+#[test]
+fn no_discovery_carries_chosen_bytes_over_the_uplink() -> Result<()> {
+    let accounts = site::raise(&[])?;
+    let senders = [
+        ("pump", PUMP, INFUSION, "fe80::11"),
+        ("visitor", VISITOR, GUEST, "fe80::66"),
+    ];
+    let mut carried = Vec::new();
+    for posture in POSTURES {
+        site::close(&accounts, posture)?;
+        for (sender, mac, vlan, source) in senders {
+            for (attack, frame) in attacks(mac, vlan, address(source)) {
+                assert!(is_carrier(&frame), "{attack}");
+                let account = accounts.send(ACCESS, &vec![frame; TIMES])?;
+                account.check(1);
+                let arrived = carriers(&account);
+                let line = format!("{posture}: {arrived} of {TIMES}: {sender}: {attack}");
+                println!("{line}");
+                if arrived > 0 {
+                    carried.push(line);
+                }
+            }
+        }
+    }
+    assert!(carried.is_empty(), "arrived at the uplink: {carried:#?}");
+    Ok(())
+}
+
+fn carriers(account: &Account) -> usize {
+    let at_uplink = account.at(UPLINK).iter();
+    at_uplink.filter(|frame| is_carrier(frame)).count()
+}
+
+/// A solicitation for the router, with chosen bytes in each field that a receiver ignores.
+fn solicitation_for_router(mac: Mac, vlan: u16, source: Ipv6Addr) -> (Vec<u8>, Vec<u8>) {
+    let router: Ipv6Addr = address("fe80::1");
+    let group = solicited_node(router);
+    let packet = |reserved: [u8; 4]| {
+        let head = [&[SOLICITATION, 0, 0, 0][..], &reserved, &router.octets()].concat();
+        let message = [head, link_layer(1, mac)].concat();
+        icmpv6(255, source, group, Front::None, &message)
+    };
+    let mut sent = packet(CHOSEN);
+    // Traffic class and flow label.
+    sent[..4].copy_from_slice(&[0x6c, 0x53, 0xea, 0x79]);
+    sent.extend(chosen(26));
+    let frame = |packet: &[u8]| tagged(group_mac(group), mac, vlan, IPV6, packet);
+    let left = [packet([0; 4]), vec![0; 26]].concat();
+    (frame(&sent), frame(&left))
+}
+
+#[test]
+fn a_solicitation_leaves_with_zeroes_in_place_of_what_receivers_ignore() -> Result<()> {
+    let accounts = site::raise(&[])?;
+    for posture in POSTURES {
+        site::close(&accounts, posture)?;
+        let (sent, expected) = solicitation_for_router(PUMP, INFUSION, address("fe80::11"));
+        let account = match posture {
+            Posture::Normal => accounts.send(ACCESS, &vec![sent; TIMES])?,
+            _ => site::send_slowly(&accounts, ACCESS, &sent)?,
+        };
+        println!("{posture}: {account}");
+        account.check(1);
+        let at_uplink = account.at(UPLINK);
+        for frame in at_uplink {
+            assert_eq!(packet_of(frame), packet_of(&expected), "{posture}");
+        }
+        match posture {
+            Posture::Normal => assert_eq!(at_uplink.len(), TIMES, "{account}"),
+            _ => assert!(
+                site::ONE_A_TICK.contains(&at_uplink.len()),
+                "{posture}: {account}"
+            ),
+        }
+        // An unlisted host has no part in it once the site is contained.
+        let (sent, _) = solicitation_for_router(VISITOR, GUEST, address("fe80::66"));
+        let account = accounts.send(ACCESS, &vec![sent; TIMES])?;
+        account.check(1);
+        let expected = if posture == Posture::Normal { TIMES } else { 0 };
+        assert_eq!(account.at(UPLINK).len(), expected, "{posture}: {account}");
+        assert_eq!(carriers(&account), 0, "{posture}");
+    }
+    is_counted_as(&accounts, "posture")
+}
+
+/// Checks that the gateway has counted drops for a reason.
+fn is_counted_as(accounts: &Accounts, reason: &str) -> Result<()> {
+    let status = accounts.gateway().json(&["status"])?;
+    let drops = status["drops"].as_array();
+    let is_counted = |drop: &serde_json::Value| drop["reason"] == reason;
+    assert!(
+        drops.is_some_and(|drops| drops.iter().any(is_counted)),
+        "{status}"
+    );
+    Ok(())
+}
