@@ -33,12 +33,12 @@ fn chosen_address(first: u16) -> Ipv6Addr {
     octets.into()
 }
 
-/// The message with a chosen reserved field. A neighbour advertisement claims an address that its sender may have.
-fn message(kind: u8, mac: Mac) -> Vec<u8> {
+/// The message with a chosen reserved field.
+fn message(kind: u8, mac: Mac, target: Ipv6Addr) -> Vec<u8> {
     let (target, option) = match kind {
         ROUTER_SOLICITATION => (Vec::new(), 1),
-        SOLICITATION => (chosen(16), 1),
-        _ => (chosen_address(0xfe80).octets().to_vec(), 2),
+        SOLICITATION => (target.octets().to_vec(), 1),
+        _ => (target.octets().to_vec(), 2),
     };
     let head = [&[kind, 0, 0, 0][..], &CHOSEN].concat();
     [head, target, link_layer(option, mac)].concat()
@@ -48,29 +48,62 @@ fn message(kind: u8, mac: Mac) -> Vec<u8> {
 type Attack = (String, Vec<u8>);
 
 fn attacks(mac: Mac, vlan: u16, source: Ipv6Addr) -> Vec<Attack> {
+    let to = |to: Mac, packet: &[u8]| tagged(to, mac, vlan, IPV6, packet);
     let off_link = chosen_address(0x2001);
     let global = chosen_address(0xff0e);
-    let to = |to: Mac, packet: &[u8]| tagged(to, mac, vlan, IPV6, packet);
+    let router: Ipv6Addr = address("fe80::1");
     let mut attacks = Vec::new();
-    for (name, kind) in [
-        ("router solicitation", ROUTER_SOLICITATION),
-        ("solicitation", SOLICITATION),
-        ("advertisement", ADVERTISEMENT),
+    for (name, kind, target, group, chosen_target) in [
+        // A router solicitation has no target. The target of an advertisement is one that its sender may have.
+        (
+            "router solicitation",
+            ROUTER_SOLICITATION,
+            source,
+            address("ff02::2"),
+            source,
+        ),
+        (
+            "solicitation",
+            SOLICITATION,
+            router,
+            solicited_node(router),
+            off_link,
+        ),
+        (
+            "advertisement",
+            ADVERTISEMENT,
+            source,
+            address("ff02::1"),
+            chosen_address(0xfe80),
+        ),
     ] {
-        let message = message(kind, mac);
         let mut add = |what: &str, frame| attacks.push((format!("{name} {what}"), frame));
-        let plain = |destination| icmpv6(255, source, destination, Front::None, &message);
+        let packet = |destination, front, target| {
+            icmpv6(255, source, destination, front, &message(kind, mac, target))
+        };
         // 188 bytes of options, 4 reserved, 16 of the target.
-        let options = Front::Options(chosen(188));
-        let optional = icmpv6(255, source, off_link, options, &message);
+        let options = || Front::Options(chosen(188));
+        let optional = packet(off_link, options(), chosen_target);
         add("off the link, with options", to(ROUTER, &optional));
-        add("off the link", to(ROUTER, &plain(off_link)));
-        add("to a global group", to(group_mac(global), &plain(global)));
-        let routers = address("ff02::2");
-        let other_group = Mac([0x33, 0x33, CHOSEN[0], CHOSEN[1], CHOSEN[2], CHOSEN[3]]);
-        add("to another group's MAC", to(other_group, &plain(routers)));
-        let padded = [plain(address("fe80::1")), chosen(1000)].concat();
-        add("with padding", to(ROUTER, &padded));
+        let plain = packet(off_link, Front::None, chosen_target);
+        add("off the link", to(ROUTER, &plain));
+        let plain = packet(global, Front::None, chosen_target);
+        add("to a global group", to(group_mac(global), &plain));
+        // What is in order but for one thing.
+        let optional = packet(group, options(), target);
+        add("with options", to(group_mac(group), &optional));
+        let other_mac = Mac([0x33, 0x33, CHOSEN[0], CHOSEN[1], CHOSEN[2], CHOSEN[3]]);
+        add(
+            "to another group's MAC",
+            to(other_mac, &packet(group, Front::None, target)),
+        );
+        let padded = [packet(group, Front::None, target), chosen(1000)].concat();
+        add("with padding", to(group_mac(group), &padded));
+        if kind == SOLICITATION {
+            let group = solicited_node(off_link);
+            let packet = packet(group, Front::None, off_link);
+            add("for a target off the link", to(group_mac(group), &packet));
+        }
     }
     attacks
 }
