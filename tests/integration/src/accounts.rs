@@ -82,7 +82,8 @@ impl Accounts {
     /// # Errors
     /// If the lab fails.
     pub fn record(&self, send: impl FnOnce() -> Result<usize>) -> Result<Account> {
-        let counters = || Ok(Exposition::read(&self.gateway().metrics()?));
+        let counters =
+            || -> Result<Exposition> { Ok(Exposition::read(&self.gateway().metrics()?)) };
         let before = counters()?;
         let recorded: BTreeMap<&str, usize> = self
             .recorders

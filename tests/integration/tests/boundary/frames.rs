@@ -42,11 +42,6 @@ pub fn packet_of(frame: &[u8]) -> &[u8] {
     frame.get(18..).unwrap_or_default()
 }
 
-/// The VLAN of a frame with a tag.
-pub fn vlan_of(frame: &[u8]) -> u16 {
-    u16::from_be_bytes([frame[14], frame[15]]) & 0xfff
-}
-
 fn sum(bytes: &[u8]) -> u32 {
     let word = |pair: &[u8]| {
         let low = pair.get(1).copied().unwrap_or(0);

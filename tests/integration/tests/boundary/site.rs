@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cordon_integration::accounts::{Account, Accounts};
 use cordon_integration::steps::quarantine;
@@ -109,16 +109,24 @@ pub fn close(accounts: &Accounts, posture: Posture) -> Result<()> {
     }
 }
 
-/// Sends a frame 25 times in two and a half seconds, which touches three or four ticks of the gateway's clock.
-pub fn send_slowly(accounts: &Accounts, nic: &str, frame: &[u8]) -> Result<Account> {
-    accounts.record(|| {
-        for _ in 0..25 {
+/// Sends a frame 50 times in five seconds or more. Returns what became of it, and how many may leave if one in two ticks
+/// of the gateway's clock does: another frame may have left just before.
+pub fn send_slowly(
+    accounts: &Accounts,
+    nic: &str,
+    frame: &[u8],
+) -> Result<(Account, RangeInclusive<usize>)> {
+    const TICK: u128 = 1 << 30;
+    let mut ticks = 0;
+    let account = accounts.record(|| {
+        let start = Instant::now();
+        for _ in 0..50 {
             accounts.transmit(nic, &[frame.to_vec()])?;
             std::thread::sleep(Duration::from_millis(100));
         }
-        Ok(25)
-    })
+        // It begins and ends within a tick.
+        ticks = (start.elapsed().as_nanos() / TICK) as usize + 2;
+        Ok(50)
+    })?;
+    Ok((account, 2..=ticks.div_ceil(2)))
 }
-
-/// How many frames of [`send_slowly`] leave if one a tick does; another frame may have crossed in the first tick.
-pub const ONE_A_TICK: RangeInclusive<usize> = 2..=4;
