@@ -38,7 +38,7 @@ fn a_visitor_with_six_macs_leaves_room_for_announcements() -> Result<()> {
             std::thread::sleep(due.saturating_sub(start.elapsed()));
             sent += accounts.transmit(ACCESS, &flood)?;
             if part % PARTS == PARTS / 2 {
-                sent += accounts.transmit(ACCESS, &[announcement.clone()])?;
+                sent += accounts.transmit(ACCESS, std::slice::from_ref(&announcement))?;
             }
         }
         Ok(sent)
