@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, btree_map};
 use std::net::{IpAddr, Ipv6Addr};
 
-use cordon_policy::{Policy, Selector, Unknown};
+use cordon_policy::{Policy, Selector};
 use cordon_tables::{Generation, Prefix};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::Network;
@@ -69,7 +69,6 @@ const LINK_LOCAL: [(u128, u8); 2] = [(0xfe80 << 112, 10), (MAPPED | 0xa9fe_0000,
 pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) -> Vec<Entry> {
     let mut stack: Vec<Attributes> = Vec::new();
     let mut entries = Vec::new();
-    let all_listed = all_listed(policy);
     for ((address, bits), change) in changes(policy, ends) {
         while stack
             .last()
@@ -83,7 +82,7 @@ pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) ->
         entries.push(Entry {
             router,
             link_local,
-            ..entry(&attributes, policy, &all_listed, identities)
+            ..entry(&attributes, policy, identities)
         });
         stack.push(attributes);
     }
@@ -193,12 +192,7 @@ fn inherit(outer: Option<&Attributes>, address: u128, bits: u8, change: Change) 
     attributes
 }
 
-fn entry(
-    attributes: &Attributes,
-    policy: &Policy,
-    all_listed: &[bool],
-    identities: &mut Identities,
-) -> Entry {
+fn entry(attributes: &Attributes, policy: &Policy, identities: &mut Identities) -> Entry {
     let prefix = Prefix {
         bits: attributes.bits,
         address: ip(attributes.address),
@@ -214,6 +208,7 @@ fn entry(
         groups: attributes.groups.clone(),
         ..of_kind.clone()
     };
+    let identity = identities.add(identity, Example::Network(prefix));
     let via_uplink = match segment {
         Some(segment) => identities.add(
             Identity {
@@ -222,12 +217,7 @@ fn entry(
             },
             Example::ViaUplink(prefix, segment),
         ),
-        None => identities.add(identity.clone(), Example::Network(prefix)),
-    };
-    // No unlisted host is a member of a segment that lists all its members.
-    let identity = match segment {
-        Some(segment) if !all_listed[segment] => identities.add(identity, Example::Network(prefix)),
-        _ => via_uplink,
+        None => identity,
     };
     Entry {
         prefix,
@@ -238,19 +228,6 @@ fn entry(
         router: false,
         link_local: false,
     }
-}
-
-/// By segment: whether it lists all its members with all their addresses. It admits no unlisted hosts, and each of its
-/// devices has bound addresses.
-pub(crate) fn all_listed(policy: &Policy) -> Vec<bool> {
-    let segments = policy.segments.iter();
-    let mut all: Vec<bool> = segments
-        .map(|segment| segment.unknown != Unknown::Admit)
-        .collect();
-    for device in policy.devices.iter().filter(|device| device.ips.is_empty()) {
-        all[device.segment] = false;
-    }
-    all
 }
 
 pub(crate) fn write(

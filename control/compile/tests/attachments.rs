@@ -50,18 +50,19 @@ fn every_attachment_has_an_admission_to_its_segment() {
     let generation = &tables.compiled.generation;
     let (in_use, uplink) = (Admission::IN_USE, Admission::UPLINK);
     let unknown = Admission::ADMIT_UNKNOWN;
+    let alone = Admission::ALONE;
     let (copies, proxy) = (Admission::COPIES, Admission::COPIES | Admission::PROXY);
     let expected = [
-        (attachment(ACCESS, 10), plain, in_use, 0),
+        (attachment(ACCESS, 10), plain, in_use | alone, 0),
         (attachment(CORE, 10), plain, in_use | uplink, 0),
-        (attachment(ACCESS, 20), nested, in_use | unknown, 0),
+        (attachment(ACCESS, 20), nested, in_use | unknown | alone, 0),
         (CORE_100_20, nested, in_use | unknown | uplink, 0),
         (attachment(ACCESS, 301), stitched, in_use | copies, 5),
         (attachment(ACCESS, 302), stitched, in_use | copies, 5),
         (ACCESS_100_30, stitched, in_use | copies, 5),
         (attachment(CORE, 100), stitched, in_use | copies | uplink, 5),
         (CORE_100_30, stitched, in_use | copies | uplink, 5),
-        (attachment(ACCESS, 40), proxied, in_use | proxy, 2),
+        (attachment(ACCESS, 40), proxied, in_use | proxy | alone, 2),
         (attachment(CORE, 0), proxied, in_use | proxy | uplink, 2),
     ];
     assert_eq!(generation.admissions.len(), expected.len());

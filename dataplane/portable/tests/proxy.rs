@@ -129,6 +129,12 @@ fn a_neighbour_advertisement_has_a_correct_checksum() {
 fn other_discovery_is_forwarded_unless_it_is_sent_to_the_gateway() {
     let others = usize::from(ATTACHED) - 1;
     let (group, mac) = solicited(BERT.v6);
+    let (own_group, own_mac) = solicited(ANNA.v6);
+    let (unknown_group, unknown_mac) = solicited(v6(77));
+    let all_nodes = Ip {
+        hi: 0xff02 << 48,
+        lo: 1,
+    };
     let unspecified = Host {
         v6: Ip { hi: 0, lo: 0 },
         ..ANNA
@@ -140,17 +146,20 @@ fn other_discovery_is_forwarded_unless_it_is_sent_to_the_gateway() {
         ),
         (
             "from the unspecified address",
-            discovery(unspecified, mac, group, 135, ANNA.v6, 0),
+            discovery(unspecified, own_mac, own_group, 135, ANNA.v6, 0),
         ),
         (
             "for its own address",
-            discovery(ANNA, mac, group, 135, ANNA.v6, 1),
+            discovery(ANNA, own_mac, own_group, 135, ANNA.v6, 1),
         ),
         (
             "for an unknown address",
-            discovery(ANNA, mac, group, 135, v6(77), 1),
+            discovery(ANNA, unknown_mac, unknown_group, 135, v6(77), 1),
         ),
-        ("advertises", discovery(ANNA, mac, group, 136, ANNA.v6, 2)),
+        (
+            "advertises",
+            discovery(ANNA, 0x3333_0000_0001, all_nodes, 136, ANNA.v6, 2),
+        ),
     ];
     for (what, asked) in cases {
         let mut portable = gateway();
@@ -168,7 +177,7 @@ fn other_discovery_is_forwarded_unless_it_is_sent_to_the_gateway() {
         ),
         (
             "for an unknown address",
-            discovery(ANNA, GATEWAY, BERT.v6, 135, v6(77), 1),
+            discovery(ANNA, GATEWAY, v6(77), 135, v6(77), 1),
         ),
         (
             "advertises",

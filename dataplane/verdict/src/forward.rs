@@ -59,11 +59,8 @@ pub fn egress<T: Tables>(
     }
     // A copy that no attachment gets is a drop, and is counted as one.
     let hairpin = link.proxied && !ingress.admission.is(Admission::UPLINK);
-    if inside && ingress.admission.is(Admission::ALONE) && !hairpin {
-        return Err(match ruling.is_inside() {
-            true => Reason::Posture,
-            false => Reason::SameAttachment,
-        });
+    if ruling.is_inside() && ingress.admission.is(Admission::ALONE) && !hairpin {
+        return Err(Reason::Posture);
     }
     flood(tables, ingress, link, inside)
 }

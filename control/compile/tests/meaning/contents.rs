@@ -16,7 +16,10 @@ fn tables_have_the_attachments_devices_and_addresses_of_segments() {
     let admitted = generation.admissions[&attachment(0, 0)];
     assert_eq!(
         (admitted.segment, admitted.flags),
-        (guest, Admission::IN_USE | Admission::ADMIT_UNKNOWN)
+        (
+            guest,
+            Admission::IN_USE | Admission::ADMIT_UNKNOWN | Admission::ALONE
+        )
     );
     assert_eq!(
         tables.decision("unlisted guest", "8.8.8.8", "https", Normal),

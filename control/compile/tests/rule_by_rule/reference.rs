@@ -106,11 +106,17 @@ pub fn attributes(policy: &Policy, end: End) -> Attributes {
             ..Attributes::default()
         };
     }
-    let multicast: [IpNet; 2] =
-        ["224.0.0.0/4", "ff00::/8"].map(|net| net.parse().expect("a network"));
+    let networks =
+        |texts: [&str; 2]| -> [IpNet; 2] { texts.map(|net| net.parse().expect("a network")) };
+    let multicast = networks(["224.0.0.0/4", "ff00::/8"]);
     let multicast = multicast.iter().find(|net| net.contains(&address));
+    let link_local = networks(["169.254.0.0/16", "fe80::/10"]);
+    let link_local = link_local.iter().find(|net| net.contains(&address));
+    // Wider networks say nothing about multicast and link-local addresses.
     let is_inside = |net: &&IpNet| {
-        net.contains(&address) && multicast.is_none_or(|multicast| multicast.contains(*net))
+        net.contains(&address)
+            && multicast.is_none_or(|multicast| multicast.contains(*net))
+            && link_local.is_none_or(|link_local| link_local.contains(*net))
     };
     let zones = policy.zones.iter().enumerate();
     let nets = zones.flat_map(|(zone, entry)| entry.networks.iter().map(move |net| (zone, net)));

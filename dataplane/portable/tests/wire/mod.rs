@@ -169,6 +169,14 @@ fn rules(generation: &mut Generation) {
     ] {
         generation.add_network(Prefix { bits, address }, network(class));
     }
+    let subnets = [(120, Ip::v4(0x0a08_0000)), (64, v6(0))];
+    for (bits, address) in subnets {
+        let subnet = Network {
+            segment: STITCHED,
+            ..network(3)
+        };
+        generation.add_network(Prefix { bits, address }, subnet);
+    }
     let any = Ruling::allow(RULE_FIRST);
     let mut rulings = [any; POSTURES];
     rulings[2..].fill(Ruling::allow_inside(RULE_FIRST));
@@ -263,7 +271,9 @@ pub fn arp(mac: Mac, from: Host, operation: u8, sender: u32, target: u32) -> Vec
     let mut packet = vec![0, 1, 8, 0, 6, 4, 0, operation];
     packet.extend_from_slice(&from.mac.to_be_bytes()[2..]);
     packet.extend_from_slice(&sender.to_be_bytes());
-    packet.extend_from_slice(&[0; 6]);
+    // A reply names the MAC address that it goes to.
+    let target_mac = if operation == 2 { mac } else { 0 };
+    packet.extend_from_slice(&target_mac.to_be_bytes()[2..]);
     packet.extend_from_slice(&target.to_be_bytes());
     frame(mac, from.mac, from.tags, 0x0806, &packet)
 }
