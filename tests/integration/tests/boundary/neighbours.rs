@@ -25,6 +25,13 @@ const POSTURES: [Posture; 4] = [
     Posture::Lockdown,
 ];
 
+/// A link-local address with a chosen interface identifier.
+fn chosen_link_local() -> Ipv6Addr {
+    let mut octets = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    octets[8..].copy_from_slice(&chosen(8));
+    octets.into()
+}
+
 /// An address with these two bytes, and chosen bytes in all others.
 fn chosen_address(first: u16) -> Ipv6Addr {
     let mut octets = [0; 16];
@@ -78,7 +85,7 @@ fn attacks(mac: Mac, vlan: u16, source: Ipv6Addr) -> Vec<Attack> {
             ADVERTISEMENT,
             source,
             address("ff02::1"),
-            chosen_address(0xfe80),
+            chosen_link_local(),
         ),
     ] {
         let mut add_from = |from, what: &str, frame| {
@@ -108,7 +115,7 @@ fn attacks(mac: Mac, vlan: u16, source: Ipv6Addr) -> Vec<Attack> {
         let padded = [packet(group, Front::None, target), chosen(1000)].concat();
         add("with padding", to(group_mac(group), &padded));
         // Which addresses are asked for and claimed is the sender's choice as well.
-        let on_link = chosen_address(0xfe80);
+        let on_link = chosen_link_local();
         match kind {
             SOLICITATION => {
                 for (from, target) in [(Posture::Normal, off_link), (Posture::Contain, on_link)] {
