@@ -14,9 +14,8 @@ pub const IGMP: u8 = 2;
 pub const ICMPV6: u8 = 58;
 const DESTINATION_OPTIONS: u8 = 60;
 const HOP_BY_HOP: u8 = 0;
-/// Flags of a TCP segment.
+/// The flag of a TCP segment that opens a connection.
 pub const SYN: u8 = 2;
-pub const ACK: u8 = 16;
 
 /// What an attack carries: four bytes, repeated.
 pub const CHOSEN: [u8; 4] = [0xc5, 0x3e, 0xa7, 0x91];

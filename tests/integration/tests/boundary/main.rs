@@ -9,4 +9,3 @@ mod membership;
 mod neighbours;
 mod resolution;
 mod site;
-mod unlisted;
