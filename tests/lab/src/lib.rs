@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bridge;
+mod cables;
 mod captured_frame;
 mod direct;
 mod error;
@@ -24,6 +25,7 @@ mod tools;
 mod wiring;
 
 pub use bridge::Bridge;
+pub use cables::Cables;
 pub use captured_frame::{ARP, CapturedFrame, Direction, TCP, UDP, missing, now};
 pub use cordon_policy::Mac;
 pub use direct::{Direct, Endpoint};

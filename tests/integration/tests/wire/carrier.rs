@@ -1,13 +1,12 @@
 //! The far end of a carrier's link with two VLAN tags. It sends and receives raw frames, because no interface here has
 //! two tags.
 
-use std::fs;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cordon_lab::{Lab, Mac, Process, Result};
+use cordon_integration::recorder::Recorder;
+use cordon_lab::{Lab, Mac, Result};
 
 /// The switch's end of the gateway's link to the core.
 const LINE: &str = "gw-core";
@@ -20,64 +19,20 @@ pub type Tags = [(u16, u16); 2];
 /// A host at the carrier's end, which answers ARP and echo requests.
 pub struct Carrier<'a> {
     lab: &'a Lab,
-    recorded: PathBuf,
-    _recorder: Process,
+    recorder: Recorder,
 }
 
 impl Carrier<'_> {
-    /// Starts to capture.
+    /// Starts to record.
     pub fn listen(lab: &Lab) -> Result<Carrier<'_>> {
-        let recorded = lab.directory().join("carrier.pcap");
-        let file = recorded.display().to_string();
-        // Immediate mode, because requesters do not wait until a capture buffer is flushed.
-        let line = [
-            "tcpdump",
-            "--immediate-mode",
-            "-U",
-            "-Z",
-            "root",
-            "-Q",
-            "in",
-            "-i",
-            LINE,
-            "-w",
-            &file,
-        ];
-        let recorder = lab.switch().spawn(&line)?;
-        let carrier = Carrier {
-            lab,
-            recorded,
-            _recorder: recorder,
-        };
-        // tcpdump writes the file header once it captures.
-        cordon_integration::steps::wait_until("the carrier captures", || Ok(carrier.has_header()))?;
-        Ok(carrier)
+        let file = lab.directory().join("carrier.pcap");
+        let recorder = Recorder::start(lab.switch(), LINE, &file)?;
+        Ok(Carrier { lab, recorder })
     }
 
-    fn has_header(&self) -> bool {
-        fs::metadata(&self.recorded).is_ok_and(|file| file.len() >= 24)
-    }
-
-    /// The frames captured so far, with all their tags.
+    /// The frames recorded so far, with all their tags.
     pub fn frames(&self) -> Vec<Vec<u8>> {
-        let bytes = fs::read(&self.recorded).expect("the capture can be read");
-        let (magic, mut rest) = (&bytes[..4], &bytes[24..]);
-        assert_eq!(
-            magic,
-            0xa1b2_c3d4_u32.to_ne_bytes(),
-            "the capture has this machine's byte order and microseconds"
-        );
-        let mut frames = Vec::new();
-        // An incomplete record is read the next time.
-        while let Some((header, data)) = rest.split_at_checked(16) {
-            let length = u32::from_ne_bytes([header[8], header[9], header[10], header[11]]);
-            let Some((frame, next)) = data.split_at_checked(length as usize) else {
-                break;
-            };
-            frames.push(frame.to_vec());
-            rest = next;
-        }
-        frames
+        self.recorder.frames()
     }
 
     /// Answers for a router and all hosts on its far side until `stop` is set. Answers have these tags, regardless of
