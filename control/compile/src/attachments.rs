@@ -51,7 +51,11 @@ pub(crate) fn write(
                 true => Admission::UPLINK,
                 false => 0,
             };
-            let flags = admission.flags | uplink;
+            let alone = match is_alone(policy, segment, attachment) {
+                true => Admission::ALONE,
+                false => 0,
+            };
+            let flags = admission.flags | uplink | alone;
             generation
                 .admissions
                 .insert(number, Admission { flags, ..admission });
@@ -82,6 +86,12 @@ pub(crate) fn write(
         };
         generation.ports.insert(index as u16, setting);
     }
+}
+
+/// Whether no attachment but this one is device-facing: an inside flood from it has nowhere to go.
+fn is_alone(policy: &Policy, segment: &Segment, attachment: Attachment) -> bool {
+    let mut others = segment.attachments.iter().filter(|one| **one != attachment);
+    others.all(|one| policy.ports[one.port].uplink)
 }
 
 /// The numbers of the attachments with two tags, in ascending order of port and tags.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, btree_map};
 use std::net::{IpAddr, Ipv6Addr};
 
-use cordon_policy::{Policy, Selector};
+use cordon_policy::{Policy, Selector, Unknown};
 use cordon_tables::{Generation, Prefix};
 use cordon_verdict::Ip;
 use cordon_verdict::abi::Network;
@@ -24,6 +24,7 @@ pub(crate) struct Entry {
     segment: Option<usize>,
     broadcast: bool,
     router: bool,
+    link_local: bool,
 }
 
 /// The attributes that a prefix adds or replaces.
@@ -36,6 +37,13 @@ struct Change {
     groups: Vec<usize>,
     /// It is the own address of a router; wider prefixes give the other attributes.
     router: bool,
+}
+
+impl Change {
+    /// Whether no network of the policy begins here.
+    fn is_empty(&self) -> bool {
+        self.segment.is_none() && self.zone.is_none() && self.groups.is_empty() && !self.router
+    }
 }
 
 /// By address and length: a prefix comes after the wider ones that contain it.
@@ -55,9 +63,13 @@ struct Attributes {
 /// The prefix ::ffff:0:0/96 of IPv4-mapped addresses (RFC 4291 §2.5.5.2), by which the tables encode IPv4.
 const MAPPED: u128 = 0xffff << 32;
 
+/// `fe80::/10` and 169.254.0.0/16: they belong to the segment in which they are used, and to no wider network.
+const LINK_LOCAL: [(u128, u8); 2] = [(0xfe80 << 112, 10), (MAPPED | 0xa9fe_0000, 112)];
+
 pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) -> Vec<Entry> {
     let mut stack: Vec<Attributes> = Vec::new();
     let mut entries = Vec::new();
+    let all_listed = all_listed(policy);
     for ((address, bits), change) in changes(policy, ends) {
         while stack
             .last()
@@ -66,10 +78,12 @@ pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) ->
             stack.pop();
         }
         let router = change.router;
+        let link_local = LINK_LOCAL.contains(&(address, bits)) && change.is_empty();
         let attributes = inherit(stack.last(), address, bits, change);
         entries.push(Entry {
             router,
-            ..entry(&attributes, policy, identities)
+            link_local,
+            ..entry(&attributes, policy, &all_listed, identities)
         });
         stack.push(attributes);
     }
@@ -78,6 +92,9 @@ pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) ->
 
 fn changes(policy: &Policy, ends: &Ends) -> Changes {
     let mut changes = Changes::new();
+    for key in LINK_LOCAL {
+        changes.entry(key).or_default().reset = Some(Kind::Host);
+    }
     // Wider IPv6 networks do not apply to IPv4 addresses, and wider networks do not apply to group addresses.
     for (address, bits, kind) in [
         (MAPPED, 96, Kind::Host),
@@ -176,7 +193,12 @@ fn inherit(outer: Option<&Attributes>, address: u128, bits: u8, change: Change) 
     attributes
 }
 
-fn entry(attributes: &Attributes, policy: &Policy, identities: &mut Identities) -> Entry {
+fn entry(
+    attributes: &Attributes,
+    policy: &Policy,
+    all_listed: &[bool],
+    identities: &mut Identities,
+) -> Entry {
     let prefix = Prefix {
         bits: attributes.bits,
         address: ip(attributes.address),
@@ -192,7 +214,6 @@ fn entry(attributes: &Attributes, policy: &Policy, identities: &mut Identities) 
         groups: attributes.groups.clone(),
         ..of_kind.clone()
     };
-    let identity = identities.add(identity, Example::Network(prefix));
     let via_uplink = match segment {
         Some(segment) => identities.add(
             Identity {
@@ -201,7 +222,12 @@ fn entry(attributes: &Attributes, policy: &Policy, identities: &mut Identities) 
             },
             Example::ViaUplink(prefix, segment),
         ),
-        None => identity,
+        None => identities.add(identity.clone(), Example::Network(prefix)),
+    };
+    // No unlisted host is a member of a segment that lists all its members.
+    let identity = match segment {
+        Some(segment) if !all_listed[segment] => identities.add(identity, Example::Network(prefix)),
+        _ => via_uplink,
     };
     Entry {
         prefix,
@@ -210,7 +236,21 @@ fn entry(attributes: &Attributes, policy: &Policy, identities: &mut Identities) 
         segment: attributes.segment,
         broadcast,
         router: false,
+        link_local: false,
     }
+}
+
+/// By segment: whether it lists all its members with all their addresses. It admits no unlisted hosts, and each of its
+/// devices has bound addresses.
+pub(crate) fn all_listed(policy: &Policy) -> Vec<bool> {
+    let segments = policy.segments.iter();
+    let mut all: Vec<bool> = segments
+        .map(|segment| segment.unknown != Unknown::Admit)
+        .collect();
+    for device in policy.devices.iter().filter(|device| device.ips.is_empty()) {
+        all[device.segment] = false;
+    }
+    all
 }
 
 pub(crate) fn write(
@@ -225,10 +265,15 @@ pub(crate) fn write(
             segment: entry.segment.map_or(Network::NO_SEGMENT, |segment| {
                 policy.segments[segment].number
             }),
-            flags: match (entry.broadcast, entry.router) {
-                (true, _) => Network::BROADCAST,
-                (false, true) => Network::ROUTER,
-                (false, false) => 0,
+            flags: match entry {
+                Entry {
+                    broadcast: true, ..
+                } => Network::BROADCAST,
+                Entry { router: true, .. } => Network::ROUTER,
+                Entry {
+                    link_local: true, ..
+                } => Network::LINK_LOCAL,
+                _ => 0,
             },
             via_uplink: classes.of(entry.via_uplink),
         };

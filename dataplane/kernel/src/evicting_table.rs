@@ -2,7 +2,7 @@
 //! `cordon_verdict::abi::BucketHeader`.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use cordon_verdict::abi::{BUCKET_STRIDE, BucketHeader, CLAIMED, Entry, HOST_WORDS, Host};
 
@@ -86,10 +86,10 @@ impl<const W: usize, V> EvictingTable<W, V> {
 
 impl EvictingTable<HOST_WORDS, Host> {
     /// Sets whether a host has reached its quota of flows and may open no more: 1 or 0.
-    pub fn throttle(&self, host: EntryRef, over: u32) {
+    pub fn throttle(&self, host: EntryRef, over: u16) {
         if let Some(host) = self.value(host) {
             // SAFETY: within the mapping, aligned, and kernel and user space access it as one word.
-            let word = unsafe { AtomicU32::from_ptr(&raw mut (*host).limit.over) };
+            let word = unsafe { AtomicU16::from_ptr(&raw mut (*host).limit.over) };
             word.store(over, Ordering::Relaxed);
         }
     }

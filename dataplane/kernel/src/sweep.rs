@@ -215,7 +215,7 @@ impl Dataplane {
         // All hosts: the table may have evicted one and learned it again since the last sweep.
         self.maps.hosts.each(|at, [fdb_key], host| {
             // A MAC address at an uplink is a router's, with many hosts behind it.
-            let over = u32::from(over_quota.contains(&fdb_key) && !host.station.is_uplink());
+            let over = u16::from(over_quota.contains(&fdb_key) && !host.station.is_uplink());
             if host.limit.over != over {
                 self.maps.hosts.throttle(at, over);
             }

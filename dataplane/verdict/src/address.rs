@@ -64,10 +64,11 @@ impl Ip {
         self.hi >> 54 == 0xfe80 >> 6
     }
 
-    /// `fe80::/10` (RFC 4291 §2.5.6) or 169.254.0.0/16 (RFC 3927).
+    /// A link-local address that a host may use: `fe80::/64`, since 54 bits of `fe80::/10` have to be zero (RFC 4291
+    /// §2.5.6), or 169.254.0.0/16 (RFC 3927).
     #[inline(always)]
     pub const fn is_link_local(self) -> bool {
-        self.is_v6_link_local() || (self.is_v4() && self.low32() >> 16 == 0xa9fe)
+        self.hi == 0xfe80 << 48 || (self.is_v4() && self.low32() >> 16 == 0xa9fe)
     }
 
     /// `fe80::/10` or `::`: sources that a host may use before it has a global address.

@@ -275,6 +275,13 @@ fn is_via_uplink<T: Tables>(tables: &T, ingress: &Ingress, key: u64) -> bool {
         || matches!(tables.station(key), Some(station) if is_station_via_uplink(tables, ingress, &station))
 }
 
+/// Whether the destination MAC address was last seen behind an uplink.
+#[inline(always)]
+pub fn is_seen_via_uplink<T: Tables>(tables: &T, ingress: &Ingress, link: &Link) -> bool {
+    let key = fdb_key(ingress.admission.segment, link.destination);
+    matches!(tables.station(key), Some(station) if is_station_via_uplink(tables, ingress, &station))
+}
+
 /// Whether a station is behind an uplink: by the policy in force, or, if that does not have the attachment, as it was
 /// when learned.
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! ARP (RFC 826) and IPv6 neighbour discovery (RFC 4861): a host may claim its own addresses only.
 
 use crate::abi::{Admission, CONTAIN, Control, Limit, RULE_ARP, RULE_ND, Ruling, SEVER, fdb_key};
-use crate::address::{Ip, MAC_GROUP};
+use crate::address::{Ip, MAC_GROUP, Mac};
 use crate::admit::Ingress;
 use crate::authorise::Denied;
 use crate::canonical::PADDING;
@@ -18,6 +18,8 @@ const ROUTER_SOLICITATION: u8 = 133;
 pub const ROUTER_ADVERTISEMENT: u8 = 134;
 const NEIGHBOUR_SOLICITATION: u8 = 135;
 pub const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
+
+const BROADCAST: Mac = 0xffff_ffff_ffff;
 
 /// `ff02::1` and `ff02::2` (RFC 4291 §2.7.1).
 const ALL_NODES: Ip = Ip {
@@ -86,7 +88,10 @@ pub fn arp<T: Tables>(
     claim: &Claim,
 ) -> Result<Ruling, Denied> {
     identify::sender(tables, ingress, link, claim.claimed)?;
-    let may_cross = !claim.sender.is_unspecified() && resolves(tables, ingress, link, claim.target);
+    // A group MAC address other than broadcast would be the sender's choice.
+    let proper = link.destination & MAC_GROUP == 0 || link.destination == BROADCAST;
+    let may_cross =
+        proper && !claim.sender.is_unspecified() && resolves(tables, ingress, link, claim.target);
     crossing(tables, ingress, link, RULE_ARP, may_cross)
 }
 
@@ -190,8 +195,11 @@ fn neighbour<T: Tables>(
     if !proper {
         return Err(Reason::NeighbourDiscovery);
     }
+    // Of source and target at most one may be the sender's choice.
+    let bound_source = identify::is_local_device(tables, ingress, packet.source);
     if is_solicitation && !is_probe {
-        return Ok(resolves(tables, ingress, link, target));
+        let fixed = bound_source || identify::is_router(tables, ingress, target);
+        return Ok(fixed && resolves(tables, ingress, link, target));
     }
     // An advertisement claims its target; so does a solicitation from `::` (duplicate address detection, RFC 4862
     // §5.4).
@@ -201,7 +209,8 @@ fn neighbour<T: Tables>(
     }
     let to_local = identify::is_local_device(tables, ingress, destination);
     let bound = identify::is_local_device(tables, ingress, target);
-    Ok(!to_local && (bound || identify::is_router(tables, ingress, destination)))
+    let fixed = bound || bound_source || packet.source == target;
+    Ok(fixed && !to_local && (bound || identify::is_router(tables, ingress, destination)))
 }
 
 /// Whether a question about `target` may have its answer beyond the boundary: the address is on-link, and bound to no other
@@ -213,8 +222,9 @@ fn resolves<T: Tables>(tables: &T, ingress: &Ingress, link: &Link, target: Ip) -
 }
 
 /// Passes at every posture but sever. From contain on, what a device-facing port sends stays inside, unless `may_cross`
-/// holds and the sender is a listed device that has sent no other across in this tick: the addresses in ARP and neighbour
-/// discovery must not carry more data out of the site than resolving them takes.
+/// holds, the destination MAC address is a group's or was seen behind an uplink, and the sender is a listed device that has sent
+/// no other across in the last [`Limit::RESOLVE_TICKS`] ticks: the addresses in ARP and neighbour discovery must not carry more
+/// data out of the site than resolving them takes.
 #[inline(always)]
 fn crossing<T: Tables>(
     tables: &mut T,
@@ -230,16 +240,17 @@ fn crossing<T: Tables>(
     }
     let host = fdb_key(ingress.admission.segment, link.source);
     let inside = Ruling::allow_inside(rule);
-    if !may_cross || tables.device(control.slot, host).is_none() {
+    let reaches =
+        link.destination & MAC_GROUP != 0 || identify::is_seen_via_uplink(tables, ingress, link);
+    if !may_cross || !reaches || tables.device(control.slot, host).is_none() {
         return Ok(inside);
     }
-    let now = tables.now();
+    let now = tables.now() as u16;
     if let Some(limit) = tables.limit(host) {
-        limit.start(now);
-        if limit.resolutions >= Limit::RESOLUTIONS {
+        if now.wrapping_sub(limit.resolved) < Limit::RESOLVE_TICKS {
             return Ok(inside);
         }
-        limit.resolutions += 1;
+        limit.resolved = now;
     }
     Ok(ruling)
 }

@@ -24,7 +24,7 @@ use crate::identity::{Example, Identities};
 use crate::invariants::Check;
 use crate::limits::MAX_CLASSES;
 use crate::members::{self, Groups};
-use crate::networks::ip_of;
+use crate::networks::{all_listed, ip_of};
 use crate::rows::Rows;
 use crate::services::Services;
 
@@ -119,6 +119,8 @@ pub fn update(
     let same = same_but_for_devices((old, &before), (new, &numbers));
     // The flags of attachments depend on whether the segment has bound devices.
     let same = same && attachments::has_bound_devices(old) == attachments::has_bound_devices(new);
+    // So do the networks of a segment on whether it lists all its members.
+    let same = same && all_listed(old) == all_listed(new);
     if !same || touches_networks(&edits, new) || touches_proxies(&edits, new) {
         return None;
     }

@@ -232,8 +232,8 @@ pub struct Limit {
     pub opened: u32,
     /// 1 if the host has as many flows as it may; user space counts them now and then.
     pub over: u16,
-    /// ARP and neighbour discovery packets that crossed the boundary in it, from contain on.
-    pub resolutions: u16,
+    /// The low 16 bits of the tick in which an ARP or neighbour discovery packet last crossed a closed boundary.
+    pub resolved: u16,
     /// Group frames in the tick.
     pub groups: u16,
     /// Copies per attachment in the tick, of flooded frames.
@@ -253,12 +253,11 @@ impl Limit {
             self.opened = 0;
             self.groups = 0;
             self.copies = 0;
-            self.resolutions = 0;
         }
     }
 
-    /// ARP and neighbour discovery packets of a listed device that may cross the boundary in a tick, from contain on.
-    pub const RESOLUTIONS: u16 = 1;
+    /// Ticks from one ARP or neighbour discovery packet of a listed device to the next that may cross a closed boundary.
+    pub const RESOLVE_TICKS: u16 = 2;
     /// Flows that a host on a device-facing port may open in a tick.
     pub const DEVICE: u32 = 4096;
     /// Flows that a host behind an uplink may open in a tick: a router forwards for many.
