@@ -153,7 +153,11 @@ mod tests {
     fn terminal_control_characters_are_escaped() {
         assert_eq!(clean("a\u{1b}[31mb\u{202e}é"), "a\\u{1b}[31mb\\u{202e}é");
         for c in ['\u{200f}', '\u{61c}', '\u{2028}', '\u{2029}', '\u{200b}'] {
-            assert!(clean(&format!("a{c}b")).is_ascii(), "{}", c.escape_unicode());
+            assert!(
+                clean(&format!("a{c}b")).is_ascii(),
+                "{}",
+                c.escape_unicode()
+            );
         }
     }
 
@@ -161,7 +165,12 @@ mod tests {
     fn json_on_a_terminal_says_the_same_without_these_characters() {
         let value = serde_json::json!({"a": "x\n\u{200f}\u{9b}\u{e0041}é", "\u{2028}": [1]});
         let text = clean_json(&value);
-        assert!(!text.replace('\n', "").chars().any(cordon_protocol::is_unprintable));
+        assert!(
+            !text
+                .replace('\n', "")
+                .chars()
+                .any(cordon_protocol::is_unprintable)
+        );
         let read: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
         assert_eq!(read, value);
     }

@@ -227,7 +227,10 @@ mod tests {
         let config = read("[socket.roles]\nlook = \"wards\"\ncontain = \"analysts\"\n");
         let roles = config.expect("is valid").socket.roles;
         assert_eq!(roles.look.as_deref(), Some("wards"));
-        assert_eq!((roles.contain.as_deref(), roles.all), (Some("analysts"), None));
+        assert_eq!(
+            (roles.contain.as_deref(), roles.all),
+            (Some("analysts"), None)
+        );
     }
 
     #[test]

@@ -227,7 +227,9 @@ mod tests {
         let all = Admissions::new(2);
         let mut held: Vec<Admission> = (0..20).map(|_| all.add(7).0).collect();
         let new = || all.add(7).0;
-        let run = |admission: &Admission, lane| matches!(poll(admission.complete(lane)), Poll::Ready(Ok(())));
+        let run = |admission: &Admission, lane| {
+            matches!(poll(admission.complete(lane)), Poll::Ready(Ok(())))
+        };
         for _ in 0..2 {
             let ordinary = new();
             assert!(run(&ordinary, Lane::Ordinary));
@@ -252,6 +254,10 @@ mod tests {
         assert!(run(&new(), Lane::Order), "orders still have");
         drop((held, order));
         assert_eq!(all.add(8).1, None);
-        assert_eq!(lock(&all.connections).quotas.len(), 1, "callers are forgotten");
+        assert_eq!(
+            lock(&all.connections).quotas.len(),
+            1,
+            "callers are forgotten"
+        );
     }
 }

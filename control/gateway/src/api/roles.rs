@@ -252,9 +252,22 @@ mod tests {
             "{hint}"
         );
         assert!(access(1000, &[20]).require(Role::Contain).is_ok());
-        let none = Access::of(&Arc::default(), &Credentials { uid: 7, groups: Vec::new() });
-        let failure = none.require(Role::Look).expect_err("is refused").into_failure();
-        assert!(failure.hint.is_some_and(|hint| hint.starts_with("root alone has it")));
+        let none = Access::of(
+            &Arc::default(),
+            &Credentials {
+                uid: 7,
+                groups: Vec::new(),
+            },
+        );
+        let failure = none
+            .require(Role::Look)
+            .expect_err("is refused")
+            .into_failure();
+        assert!(
+            failure
+                .hint
+                .is_some_and(|hint| hint.starts_with("root alone has it"))
+        );
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::admission::{Admission, Admissions, Lane};
+use super::disconnect::SharedStream;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use axum::{Extension, Router};
@@ -17,8 +19,6 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use super::admission::{Admission, Admissions, Lane};
-use super::disconnect::SharedStream;
 
 /// The limits of each caller. Callers are distinguished by user ID on the Unix socket, so that one cannot exhaust the
 /// limits of another.
@@ -172,7 +172,10 @@ where
         let admission = &admission;
         async move {
             if has_no_body && admission.complete(Lane::Ordinary).await.is_err() {
-                let refused = (StatusCode::SERVICE_UNAVAILABLE, axum::Json(too_many_calls()));
+                let refused = (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    axum::Json(too_many_calls()),
+                );
                 return Ok(refused.into_response());
             }
             let answer = answer.await;

@@ -120,7 +120,8 @@ fn bind_beside(path: &Path, group: Option<u32>, mode: u32) -> io::Result<UnixLis
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::MAXCONN)?;
     if let Some(group) = group {
         chown(&inside, None, Some(group)).map_err(|error| {
-            let text = format!("its group cannot be set (is the daemon's user a member of it?): {error}");
+            let text =
+                format!("its group cannot be set (is the daemon's user a member of it?): {error}");
             io::Error::new(error.kind(), text)
         })?;
     }

@@ -127,7 +127,8 @@ async fn no_calls_of_a_user_take_the_place_of_its_orders() {
     let read = tokio::time::timeout(Duration::from_secs(5), read).await;
     read.expect("is refused").expect("is text");
     assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
-    let lockdown = json!({"kind": "quarantine", "scope": "site", "posture": "lockdown", "reason": "a test"});
+    let lockdown =
+        json!({"kind": "quarantine", "scope": "site", "posture": "lockdown", "reason": "a test"});
     let order = served.post("/v1/orders", &lockdown);
     let freed = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
