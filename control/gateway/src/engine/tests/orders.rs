@@ -204,7 +204,7 @@ fn an_order_without_a_policy_applies_to_the_first_policy() {
 
 #[test]
 fn characters_of_a_reason_that_cannot_be_seen_are_escaped() {
-    let (_, gateway) = machine_with_policy();
+    let (_machine, gateway) = machine_with_policy();
     let order = NewOrder {
         reason: "a\u{200f}b\u{61c}c\u{2028}d\u{200b}".to_owned(),
         ticket: Some("INC\u{202e}1".to_owned()),
