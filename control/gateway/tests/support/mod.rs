@@ -177,6 +177,9 @@ impl Site {
         let notify = self.directory.path().join("notify");
         let _ = fs::remove_file(&notify);
         let manager = UnixDatagram::bind(&notify).expect("binds");
+        // The daemon may be another user.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        fs::set_permissions(&notify, open).expect("is set");
         manager
             .set_read_timeout(Some(TIMEOUT))
             .expect("is a socket");
