@@ -144,7 +144,10 @@ fn the_groups_of_a_caller_decide_which_calls_it_may_make() {
             let (status, body) = call_as(&site, groups, "POST", "/v1/orders", &release);
             assert_eq!(status, open, "{body}");
             if open == "403" {
-                assert!(body.contains("`all`") && body.contains("`adm`"), "{body}");
+                assert!(
+                    body.contains("this takes the role") && body.contains("`adm`"),
+                    "{body}"
+                );
             }
         }
         assert_eq!(daemon.get("/v1/status")["posture"], "normal");
