@@ -28,6 +28,7 @@ Exit codes:
   2  the command line is wrong
   3  the gateway is not reachable, or its answer cannot be used
   4  explain: the packet is dropped at the posture in force
+  5  your role does not include the call: nothing was changed
 
 `cordon COMMAND --help` explains a command.";
 

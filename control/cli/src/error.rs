@@ -18,6 +18,8 @@ pub enum Exit {
     Unreachable = 3,
     /// `explain`: dropped at the posture in force.
     Dropped = 4,
+    /// The role of the user does not include the call.
+    Forbidden = 5,
 }
 
 /// An error of any command.
@@ -203,6 +205,7 @@ impl Error {
             | Error::TimedOut { .. }
             | Error::StreamEnded
             | Error::InvalidAnswer { .. } => Exit::Unreachable,
+            Error::Refused(failure) if failure.code == FailureCode::Forbidden => Exit::Forbidden,
             _ => Exit::Failed,
         }
     }
@@ -220,6 +223,9 @@ fn default_hint(code: FailureCode) -> Option<&'static str> {
         FailureCode::BadRequest => Some(
             "cordon and cordond may be of different versions: compare `cordon --version` and `cordond --version`",
         ),
+        FailureCode::Forbidden => {
+            Some("gateway.toml says under [socket] and [socket.roles] which groups have which role")
+        }
         FailureCode::PolicyRejected | FailureCode::NotFound | FailureCode::Conflict => None,
     }
 }

@@ -2,16 +2,22 @@
 
 use cordon_protocol::Endpoint;
 
-/// Text from another source, with the characters that control a terminal escaped.
+/// Text from another source, with the characters escaped that act on a terminal or cannot be seen.
 pub fn clean(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        // Bidirectional controls could make one name look like another.
-        let is_control =
-            c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        match is_control {
-            true => clean.extend(c.escape_unicode()),
-            false => clean.push(c),
+    cordon_protocol::escape(text)
+}
+
+/// A JSON document, with the same characters escaped as JSON does it.
+pub fn clean_json(value: &serde_json::Value) -> String {
+    let mut clean = String::new();
+    for c in format!("{value:#}").chars() {
+        // The document itself has lines; those of its texts are escaped already.
+        if c != '\n' && cordon_protocol::is_unprintable(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                clean.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            clean.push(c);
         }
     }
     clean
@@ -146,5 +152,26 @@ mod tests {
     #[test]
     fn terminal_control_characters_are_escaped() {
         assert_eq!(clean("a\u{1b}[31mb\u{202e}é"), "a\\u{1b}[31mb\\u{202e}é");
+        for c in ['\u{200f}', '\u{61c}', '\u{2028}', '\u{2029}', '\u{200b}'] {
+            assert!(
+                clean(&format!("a{c}b")).is_ascii(),
+                "{}",
+                c.escape_unicode()
+            );
+        }
+    }
+
+    #[test]
+    fn json_on_a_terminal_says_the_same_without_these_characters() {
+        let value = serde_json::json!({"a": "x\n\u{200f}\u{9b}\u{e0041}é", "\u{2028}": [1]});
+        let text = clean_json(&value);
+        assert!(
+            !text
+                .replace('\n', "")
+                .chars()
+                .any(cordon_protocol::is_unprintable)
+        );
+        let read: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
+        assert_eq!(read, value);
     }
 }

@@ -11,6 +11,8 @@ use crate::rule_number;
 pub struct RuleEffects {
     /// Bits of the postures at which the rule allows something; and [`DENIES`].
     of_rule: Vec<u8>,
+    /// Bits of the postures at which the rule allows more than floods that stay inside the site.
+    direct: Vec<u8>,
 }
 
 /// Set for a rule that denies something.
@@ -29,7 +31,8 @@ impl RuleEffects {
                 Some(_) => (1 << SEVER) - 1,
             };
         }
-        let mut effects = RuleEffects { of_rule };
+        let direct = of_rule.clone();
+        let mut effects = RuleEffects { of_rule, direct };
         effects.add_rows(generation.policy.rows.values());
         effects
     }
@@ -46,6 +49,10 @@ impl RuleEffects {
                         false => DENIES,
                     };
                 }
+                if let Some(direct) = self.direct.get_mut(ruling.rule() as usize) {
+                    let is_direct = ruling.allows() && !ruling.is_inside();
+                    *direct |= u8::from(is_direct) << posture;
+                }
             }
         }
     }
@@ -54,6 +61,11 @@ impl RuleEffects {
     pub fn is_open_at(&self, rule: usize, posture: u8) -> bool {
         let effect = self.of_rule.get(rule).copied().unwrap_or(0);
         effect & !DENIES & 1 << posture != 0
+    }
+
+    /// Whether a rule allows any flow at a posture, besides floods that stay inside the site.
+    pub fn is_direct_at(&self, rule: usize, posture: u8) -> bool {
+        self.direct.get(rule).copied().unwrap_or(0) & 1 << posture != 0
     }
 
     /// Whether a rule that allows, or denies, has that effect on any flow.

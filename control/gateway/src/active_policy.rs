@@ -135,6 +135,16 @@ impl ActivePolicy {
         self.decided.is_open_at(rule, posture)
     }
 
+    /// Whether a rule is of use at a posture. A rule for infrastructure is not if its servers are outside and only the
+    /// clients' broadcasts still pass, inside.
+    pub fn is_useful_at(&self, rule: usize, posture: u8) -> bool {
+        let index = rule_index(rule as u32).and_then(|index| self.policy.rules.get(index));
+        match index.map(|rule| rule.origin) {
+            Some(Origin::Infrastructure) => self.decided.is_direct_at(rule, posture),
+            _ => self.is_open_at(rule, posture),
+        }
+    }
+
     /// Warnings about rules without effect.
     pub fn unused_rules(&self) -> Vec<Problem> {
         self.decided.warnings(&self.policy, self.day)

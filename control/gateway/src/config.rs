@@ -30,8 +30,22 @@ pub struct Config {
 pub struct Socket {
     /// Path of the socket.
     pub path: PathBuf,
-    /// Group that may use it besides root.
+    /// Group that may make every call, besides root: the same as `roles.all`.
     pub group: Option<String>,
+    /// Groups that may make some calls.
+    pub roles: Roles,
+}
+
+/// The group that has each role. A role includes those before it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Roles {
+    /// May read: status, devices, rules, flows, orders, events, explanations.
+    pub look: Option<String>,
+    /// May give quarantines too.
+    pub contain: Option<String>,
+    /// May make every call: release, apply and confirm policies.
+    pub all: Option<String>,
 }
 
 /// The endpoint that Prometheus scrapes.
@@ -90,6 +104,7 @@ impl Default for Socket {
         Socket {
             path: cordon_protocol::SOCKET.into(),
             group: None,
+            roles: Roles::default(),
         }
     }
 }
@@ -209,6 +224,13 @@ mod tests {
             (LogFormat::Json, "info")
         );
         assert_eq!(config.socket.group.as_deref(), Some("cordon"));
+        let config = read("[socket.roles]\nlook = \"wards\"\ncontain = \"analysts\"\n");
+        let roles = config.expect("is valid").socket.roles;
+        assert_eq!(roles.look.as_deref(), Some("wards"));
+        assert_eq!(
+            (roles.contain.as_deref(), roles.all),
+            (Some("analysts"), None)
+        );
     }
 
     #[test]
@@ -220,6 +242,7 @@ mod tests {
             ("[metrics]\nlisten = \"here\"", "line 2"),
             ("[flows]\nipv4 = 0", "at least 1"),
             ("state = \"cordon\"", "absolute"),
+            ("[socket.roles]\nrelease = \"x\"", "release"),
         ] {
             let error = read(text).expect_err("is refused");
             assert!(error.contains(expected), "{text}: {error}");

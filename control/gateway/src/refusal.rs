@@ -28,6 +28,14 @@ pub enum Refusal {
         /// Where to look it up.
         hint: String,
     },
+    /// The caller's role does not include the call.
+    #[error("{message}")]
+    Forbidden {
+        /// The role that the call takes, and the one that the caller has.
+        message: String,
+        /// Which group has it.
+        hint: String,
+    },
     /// The request conflicts with the current state.
     #[error("{message}")]
     Conflict {
@@ -99,6 +107,7 @@ impl Refusal {
                 };
             }
             Refusal::NotFound { hint, .. } => (FailureCode::NotFound, hint),
+            Refusal::Forbidden { hint, .. } => (FailureCode::Forbidden, hint),
             Refusal::Conflict { hint, .. } => (FailureCode::Conflict, hint),
             Refusal::NotDurable { source, .. } => (FailureCode::NotDurable, source.hint()),
             Refusal::Store(source) => (FailureCode::Internal, source.hint()),

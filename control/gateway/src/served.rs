@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::api::App;
+use crate::api::roles::{Access, Credentials};
 use crate::api::server::{self, Connection, Limits};
 use crate::clock::fake::Fake;
 use crate::engine::{Gateway, stand_in};
@@ -76,6 +77,8 @@ impl Served {
         let router = App::new(Arc::clone(&gateway), Arc::clone(&observed), events.clone()).router();
         let (connections, accepted) = mpsc::unbounded_channel();
         let accepted = Arc::new(tokio::sync::Mutex::new(accepted));
+        let root = Access::of(&Arc::default(), &Credentials::default());
+        let router = router.layer(axum::Extension(root));
         let task = tokio::spawn(server::serve(Limits::new(16), move || {
             let (accepted, router) = (Arc::clone(&accepted), router.clone());
             async move {

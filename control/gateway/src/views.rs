@@ -147,7 +147,7 @@ pub fn rules(gateway: &Gateway) -> Result<Vec<Rule>, Refusal> {
     let of = |number: u32| counted.get(number as usize).copied().unwrap_or_default();
     let open_at = |number: u32| {
         let open = Posture::ALL.into_iter();
-        let open = open.filter(|posture| active.is_open_at(number as usize, *posture as u8));
+        let open = open.filter(|posture| active.is_useful_at(number as usize, *posture as u8));
         open.map(|posture| posture.to_string()).collect()
     };
     let built_in = |name, reason, number| Rule {

@@ -12,6 +12,8 @@ pub enum FailureCode {
     PolicyRejected,
     /// The object does not exist.
     NotFound,
+    /// The caller's role does not include the call.
+    Forbidden,
     /// The request does not fit the current state: no order to release, or no policy to confirm.
     Conflict,
     /// The change could not be made durable, so it was not made.

@@ -23,6 +23,7 @@ mod observed;
 mod order;
 mod policy;
 mod status;
+mod text;
 
 pub use explain::{AtPosture, Explanation, Question};
 pub use failure::{Failure, FailureCode, Problem};
@@ -33,6 +34,7 @@ pub use policy::{Applied, Apply, Sources};
 pub use status::{
     Device, DeviceState, DropCount, FlowCount, PolicyStatus, Port, Rule, Segment, Status,
 };
+pub use text::{escape, is_unprintable};
 
 /// Default path of the Unix socket of the gateway.
 pub const SOCKET: &str = "/run/cordon/cordond.sock";

@@ -168,7 +168,8 @@ pub struct Rule {
     pub survives: String,
     /// Whether it is on the continuity list.
     pub continuity: bool,
-    /// The postures at which it allows any flow, given its reach and the rules before it.
+    /// The postures at which it allows any flow, given its reach and the rules before it. Of infrastructure, without
+    /// those where only broadcasts inside the site are left.
     #[serde(default)]
     pub open_at: Vec<String>,
     /// The person or department responsible for it.

@@ -10,8 +10,11 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 const MOUNT_POINT: &str = "/sys/fs/bpf";
 
 /// Creates the directory `pins`. If it is below the conventional mount point, mounts the bpf file system there first
-/// unless it is mounted.
+/// unless it is mounted. A service manager may have prepared `pins` alone.
 pub fn prepare(pins: &Path) -> io::Result<()> {
+    if pins.is_dir() && is_bpf(pins)? {
+        return Ok(());
+    }
     if pins.starts_with(MOUNT_POINT) && !is_bpf(Path::new(MOUNT_POINT))? {
         mount(
             Some("bpf"),

@@ -17,6 +17,7 @@ mod barrier;
 mod batch;
 mod capacity;
 mod nic;
+mod peer;
 mod pins;
 
 // Layer: one map or one interface at a time.
@@ -71,6 +72,7 @@ pub use install::Installed;
 pub use memory::TableBytes;
 pub use nic::Nic;
 pub use open::{Opened, Options};
+pub use peer::peer_groups;
 pub use per_processor::total;
 pub use run::Run;
 pub use stager::Stager;

@@ -1,9 +1,10 @@
 //! Runs the demo: it succeeds if all checks pass, fails if one does not, and removes everything.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -16,6 +17,8 @@ struct Demo {
     child: Child,
     lines: Receiver<String>,
     output: String,
+    /// Reads standard error until the demo ends.
+    errors: Option<JoinHandle<String>>,
 }
 
 impl Demo {
@@ -23,8 +26,18 @@ impl Demo {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cordon-demo"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("starts");
+        // Forwarded, so that the demo never blocks on a full pipe.
+        let mut stderr = child.stderr.take().expect("is piped");
+        let errors = std::thread::spawn(move || {
+            let mut errors = Vec::new();
+            let _ = stderr.read_to_end(&mut errors);
+            let errors = String::from_utf8_lossy(&errors).into_owned();
+            eprint!("{errors}");
+            errors
+        });
         let (narrator, lines) = channel();
         let output = child.stdout.take().expect("is piped");
         std::thread::spawn(move || {
@@ -38,6 +51,7 @@ impl Demo {
             child,
             lines,
             output: String::new(),
+            errors: Some(errors),
         }
     }
 
@@ -148,10 +162,9 @@ fn an_early_release_fails_the_demo() {
     assert!(cordon(&demo, &["release", "site", "--reason", "sabotage"]));
     let (status, output) = demo.end();
     assert_eq!(status.code(), Some(1), "{output}");
-    assert!(
-        output.contains("checks FAILED") || output.contains("has stopped"),
-        "{output}"
-    );
+    let failed =
+        |line: &str| line.contains('✗') && line.contains("cut off when the command returns");
+    assert!(output.lines().any(failed), "{output}");
 }
 
 #[test]
@@ -178,6 +191,9 @@ fn the_demo_ends_when_its_output_is_closed() {
     demo.wait_for("2. Clinical traffic");
     // The reading thread ends and closes the pipe.
     demo.lines = channel().1;
+    let errors = demo.errors.take().expect("is read");
     let (status, _) = demo.end();
     assert_eq!(status.code(), Some(1));
+    let errors = errors.join().expect("reads");
+    assert!(errors.contains("Broken pipe"), "{errors}");
 }

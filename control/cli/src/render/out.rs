@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use super::style::{Style, TermCaps};
 use super::table::Table;
 use crate::error::Error;
+use crate::text::clean_json;
 
 /// A stream of output.
 pub struct Out {
@@ -81,7 +82,7 @@ impl Out {
 
     /// Writes a JSON document.
     pub fn json(&mut self, value: &serde_json::Value) -> Result<(), Error> {
-        self.line(format_args!("{value:#}"))
+        self.line(clean_json(value))
     }
 
     /// Flushes the buffer.

@@ -297,3 +297,22 @@ fn control_characters_from_the_gateway_are_escaped() {
     );
     assert!(!ran.stdout.contains('\u{1b}'));
 }
+
+#[test]
+fn a_call_outside_the_role_says_so_and_has_its_own_exit_code() {
+    let failure = json!({"code": "forbidden", "message": "this takes the role `all`, and you have `contain`: nothing was changed",
+        "hint": "root and members of `engineers` have it"});
+    let fake = Fake::new(&[("POST /v1/orders", Reply::Json(403, failure.to_string()))]);
+    let ran = cordon(&fake, "release site --reason x");
+    assert_eq!((ran.code, ran.stdout.as_str()), (5, ""), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("takes the role `all`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr.contains("members of `engineers`"),
+        "{}",
+        ran.stderr
+    );
+}

@@ -1,7 +1,9 @@
 //! The local API: the calls of `cordon_protocol`, over HTTP on a Unix socket.
 
+mod admission;
 mod concurrency;
 mod disconnect;
+pub mod roles;
 pub mod server;
 pub mod socket;
 
@@ -15,9 +17,10 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Extension, Query, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use cordon_protocol::{Failure, FailureCode, FlowQuery};
+use cordon_protocol::{Failure, FailureCode, FlowQuery, NewOrder, OrderKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, broadcast};
@@ -31,7 +34,9 @@ use crate::observed::Observed;
 use crate::refusal::Refusal;
 use crate::{explain, flows, views};
 
+use admission::{Admission, Lane};
 use concurrency::ConcurrencyLimit;
+use roles::{Access, Role};
 use server::Streaming;
 
 /// The largest policy, in JSON. One of 100,000 devices takes 10 MiB; this is twice the largest file.
@@ -90,6 +95,7 @@ impl App {
             .route("/v1/policy/confirm", post(confirm))
             .fallback(no_such_call)
             .method_not_allowed_fallback(no_such_call)
+            .layer(middleware::from_fn(check_role))
             .with_state(self)
     }
 
@@ -110,12 +116,22 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<JsonResponse<T>, ErrorResponse> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(value)) => Ok(JsonResponse(value)),
-        Ok(Err(refusal)) => Err(ErrorResponse(refusal.into_failure())),
+        Ok(Err(refusal)) => Err(refusal.into()),
         Err(error) => {
             let refusal = Refusal::Internal(format!("the call ended unexpectedly: {error}"));
-            Err(ErrorResponse(refusal.into_failure()))
+            Err(refusal.into())
         }
     }
+}
+
+/// Refuses a call that the caller's role does not include, before its body is read.
+async fn check_role(
+    Extension(access): Extension<Access>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ErrorResponse> {
+    access.require(Role::of(&request))?;
+    Ok(next.run(request).await)
 }
 
 async fn status(
@@ -168,18 +184,23 @@ async fn orders(
 async fn order(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
+    Extension(access): Extension<Access>,
     request: Request,
 ) -> Result<JsonResponse<cordon_protocol::Order>, ErrorResponse> {
     let received = Instant::now();
-    let order = body(request, MAX_BODY_BYTES).await?;
-    blocking(move || app.gateway.engine().give(order, caller, received)).await
+    let order: NewOrder = body(request, MAX_BODY_BYTES, Lane::Order).await?;
+    access.require(match order.kind {
+        OrderKind::Quarantine => Role::Contain,
+        OrderKind::Release => Role::All,
+    })?;
+    blocking(move || app.gateway.give(order, caller, received)).await
 }
 
 async fn explain_packet(
     State(app): State<App>,
     request: Request,
 ) -> Result<JsonResponse<Vec<cordon_protocol::Explanation>>, ErrorResponse> {
-    let question = body(request, MAX_BODY_BYTES).await?;
+    let question = body(request, MAX_BODY_BYTES, Lane::Ordinary).await?;
     app.read(move |gateway, observed| explain::explain(gateway, observed, &question))
         .await
 }
@@ -192,7 +213,7 @@ async fn apply(
     let Some(_permit) = app.applying.acquire(uid) else {
         return Err(busy("other policies are being applied"));
     };
-    let policy = body(request, MAX_POLICY_BYTES).await?;
+    let policy = body(request, MAX_POLICY_BYTES, Lane::Ordinary).await?;
     tracing::info!(uid, "applying a policy");
     let gateway = Arc::clone(&app.gateway);
     blocking(move || gateway.apply(&policy)).await
@@ -201,7 +222,9 @@ async fn apply(
 async fn confirm(
     State(app): State<App>,
     Extension(Caller(uid)): Extension<Caller>,
+    Extension(admission): Extension<Admission>,
 ) -> Result<JsonResponse<cordon_protocol::Applied>, ErrorResponse> {
+    complete(&admission, Lane::Ordinary).await?;
     blocking(move || {
         let confirmed = app.gateway.engine().confirm()?;
         tracing::info!(uid, "policy confirmed");
@@ -249,7 +272,7 @@ async fn no_such_call(request: Request) -> ErrorResponse {
         request.method(),
         request.uri().path()
     );
-    ErrorResponse(Failure {
+    ErrorResponse::from(Failure {
         code: FailureCode::NotFound,
         message,
         hint: Some("do command line and daemon have the same version?".to_owned()),
@@ -257,8 +280,19 @@ async fn no_such_call(request: Request) -> ErrorResponse {
     })
 }
 
-/// Reads a body, limited in size and time.
-async fn body<T: DeserializeOwned>(request: Request, max_bytes: usize) -> Result<T, ErrorResponse> {
+/// The request is complete: waits for the permit to run it.
+async fn complete(admission: &Admission, lane: Lane) -> Result<(), ErrorResponse> {
+    let run = admission.complete(lane).await;
+    run.map_err(|_| ErrorResponse::too_many_calls())
+}
+
+/// Reads a body, limited in size and time, and waits for the permit to run the call.
+async fn body<T: DeserializeOwned>(
+    request: Request,
+    max_bytes: usize,
+    lane: Lane,
+) -> Result<T, ErrorResponse> {
+    let admission = request.extensions().get::<Admission>().cloned();
     let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), max_bytes)).await;
     let bytes: Bytes = match read {
         Ok(Ok(bytes)) => bytes,
@@ -275,6 +309,9 @@ async fn body<T: DeserializeOwned>(request: Request, max_bytes: usize) -> Result
             return Err(bad(message, "send the body without delay"));
         }
     };
+    if let Some(admission) = admission {
+        complete(&admission, lane).await?;
+    }
     serde_json::from_slice(&bytes).map_err(|error| {
         let hint =
             "the request must have the type that cordon-protocol defines; do command line and daemon have the same version?";
@@ -283,7 +320,7 @@ async fn body<T: DeserializeOwned>(request: Request, max_bytes: usize) -> Result
 }
 
 fn bad(message: String, hint: &'static str) -> ErrorResponse {
-    ErrorResponse(Refusal::BadRequest { message, hint }.into_failure())
+    Refusal::BadRequest { message, hint }.into()
 }
 
 fn busy(message: &str) -> ErrorResponse {
@@ -291,7 +328,7 @@ fn busy(message: &str) -> ErrorResponse {
         message: message.to_owned(),
         hint: "try again in a moment".to_owned(),
     };
-    ErrorResponse(refusal.into_failure())
+    refusal.into()
 }
 
 /// A successful answer, as JSON.
@@ -303,16 +340,35 @@ impl<T: Serialize> IntoResponse for JsonResponse<T> {
     }
 }
 
-/// A failure. Its HTTP status is decided here and nowhere else.
-struct ErrorResponse(Failure);
+/// A failure, with its HTTP status.
+struct ErrorResponse {
+    status: StatusCode,
+    failure: Failure,
+}
 
-impl IntoResponse for ErrorResponse {
-    fn into_response(self) -> Response {
-        let ErrorResponse(failure) = self;
+impl ErrorResponse {
+    /// The caller has too many calls in progress.
+    fn too_many_calls() -> ErrorResponse {
+        ErrorResponse {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            failure: server::too_many_calls(),
+        }
+    }
+}
+
+impl From<Refusal> for ErrorResponse {
+    fn from(refusal: Refusal) -> ErrorResponse {
+        ErrorResponse::from(refusal.into_failure())
+    }
+}
+
+impl From<Failure> for ErrorResponse {
+    fn from(failure: Failure) -> ErrorResponse {
         let status = match failure.code {
             FailureCode::BadRequest => StatusCode::BAD_REQUEST,
             FailureCode::PolicyRejected => StatusCode::UNPROCESSABLE_ENTITY,
             FailureCode::NotFound => StatusCode::NOT_FOUND,
+            FailureCode::Forbidden => StatusCode::FORBIDDEN,
             FailureCode::Conflict => StatusCode::CONFLICT,
             FailureCode::NotDurable => StatusCode::INSUFFICIENT_STORAGE,
             FailureCode::Dataplane | FailureCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -320,6 +376,12 @@ impl IntoResponse for ErrorResponse {
         if status.is_server_error() {
             tracing::error!(code = ?failure.code, "{}", failure.message);
         }
-        (status, axum::Json(failure)).into_response()
+        ErrorResponse { status, failure }
+    }
+}
+
+impl IntoResponse for ErrorResponse {
+    fn into_response(self) -> Response {
+        (self.status, axum::Json(self.failure)).into_response()
     }
 }

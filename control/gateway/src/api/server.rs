@@ -8,6 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::admission::{Admission, Admissions, Lane};
+use super::disconnect::SharedStream;
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use axum::{Extension, Router};
 use cordon_protocol::{Failure, FailureCode};
 use hyper::server::conn::http1;
@@ -15,15 +19,12 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::Semaphore;
-
-use super::disconnect::SharedStream;
 
 /// The limits of each caller. Callers are distinguished by user ID on the Unix socket, so that one cannot exhaust the
 /// limits of another.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Concurrent calls of one caller; four times as many connections may wait or stream.
+    /// Concurrent calls of one caller; four times as many may wait, or their answers be sent. Orders have as many again.
     pub calls: usize,
     /// How long a caller may take to send the head of its request.
     pub head: Duration,
@@ -70,14 +71,7 @@ pub struct Connection<S> {
     pub router: Router,
 }
 
-/// The quota of one caller.
-#[derive(Clone)]
-struct CallerQuota {
-    calls: Arc<Semaphore>,
-    room: Arc<Semaphore>,
-}
-
-/// Limits how often refused connections of a caller are logged.
+/// Limits how often closed connections of a caller are logged.
 #[derive(Default)]
 struct RefusalLog {
     logged: HashMap<u32, (Instant, u64)>,
@@ -87,7 +81,7 @@ impl RefusalLog {
     /// The interval between two log lines about a caller.
     const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-    /// Counts a refused connection. Returns how many there were since the last log line about the caller, if one is
+    /// Counts a closed connection. Returns how many there were since the last log line about the caller, if one is
     /// due.
     fn count(&mut self, caller: u32, now: Instant) -> Option<u64> {
         // Removes callers without refusals since.
@@ -108,16 +102,20 @@ impl RefusalLog {
 }
 
 /// The answer to a caller with too many calls in progress.
-fn too_many_calls() -> String {
-    let failure = Failure {
+pub fn too_many_calls() -> Failure {
+    Failure {
         code: FailureCode::Conflict,
         message: "you have too many calls to the gateway in progress: this one was refused".to_owned(),
         hint: Some(
             "is a script of yours stuck? `ss -xp | grep cordon` lists the processes that hold connections".to_owned(),
         ),
         problems: Vec::new(),
-    };
-    let body = serde_json::to_string(&failure).unwrap_or_default();
+    }
+}
+
+/// The answer on a connection that is closed to make room.
+fn evicted_answer() -> String {
+    let body = serde_json::to_string(&too_many_calls()).unwrap_or_default();
     format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
@@ -130,12 +128,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Future<Output = io::Result<Connection<S>>>,
 {
-    let room = limits.calls * 5;
-    let mut quotas: HashMap<u32, CallerQuota> = HashMap::new();
+    let admissions = Admissions::new(limits.calls);
     let mut refusals = RefusalLog::default();
-    let too_many_calls = too_many_calls();
     loop {
-        let mut connection = match accept().await {
+        let connection = match accept().await {
             Ok(connection) => connection,
             Err(error) => {
                 // A temporary condition, such as no free file descriptors.
@@ -144,49 +140,47 @@ where
                 continue;
             }
         };
-        // Removes callers without connections.
-        quotas.retain(|_, quota| quota.room.available_permits() < room);
-        let quota = quotas
-            .entry(connection.caller)
-            .or_insert_with(|| CallerQuota {
-                calls: Arc::new(Semaphore::new(limits.calls)),
-                room: Arc::new(Semaphore::new(room)),
-            });
-        let Ok(room) = Arc::clone(&quota.room).try_acquire_owned() else {
-            if let Some(times) = refusals.count(connection.caller, Instant::now()) {
-                tracing::warn!(
-                    what = limits.what,
-                    caller = connection.caller,
-                    times,
-                    "connections of a caller were refused: too many at a time"
-                );
-            }
-            // It fits into the socket buffer of a new connection, so this does not wait.
-            let answer = connection.stream.write_all(too_many_calls.as_bytes());
-            let _ = tokio::time::timeout(Duration::from_millis(10), answer).await;
-            continue;
-        };
-        let calls = Arc::clone(&quota.calls);
-        tokio::spawn(async move {
-            serve_connection(connection.stream, connection.router, &calls, limits).await;
-            drop(room);
-        });
+        let (admission, evicted) = admissions.add(connection.caller);
+        if let Some(caller) = evicted
+            && let Some(times) = refusals.count(caller, Instant::now())
+        {
+            tracing::warn!(
+                what = limits.what,
+                caller,
+                times,
+                "connections of a caller without a whole request were closed: too many at a time"
+            );
+        }
+        tokio::spawn(serve_connection(connection, admission, limits));
     }
 }
 
-async fn serve_connection<S>(stream: S, router: Router, calls: &Semaphore, limits: Limits)
+async fn serve_connection<S>(connection: Connection<S>, admission: Admission, limits: Limits)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Connection { stream, router, .. } = connection;
     let streaming = Streaming::default();
-    let answers = TowerToHyperService::new(router.layer(Extension(streaming.clone())));
-    // A call counts from the end of its head to the beginning of its answer: a caller that has sent no request yet, or
-    // that receives a stream, does not count.
-    let service = service_fn(|request| {
+    let router = router
+        .layer(Extension(streaming.clone()))
+        .layer(Extension(admission.clone()));
+    let answers = TowerToHyperService::new(router);
+    let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+        // What reads the body of another request says when it is complete.
+        let has_no_body = request.method() == hyper::Method::GET;
         let answer = answers.call(request);
-        async {
-            let _permit = calls.acquire().await;
-            answer.await
+        let admission = &admission;
+        async move {
+            if has_no_body && admission.complete(Lane::Ordinary).await.is_err() {
+                let refused = (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    axum::Json(too_many_calls()),
+                );
+                return Ok(refused.into_response());
+            }
+            let answer = answer.await;
+            admission.answered();
+            answer
         }
     });
     let stream = SharedStream::new(stream);
@@ -201,7 +195,14 @@ where
             biased;
             // A caller may disconnect.
             _ = connection => {}
-            () = stream.closed_by_peer(|| streaming.get()) => {}
+            () = stream.clone().closed_by_peer(|| streaming.get()) => {}
+            () = admission.evicted() => {
+                // It fits into the socket buffer of a connection without an answer, so this does not wait.
+                let answer = evicted_answer();
+                let mut evicted = stream.clone();
+                let sent = evicted.write_all(answer.as_bytes());
+                let _ = tokio::time::timeout(Duration::from_millis(10), sent).await;
+            }
         }
     };
     let mut connection = std::pin::pin!(connection);

@@ -5,11 +5,13 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream as Blocking;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use axum::{Extension, Router};
 use tokio::net::UnixListener;
 
+use super::roles::{Access, Credentials, Roles};
 use super::server::{self, Connection, Limits};
 use crate::config;
 use crate::engine::Caller;
@@ -22,6 +24,7 @@ pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
     inode: u64,
+    roles: Arc<Roles>,
 }
 
 impl Socket {
@@ -31,7 +34,7 @@ impl Socket {
     /// If another daemon listens there, the group does not exist, or the file system refuses.
     pub fn bind(config: &config::Socket) -> anyhow::Result<Socket> {
         let path = &config.path;
-        let group = config.group.as_deref().map(group).transpose()?;
+        let roles = Arc::new(Roles::new(config)?);
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).with_context(|| {
                 format!("the directory of {} cannot be created", path.display())
@@ -43,13 +46,19 @@ impl Socket {
                 path.display()
             );
         }
-        let listener = bind_beside(path, group)
+        // One group may connect; if several have roles, everyone may, and the roles alone decide.
+        let mode = match (roles.is_empty(), roles.only_group()) {
+            (false, None) => 0o666,
+            _ => 0o660,
+        };
+        let listener = bind_beside(path, roles.only_group(), mode)
             .with_context(|| format!("cannot listen at {}", path.display()))?;
         let inode = fs::metadata(path).map(|socket| socket.ino())?;
         Ok(Socket {
             listener,
             path: path.clone(),
             inode,
+            roles,
         })
     }
 
@@ -63,8 +72,21 @@ impl Socket {
         server::serve(limits, async || {
             let (stream, _) = self.listener.accept().await?;
             // As the kernel recorded at connect(2) (SO_PEERCRED).
-            let caller = stream.peer_cred()?.uid();
-            let router = router.clone().layer(Extension(Caller(caller)));
+            let peer = stream.peer_cred()?;
+            let caller = peer.uid();
+            let mut groups = cordon_kernel::peer_groups(&stream)?;
+            groups.push(peer.gid());
+            let access = Access::of(
+                &self.roles,
+                &Credentials {
+                    uid: caller,
+                    groups,
+                },
+            );
+            let router = router
+                .clone()
+                .layer(Extension(Caller(caller)))
+                .layer(Extension(access));
             Ok(Connection {
                 caller,
                 stream,
@@ -86,7 +108,7 @@ impl Drop for Socket {
 
 /// Binds in a directory that only the daemon may enter, sets owner and permissions, and renames to the final path, so
 /// that the socket never has other permissions there. A umask would affect every thread.
-fn bind_beside(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
+fn bind_beside(path: &Path, group: Option<u32>, mode: u32) -> io::Result<UnixListener> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -96,8 +118,14 @@ fn bind_beside(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(&inside)?;
     // The longest backlog, so that callers in a burst wait rather than fail.
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::MAXCONN)?;
-    chown(&inside, None, group)?;
-    fs::set_permissions(&inside, fs::Permissions::from_mode(0o660))?;
+    if let Some(group) = group {
+        chown(&inside, None, Some(group)).map_err(|error| {
+            let text =
+                format!("its group cannot be set (is the daemon's user a member of it?): {error}");
+            io::Error::new(error.kind(), text)
+        })?;
+    }
+    fs::set_permissions(&inside, fs::Permissions::from_mode(mode))?;
     fs::rename(&inside, path)?;
     fs::remove_dir(&beside)?;
     Ok(listener)
@@ -116,15 +144,4 @@ fn remove_leftovers(beside: &Path, inside: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn group(name: &str) -> anyhow::Result<u32> {
-    let found = nix::unistd::Group::from_name(name)
-        .with_context(|| format!("group {name} cannot be looked up"))?;
-    match found {
-        Some(group) => Ok(group.gid.as_raw()),
-        None => bail!(
-            "there is no group {name}, which [socket] group names: create it (groupadd --system {name}), or remove the setting"
-        ),
-    }
 }

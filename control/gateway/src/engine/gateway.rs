@@ -2,20 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cordon_kernel::{FlowEntry, Opened, Swept, TableBytes};
 use cordon_policy::Posture;
-use cordon_protocol::Order;
+use cordon_protocol::{NewOrder, Order};
 use cordon_verdict::abi::{Control, Station};
 
 use super::counter_history::CounterHistory;
+use super::orders::Caller;
 use super::port_list::Ports;
 use super::slot_contents::{SlotContents, Stager};
 use crate::active_policy::{ActivePolicy, PolicySlots};
 use crate::clock::{self, Clock};
 use crate::plane::Plane;
+use crate::refusal::Refusal;
 use crate::state::{KernelRecord, State};
 use crate::store::{Store, StoreError};
 use crate::sync::lock;
@@ -90,6 +92,10 @@ pub struct Engine {
 /// The engine, and what may be used without locking it.
 pub struct Gateway {
     engine: Mutex<Engine>,
+    /// Orders that wait for the engine or have it.
+    orders: Mutex<usize>,
+    /// Signals that there are none.
+    no_orders: Condvar,
     /// Held while a policy is compiled: one at a time, so that callers cannot pile up work.
     pub(super) compiling: Mutex<()>,
     /// The policies that events and flows refer to.
@@ -102,21 +108,61 @@ pub struct Gateway {
     events_missed: AtomicU64,
 }
 
+/// Counts an order that waits for the engine or has it.
+struct Waiting<'a>(&'a Gateway);
+
+impl<'a> Waiting<'a> {
+    fn new(gateway: &'a Gateway) -> Waiting<'a> {
+        *lock(&gateway.orders) += 1;
+        Waiting(gateway)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut orders = lock(&self.0.orders);
+        *orders -= 1;
+        if *orders == 0 {
+            self.0.no_orders.notify_all();
+        }
+    }
+}
+
 impl Gateway {
     pub(super) fn new(engine: Engine) -> Gateway {
         Gateway {
             slots: engine.slots.clone(),
             clock: Arc::clone(&engine.clock),
             engine: Mutex::new(engine),
+            orders: Mutex::new(0),
+            no_orders: Condvar::new(),
             compiling: Mutex::new(()),
             started: Instant::now(),
             events_missed: AtomicU64::new(0),
         }
     }
 
-    /// Locks the engine. Do lengthy work without it.
+    /// Locks the engine. Do lengthy work without it. Orders go first: an order waits for one holder at most.
     pub fn engine(&self) -> MutexGuard<'_, Engine> {
+        let waits = self
+            .no_orders
+            .wait_while(lock(&self.orders), |orders| *orders > 0);
+        drop(waits.unwrap_or_else(PoisonError::into_inner));
         lock(&self.engine)
+    }
+
+    /// Carries out an order, before any other work that waits for the engine. See [`Engine::give`].
+    ///
+    /// # Errors
+    /// As [`Engine::give`].
+    pub fn give(
+        &self,
+        order: NewOrder,
+        caller: Caller,
+        received: Instant,
+    ) -> Result<Order, Refusal> {
+        let _first = Waiting::new(self);
+        lock(&self.engine).give(order, caller, received)
     }
 
     /// Counts events that a subscriber missed.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use cordon_kernel::Error;
 use cordon_policy::Posture;
-use cordon_protocol::{NewOrder, Order, OrderKind};
+use cordon_protocol::{NewOrder, Order, OrderKind, escape};
 use prometheus::{Histogram, HistogramOpts};
 
 use super::gateway::Engine;
@@ -46,9 +46,10 @@ impl Engine {
             scope: new.scope,
             posture: posture.to_string(),
             before: before.to_string(),
-            reason: new.reason.trim().to_owned(),
-            ticket: new.ticket,
-            by: match new.by {
+            // Escaped, not refused: text that is pasted in a hurry often has characters without width.
+            reason: escape(new.reason.trim()),
+            ticket: new.ticket.as_deref().map(escape),
+            by: match new.by.as_deref().map(escape) {
                 Some(name) => format!("{name} (uid {})", caller.0),
                 None => format!("uid {}", caller.0),
             },

@@ -131,13 +131,17 @@ fn is_broadcast(policy: &Policy, ip: IpAddr) -> bool {
         })
 }
 
-/// An address of each subnet of a segment that is bound to no device.
+/// An address of each subnet of a segment that is bound to no device and is no router's.
 fn free_addresses(active: &ActivePolicy, segment: usize) -> impl Iterator<Item = IpAddr> {
+    let is_free = |ip: &IpAddr| active.device_by_ip(*ip).is_none() && !is_router(active, *ip);
     let subnets = active.policy.segments[segment].subnets.iter();
-    subnets.filter_map(|subnet| {
-        let mut hosts = subnet.hosts().take(1 << 20);
-        hosts.find(|ip| active.device_by_ip(*ip).is_none())
-    })
+    subnets.filter_map(move |subnet| subnet.hosts().take(1 << 20).find(is_free))
+}
+
+/// Whether an address is a router's.
+pub fn is_router(active: &ActivePolicy, ip: IpAddr) -> bool {
+    let mut segments = active.policy.segments.iter();
+    segments.any(|segment| segment.routers.contains(&ip))
 }
 
 impl End {
@@ -174,6 +178,7 @@ impl End {
     pub fn mac(self, active: &ActivePolicy) -> [u8; 6] {
         match (self, self.ip()) {
             (End::Device(index, _), _) => active.policy.devices[index].mac.0,
+            (End::Member(_, ip), _) if is_router(active, ip) => active.unlisted_mac(super::ROUTER),
             (End::Member(..) | End::Outside(_), _) => active.unlisted_mac(UNLISTED_HOST),
             (End::Group(_), IpAddr::V4(ip)) if ip.is_multicast() => {
                 // RFC 1112 §6.4.

@@ -28,6 +28,9 @@ pub struct Crossing {
 /// The MAC address that probes use for the router: no device of the policy has it.
 pub const ROUTER: [u8; 6] = [0x02, 0xff, 0, 0, 0, 0x01];
 
+/// The MAC address that probes use for the receiver if the sender is an unlisted host too: they are two hosts.
+const OTHER_HOST: [u8; 6] = [0x02, 0xff, 0, 0, 2, 0x01];
+
 /// The crossings of a packet, in order.
 ///
 /// # Errors
@@ -38,14 +41,18 @@ pub fn crossings(active: &ActivePolicy, ends: &Ends) -> Result<Vec<Crossing>, Re
     let mut crossings = Vec::new();
     if let Some(segment) = from {
         let stays = to == from || ends.to.is_group();
-        let ingress = attachment_of(active, segment, false, ends.from.binding(active))?;
+        // A router is at an uplink.
+        let uplink = endpoints::is_router(active, ends.from.ip());
+        let ingress = attachment_of(active, segment, uplink, ends.from.binding(active))?;
+        let own = ends.from.mac(active);
+        let to_mac = match ends.to.mac(active) {
+            same if same == own => active.unlisted_mac(OTHER_HOST),
+            other => other,
+        };
         crossings.push(Crossing {
             ingress,
             outer_type: active.outer_type(ingress),
-            macs: [
-                ends.from.mac(active),
-                if stays { ends.to.mac(active) } else { router },
-            ],
+            macs: [own, if stays { to_mac } else { router }],
         });
         if stays {
             return Ok(crossings);

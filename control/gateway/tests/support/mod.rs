@@ -53,6 +53,8 @@ pub fn ip(command: &str) {
 pub struct Site {
     directory: tempfile::TempDir,
     pins: PathBuf,
+    /// What the daemon's command line begins with.
+    launcher: Vec<String>,
 }
 
 impl Drop for Site {
@@ -65,7 +67,11 @@ impl Site {
     pub fn new(name: &str) -> Site {
         let directory = tempfile::tempdir().expect("makes a directory");
         let pins = format!("/sys/fs/bpf/cordond-test-{}-{name}", std::process::id()).into();
-        let site = Site { directory, pins };
+        let site = Site {
+            directory,
+            pins,
+            launcher: Vec::new(),
+        };
         fs::create_dir(site.state()).expect("makes a directory");
         let config = format!(
             "state = {:?}\npins = {:?}\n[socket]\npath = {:?}\n[metrics]\nlisten = \"127.0.0.1:9469\"\n[log]\nformat = \"json\"\n",
@@ -77,6 +83,67 @@ impl Site {
         site
     }
 
+    /// Adds lines to the section of the socket, and gives the file again.
+    #[allow(dead_code, reason = "each test file uses part of it")]
+    pub fn configure_socket(&self, lines: &str) {
+        let config = fs::read_to_string(self.config()).expect("reads");
+        let config = config.replace("[metrics]", &format!("{lines}\n[metrics]"));
+        fs::write(self.config(), config).expect("writes");
+    }
+
+    /// The site of a daemon that runs as this user, with these capabilities and no others, and whose bpf file system is its
+    /// directory of pins alone, as `images/units/cordond.service` has it.
+    #[allow(dead_code, reason = "each test file uses part of it")]
+    pub fn of_user(name: &str, uid: u32, capabilities: &[&str]) -> Site {
+        let mut site = Site::new(name);
+        fs::create_dir_all(&site.pins).expect("makes a directory");
+        let owned = [
+            site.directory.path(),
+            &site.state(),
+            &site.config(),
+            &site.pins,
+        ];
+        for path in owned {
+            std::os::unix::fs::chown(path, Some(uid), Some(uid)).expect("is given");
+        }
+        let outside = site.directory.path().join("pins");
+        fs::create_dir(&outside).expect("makes a directory");
+        let bind = |from: &Path, to: &Path| {
+            mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("binds");
+        };
+        bind(&site.pins, &outside);
+        let none = None::<&str>;
+        mount(
+            Some("tmpfs"),
+            "/sys/fs/bpf",
+            Some("tmpfs"),
+            MsFlags::empty(),
+            none,
+        )
+        .expect("mounts");
+        fs::create_dir_all(&site.pins).expect("makes a directory");
+        bind(&outside, &site.pins);
+        let add: String = capabilities.iter().map(|one| format!(",+{one}")).collect();
+        let [id, capabilities] = [uid.to_string(), format!("-all{add}")];
+        let words = [
+            "setpriv",
+            "--reuid",
+            &id,
+            "--regid",
+            &id,
+            "--clear-groups",
+            "--no-new-privs",
+            "--inh-caps",
+            &capabilities,
+            "--ambient-caps",
+            &capabilities,
+            "--bounding-set",
+            &capabilities,
+        ];
+        site.launcher = words.map(str::to_owned).to_vec();
+        site
+    }
+
     pub fn state(&self) -> PathBuf {
         self.directory.path().join("state")
     }
@@ -85,7 +152,7 @@ impl Site {
         &self.pins
     }
 
-    fn socket(&self) -> PathBuf {
+    pub fn socket(&self) -> PathBuf {
         self.directory.path().join("run/cordond.sock")
     }
 
@@ -94,8 +161,11 @@ impl Site {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cordond"));
+        let program = env!("CARGO_BIN_EXE_cordond").to_owned();
+        let mut words = self.launcher.iter().chain([&program]);
+        let mut command = Command::new(words.next().expect("is one"));
         command
+            .args(words)
             .arg("--config")
             .arg(self.config())
             .stderr(Stdio::piped());
@@ -107,6 +177,9 @@ impl Site {
         let notify = self.directory.path().join("notify");
         let _ = fs::remove_file(&notify);
         let manager = UnixDatagram::bind(&notify).expect("binds");
+        // The daemon may be another user.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        fs::set_permissions(&notify, open).expect("is set");
         manager
             .set_read_timeout(Some(TIMEOUT))
             .expect("is a socket");

@@ -28,6 +28,11 @@ pub const PROGRAMS: &[Program] = &[
         "iproute2",
         "network namespaces and veth pairs of the lab",
     ),
+    program(
+        "systemd-analyze",
+        "systemd",
+        "the exposure of the daemon's unit",
+    ),
     program("ethtool", "ethtool", "offloads of the lab's interfaces"),
     program("ping", "iputils-ping", "reachability, for people and tests"),
     program(

@@ -2,6 +2,7 @@
 
 mod delays;
 mod events;
+mod roles;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ fn socket_in(directory: &TempDir) -> config::Socket {
     config::Socket {
         path: directory.path().join("run/cordond.sock"),
         group: None,
+        roles: config::Roles::default(),
     }
 }
 
@@ -283,6 +285,12 @@ async fn the_socket_is_for_root_and_a_group_and_replaces_a_stale_one() {
     );
     drop(socket);
     assert!(!config.path.exists(), "it is removed");
+    // With several groups the roles decide, not the file's permissions.
+    config.roles.look = Some("adm".to_owned());
+    let socket = Socket::bind(&config).expect("listens");
+    let found = std::fs::metadata(&config.path).expect("is there");
+    assert_eq!(found.permissions().mode() & 0o777, 0o666);
+    drop(socket);
     config.group = Some("no-such-group".to_owned());
     let refused = Socket::bind(&config).err().expect("is refused");
     assert!(refused.to_string().contains("groupadd"), "{refused}");

@@ -201,3 +201,19 @@ fn an_order_without_a_policy_applies_to_the_first_policy() {
     apply(&gateway, policy_a()).expect("is applied");
     assert_eq!(machine.kernel.posture(), CONTAIN);
 }
+
+#[test]
+fn characters_of_a_reason_that_cannot_be_seen_are_escaped() {
+    let (_machine, gateway) = machine_with_policy();
+    let order = NewOrder {
+        reason: "a\u{200f}b\u{61c}c\u{2028}d\u{200b}".to_owned(),
+        ticket: Some("INC\u{202e}1".to_owned()),
+        by: Some("a\u{2066}nn".to_owned()),
+        ..new_order(OrderKind::Quarantine, "contain", None)
+    };
+    let order = give(&gateway, order).expect("is given");
+    assert_eq!(order.reason, "a\\u{200f}b\\u{61c}c\\u{2028}d\\u{200b}");
+    assert_eq!(order.ticket.as_deref(), Some("INC\\u{202e}1"));
+    assert_eq!(order.by, "a\\u{2066}nn (uid 7)");
+    assert_eq!(gateway.engine().orders().expect("reads"), [order]);
+}

@@ -86,7 +86,7 @@ fn a_damaged_state_and_an_unknown_kernel() {
             apply_for(&gateway, policy_b(), 60),
             Err(Refusal::Conflict { .. })
         ));
-        let _ = quarantine(&gateway, "contain");
+        quarantine(&gateway, "contain").expect("is given");
         assert_eq!(machine.kernel.posture(), CONTAIN);
     }
     let gateway = machine.start();

@@ -303,3 +303,56 @@ fn a_question_leaves_no_state() {
         assert!(after.slots == before.slots);
     });
 }
+
+#[test]
+fn unlisted_hosts_and_their_router_are_different_hosts() {
+    let active = example();
+    for (from, to, ingress) in [
+        ("10.29.0.77", "10.29.0.1", "access0.299"),
+        ("10.29.0.77", "10.29.0.78", "access0.299"),
+        ("10.29.0.1", "10.29.0.77", "core0.299"),
+    ] {
+        let explained = ask(&active, from, to, "tcp/22");
+        let normal = &explained[0].postures[0];
+        let reason = normal.reason.as_deref();
+        assert_eq!(reason, Some("no-rule"), "{from} {to}: {normal:?}");
+        assert_eq!(explained[0].ingress, ingress, "{from} {to}");
+    }
+}
+
+#[test]
+fn a_device_without_addresses_asks_with_one_that_is_no_routers() {
+    let sources = cordon_policy::Sources {
+        site: "\
+site: clinic
+ports:
+  access0: {device: eth1}
+  core0: {device: eth2, uplink: true}
+segments:
+  pumps: {attach: [access0.5, core0.5], subnets: [10.5.0.0/24], routers: [10.5.0.1]}
+zones:
+  world: {networks: [0.0.0.0/0]}
+infrastructure:
+  dhcp: [10.200.0.67]
+"
+        .to_owned(),
+        policy: Some("rules:\n  - {name: a, from: pump, to: world, service: ssh}\n".to_owned()),
+        devices: Some("name,mac,ips,segment\npump,02:00:5e:05:00:01,,pumps\n".to_owned()),
+    };
+    let active = compiled(cordon_policy::from_sources(&sources).expect("is valid"));
+    let explained = ask(&active, "pump", "198.51.100.7", "ssh");
+    assert!(explained[0].from.contains("10.5.0.2"), "{explained:?}");
+    assert_eq!(explained[0].postures[0].rule.as_deref(), Some("a"));
+
+    // Its requests for an address stay inside at contain, and the server is outside.
+    let number = active
+        .policy
+        .rules
+        .iter()
+        .position(|rule| rule.name == "infrastructure:dhcp");
+    let number = cordon_verdict::abi::RULE_FIRST as usize + number.expect("is there");
+    let contain = Posture::Contain as u8;
+    assert!(active.is_open_at(number, contain), "broadcasts pass inside");
+    assert!(!active.is_useful_at(number, contain));
+    assert!(active.is_useful_at(number, Posture::Normal as u8));
+}
