@@ -37,13 +37,8 @@ struct Change {
     groups: Vec<usize>,
     /// It is the own address of a router; wider prefixes give the other attributes.
     router: bool,
-}
-
-impl Change {
-    /// Whether no network of the policy begins here.
-    fn is_empty(&self) -> bool {
-        self.segment.is_none() && self.zone.is_none() && self.groups.is_empty() && !self.router
-    }
+    /// See [`Attributes::unnamed`].
+    unnamed: bool,
 }
 
 /// By address and length: a prefix comes after the wider ones that contain it.
@@ -58,6 +53,16 @@ struct Attributes {
     segment: Option<usize>,
     zone: Option<usize>,
     groups: Vec<usize>,
+    /// Within [`LINK_LOCAL`]: a network of a group that no rule names. It has no other effect than to be written.
+    unnamed: bool,
+}
+
+impl Attributes {
+    /// Whether no network of the policy applies.
+    fn is_plain(&self) -> bool {
+        let named = self.segment.is_some() || self.zone.is_some() || !self.groups.is_empty();
+        self.kind == Kind::Host && !named && !self.unnamed
+    }
 }
 
 /// The prefix ::ffff:0:0/96 of IPv4-mapped addresses (RFC 4291 §2.5.5.2), by which the tables encode IPv4.
@@ -77,8 +82,8 @@ pub(crate) fn find(policy: &Policy, ends: &Ends, identities: &mut Identities) ->
             stack.pop();
         }
         let router = change.router;
-        let link_local = LINK_LOCAL.contains(&(address, bits)) && change.is_empty();
         let attributes = inherit(stack.last(), address, bits, change);
+        let link_local = is_link_local(address, bits) && attributes.is_plain();
         entries.push(Entry {
             router,
             link_local,
@@ -124,6 +129,14 @@ fn changes(policy: &Policy, ends: &Ends) -> Changes {
             at(&mut changes, net, |change| change.zone = Some(index));
         }
     }
+    let unnamed = policy.groups.iter().enumerate();
+    let unnamed = unnamed.filter(|(index, _)| !ends.names(Selector::Group(*index)));
+    for net in unnamed.flat_map(|(_, group)| &group.networks) {
+        let (address, bits) = key(net);
+        if is_link_local(address, bits) {
+            at(&mut changes, net, |change| change.unnamed = true);
+        }
+    }
     let groups = policy.groups.iter().enumerate();
     for (index, group) in groups.filter(|(index, _)| ends.names(Selector::Group(*index))) {
         for net in &group.networks {
@@ -144,10 +157,7 @@ fn changes(policy: &Policy, ends: &Ends) -> Changes {
 /// Changes the attributes at a network. A network of IPv4-mapped addresses in IPv6 notation is ignored: packets with such
 /// addresses are dropped.
 fn at(changes: &mut Changes, net: &IpNet, change: impl FnOnce(&mut Change)) {
-    let key = match net {
-        IpNet::V4(net) => (v4(net.network().into()), 96 + net.prefix_len()),
-        IpNet::V6(net) => (net.network().to_bits(), net.prefix_len()),
-    };
+    let key = key(net);
     let mapped = matches!(net, IpNet::V6(_)) && key.1 >= 96 && contains(MAPPED, 96, key.0);
     if !mapped {
         change(changes.entry(key).or_default());
@@ -155,6 +165,14 @@ fn at(changes: &mut Changes, net: &IpNet, change: impl FnOnce(&mut Change)) {
 }
 
 /// The attributes at a prefix: those of the next wider one with the changes.
+/// A network's address and length among IPv6 addresses.
+fn key(net: &IpNet) -> (u128, u8) {
+    match net {
+        IpNet::V4(net) => (v4(net.network().into()), 96 + net.prefix_len()),
+        IpNet::V6(net) => (net.network().to_bits(), net.prefix_len()),
+    }
+}
+
 fn inherit(outer: Option<&Attributes>, address: u128, bits: u8, change: Change) -> Attributes {
     let segment = change
         .segment
@@ -166,6 +184,7 @@ fn inherit(outer: Option<&Attributes>, address: u128, bits: u8, change: Change) 
         segment: None,
         zone: None,
         groups: Vec::new(),
+        unnamed: false,
     };
     let mut attributes = match change.reset {
         // No other attributes apply to broadcast addresses. The segment stays, for a device that uses one as its own address.
@@ -186,6 +205,7 @@ fn inherit(outer: Option<&Attributes>, address: u128, bits: u8, change: Change) 
         attributes.segment = change.segment.or(attributes.segment);
     }
     attributes.zone = change.zone.or(attributes.zone);
+    attributes.unnamed |= change.unnamed;
     attributes.groups.extend(change.groups);
     attributes.groups.sort_unstable();
     attributes.groups.dedup();
@@ -242,20 +262,30 @@ pub(crate) fn write(
             segment: entry.segment.map_or(Network::NO_SEGMENT, |segment| {
                 policy.segments[segment].number
             }),
-            flags: match entry {
-                Entry {
-                    broadcast: true, ..
-                } => Network::BROADCAST,
-                Entry { router: true, .. } => Network::ROUTER,
-                Entry {
-                    link_local: true, ..
-                } => Network::LINK_LOCAL,
-                _ => 0,
-            },
+            flags: flags(entry),
             via_uplink: classes.of(entry.via_uplink),
         };
         generation.add_network(entry.prefix, network);
     }
+}
+
+fn flags(entry: &Entry) -> u16 {
+    if entry.broadcast {
+        return Network::BROADCAST;
+    }
+    let router = if entry.router { Network::ROUTER } else { 0 };
+    let link_local = match entry.link_local {
+        true => Network::LINK_LOCAL,
+        false => 0,
+    };
+    router | link_local
+}
+
+/// Whether a prefix is one of [`LINK_LOCAL`], or within one.
+fn is_link_local(address: u128, bits: u8) -> bool {
+    let within =
+        |(outer, length): &(u128, u8)| bits >= *length && contains(*outer, *length, address);
+    LINK_LOCAL.iter().any(within)
 }
 
 fn contains(address: u128, bits: u8, inner: u128) -> bool {

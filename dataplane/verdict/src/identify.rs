@@ -158,7 +158,9 @@ fn is_host_range_of(network: &Network, segment: u16) -> bool {
 pub fn is_on_link<T: Tables>(tables: &T, ingress: &Ingress, ip: Ip) -> bool {
     let network = tables.network(ingress.control.slot, ip);
     let own = network.segment == ingress.admission.segment;
-    ip.is_link_local() || (own && network.flags & Network::BROADCAST == 0)
+    ip.is_link_local()
+        || (own && network.flags & Network::BROADCAST == 0)
+        || is_local_device(tables, ingress, ip)
 }
 
 /// Whether an address is a router's.

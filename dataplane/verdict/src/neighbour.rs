@@ -247,10 +247,11 @@ fn crossing<T: Tables>(
     }
     let now = tables.now() as u16;
     if let Some(limit) = tables.limit(host) {
-        if now.wrapping_sub(limit.resolved) < Limit::RESOLVE_TICKS {
+        let last = limit.resolved;
+        if last != 0 && now.wrapping_sub(last) < Limit::RESOLVE_TICKS {
             return Ok(inside);
         }
-        limit.resolved = now;
+        limit.resolved = now.max(1);
     }
     Ok(ruling)
 }

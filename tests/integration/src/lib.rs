@@ -11,11 +11,8 @@ pub mod hospital;
 pub mod matrix;
 pub mod pace;
 pub mod programs;
-<<<<<<< HEAD
 pub mod properties;
-=======
 pub mod recorder;
->>>>>>> h2/wires
 pub mod steps;
 pub mod watcher;
 pub mod wires;

@@ -232,7 +232,8 @@ pub struct Limit {
     pub opened: u32,
     /// 1 if the host has as many flows as it may; user space counts them now and then.
     pub over: u16,
-    /// The low 16 bits of the tick in which an ARP or neighbour discovery packet last crossed a closed boundary.
+    /// The low 16 bits of the tick in which an ARP or neighbour discovery packet last crossed a closed boundary, 1 in place of
+    /// 0; 0 if none did.
     pub resolved: u16,
     /// Group frames in the tick.
     pub groups: u16,

@@ -6,13 +6,8 @@ use cordon_verdict::abi::{Control, Flow, Limit, Station};
 use super::{Fault, before_frames, in_posture};
 
 /// Each changes the state before every frame, or when the posture changes.
-<<<<<<< HEAD
-pub(super) const FAULTS: [Fault; 19] = [
-    before_frames("fragment: first fragments are not recorded", |portable| {
-=======
 pub(super) const FAULTS: [Fault; 22] = [
-    before_frames("fragment: first fragments are not remembered", |portable| {
->>>>>>> h2/oracle
+    before_frames("fragment: first fragments are not recorded", |portable| {
         portable.memory.fragments.clear();
     }),
     before_frames("fragment: overlaps are allowed", |portable| {
