@@ -210,7 +210,6 @@ fn each_frame_has_the_verdict_of_the_example_at_every_posture() {
             ),
             &[
                 (Watch, "flood by segment:stations"),
-                (Isolate, "inside by segment:stations"),
                 (Sever, "posture"),
             ],
         ),
