@@ -19,9 +19,10 @@ impl Recorder {
     /// # Errors
     /// If tcpdump cannot be started.
     pub fn start(node: &Node, interface: &str, file: &Path) -> Result<Recorder> {
-        // Immediate mode, because tests do not wait until a capture buffer is flushed.
+        // Immediate mode, because tests do not wait until a capture buffer is flushed. The buffer has a slot of the
+        // snapshot length for each frame: it has to be short, or there are few slots, and frames are lost.
         let name = file.display().to_string();
-        let line = "tcpdump --immediate-mode -B 16384 -s 0 -U -Z root -Q in -i";
+        let line = "tcpdump --immediate-mode -B 16384 -s 2048 -U -Z root -Q in -i";
         let line: Vec<&str> = line.split(' ').chain([interface, "-w", &name]).collect();
         let recorder = Recorder {
             file: file.to_owned(),
