@@ -129,7 +129,7 @@ pub fn cases() -> Vec<Case> {
             "continuity without reason",
             rule("from: any, to: any, service: any, survives: contain, owner: x, reason: ''"),
             "policy.yaml:2:59: missing-field: rule `r` is on the continuity list and needs `reason`",
-            "why the rule exists",
+            "operators need both",
         ),
         (
             "deny that survives",
