@@ -9,7 +9,7 @@ pub use frame::Bytes;
 pub use memory::Memory;
 
 use cordon_tables::Generation;
-use cordon_verdict::abi::{Control, Copies, CopyMetadata, PORTS, location_port};
+use cordon_verdict::abi::{Control, CopyMetadata, PORTS, location_port};
 use cordon_verdict::{Egress, Outcome};
 
 /// A simulated gateway.
@@ -76,8 +76,8 @@ impl Portable {
                 inside,
                 copies,
             }) if copies.are_per_attachment() => {
-                let copying = copying(control, segment, inside, copies);
-                copied(generation, &copying, &bytes.into_vec())
+                let metadata = CopyMetadata::new(control, segment, inside, copies);
+                copied(generation, &metadata, &bytes.into_vec())
             }
             Ok(Egress::Flood { inside, .. }) => self.flooded(port, &bytes.into_vec(), inside),
         };
@@ -94,23 +94,6 @@ impl Portable {
                 Some((egress, copy.into_vec()))
             })
             .collect()
-    }
-}
-
-/// The metadata that the XDP program puts in front of a frame that the tc program copies one by one.
-fn copying(control: Control, segment: u16, inside: bool, copies: Copies) -> CopyMetadata {
-    let inside = if inside { Copies::INSIDE } else { 0 };
-    CopyMetadata {
-        magic: CopyMetadata::MAGIC,
-        epoch: control.epoch,
-        number: 0,
-        segment,
-        copies: Copies {
-            flags: copies.flags | inside,
-            ..copies
-        },
-        slot: control.slot,
-        pad: 0,
     }
 }
 
