@@ -17,12 +17,12 @@ const PAUSE: u64 = 2;
 impl Oracle {
     pub(crate) fn permit_arp(&mut self, at: Ingress, link: &Link) -> Result<Permit, Refusal> {
         let (sender, target) = (frame::ipv4(link.payload, 14), frame::ipv4(link.payload, 24));
-        let beyond = match frame::is_group_mac(link.destination) {
+        let outside = match frame::is_group_mac(link.destination) {
             true => link.destination == LIMITED_BROADCAST_MAC,
             false => self.is_seen_via_uplink(at, link.destination),
         };
-        let asks = !sender.is_unspecified() && self.may_be_beyond(at, link.source, target.into());
-        self.permit_crossing(at, link, MatchedRule::Arp, beyond && asks)
+        let asks = !sender.is_unspecified() && self.may_be_outside(at, link.source, target.into());
+        self.permit_crossing(at, link, MatchedRule::Arp, outside && asks)
     }
 
     pub(crate) fn permit_discovery(
@@ -32,7 +32,7 @@ impl Oracle {
         packet: &Packet,
         message: &[u8],
     ) -> Result<Permit, Refusal> {
-        let beyond =
+        let outside =
             frame::is_group_mac(link.destination) || self.is_seen_via_uplink(at, link.destination);
         let target = || IpAddr::from(frame::ipv6(message, 8));
         let is_device = |ip| self.device_here(at, ip).is_some();
@@ -40,7 +40,7 @@ impl Oracle {
         let asks = match message[0] {
             NEIGHBOUR_SOLICITATION => {
                 !packet.source.is_unspecified()
-                    && self.may_be_beyond(at, link.source, target())
+                    && self.may_be_outside(at, link.source, target())
                     && (is_device(packet.source) || is_router(target()))
             }
             NEIGHBOUR_ADVERTISEMENT => {
@@ -50,7 +50,7 @@ impl Oracle {
             }
             _ => true,
         };
-        self.permit_crossing(at, link, MatchedRule::Nd, beyond && asks)
+        self.permit_crossing(at, link, MatchedRule::Nd, outside && asks)
     }
 
     /// Whether a MAC address of the segment was last seen behind an uplink.
@@ -60,7 +60,7 @@ impl Oracle {
     }
 
     /// Whether a target is on-link, and bound to no device of the segment other than the sender.
-    fn may_be_beyond(&self, at: Ingress, sender: Mac, target: IpAddr) -> bool {
+    fn may_be_outside(&self, at: Ingress, sender: Mac, target: IpAddr) -> bool {
         let device = self.device_here(at, target);
         identity::is_on_link(&self.policy, at.segment, target)
             && device.is_none_or(|device| device == sender)

@@ -379,7 +379,7 @@ fn link_local_addresses_are_in_no_wide_network() {
 }
 
 #[test]
-fn who_is_judged_inside_is_reached_inside() {
+fn a_host_judged_inside_is_reached_inside() {
     let packet = ip4(17, 64, [10, 2, 0, 7], [10, 2, 0, 8], &UDP);
     let sent = frame(Mac([2, 0, 0, 0, 0, 8]), GUEST, 0x0800, &packet);
     assert!(!inside(&oracle(Posture::Watch).judge(Some(LOBBY), &sent)));

@@ -208,10 +208,7 @@ fn each_frame_has_the_verdict_of_the_example_at_every_posture() {
                 (BROADCAST, "255.255.255.255"),
                 Udp(40000, 40000),
             ),
-            &[
-                (Watch, "flood by segment:stations"),
-                (Sever, "posture"),
-            ],
+            &[(Watch, "flood by segment:stations"), (Sever, "posture")],
         ),
         (
             "a workstation to its neighbour",
