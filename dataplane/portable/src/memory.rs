@@ -35,7 +35,7 @@ pub struct Memory {
     pub half4: HashMap<FlowKey4, Flow>,
     /// Half-open IPv6 flows.
     pub half6: HashMap<FlowKey6, Flow>,
-    /// How many flows each host opened, by FDB key.
+    /// The limits of the hosts in the FDB, by FDB key.
     pub limits: HashMap<u64, Limit>,
     /// Fragmented packets whose first fragment passed.
     pub fragments: HashMap<FragmentsKey, Fragments>,
@@ -221,7 +221,9 @@ impl Tables for Memory {
     }
 
     fn limit(&mut self, member: u64) -> Option<&mut Limit> {
-        Some(self.limits.entry(member).or_default())
+        // In the kernel's tables a limit is part of the host's record in the FDB.
+        let known = self.stations.contains_key(&member);
+        known.then(|| self.limits.entry(member).or_default())
     }
 
     fn fragments(&mut self, key: &FragmentsKey) -> Option<&mut Fragments> {

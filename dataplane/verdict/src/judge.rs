@@ -129,7 +129,17 @@ impl<F: Frame, T: Tables> Stages for Judging<'_, F, T> {
         let Some(pending) = &mut self.pending else {
             return DONE;
         };
-        let done = stage::identify(self.frame, self.tables, pending);
+        match stage::identify(self.tables, pending) {
+            Ok(next) => next,
+            Err(denied) => self.after(Err(denied)),
+        }
+    }
+
+    fn neighbour(&mut self) -> Next {
+        let Some(pending) = &mut self.pending else {
+            return DONE;
+        };
+        let done = stage::neighbour(self.frame, self.tables, pending);
         self.after(done)
     }
 

@@ -1,6 +1,6 @@
 //! ARP (RFC 826) and IPv6 neighbour discovery (RFC 4861): a host may claim its own addresses only.
 
-use crate::abi::{Admission, CONTAIN, Control, Limit, RULE_ARP, RULE_ND, Ruling, SEVER, fdb_key};
+use crate::abi::{Admission, CONTAIN, Control, RULE_ARP, RULE_ND, Ruling, SEVER, fdb_key};
 use crate::address::{Ip, MAC_GROUP, Mac};
 use crate::admit::Ingress;
 use crate::authorise::Denied;
@@ -223,7 +223,7 @@ fn resolves<T: Tables>(tables: &T, ingress: &Ingress, link: &Link, target: Ip) -
 
 /// Passes at every posture but sever. From contain on, what a device-facing port sends stays inside, unless `may_cross`
 /// holds, the destination MAC address is a group's or was seen behind an uplink, and the sender is a listed device that has sent
-/// no other across in the last [`Limit::RESOLVE_TICKS`] ticks: the addresses in ARP and neighbour discovery must not carry more
+/// no other across in the last [`RESOLVE_TICKS`](crate::abi::Limit::RESOLVE_TICKS) ticks: the addresses in ARP and neighbour discovery must not carry more
 /// data out of the site than resolving them takes.
 #[inline(always)]
 fn crossing<T: Tables>(
@@ -245,13 +245,12 @@ fn crossing<T: Tables>(
     if !may_cross || !reaches || tables.device(control.slot, host).is_none() {
         return Ok(inside);
     }
-    let now = tables.now() as u16;
+    let now = tables.now();
     if let Some(limit) = tables.limit(host) {
-        let last = limit.resolved;
-        if last != 0 && now.wrapping_sub(last) < Limit::RESOLVE_TICKS {
+        if limit.resolved_lately(now) {
             return Ok(inside);
         }
-        limit.resolved = now.max(1);
+        limit.resolve(now);
     }
     Ok(ruling)
 }

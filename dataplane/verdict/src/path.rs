@@ -19,7 +19,7 @@ impl Next {
     pub const EXTENDED: Next = Next(0x102);
     /// The extension headers are parsed: to what follows them.
     pub const UPPER_LAYER: Next = Next(0x103);
-    /// Parsed, and no established flow decides: to identify, authorise, forward and account.
+    /// Parsed, and no established flow decides: to identify, authorise (or neighbour), forward and account.
     pub const JUDGE: Next = Next(0x104);
     /// To the next of those four.
     pub const CONTINUE: Next = Next(0x105);
@@ -29,6 +29,8 @@ impl Next {
     pub const DROP: Next = Next(0x107);
     /// It passes, and its copies are made one by one.
     pub const COPY: Next = Next(0x108);
+    /// From identify: ARP or neighbour discovery, which the policy does not judge.
+    pub const NEIGHBOUR: Next = Next(0x109);
     /// Beside any of these: the packet establishes its flow.
     pub const ESTABLISH: u32 = 0x200;
 
@@ -50,8 +52,10 @@ pub trait Stages {
     fn extended(&mut self) -> Next;
     /// Parses what follows the extension headers; judges later fragments, ICMP errors and group membership.
     fn upper_layer(&mut self) -> Next;
-    /// The source and the destination, by device or network; ARP and neighbour discovery.
+    /// The source and the destination, by device or network.
     fn identify(&mut self) -> Next;
+    /// ARP and neighbour discovery, in place of `authorise`.
+    fn neighbour(&mut self) -> Next;
     /// Posture, then policy.
     fn authorise(&mut self) -> Next;
     /// Learns where the source is; finds where the destination is.
@@ -85,6 +89,8 @@ pub fn walk<S: Stages>(stages: &mut S) -> Next {
         next = stages.identify();
         if next == Next::CONTINUE {
             next = stages.authorise();
+        } else if next == Next::NEIGHBOUR {
+            next = stages.neighbour();
         }
         if next == Next::CONTINUE {
             next = stages.forward();

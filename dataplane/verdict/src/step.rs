@@ -133,8 +133,9 @@ pub struct Pending {
     pub(crate) packet: Option<Packet>,
     pub(crate) conn: ConnState,
     pub(crate) classes: Classes,
-    /// Whether the destination is judged as an unlisted member of the ingress segment.
-    pub(crate) member: bool,
+    /// Whether the packet may leave by uplinks from contain on. False if its destination is judged as an unlisted member of
+    /// the ingress segment.
+    pub(crate) may_cross: bool,
     /// [`Ruling::NONE`] until it is decided.
     pub(crate) ruling: Ruling,
     /// Whether the sender of the packet is the flow's initiator; else the receiver is.
@@ -160,7 +161,7 @@ impl Pending {
             packet,
             conn,
             classes: Classes::UNCLASSIFIED,
-            member: false,
+            may_cross: true,
             ruling: Ruling::NONE,
             by_sender: true,
             answered: false,

@@ -79,6 +79,11 @@ impl Stages for Pieces {
     }
 
     #[inline(always)]
+    fn neighbour(&mut self) -> Next {
+        Next(neighbour(self.ctx))
+    }
+
+    #[inline(always)]
     fn authorise(&mut self) -> Next {
         Next(authorise(self.ctx))
     }
@@ -222,11 +227,23 @@ fn hand_over(
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn identify(ctx: *mut xdp_md) -> u32 {
+    take(ctx);
+    let Some(pending) = pending() else {
+        return XDP_ABORTED;
+    };
+    let done = stage::identify(&mut Maps, pending);
+    next(pending, done.map(|next| next.0))
+}
+
+/// Judges ARP and neighbour discovery.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn neighbour(ctx: *mut xdp_md) -> u32 {
     let Some(pending) = pending() else {
         return XDP_ABORTED;
     };
     let frame = XdpFrame::new(&XdpContext::new(ctx));
-    let done = stage::identify(&frame, &mut Maps, pending);
+    let done = stage::neighbour(&frame, &mut Maps, pending);
     next(pending, done.map(|()| Next::CONTINUE.0))
 }
 

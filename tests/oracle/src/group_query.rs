@@ -80,7 +80,7 @@ impl Oracle {
         let present = query.epoch == self.epoch && self.tick - query.tick <= QUERY_LIFETIME;
         let is_local = identity::is_link_local6(packet.source)
             || identity::in_subnets(&self.policy, at.segment, packet.source);
-        let from_outside = (at.uplink && query.inside) || (query.segment_only && !is_local);
+        let from_outside = at.uplink && (query.inside || (query.segment_only && !is_local));
         (present && query.mac == link.destination && !from_outside).then_some(query.rule)
     }
 }

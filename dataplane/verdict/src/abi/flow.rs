@@ -232,8 +232,8 @@ pub struct Limit {
     pub opened: u32,
     /// 1 if the host has as many flows as it may; user space counts them now and then.
     pub over: u16,
-    /// The low 16 bits of the tick in which an ARP or neighbour discovery packet last crossed a closed boundary, 1 in place of
-    /// 0; 0 if none did.
+    /// 1 + (tick modulo 65,535) of the tick in which an ARP or neighbour discovery packet last crossed a closed boundary; 0
+    /// if none did.
     pub resolved: u16,
     /// Group frames in the tick.
     pub groups: u16,
@@ -257,8 +257,29 @@ impl Limit {
         }
     }
 
+    /// Whether an ARP or neighbour discovery packet of the host crossed in the last [`Limit::RESOLVE_TICKS`] ticks.
+    #[inline(always)]
+    pub const fn resolved_lately(&self, now: u32) -> bool {
+        let age = (Limit::resolve_tick(now) + Limit::RESOLVE_CYCLE - self.resolved as u32)
+            % Limit::RESOLVE_CYCLE;
+        self.resolved != 0 && age < Limit::RESOLVE_TICKS
+    }
+
+    /// Records that an ARP or neighbour discovery packet of the host crossed.
+    #[inline(always)]
+    pub const fn resolve(&mut self, now: u32) {
+        self.resolved = Limit::resolve_tick(now) as u16;
+    }
+
+    #[inline(always)]
+    const fn resolve_tick(now: u32) -> u32 {
+        now % Limit::RESOLVE_CYCLE + 1
+    }
+
+    /// One less than the values of `resolved`, of which 0 means never.
+    const RESOLVE_CYCLE: u32 = u16::MAX as u32;
     /// Ticks from one ARP or neighbour discovery packet of a listed device to the next that may cross a closed boundary.
-    pub const RESOLVE_TICKS: u16 = 2;
+    pub const RESOLVE_TICKS: u32 = 2;
     /// Flows that a host on a device-facing port may open in a tick.
     pub const DEVICE: u32 = 4096;
     /// Flows that a host behind an uplink may open in a tick: a router forwards for many.
@@ -318,3 +339,20 @@ const _: () = assert!(size_of::<Fragments>() == 32);
 const _: () = assert!(size_of::<FlowKey4>() == 16);
 const _: () = assert!(size_of::<FlowKey6>() == 40);
 const _: () = assert!(size_of::<Flow>() == 64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_crosses_again_after_two_ticks_at_every_time() {
+        let limits = (0..140_000).chain(u32::MAX - 3..=u32::MAX - 2);
+        for now in limits {
+            let mut limit = Limit::default();
+            assert!(!limit.resolved_lately(now), "{now}");
+            limit.resolve(now);
+            let later = [0, 1, 2].map(|ticks| limit.resolved_lately(now + ticks));
+            assert_eq!(later, [true, true, false], "{now}");
+        }
+    }
+}

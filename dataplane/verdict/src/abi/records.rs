@@ -185,16 +185,17 @@ impl PortSetting {
     pub const OUTER_8021Q: u32 = 1 << 31;
 }
 
-/// The rate counters of a port.
+/// The rate counters of a port. The tick is between them because LLVM calls `memset` to clear 20 bytes in one piece, and
+/// Linux 6.1 counts 32 bytes of stack for the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct PortRate {
-    /// The tick that the counters below are of.
-    pub tick: u32,
     /// Group frames in the tick.
     pub groups: u32,
     /// Unlisted hosts that were first seen in the tick.
     pub stations: u32,
+    /// The tick that the counters are of.
+    pub tick: u32,
     /// Copies per attachment in the tick, of flooded frames.
     pub copies: u32,
     /// Of the group frames, those of unlisted hosts at a device-facing port.

@@ -1,4 +1,4 @@
-//! The stages of a packet that no established flow decides: identify, authorise, forward.
+//! The stages of a packet that no established flow decides: identify, authorise or neighbour, forward.
 
 use super::{deliver, storm};
 use crate::abi::{CONTAIN, Ruling};
@@ -8,46 +8,62 @@ use crate::frame::Frame;
 use crate::group;
 use crate::half_open;
 use crate::identify as identity;
-use crate::neighbour;
+use crate::neighbour as resolution;
 use crate::packet::{Kind, TCP_RST};
+use crate::path::Next;
 use crate::proxy;
 use crate::reason::Reason;
 use crate::step::{Egress, Pending};
 use crate::tables::Tables;
 use crate::track;
 
-/// Identifies the source and the destination. ARP and neighbour discovery are decided here as well: they depend on the
-/// source alone.
+/// Identifies the source and the destination. Returns what comes next: [`Next::NEIGHBOUR`] or [`Next::CONTINUE`].
 ///
 /// # Errors
 /// As [`super::begin`].
 #[inline(always)]
-pub fn identify<F: Frame, T: Tables>(
-    frame: &F,
-    tables: &mut T,
-    pending: &mut Pending,
-) -> Result<(), Denied> {
+pub fn identify<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<Next, Denied> {
     let Pending { ingress, link, .. } = &*pending;
     let Some(packet) = &pending.packet else {
-        let claim = neighbour::arp_claim(frame, link)?;
-        let ruling = neighbour::arp(tables, ingress, link, &claim)?;
-        let answered = proxy::answers_arp(frame, tables, ingress, link, claim.sender)?;
-        (pending.ruling, pending.answered) = (ruling, answered);
-        return Ok(());
+        return Ok(Next::NEIGHBOUR);
     };
     let source = identity::source(tables, ingress, link, packet)?;
     if packet.kind == Kind::Discovery {
-        let ruling = neighbour::discovery(frame, tables, ingress, link, packet)?;
-        let answered = proxy::answers_discovery(frame, tables, ingress, link, packet)?;
-        (pending.ruling, pending.answered) = (ruling, answered);
-        return Ok(());
+        return Ok(Next::NEIGHBOUR);
     }
     let destination = identity::destination(tables, ingress, link, packet)?;
     pending.classes = Classes {
         source,
         destination: destination.class,
     };
-    pending.member = destination.member;
+    pending.may_cross = !destination.member;
+    Ok(Next::CONTINUE)
+}
+
+/// Judges ARP and neighbour discovery, which do not depend on the policy. The source of discovery was identified already.
+///
+/// # Errors
+/// As [`super::begin`].
+#[inline(always)]
+pub fn neighbour<F: Frame, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    pending: &mut Pending,
+) -> Result<(), Denied> {
+    let Pending { ingress, link, .. } = &*pending;
+    (pending.ruling, pending.answered) = match &pending.packet {
+        None => {
+            let claim = resolution::arp_claim(frame, link)?;
+            let ruling = resolution::arp(tables, ingress, link, &claim)?;
+            let answered = proxy::answers_arp(frame, tables, ingress, link, claim.sender)?;
+            (ruling, answered)
+        }
+        Some(packet) => {
+            let ruling = resolution::discovery(frame, tables, ingress, link, packet)?;
+            let answered = proxy::answers_discovery(frame, tables, ingress, link, packet)?;
+            (ruling, answered)
+        }
+    };
     Ok(())
 }
 
@@ -58,9 +74,9 @@ pub fn identify<F: Frame, T: Tables>(
 #[inline(always)]
 pub fn authorise<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(), Denied> {
     let Pending { ingress, link, .. } = &*pending;
-    let packet = match &pending.packet {
-        Some(packet) if !pending.ruling.allows() => packet,
-        _ => return Ok(()),
+    // `identify` continues here with packets alone.
+    let Some(packet) = &pending.packet else {
+        return Ok(());
     };
     let flow = FlowId::of(ingress, link, packet);
     let conn = match (pending.conn, &flow) {
@@ -87,7 +103,7 @@ pub fn authorise<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(),
         Ok(authorised) => authorised,
     };
     // An unlisted host that is judged as a member of the segment must not be reached across its boundary.
-    let stays = pending.member && ingress.control.posture >= CONTAIN;
+    let stays = !pending.may_cross && ingress.control.posture >= CONTAIN;
     pending.conn = conn;
     pending.ruling = match stays {
         true => Ruling::allow_inside(authorised.ruling.rule()),

@@ -18,7 +18,7 @@ use crate::tables::Tables;
 
 pub use account::{account, establish};
 pub use begin::begin;
-pub use decide::{authorise, forward, identify};
+pub use decide::{authorise, forward, identify, neighbour};
 pub use extended::{extended, upper_layer};
 
 /// Writes the tags and MAC addresses that the frame leaves with.

@@ -68,9 +68,12 @@ fn a_probe_for_another_devices_address_is_dropped() {
     let solicitation = |mac: Mac, target: &str| {
         let target: std::net::Ipv6Addr = target.parse().expect("the address is valid");
         let message = frame::discovery(135, &target.octets(), &[]);
+        // Of these targets, only the last byte differs.
+        let last = target.octets()[15];
+        let group = format!("ff02::1:ff00:{last:x}");
         packet(
             (mac, "::"),
-            (Mac([0x33, 0x33, 0xff, 0, 0, 2]), "ff02::1:ff00:2"),
+            (Mac([0x33, 0x33, 0xff, 0, 0, last]), &group),
             ICMP6,
             &message,
         )

@@ -58,7 +58,7 @@ fn an_icmp_error_about_a_broadcast_does_not_cross_a_closed_boundary() {
             _ => rules,
         };
         // The uplink's attachment has the number 0.
-        let mut gateway = Gateway::with(&wards("p0, p1.10", ["", ""], rules));
+        let mut gateway = Gateway::with(&wards("p0, p1.10, p1.20", ["", ""], rules));
         gateway.0.set_posture(Posture::Contain);
         let announced = in_vlan(Some(10), (PUMP, pump), (Mac(mac), group));
         assert!(leaves(&gateway.verdict(1, &announced)), "{group}");

@@ -30,6 +30,7 @@ segments:
     let devices = "name,mac,ips,segment
 pump,02:00:00:00:00:01,10.1.0.1 2001:db8:1::1,wards
 server,02:00:00:00:00:02,10.1.0.2 2001:db8:1::2,wards
+bed,02:00:00:00:00:03,10.3.0.3,rooms
 ";
     let sources = Sources {
         site: site.to_owned(),
@@ -69,6 +70,12 @@ fn arp_request(from: (Mac, [u8; 4])) -> Vec<u8> {
         (Mac([0; 6]), [10, 1, 0, 2].into()),
     );
     frame::ethernet(BROADCAST, from.0, None, 0x0806, &request)
+}
+
+/// An untagged frame, with the tag of VLAN 10.
+fn on_vlan_10(mut frame: Vec<u8>) -> Vec<u8> {
+    frame.splice(12..12, [0x81, 0x00, 0, 10]);
+    frame
 }
 
 /// All three sides, with the policy.
@@ -141,13 +148,23 @@ fn kernel_user_space_and_oracle_agree_at_the_limits() {
 fn storm(sides: &mut Sides) {
     for _ in 0..2 {
         in_one_tick(sides, |sides, _| {
-            // 20 a second are 21.47 a tick, of which one host may send a quarter.
-            for (host, most) in [(1, 5), (2, 5), (3, 5), (4, 5), (5, 1), (6, 0)] {
+            // 20 a second are 21.47 a tick, of which one host may send a quarter, and unlisted hosts together half.
+            for (host, most) in [(1, 5), (2, 4), (3, 1), (4, 0)] {
                 let request = arp_request((Mac([2, 0, 0, 0, 1, host]), [10, 2, 1, host]));
-                for number in 0..8 {
+                for number in 0..most + 3 {
                     let verdict = verdict(sides, 0, &request)?;
                     check(&verdict, number < most, Reason::Storm, number)?;
+                    // The second host stops before its part is used up.
+                    if host == 2 && number + 1 == most {
+                        break;
+                    }
                 }
+            }
+            // The other half is for listed devices.
+            let listed = on_vlan_10(arp_request((PUMP, [10, 1, 0, 1])));
+            for number in 0..8 {
+                let verdict = verdict(sides, 0, &listed)?;
+                check(&verdict, number < 5, Reason::Storm, number)?;
             }
             // Dropped frames do not count.
             let foreign = arp_request((Mac([2, 0, 0, 0, 1, 7]), [10, 9, 9, 9]));
@@ -160,8 +177,7 @@ fn storm(sides: &mut Sides) {
             // Unicast frames do not count, and every port has its own limit.
             let unicast = datagram((1, 2));
             check(&verdict(sides, 0, &unicast)?, true, Reason::Storm, 12)?;
-            let mut elsewhere = arp_request((SERVER, [10, 1, 0, 2]));
-            elsewhere.splice(12..12, [0x81, 0x00, 0, 10]);
+            let elsewhere = on_vlan_10(arp_request((SERVER, [10, 1, 0, 2])));
             check(&verdict(sides, 1, &elsewhere)?, true, Reason::Storm, 13)
         });
     }
@@ -224,34 +240,39 @@ fn many_flows(sides: &mut Sides) {
 /// The copies that a port may cause within a tick, and the number that one broadcast in the rooms counts as.
 const COPIES: usize = 65536;
 const ROOMS: usize = 4;
-/// The hosts that use the limit up together, and the broadcasts of each.
-const HOSTS: usize = 4;
-const SHARE: usize = COPIES / ROOMS / HOSTS;
+/// The broadcasts of one host in the rooms: a quarter of the limit.
+const SHARE: usize = COPIES / ROOMS / 4;
+/// The unlisted hosts that use half of the limit up together.
+const UNLISTED: usize = 2;
 
-/// A broadcast of a host in the rooms.
+/// A broadcast of an unlisted host in the rooms.
 fn to_all_rooms(number: usize) -> Vec<u8> {
     let host = Mac([2, 0, 0, 0, 2, number as u8]);
-    let request = frame::arp(
-        1,
-        (host, [10, 3, 1, number as u8].into()),
-        (Mac([0; 6]), [10, 3, 0, 2].into()),
-    );
+    broadcast_in_rooms(host, [10, 3, 1, number as u8])
+}
+
+fn broadcast_in_rooms(host: Mac, ip: [u8; 4]) -> Vec<u8> {
+    let target = (Mac([0; 6]), [10, 3, 0, 2].into());
+    let request = frame::arp(1, (host, ip.into()), target);
     frame::ethernet(BROADCAST, host, Some(31), 0x0806, &request)
 }
 
 fn copies(sides: &mut Sides) {
     in_one_tick(sides, |sides, _| {
-        for host in 0..=HOSTS {
-            let request = to_all_rooms(host);
-            let most = if host < HOSTS { SHARE } else { 0 };
+        let bed = broadcast_in_rooms(Mac([2, 0, 0, 0, 0, 3]), [10, 3, 0, 3]);
+        let unlisted = (0..=UNLISTED).map(|host| {
+            let most = if host < UNLISTED { SHARE } else { 0 };
+            (to_all_rooms(host), most)
+        });
+        // The other half is for listed devices.
+        for (request, most) in unlisted.chain([(bed, SHARE)]) {
             for number in 0..most + 3 {
                 let verdict = verdict(sides, 1, &request)?;
                 check(&verdict, number < most, Reason::FloodLimit, number)?;
             }
         }
         // Copies by port do not count, nor do copies that other ports cause.
-        let mut elsewhere = arp_request((SERVER, [10, 1, 0, 2]));
-        elsewhere.splice(12..12, [0x81, 0x00, 0, 10]);
+        let elsewhere = on_vlan_10(arp_request((SERVER, [10, 1, 0, 2])));
         check(&verdict(sides, 1, &elsewhere)?, true, Reason::FloodLimit, 0)
     });
 }
@@ -260,11 +281,11 @@ fn copies(sides: &mut Sides) {
 fn uncounted_copies_are_found() {
     let mut sides = Sides::new(None, Some(COPIES_ARE_NOT_COUNTED));
     sides.install(&policy(), Posture::Normal);
-    let requests = (0..=HOSTS * SHARE).map(|number| to_all_rooms(number / SHARE));
+    let requests = (0..=UNLISTED * SHARE).map(|number| to_all_rooms(number / SHARE));
     let differs = requests.map(|request| sides.judge(1, &request).is_err());
     assert_eq!(
         differs.into_iter().position(|differs| differs),
-        Some(HOSTS * SHARE)
+        Some(UNLISTED * SHARE)
     );
 }
 

@@ -24,6 +24,23 @@ fn example() -> ActivePolicy {
     compiled(cordon_policy::load(directory.as_ref()).expect("the example is valid"))
 }
 
+/// The example with a change of its `site.yaml`.
+fn example_with(from: &str, to: &str) -> ActivePolicy {
+    let directory = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../policy/examples/manchester-memorial"
+    );
+    let read = |name: &str| {
+        std::fs::read_to_string(format!("{directory}/{name}")).expect("the example is read")
+    };
+    let sources = cordon_policy::Sources {
+        site: read("site.yaml").replacen(from, to, 1),
+        policy: Some(read("policy.yaml")),
+        devices: Some(read("devices.csv")),
+    };
+    compiled(cordon_policy::from_sources(&sources).expect("is valid"))
+}
+
 fn ask(active: &ActivePolicy, from: &str, to: &str, service: &str) -> Vec<Explanation> {
     let question = Question {
         from: from.to_owned(),
@@ -239,22 +256,33 @@ fn a_question_without_a_packet_is_refused_with_a_hint() {
 
 #[test]
 fn a_broadcast_reports_the_postures_at_which_it_stays_inside() {
-    let active = example();
-    let inside = |from: &str, to: &str, service: &str| -> Vec<String> {
-        let explained = ask(&active, from, to, service);
+    let inside = |active: &ActivePolicy, from: &str, to: &str, service: &str| -> Vec<String> {
+        let explained = ask(active, from, to, service);
         let postures = explained[0].postures.iter();
         let inside = postures.filter(|at| at.inside);
         inside.map(|at| at.posture.clone()).collect()
     };
     // It stays allowed within its zone at postures that cut off the uplinks.
-    let broadcast = inside("station-1", "broadcast", "udp/3702");
+    let wide = example_with("access0.230,", "access0.230, access0.231,");
+    let broadcast = inside(&wide, "station-1", "broadcast", "udp/3702");
     assert_eq!(broadcast, ["contain", "isolate"]);
-    let multicast = inside("station-1", "239.255.255.250", "udp/3702");
+    let multicast = inside(&wide, "station-1", "239.255.255.250", "udp/3702");
     assert_eq!(multicast, ["contain", "isolate"]);
+    // Where no other attachment is inside, no copy is left to send.
+    let active = example();
+    let broadcast = ask(&active, "station-1", "broadcast", "udp/3702");
+    assert_eq!(up_to(&broadcast[0]), Some("watch"));
+    assert_eq!(
+        inside(&active, "station-1", "broadcast", "udp/3702"),
+        [""; 0]
+    );
     // Packets on the continuity list leave by uplinks too. For a single host there is no `inside`.
-    let announcement = inside("monitor-1", "broadcast", "intellivue-announce");
+    let announcement = inside(&active, "monitor-1", "broadcast", "intellivue-announce");
     assert_eq!(announcement, [""; 0]);
-    assert_eq!(inside("station-1", "station-2", "tcp/445"), [""; 0]);
+    assert_eq!(
+        inside(&active, "station-1", "station-2", "tcp/445"),
+        [""; 0]
+    );
 }
 
 #[test]

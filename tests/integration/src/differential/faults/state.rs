@@ -1,7 +1,7 @@
 //! Faults in user space's state: flow tables, FDB, clock, control word.
 
 use cordon_portable::Portable;
-use cordon_verdict::abi::{Control, Flow, Limit, Station};
+use cordon_verdict::abi::{Control, Flow, Station};
 
 use super::{Fault, before_frames, in_posture};
 
@@ -91,10 +91,8 @@ pub(super) const FAULTS: [Fault; 22] = [
         }
     }),
     before_frames("boundary: a device crosses at any time", |portable| {
-        let memory = &mut portable.memory;
-        let long_ago = (memory.now as u16).wrapping_sub(Limit::RESOLVE_TICKS);
-        for limit in memory.limits.values_mut() {
-            limit.resolved = long_ago;
+        for limit in portable.memory.limits.values_mut() {
+            limit.resolved = 0;
         }
     }),
     before_frames(
@@ -102,7 +100,7 @@ pub(super) const FAULTS: [Fault; 22] = [
         |portable| {
             let memory = &mut portable.memory;
             for limit in memory.limits.values_mut() {
-                limit.resolved = memory.now as u16;
+                limit.resolve(memory.now);
             }
         },
     ),
@@ -131,7 +129,7 @@ pub const COPIES_ARE_NOT_COUNTED: Fault =
             .memory
             .rates
             .values_mut()
-            .for_each(|rate| rate.copies = 0);
+            .for_each(|rate| (rate.copies, rate.unlisted_copies) = (0, 0));
     });
 
 fn in_flows(portable: &mut Portable, change: impl Fn(&mut Flow)) {
