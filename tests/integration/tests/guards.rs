@@ -85,12 +85,16 @@ fn check_guards(changes: &[(&str, &str, &str)]) -> Result<()> {
     let wires = Wires::tap(&lab)?;
     let watcher = Watcher::start(gateway, &["--drops", "--output", "json"])?;
     for (number, case) in cases(&lab)?.iter().enumerate() {
-        // A length for each case, to recognise its frames on the wires. ARP has a limit for padding.
-        let is_arp = case
-            .frames
-            .iter()
-            .all(|frame| frame[12..14] == ARP.to_be_bytes());
-        let length = if is_arp { 44 } else { 100 } + number;
+        // A length for each case, to recognise its frames on the wires. ARP and neighbour discovery have limits for padding.
+        let all_are = |ether_type: u16| {
+            let mut frames = case.frames.iter();
+            frames.all(|frame| frame[12..14] == ether_type.to_be_bytes())
+        };
+        let length = match () {
+            () if all_are(ARP) => 44,
+            () if all_are(IPV6) => 88,
+            () => 100,
+        } + number;
         let frames: Vec<Vec<u8>> = case
             .frames
             .iter()

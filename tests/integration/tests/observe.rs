@@ -346,12 +346,12 @@ fn explain_shows_what_enforcement_would_do() -> Result<()> {
     quarantine(gateway, Posture::Contain)?;
     let output = gateway.must(&["explain", "monitor-1", "broadcast", "intellivue-announce"])?;
     assert!(!output.contains("device-facing"), "{output}");
-    let output = gateway.must(&["explain", "station-1", "broadcast", "ws-discovery"])?;
     // No other device-facing attachment would get a copy.
-    let contain = output.lines().find(|line| line.contains("contain"));
+    let refused = gateway.cordon(&["explain", "station-1", "broadcast", "ws-discovery"])?;
     assert!(
-        contain.is_some_and(|line| line.contains("posture")),
-        "{output}"
+        refused.stdout.contains("it is dropped: posture"),
+        "{}",
+        refused.stdout
     );
     let checked = gateway.must(&["check", &variant(&lab, "observed", &OBSERVED)?])?;
     assert!(checked.contains("observed: stations, guest"), "{checked}");

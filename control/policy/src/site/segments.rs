@@ -127,6 +127,16 @@ fn segment_subnet(
             .hint("a segment has unicast subnets: put multicast into a group, as a destination");
         return None;
     }
+    if is_link_local(&subnet) {
+        problems
+            .add(
+                node.position,
+                Code::BadValue,
+                format!("{subnet} is link-local"),
+            )
+            .hint("leave it out: link-local addresses belong to every segment, and hosts may use them without it");
+        return None;
+    }
     let clash = subnets.iter().find(|(other, _)| overlap(other, &subnet));
     if let Some((other, owner)) = clash {
         let owner = site.segments.get(*owner).unwrap_or(segment);
@@ -140,6 +150,14 @@ fn segment_subnet(
         return None;
     }
     Some(subnet)
+}
+
+/// Whether a network is inside fe80::/10 or 169.254.0.0/16.
+fn is_link_local(network: &IpNet) -> bool {
+    match network {
+        IpNet::V4(network) => network.prefix_len() >= 16 && network.addr().is_link_local(),
+        IpNet::V6(network) => network.prefix_len() >= 10 && network.addr().is_unicast_link_local(),
+    }
 }
 
 /// An address of a router. It has to be in a subnet of the segment, or link-local, unless the subnets are not all known.

@@ -320,6 +320,12 @@ pub fn cases() -> Vec<Case> {
             "group",
         ),
         (
+            "a link-local subnet",
+            site("[10.21.0.0/24]", "[10.21.0.0/24, \"fe80::/64\"]"),
+            "site.yaml:6:71: bad-value: fe80::/64 is link-local",
+            "belong to every segment",
+        ),
+        (
             "a router outside the segment",
             site(
                 "subnets: [10.21.0.0/24]",

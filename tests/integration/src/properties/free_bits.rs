@@ -252,6 +252,14 @@ fn prepare(site: &mut Site, posture: Posture) {
     }
 }
 
+/// As [`prepare`], and the sender is in the FDB: a host is not limited before.
+fn prepare_known(site: &mut Site, posture: Posture, sender: &Sender) {
+    prepare(site, posture);
+    let (port, frame) = frame_of("arp-reply", site, &sender.host, sender.near);
+    site.judge(port, &frame);
+    site.pass_time(TICKS as u32);
+}
+
 /// What leaves by the uplink, and the rule.
 fn leaves(site: &mut Site, port: u16, frame: &[u8]) -> (Vec<(u16, Vec<u8>)>, u32) {
     let judged = site.judge(port, frame);
@@ -287,7 +295,7 @@ fn cell(site: &mut Site, posture: Posture, sender: &Sender, kind: &str) -> Cell 
     lengths.sort_unstable();
     lengths.dedup();
     bits += lengths.len().next_power_of_two().ilog2() as usize;
-    prepare(site, posture);
+    prepare_known(site, posture, sender);
     let mut frames = 0;
     for _ in 0..TICKS {
         frames += (0..MANY)
@@ -312,7 +320,7 @@ fn sum(
         .filter(|(_, cell)| cell.frames > 0 && !is_continuity(cell.rule))
         .collect();
     open.sort_by_key(|(_, cell)| std::cmp::Reverse(cell.bits));
-    prepare(site, posture);
+    prepare_known(site, posture, sender);
     let mut total = 0;
     for _ in 0..TICKS {
         for (kind, cell) in &open {

@@ -31,8 +31,6 @@ const SUBNETS: &[(&str, &[&str])] = &[
     ),
     ("2001:db8:2::/125", &["2001:db8:2::1", "2001:db8:2::2"]),
     ("2001:db8:3::1/128", &["2001:db8:3::1"]),
-    ("fe80::/64", &[]),
-    ("169.254.0.0/24", &["169.254.0.1"]),
 ];
 
 /// Networks for zones and groups: nested in each other and in the segments' subnets, equal to a subnet, wider than all;
