@@ -1,6 +1,7 @@
 //! Which rules may let a frame of a compromised host out of the site: those that survive the posture.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use cordon_compile::rule_index;
 use cordon_policy::{Origin, Policy, Posture, Reach, Rule};
@@ -33,21 +34,30 @@ pub fn survives(
     let to_group = frame.first().is_some_and(|first| first & 1 == 1);
     let matches = |rule: &Rule| {
         let survives = rule.survives.is_some_and(|survives| survives >= posture);
-        let (protocol, port) = service(frame).unwrap_or_default();
+        let (protocol, ports) = service(frame).unwrap_or((0, 0..=0));
         let mut services = rule.services.iter();
         rule.allow
             && rule.in_force(today())
             && survives
-            && services.any(|one| one.matches(protocol, port))
+            && services.any(|one| ports.clone().any(|port| one.matches(protocol, port)))
     };
     to_group && policy.rules.iter().any(matches)
 }
 
-/// The protocol and the destination port of a packet.
-fn service(frame: &[u8]) -> Option<(u8, u16)> {
+/// The protocol of a packet and its possible destination ports: any of a later fragment, which passes as its first did.
+fn service(frame: &[u8]) -> Option<(u8, RangeInclusive<u16>)> {
     let headers = offsets(frame)?;
-    let port = frame.get(headers.transport + 2..headers.transport + 4)?;
-    Some((headers.protocol, u16::from_be_bytes([port[0], port[1]])))
+    let word = |at: usize| Some(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?]));
+    let offset = match headers.fragment {
+        Some(fragment) => word(fragment + 2)? & 0xfff8,
+        None if headers.version == 4 => word(headers.ip + 6)? & 0x1fff,
+        None => 0,
+    };
+    if offset != 0 {
+        return Some((headers.protocol, 0..=u16::MAX));
+    }
+    let port = word(headers.transport + 2)?;
+    Some((headers.protocol, port..=port))
 }
 
 /// Whether a rule lets members of an isolated segment talk to each other: any but that of the segment itself.

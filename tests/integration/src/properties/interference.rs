@@ -228,6 +228,14 @@ impl Scene {
         Ok(observed)
     }
 
+    /// Whether the destination is the MAC address of no listed device of the segment, and a source of the compromised host.
+    fn is_taken(&self, segment: usize, frame: &[u8]) -> bool {
+        let takes = |step: &Step| matches!(step, Step::Hostile(_, sent) if sent.get(6..12) == frame.get(..6));
+        let is_listed =
+            |host: &Host| host.listed && host.segment == segment && frame.starts_with(&host.mac.0);
+        self.steps.iter().any(takes) && !self.hosts.iter().any(is_listed)
+    }
+
     fn check(&self, site: &mut Site, tally: &mut Tally) -> Result<(), String> {
         let without = self.run(site, tally, false)?;
         let with = self.run(site, tally, true)?;
@@ -237,8 +245,10 @@ impl Scene {
         });
         for (((from, port, frame), before), after) in honest.zip(&without).zip(&with) {
             tally.honest += before.len();
-            // What is for the compromised host itself is flooded until that has sent.
-            let for_attacker = frame.starts_with(&self.hosts[self.attacker].mac.0);
+            // What is for the compromised host itself is flooded until that has sent. So is what is for an unlisted host
+            // that never sent, and whose MAC address the compromised host takes.
+            let for_attacker = frame.starts_with(&self.hosts[self.attacker].mac.0)
+                || self.is_taken(self.hosts[*from].segment, frame);
             if before != after && !for_attacker {
                 let name = &self.hosts[*from];
                 return Err(format!(
