@@ -47,7 +47,8 @@ pub struct Authorised {
 /// receiver to sender).
 ///
 /// It may pass as an answer if the other end opened the flow, or if it is TCP or SCTP in mid-stream: then the tables do
-/// not say which end opened it, and either ruling is enough. A packet that opens a connection is never an answer.
+/// not say which end opened it, and either ruling is enough. A packet that opens a connection is never an answer, and
+/// neither is one to a group (`has_flow` is false).
 #[inline(always)]
 pub fn authorise<T: Tables>(
     tables: &T,
@@ -55,6 +56,7 @@ pub fn authorise<T: Tables>(
     packet: &Packet,
     classes: Classes,
     conn: ConnState,
+    has_flow: bool,
 ) -> Result<Authorised, Denied> {
     let answers = matches!(
         conn,
@@ -75,7 +77,7 @@ pub fn authorise<T: Tables>(
         }
         Err(denied) => denied,
     };
-    let mid_stream = matches!(packet.kind, Kind::Tcp | Kind::Sctp);
+    let mid_stream = has_flow && matches!(packet.kind, Kind::Tcp | Kind::Sctp);
     if packet.opens() || !(answers || mid_stream) {
         return Err(denied);
     }

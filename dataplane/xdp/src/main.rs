@@ -40,6 +40,13 @@ use frame::XdpFrame;
 use maps::{FLOOD_INSIDE, FLOOD_PORTS, PORTS_OUT, Scratch, TRACE_OUT, port_of, scratch, tracing};
 use tables::Maps;
 
+/// The licence of the programs, which the loader passes to the kernel. With one other than the GPL the kernel refuses the
+/// helpers that it reserves for the GPL: the programs use none.
+// SAFETY: no other symbol has this name, and nothing but the loader reads the section.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+pub static LICENSE: [u8; 11] = *b"Apache-2.0\0";
+
 /// A frame came in on a port.
 #[xdp(frags)]
 pub fn cordon(ctx: XdpContext) -> u32 {

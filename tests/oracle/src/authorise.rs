@@ -75,7 +75,9 @@ impl Oracle {
             Ruling::Allow { rule, inside } => return pass(rule, inside, from),
             Ruling::Refuse { reason, rule } => (reason, rule),
         };
-        let connected = matches!(packet.content, Content::Tcp(_) | Content::Sctp(_));
+        // A packet to a group has no flow, so it answers none.
+        let connected =
+            flow.is_some() && matches!(packet.content, Content::Tcp(_) | Content::Sctp(_));
         if !packet.content.opens() && (other_opened || connected) {
             match reverse() {
                 Ruling::Allow { rule, inside } => return pass(rule, inside, to),

@@ -96,7 +96,9 @@ pub fn authorise<T: Tables>(tables: &mut T, pending: &mut Pending) -> Result<(),
             rule: ruling.rule(),
         });
     }
-    let authorised = match policy::authorise(tables, ingress, packet, pending.classes, conn) {
+    let classes = pending.classes;
+    let authorised = match policy::authorise(tables, ingress, packet, classes, conn, flow.is_some())
+    {
         // A written deny rule also denies answers.
         Err(denied) if denied.reason == Reason::Rule => return Err(denied),
         Err(denied) => group::answers(tables, ingress, link, packet).ok_or(denied)?,
