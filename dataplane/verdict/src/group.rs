@@ -125,8 +125,9 @@ pub fn answers<T: Tables>(
     if !fits || (rest & 1 != 0 && !is_on_segment(tables, ingress, packet.source)) {
         return None;
     }
+    // The answer to a query that stayed inside stays inside, too.
     Some(Authorised {
-        ruling: Ruling::allow(ruling.rule()),
+        ruling,
         by_sender: false,
     })
 }

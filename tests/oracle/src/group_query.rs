@@ -63,14 +63,14 @@ impl Oracle {
         self.queries.insert((segment, from, to.1), query);
     }
 
-    /// The rule of the query that this packet answers. The caller asks only for packets that no rule of their own
+    /// The permit of the query that this packet answers: its rule, and inside if it stayed inside. The caller asks only for packets that no rule of their own
     /// allows.
     pub(crate) fn answers_query(
         &self,
         at: Ingress,
         link: &Link,
         packet: &Packet,
-    ) -> Option<MatchedRule> {
+    ) -> Option<Permit> {
         let is_udp = matches!(packet.content, Content::Udp(_));
         if !is_udp || frame::is_group_mac(link.destination) {
             return None;
@@ -81,6 +81,11 @@ impl Oracle {
         let is_local = identity::is_link_local6(packet.source)
             || identity::in_subnets(&self.policy, at.segment, packet.source);
         let from_outside = at.uplink && (query.inside || (query.segment_only && !is_local));
-        (present && query.mac == link.destination && !from_outside).then_some(query.rule)
+        let permit = Permit {
+            rule: query.rule,
+            inside: query.inside,
+            opener: Some(to),
+        };
+        (present && query.mac == link.destination && !from_outside).then_some(permit)
     }
 }

@@ -153,11 +153,7 @@ impl Oracle {
         let mut permit = match self.authorise(packet, flow, &source, &destination) {
             Ok(permit) => permit,
             Err(refusal) if refusal.0 == Reason::Rule => return Err(refusal),
-            Err(refusal) => Permit {
-                rule: self.answers_query(at, link, packet).ok_or(refusal)?,
-                inside: false,
-                opener: Some(flow::ends(packet).1),
-            },
+            Err(refusal) => self.answers_query(at, link, packet).ok_or(refusal)?,
         };
         permit.inside |= to_member && self.posture >= Posture::Contain;
         let (forwarded, rule) = self.deliver(at, link, &permit)?;

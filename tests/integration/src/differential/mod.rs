@@ -14,7 +14,7 @@ mod wire;
 
 pub(crate) use decision::hex;
 pub use decision::{Decision, Verdict, port_of};
-pub use faults::{COPIES_ARE_NOT_COUNTED, FAULTS, Fault};
+pub use faults::{COPIES_ARE_NOT_COUNTED, FAULTS, Fault, RESERVE_IS_NOT_KEPT};
 pub use history::{Scenario, Settings, Step};
 pub use kernel::{Kernel, in_namespace};
 pub use shrink::shrink;

@@ -7,7 +7,7 @@ mod user_space;
 use std::net::IpAddr;
 
 use cordon_integration::differential::{
-    COPIES_ARE_NOT_COUNTED, Kernel, Sides, Verdict, in_namespace, in_one_tick,
+    COPIES_ARE_NOT_COUNTED, Kernel, RESERVE_IS_NOT_KEPT, Sides, Verdict, in_namespace, in_one_tick,
 };
 use cordon_integration::generate::frame::{self, BROADCAST, TCP, UDP};
 use cordon_policy::{Mac, Policy, Posture, Sources, from_sources};
@@ -275,6 +275,19 @@ fn copies(sides: &mut Sides) {
         let elsewhere = on_vlan_10(arp_request((SERVER, [10, 1, 0, 2])));
         check(&verdict(sides, 1, &elsewhere)?, true, Reason::FloodLimit, 0)
     });
+}
+
+#[test]
+fn a_missing_reserve_is_found() {
+    let mut sides = Sides::new(None, Some(RESERVE_IS_NOT_KEPT));
+    sides.install(&policy(), Posture::Normal);
+    // Four frames of each unlisted host: less than its part. Together they may send ten.
+    let requests = (0..12).map(|number| {
+        let host = number / 4 + 1;
+        arp_request((Mac([2, 0, 0, 0, 1, host]), [10, 2, 1, host]))
+    });
+    let differs = requests.map(|request| sides.judge(0, &request).is_err());
+    assert_eq!(differs.into_iter().position(|differs| differs), Some(10));
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod output;
 mod state;
 mod tables;
 
-pub use state::COPIES_ARE_NOT_COUNTED;
+pub use state::{COPIES_ARE_NOT_COUNTED, RESERVE_IS_NOT_KEPT};
 
 /// A change that makes one side decide wrongly.
 #[derive(Clone, Copy)]

@@ -85,11 +85,6 @@ pub(super) const FAULTS: [Fault; 22] = [
         let Control { posture, .. } = portable.memory.control;
         portable.set_posture(posture);
     }),
-    before_frames("storm: the reserve for devices is not kept", |portable| {
-        for rate in portable.memory.rates.values_mut() {
-            rate.unlisted_groups = 0;
-        }
-    }),
     before_frames("boundary: a device crosses at any time", |portable| {
         for limit in portable.memory.limits.values_mut() {
             limit.resolved = 0;
@@ -121,6 +116,14 @@ pub(super) const FAULTS: [Fault; 22] = [
         }
     }),
 ];
+
+/// Not in [`super::FAULTS`]: generated frames hardly ever reach the limit within one tick.
+pub const RESERVE_IS_NOT_KEPT: Fault =
+    before_frames("storm: the reserve for devices is not kept", |portable| {
+        for rate in portable.memory.rates.values_mut() {
+            rate.unlisted_groups = 0;
+        }
+    });
 
 /// Not in [`super::FAULTS`]: generated frames never reach the limit within one tick.
 pub const COPIES_ARE_NOT_COUNTED: Fault =
