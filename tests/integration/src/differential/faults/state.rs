@@ -6,7 +6,7 @@ use cordon_verdict::abi::{Control, Flow, Station};
 use super::{Fault, before_frames, in_posture};
 
 /// Each changes the state before every frame, or when the posture changes.
-pub(super) const FAULTS: [Fault; 22] = [
+pub(super) const FAULTS: [Fault; 21] = [
     before_frames("fragment: first fragments are not recorded", |portable| {
         portable.memory.fragments.clear();
     }),
