@@ -62,6 +62,11 @@ struct Arguments {
     check: bool,
 }
 
+/// The definition of the command line, for the manual page.
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs the daemon as the command line says.
 pub fn main() -> ExitCode {
     match start_up(&Arguments::parse()) {

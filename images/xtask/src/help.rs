@@ -8,9 +8,10 @@ cargo xtask <task>: builds, checks, tests and runs the project.
   lint    checks the gates alone: the project's rules, names, rustfmt, clippy
   bench   measures throughput, new flows, round trips and floods against nftables, a bridge and bare XDP
   fuzz    looks for input that violates a property of tests/fuzz: frames, policy files, calls of the API
+  package builds the Debian packages cordon-gateway and cordon-cli
   setup   installs what the other tasks need; they call it themselves
 
-`cargo xtask <task> --help` explains a task. All but lint need root: they load programs into the kernel and create
+`cargo xtask <task> --help` explains a task. All but lint and package need root: they load programs into the kernel and create
 network namespaces. They send no packet outside the namespaces that they create.
 ";
 
@@ -78,6 +79,16 @@ missing, cargo-fuzz included. The corpus stays in target/fuzz/corpus for the nex
 was found: it is in target/fuzz/found, and tests/fuzz/README.md says what to do with it.
 ";
 
+const PACKAGE: &str = "\
+cargo xtask package [--twice]: builds the Debian packages cordon-gateway and cordon-cli, and checks them with lintian.
+
+Installs what is missing (debhelper, lintian, cargo-auditable, cargo-cyclonedx; as root). Builds the programs for release
+with the list of their dependencies inside, makes manual pages and completions from the command line's definition, and
+lists the dependencies as CycloneDX. The packages are in target/package/first.
+
+  --twice    builds everything twice, in different folders, and compares the packages byte by byte
+";
+
 const LINT: &str = "\
 cargo xtask lint [GATE]...: checks the gates, all of them or those named.
 
@@ -102,6 +113,7 @@ pub fn of(task: &str) -> Option<&'static str> {
         "bench" => Some(BENCH),
         "fuzz" => Some(FUZZ),
         "lint" => Some(LINT),
+        "package" => Some(PACKAGE),
         _ => None,
     }
 }

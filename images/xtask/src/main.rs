@@ -3,6 +3,7 @@
 mod fuzz;
 mod help;
 mod lint;
+mod package;
 mod run;
 mod setup;
 mod step;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         "demo" => run::demo(&workspace, rest),
         "bench" => run::bench(&workspace, rest),
         "fuzz" => fuzz::run(&workspace, rest),
+        "package" => package::run(&workspace, rest),
         _ => lint::run(&workspace, rest),
     };
     outcome.unwrap_or_else(|error| {

@@ -6,6 +6,7 @@ mod kernel;
 mod linters;
 mod programs;
 mod toolchain;
+mod tools;
 
 use std::fmt::Write;
 use std::fs;
@@ -17,6 +18,8 @@ use crate::step::Steps;
 use crate::workspace::{Workspace, is_root};
 use linters::Linter;
 use programs::Program;
+
+pub use tools::{Tool, tools};
 
 /// What a machine is set up for.
 #[derive(Clone, Copy, PartialEq, Eq)]
