@@ -3,7 +3,6 @@
 use cordon_policy::Posture;
 use cordon_verdict::Reason;
 
-use crate::authorise::Permit;
 use crate::canonical;
 use crate::flow;
 use crate::frame::{self, Head, Link};
