@@ -154,9 +154,23 @@ fn programs(workspace: &Workspace, steps: &Steps, target: &Path) -> Result<PathB
             "-p",
             "cordon-pages",
         ])
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        // C compilers put it in place of the time: mimalloc has `__TIME__` in its source.
+        .env("SOURCE_DATE_EPOCH", changed(workspace)?);
     steps.run("building the programs (some minutes)", &mut command)?;
     Ok(target.join("release"))
+}
+
+/// The time of the last entry in the changelog, in seconds since 1970.
+fn changed(workspace: &Workspace) -> Result<String> {
+    let output = Command::new("dpkg-parsechangelog")
+        .arg("--file")
+        .arg(workspace.root.join("images/package/debian/changelog"))
+        .arg("--show-field=Timestamp")
+        .output()
+        .context("dpkg-parsechangelog")?;
+    ensure!(output.status.success(), "the changelog cannot be read");
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 /// Writes the list of dependencies of each package, as CycloneDX. The tool writes beside the manifests, so it gets copies.
