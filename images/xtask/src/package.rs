@@ -193,7 +193,7 @@ fn dependencies(workspace: &Workspace, steps: &Steps, out: &Path, to: &Path) -> 
             .args(["cyclonedx", "--format", "json", "--spec-version", "1.5"])
             .args(["--target", "x86_64-unknown-linux-gnu"])
             // Without it, the time of the build would be in the file.
-            .env("SOURCE_DATE_EPOCH", "0")
+            .env("SOURCE_DATE_EPOCH", changed(workspace)?)
             .current_dir(&copied),
     )?;
     for (package, crate_folder) in PACKAGES {

@@ -16,22 +16,19 @@ fn compiled(validated: Validated) -> ActivePolicy {
     ActivePolicy::new(Arc::new(validated.policy), "hash".to_owned(), day, compiled)
 }
 
+const EXAMPLE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../policy/examples/manchester-memorial"
+);
+
 fn example() -> ActivePolicy {
-    let directory = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../policy/examples/manchester-memorial"
-    );
-    compiled(cordon_policy::load(directory.as_ref()).expect("the example is valid"))
+    compiled(cordon_policy::load(EXAMPLE.as_ref()).expect("the example is valid"))
 }
 
 /// The example with a change of its `site.yaml`.
 fn example_with(from: &str, to: &str) -> ActivePolicy {
-    let directory = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../policy/examples/manchester-memorial"
-    );
     let read = |name: &str| {
-        std::fs::read_to_string(format!("{directory}/{name}")).expect("the example is read")
+        std::fs::read_to_string(format!("{EXAMPLE}/{name}")).expect("the example is read")
     };
     let sources = cordon_policy::Sources {
         site: read("site.yaml").replacen(from, to, 1),
