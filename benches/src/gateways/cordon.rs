@@ -87,6 +87,7 @@ impl Gateway for Cordon {
             flows,
             other,
         } = self.dataplane.table_bytes()?;
+        let policy = policy.context("the inner maps can be opened by CAP_SYS_ADMIN alone")?;
         Ok(policy + flows + other)
     }
 

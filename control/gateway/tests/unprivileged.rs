@@ -52,6 +52,7 @@ fn the_daemon_works_as_a_user_with_the_capabilities_of_its_unit() {
             Some(0),
             "{status}"
         );
+        assert!(daemon.metrics().contains("cordon_table_bytes"));
         assert_eq!(daemon.order("quarantine", "contain").0, 200);
         daemon.end(Signal::SIGKILL);
         let daemon = site.start();

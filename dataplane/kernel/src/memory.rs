@@ -14,8 +14,9 @@ use crate::pins::{of, pinned};
 /// Bytes of kernel memory, as the kernel reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableBytes {
-    /// Tables of the policy, in both slots, and the counters of its rules.
-    pub policy: u64,
+    /// Tables of the policy, in both slots, and the counters of its rules. Unknown without `CAP_SYS_ADMIN`: the kernel lets
+    /// nobody else open the inner maps.
+    pub policy: Option<u64>,
     /// Established and half-open flows.
     pub flows: u64,
     /// All other tables.
@@ -59,43 +60,51 @@ impl Dataplane {
     /// [`Error::Map`], [`Error::Batch`].
     pub fn table_bytes(&self) -> Result<TableBytes, Error> {
         let mut all = TableBytes::default();
+        let mut policy = 0;
         for name in NAMES {
             let map = pinned(&self.pins, name)?;
             let bytes = bytes(map.fd().as_fd(), name)?;
             match name {
-                _ if is_policy(name) => all.policy += bytes,
+                _ if is_policy(name) => policy += bytes,
                 _ if is_flows(name) => all.flows += bytes,
                 _ => all.other += bytes,
             }
         }
-        for slot in 0..2 {
-            all.policy += self.inner_bytes(slot)?;
-        }
+        let inner = self.inner_bytes(0)?.zip(self.inner_bytes(1)?);
+        all.policy = inner.map(|(one, other)| policy + one + other);
         Ok(all)
     }
 
-    /// The bytes of a slot's inner maps, which every generation makes again.
-    fn inner_bytes(&self, slot: u32) -> Result<u64, Error> {
+    /// The bytes of a slot's inner maps, which every generation makes again; none if they may not be opened.
+    fn inner_bytes(&self, slot: u32) -> Result<Option<u64>, Error> {
         let maps = &self.maps;
-        Ok(inner("PROXIES", maps.proxies.get(&slot, 0))?
-            + inner("DEVICES", maps.devices.get(&slot, 0))?
-            + inner("ADDRESSES", maps.addresses.get(&slot, 0))?
-            + inner("NETWORKS", maps.networks.get(&slot, 0))?
-            + inner("TRIE", maps.trie.get(&slot, 0))?
-            + inner("SERVICE_CLASSES", maps.services.get(&slot, 0))?
-            + inner("PAIRS", maps.pairs.get(&slot, 0))?
-            + inner("POLICY", maps.policy.get(&slot, 0))?)
+        let all = [
+            inner("PROXIES", maps.proxies.get(&slot, 0))?,
+            inner("DEVICES", maps.devices.get(&slot, 0))?,
+            inner("ADDRESSES", maps.addresses.get(&slot, 0))?,
+            inner("NETWORKS", maps.networks.get(&slot, 0))?,
+            inner("TRIE", maps.trie.get(&slot, 0))?,
+            inner("SERVICE_CLASSES", maps.services.get(&slot, 0))?,
+            inner("PAIRS", maps.pairs.get(&slot, 0))?,
+            inner("POLICY", maps.policy.get(&slot, 0))?,
+        ];
+        Ok(all.into_iter().sum())
     }
 }
 
-/// The bytes of an inner map; 0 if the slot was never filled.
+/// The bytes of an inner map; 0 if the slot was never filled, none if it may not be opened.
 fn inner<K: aya::Pod, V, M: IterableMap<K, V>>(
     name: &'static str,
     map: Result<M, MapError>,
-) -> Result<u64, Error> {
+) -> Result<Option<u64>, Error> {
     match map {
-        Ok(map) => bytes(map.map().fd().as_fd(), name),
-        Err(MapError::KeyNotFound) => Ok(0),
+        Ok(map) => bytes(map.map().fd().as_fd(), name).map(Some),
+        Err(MapError::KeyNotFound) => Ok(Some(0)),
+        Err(MapError::SyscallError(error))
+            if error.io_error.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(of(name)(error)),
     }
 }

@@ -60,7 +60,9 @@ check "it is valid" cordon check /etc/cordon/policy
 check "it is applied" cordon apply /etc/cordon/policy
 answered >/dev/null
 check "frames pass" test "$(answered)" = 20
-check "metrics are served" sh -c "curl -s http://127.0.0.1:9469/metrics | grep -q '^cordon_policy_generation 1'"
+check "metrics are served" curl --silent --show-error --fail --output /tmp/metrics http://127.0.0.1:9469/metrics
+check "they know the policy" grep '^cordon_policy_generation 1' /tmp/metrics
+grep -h '^cordon_policy_generation' /tmp/metrics
 check "a quarantine is given" cordon quarantine site --posture sever --reason trial --yes
 check "no frame passes" test "$(answered)" = 0
 check "it is released" cordon release site --reason trial

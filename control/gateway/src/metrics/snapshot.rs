@@ -94,11 +94,16 @@ impl Snapshot {
             flows,
             other,
         } = self.table_bytes;
-        let all = [("policy", policy), ("flows", flows), ("other", other)];
-        let values = all.into_iter();
-        values
-            .map(|(table, bytes)| (vec![("table", table)], bytes as f64))
-            .collect()
+        let all = [
+            ("policy", policy),
+            ("flows", Some(flows)),
+            ("other", Some(other)),
+        ];
+        let known = all.into_iter().filter_map(|(table, bytes)| {
+            let bytes = bytes?;
+            Some((vec![("table", table)], bytes as f64))
+        });
+        known.collect()
     }
 
     pub(super) fn by_verdict(&self, part: fn(&Counter) -> u64) -> Values<'_> {

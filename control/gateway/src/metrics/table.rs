@@ -84,7 +84,7 @@ pub const TABLE: &[Definition] = table! {
         "Seconds that the installation of the policy in force into the kernel took."
         => |all| one(all.install_seconds);
     "cordon_table_bytes" GAUGE
-        "Bytes of kernel memory that tables take, by purpose: policy (both slots), flows, or other. For the daemon's own memory see process_resident_memory_bytes."
+        "Bytes of kernel memory that tables take, by purpose: policy (both slots; only with CAP_SYS_ADMIN, which the unit does not give), flows, or other. For the daemon's own memory see process_resident_memory_bytes."
         => Snapshot::table_bytes;
     "cordon_policy_unconfirmed" GAUGE
         "1 while the policy in force will be rolled back unless it is confirmed."

@@ -51,7 +51,7 @@ fn full() -> Snapshot {
         compile_seconds: 0.5,
         install_seconds: 0.25,
         table_bytes: TableBytes {
-            policy: 121,
+            policy: Some(121),
             flows: 122,
             other: 123,
         },

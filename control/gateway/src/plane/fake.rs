@@ -255,7 +255,7 @@ impl Plane for Kernel {
 
     fn table_bytes(&self) -> Result<TableBytes, Error> {
         Ok(TableBytes {
-            policy: 3,
+            policy: Some(3),
             flows: 2,
             other: 1,
         })
