@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 packages=${CORDON_PACKAGES:-$here/../../../target/package/first}
 work=$(mktemp -d)
 machine=
-trap 'test -z "$machine" || kill "$machine" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'test -z "$machine" || kill "$machine"; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
 echo "making a tree of $release"
@@ -57,6 +57,7 @@ timeout 1500 qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu max -m 1
     -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=false" </dev/null &
 machine=$!
 wait "$machine" || true
+machine=
 tr -d '\r' <"$work/result"
 grep -aq "ok      the user is gone" "$work/result" || { echo "it did not finish:"; tail -30 "$work/console"; exit 1; }
 ! grep -aq FAILED "$work/result"
